@@ -1,0 +1,80 @@
+// Builds dist/ from the sources: TypeScript by tsc, everything else (sql, definitions, the pom) as a copy.
+// Run directly it always builds; `ensureBuild` builds only when a source has changed.
+
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { PROJECT, runLogged } from './steps.js';
+
+const CONFIG = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'];
+/** Folders that hold no TypeScript but are read at run time. */
+const ASSET_FOLDERS = ['sql', 'definitions'];
+const DIST = path.join(PROJECT, 'dist');
+const STAMP = path.join(DIST, 'sources.sha256');
+
+/** True when dist/ was built from the sources as they are now. */
+export function buildIsCurrent() {
+  return existsSync(STAMP) && readFileSync(STAMP, 'utf8') === hashOf(sourceFiles());
+}
+
+/** @returns {Promise<string>} a remark on what was done */
+export async function ensureBuild() {
+  if (buildIsCurrent()) return 'up to date';
+  await runLogged('build', process.execPath, [fileURLToPath(import.meta.url)]);
+  return 'built';
+}
+
+function build() {
+  const sources = sourceFiles();
+  const hash = hashOf(sources);
+  rmSync(DIST, { recursive: true, force: true });
+  const tsc = path.join(PROJECT, 'node_modules', 'typescript', 'bin', 'tsc');
+  const compiled = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], {
+    cwd: PROJECT,
+    stdio: 'inherit',
+  });
+  if (compiled.status !== 0) process.exit(compiled.status ?? 1);
+  for (const source of sources) {
+    if (/\.(ts|md)$/.test(source) || CONFIG.includes(source)) continue;
+    const target = path.join(DIST, source);
+    mkdirSync(path.dirname(target), { recursive: true });
+    copyFileSync(path.join(PROJECT, source), target);
+  }
+  writeFileSync(STAMP, hash);
+}
+
+/** Paths relative to the project, sorted. */
+function sourceFiles() {
+  const { include } = JSON.parse(readFileSync(path.join(PROJECT, 'tsconfig.build.json'), 'utf8'));
+  const files = [...CONFIG];
+  for (const folder of [...include, ...ASSET_FOLDERS]) {
+    if (existsSync(path.join(PROJECT, folder))) collect(folder, files);
+  }
+  return files.sort();
+}
+
+function collect(folder, files) {
+  for (const entry of readdirSync(path.join(PROJECT, folder), { withFileTypes: true })) {
+    const place = path.join(folder, entry.name);
+    if (entry.isDirectory()) collect(place, files);
+    else files.push(place);
+  }
+}
+
+function hashOf(files) {
+  const hash = createHash('sha256');
+  for (const file of files) hash.update(`${file}\0`).update(readFileSync(path.join(PROJECT, file)));
+  return hash.digest('hex');
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) build();

@@ -1,0 +1,110 @@
+// What a feed did: kept in a file while it runs, so that one that was killed goes on where it was, and read by
+// `flywheel verify`, which must find at least what it says.
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+
+const count = z.int().min(0);
+const counts = z.record(z.string(), count);
+
+const feedReport = z.object({
+  /** `<namespace>-<format>`, with the file's name for a replay. */
+  id: z.string(),
+  namespace: z.string(),
+  format: z.string(),
+  file: z.string().nullable(),
+  /** The log that it went into; null where the feeder was not told. Into another log it is another feed. */
+  logId: z.string().nullable(),
+  state: z.enum(['running', 'finished']),
+  startedAt: z.iso.datetime(),
+  finishedAt: z.iso.datetime().nullable(),
+  /** What the source was made with, so that a feed that goes on is the same one. */
+  seed: z.string().nullable(),
+  endMs: z.int().nullable(),
+  untilMs: z.int().nullable(),
+  /** Items of each lane that were acknowledged: a feed that goes on skips as many. */
+  lanes: counts,
+  events: z.object({
+    sent: count,
+    accepted: count,
+    rejected: count,
+    byKind: counts,
+    /** Accepted ones that others of their lane had overtaken by more than the lateness that is shipped. */
+    overtaken: count,
+  }),
+  /** The latest event time that was accepted, by lane. */
+  latestMs: counts,
+  spend: z.object({ sent: count, accepted: count, rejected: count, reports: count, notices: count }),
+  rejectedByReason: counts,
+  /** Faults that the simulator put in; accepted, but for the invalid ones. */
+  planted: z.object({ duplicate: count, delayed: count, late: count, invalid: count }),
+  retries: count,
+  /** Rows of each kind that this feed alone must have led to; nothing here is an estimate from above. */
+  atLeast: z.object({
+    events: count,
+    links: count,
+    rejects: count,
+    duplicates: count,
+    late: count,
+    spend: count,
+  }),
+});
+export type FeedReport = z.infer<typeof feedReport>;
+
+export function newReport(
+  given: Pick<
+    FeedReport,
+    'id' | 'namespace' | 'format' | 'file' | 'logId' | 'startedAt' | 'seed' | 'endMs' | 'untilMs'
+  >,
+): FeedReport {
+  return {
+    ...given,
+    state: 'running',
+    finishedAt: null,
+    lanes: {},
+    events: { sent: 0, accepted: 0, rejected: 0, byKind: {}, overtaken: 0 },
+    latestMs: {},
+    spend: { sent: 0, accepted: 0, rejected: 0, reports: 0, notices: 0 },
+    rejectedByReason: {},
+    planted: { duplicate: 0, delayed: 0, late: 0, invalid: 0 },
+    retries: 0,
+    atLeast: { events: 0, links: 0, rejects: 0, duplicates: 0, late: 0, spend: 0 },
+  };
+}
+
+/** A repeat of a late event is late again, not a duplicate; few are. */
+const DUPLICATES_SHARE = 0.9;
+
+/** What the counts so far imply. */
+export function impliedBy(report: FeedReport): FeedReport['atLeast'] {
+  const { events, spend, planted } = report;
+  const { identify = 0, alias = 0, group = 0 } = events.byKind;
+  return {
+    events: events.accepted,
+    links: identify + alias + group,
+    rejects: events.rejected + spend.rejected,
+    duplicates: Math.floor(planted.duplicate * DUPLICATES_SHARE),
+    late: events.overtaken,
+    spend: spend.accepted,
+  };
+}
+
+export function reportFile(dir: string, id: string): string {
+  return path.join(dir, 'feeds', `${id}.json`);
+}
+
+/** The report of an earlier feed, or null; one that cannot be read is none. */
+export async function readReport(file: string): Promise<FeedReport | null> {
+  try {
+    return feedReport.parse(JSON.parse(await readFile(file, 'utf8')));
+  } catch {
+    return null;
+  }
+}
+
+/** Whole or not at all: a kill leaves the one before. */
+export async function writeReport(file: string, report: FeedReport): Promise<void> {
+  await mkdir(path.dirname(file), { recursive: true });
+  await writeFile(`${file}.new`, `${JSON.stringify(report, null, 2)}\n`);
+  await rename(`${file}.new`, file);
+}

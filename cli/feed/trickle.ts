@@ -1,0 +1,66 @@
+// A trickle of live events after the feed, so that rolling numbers move: the same people go on living, faster than
+// in life, and a campaign of theirs goes on winning auctions. Times are those of now.
+import { setTimeout as wait } from 'node:timers/promises';
+import type { FeedMessage } from '../../simulate/feed.ts';
+import { campaigns } from '../../simulate/marketplace/campaigns.ts';
+import { createMarketplace } from '../../simulate/marketplace/marketplace.ts';
+import { request, type Target } from './post.ts';
+import { DEFAULT_SEED, SIMULATED_BUYERS } from './sources.ts';
+
+const TICK_MS = 250;
+const WIN_EVERY_TICKS = 8;
+const WIN_COST_MICROS = 250_000;
+
+export interface TrickleRequest {
+  readonly url: string;
+  readonly secretKey: string;
+  readonly ratePerSecond: number;
+  /** Ends the trickle. */
+  readonly signal: AbortSignal;
+  readonly seed?: string;
+  readonly buyers?: number;
+}
+
+/** As it would be sent now: the delay on its way is kept, `receivedAt` is left to collect. */
+function asOfNow({ message, arrivalMs }: FeedMessage, nowMs: number): Record<string, unknown> {
+  const { receivedAt: _receivedAt, timestamp, ...rest } = message;
+  const happenedMs = Date.parse(String(timestamp));
+  if (Number.isNaN(happenedMs)) return { ...rest, timestamp };
+  return { ...rest, timestamp: new Date(nowMs - (arrivalMs - happenedMs)).toISOString() };
+}
+
+function winOf(startMs: number, tick: number): string {
+  const campaign = campaigns.find((each) => each.notices)!;
+  const country = campaign.countries[tick % campaign.countries.length];
+  const bid = `trickle-${startMs.toString(36)}-${tick}`;
+  return JSON.stringify({ notice: 'win', campaign: campaign.id, country, bid, costMicros: WIN_COST_MICROS });
+}
+
+/** Runs until the signal. @throws FeedError if `serve` stays away, or turns everything away */
+export async function runTrickle(given: TrickleRequest): Promise<void> {
+  const { url, secretKey, ratePerSecond, signal, seed = DEFAULT_SEED, buyers = SIMULATED_BUYERS } = given;
+  const target: Target = { url, key: secretKey, signal, onRetry: () => {} };
+  const startMs = Date.now();
+  const idPrefix = `${seed}-live-${startMs.toString(36)}`;
+  const endMs = Number.POSITIVE_INFINITY;
+  const messages = createMarketplace({ seed, startMs, endMs, buyers, idPrefix }).messages();
+  let sent = 0;
+  try {
+    for (let tick = 1; !signal.aborted; tick += 1) {
+      const nowMs = Date.now();
+      const due = Math.floor(((nowMs - startMs) / 1_000) * ratePerSecond) - sent;
+      const batch: Record<string, unknown>[] = [];
+      for (let left = due; left > 0; left -= 1) {
+        const next = messages.next();
+        if (next.done) break;
+        batch.push(asOfNow(next.value, nowMs));
+      }
+      sent += Math.max(0, due);
+      if (batch.length > 0) await request(target, '/v1/batch', JSON.stringify({ batch }));
+      if (tick % WIN_EVERY_TICKS === 0) await request(target, '/v1/notices', winOf(startMs, tick));
+      await wait(TICK_MS, undefined, { signal });
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}

@@ -1,0 +1,41 @@
+// The executable `flywheel`: loads only the command that was asked for, and all of them for the overview.
+
+import { Command } from 'commander';
+
+interface CommandModule {
+  /** Adds the command with its options and action. */
+  register(program: Command): void;
+}
+
+/** Lazy, because some commands bring native modules that others do not need. */
+const COMMANDS: Record<string, () => Promise<CommandModule>> = {
+  up: () => import('./up.ts'),
+  stream: () => import('./stream.ts'),
+  serve: () => import('./serve.ts'),
+  migrate: () => import('./migrate.ts'),
+  replay: () => import('./replay.ts'),
+  verify: () => import('./verify.ts'),
+  bench: () => import('./bench.ts'),
+};
+
+async function main(): Promise<void> {
+  const program = new Command('flywheel')
+    .description(
+      'A real-time growth engine for B2B marketplaces: state that decisions need, fresh within a second.',
+    )
+    .showHelpAfterError();
+  const asked = process.argv[2] ?? '';
+  const load = COMMANDS[asked];
+  const loads = load === undefined ? Object.values(COMMANDS) : [load];
+  for (const module of await Promise.all(loads.map((each) => each()))) module.register(program);
+  await program.parseAsync();
+}
+
+main().catch((error: unknown) => {
+  const expected = error instanceof Error && 'code' in error;
+  process.stderr.write(
+    `${error instanceof Error ? (expected ? error.message : error.stack) : String(error)}\n`,
+  );
+  // A command that failed leaves clients open, which would keep the process alive.
+  process.exit(1);
+});

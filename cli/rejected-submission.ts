@@ -1,0 +1,115 @@
+// How a record of events.rejected is submitted again: which route, and a body whose times are those of its first receipt.
+import { type RejectedRecord, segmentKinds } from '../domain/record.ts';
+
+export interface Submission {
+  readonly route: string;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+interface Fields {
+  readonly [name: string]: unknown;
+}
+
+function fieldsOf(value: unknown): Fields | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : undefined;
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Epoch milliseconds; NaN for what is no time. */
+function msOf(value: unknown): number {
+  return typeof value === 'number' || typeof value === 'string' ? new Date(value).getTime() : Number.NaN;
+}
+
+/**
+ * Collect would correct the client's clock by how long ago `sentAt` is, and that was at the first receipt, not now:
+ * the correction is made here, by the time of the reject. A message without a time happened when it first came.
+ */
+function withFirstTimes(message: Fields, atMs: number, sentAt: unknown): Fields {
+  if (message.receivedAt !== undefined && message.receivedAt !== null) return message;
+  const { sentAt: ownSentAt, originalTimestamp, timestamp, ...rest } = message;
+  const original = originalTimestamp ?? timestamp;
+  if (original === undefined || original === null) return { ...rest, timestamp: atMs };
+  const skewMs = atMs - msOf(sentAt ?? ownSentAt);
+  const originalMs = msOf(original);
+  // What is no time stays as it is: it will be said again.
+  return {
+    ...rest,
+    timestamp: Number.isNaN(skewMs) || Number.isNaN(originalMs) ? original : originalMs + skewMs,
+  };
+}
+
+/** A message without an id gets the same one each time that it is submitted, so that repeats change nothing. */
+function identified(message: Fields, id: string): Fields {
+  const { messageId } = message;
+  return messageId === undefined || messageId === null || messageId === ''
+    ? { ...message, messageId: id }
+    : message;
+}
+
+function json(route: string, body: unknown): Submission {
+  return { route, contentType: 'application/json', body: JSON.stringify(body) };
+}
+
+function messageSubmission(route: string, text: string, record: RejectedRecord, id: string): Submission {
+  const value = fieldsOf(jsonOf(text));
+  if (value === undefined) return { route, contentType: 'application/json', body: text };
+  const isBatch = /\/(batch|import|b)$/.test(route);
+  if (!isBatch) return json(route, identified(withFirstTimes(value, record.at, undefined), id));
+  // A batch's reject is one of its messages, or, where nothing could be told apart, the batch.
+  if (!Array.isArray(value.batch))
+    return json(route, { batch: [identified(withFirstTimes(value, record.at, undefined), id)] });
+  const { sentAt, batch, ...envelope } = value;
+  const messages = batch.map((message: unknown, index) => {
+    const fields = fieldsOf(message);
+    return fields === undefined
+      ? message
+      : identified(withFirstTimes(fields, record.at, sentAt), `${id}:${index}`);
+  });
+  return json(route, { ...envelope, batch: messages });
+}
+
+/** Figures without `asOf` are as of their first receipt; notices without a time happened then. */
+function spendSubmission(route: string, text: string, atMs: number): Submission {
+  const value = fieldsOf(jsonOf(text));
+  const container = route === '/v1/spend' ? 'rows' : 'notices';
+  const time = route === '/v1/spend' ? 'asOf' : 'timestamp';
+  if (value !== undefined && value[container] === undefined) {
+    return json(route, value[time] || value.receivedAt ? value : { ...value, [time]: atMs });
+  }
+  const isJson = /^\s*[[{]/.test(text);
+  return { route, contentType: isJson ? 'application/json' : 'text/csv', body: text };
+}
+
+/** A record that stood in the log and could not be applied goes in again by the route that would have written it. */
+function logSubmission(value: Fields | undefined, id: string): Submission | undefined {
+  if (value === undefined) return undefined;
+  const { kind, receivedAt, supplied, source: _source, ...rest } = value;
+  const receipt = supplied === true ? { receivedAt } : {};
+  if (kind === 'report') {
+    const { periodStart, account: _account, messageId: _messageId, ...row } = rest;
+    return json('/v1/spend', { ...row, start: periodStart, ...receipt });
+  }
+  if (kind === 'notice') return json('/v1/notices', { ...rest, ...receipt });
+  const type = kind ?? rest.type;
+  if (!segmentKinds.some((known) => known === type)) return undefined;
+  return json('/v1/import', { batch: [identified({ ...rest, type, ...receipt }, id)] });
+}
+
+/** Undefined for what no route takes: control records, and bytes that say nothing. `position` names the reject. */
+export function submissionOf(record: RejectedRecord, position: string): Submission | undefined {
+  const text = Buffer.from(record.raw, 'base64').toString('utf8');
+  const id = `rejected:${position}`;
+  if (record.route === '') return logSubmission(fieldsOf(jsonOf(text)), id);
+  if (record.route === '/v1/spend' || record.route === '/v1/notices') {
+    return spendSubmission(record.route, text, record.at);
+  }
+  return messageSubmission(record.route, text, record, id);
+}

@@ -1,0 +1,147 @@
+// `flywheel replay rejected`: after a fix, everything in events.rejected is submitted again, in its order.
+import { createHash } from 'node:crypto';
+import type { RejectedRecord } from '../domain/record.ts';
+import { readPartition } from '../platform/kafka-read.ts';
+import { openTopicAdmin } from '../platform/kafka-topics.ts';
+import type { Namespace } from '../platform/namespace.ts';
+import { PlatformError } from '../platform/platform-error.ts';
+import { validateRejectedRecord } from '../platform/validate.ts';
+import { REPLAY_HEADER } from '../serve/intake-answer.ts';
+import { type Submission, submissionOf } from './rejected-submission.ts';
+
+const ATTEMPTS_MAX = 30;
+const RETRY_DELAY_MS = 1_000;
+
+export interface ReplayRejectedOptions {
+  readonly brokers: string;
+  readonly namespace: Namespace;
+  /** Of a `serve` of the same namespace. */
+  readonly url: string;
+  readonly secretKey: string;
+  /** Only what was rejected from then on, epoch ms. */
+  readonly sinceMs?: number | undefined;
+  /** Only what was rejected for this reason. */
+  readonly reason?: string | undefined;
+  /** Count, submit nothing. */
+  readonly dryRun?: boolean | undefined;
+  /** Told after each reject. */
+  readonly onProgress?: ((report: ReplayRejectedReport) => void) | undefined;
+}
+
+export interface ReplayRejectedReport {
+  /** Rejects in the topic, and those that the filters let through. */
+  read: number;
+  matched: number;
+  /** The same bytes for the same route came before: submitted once. */
+  repeated: number;
+  /** No route takes it (control records, bytes that say nothing). */
+  unsubmittable: number;
+  submitted: number;
+  accepted: number;
+  rejected: number;
+  /** What was turned away again, by its reason now. */
+  rejectedByReason: Record<string, number>;
+}
+
+interface IntakeAnswer {
+  readonly accepted?: number;
+  readonly code?: string;
+  readonly rejected?: readonly { readonly reason: string }[];
+}
+
+/** Rejects from the topic's low to its high offset as of now, in order. */
+async function* rejects({
+  brokers,
+  namespace,
+}: ReplayRejectedOptions): AsyncGenerator<[RejectedRecord, string]> {
+  const topic = namespace.topics.rejected;
+  const admin = openTopicAdmin(brokers);
+  const watermarks = await admin.watermarks(topic).finally(() => admin.close());
+  for (const [partition, { low, high }] of watermarks.entries()) {
+    for await (const batch of readPartition({ brokers, topic, partition, from: low, to: high })) {
+      for (const { offset, value } of batch) {
+        const record = validateRejectedRecord(parsed(value));
+        if (record.ok) yield [record.value, `${partition}:${offset}`];
+      }
+    }
+  }
+}
+
+function parsed(value: Buffer | null): unknown {
+  try {
+    return JSON.parse(value?.toString() ?? '');
+  } catch {
+    return undefined;
+  }
+}
+
+/** Retries what serve asks to retry. @throws PlatformError SERVE_REFUSED for answers that no reject deserves (wrong key, no serve). */
+async function submit(
+  submission: Submission,
+  { url, secretKey }: ReplayRejectedOptions,
+): Promise<IntakeAnswer> {
+  for (let attempt = 1; ; attempt += 1) {
+    const response = await fetch(`${url}${submission.route}`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${secretKey}`,
+        'content-type': submission.contentType,
+        [REPLAY_HEADER]: 'rejected',
+      },
+      body: submission.body,
+    });
+    const answer = (await response.json()) as IntakeAnswer & { detail?: string };
+    if (response.ok || response.status === 400 || response.status === 413) return answer;
+    const retry = response.status === 429 || response.status === 503;
+    if (!retry || attempt === ATTEMPTS_MAX) {
+      throw new PlatformError(
+        'SERVE_REFUSED',
+        `${url}${submission.route} answered ${response.status}: ${answer.detail}`,
+      );
+    }
+    const seconds = Number(response.headers.get('retry-after'));
+    await new Promise((resolve) => setTimeout(resolve, seconds > 0 ? seconds * 1_000 : RETRY_DELAY_MS));
+  }
+}
+
+function count(report: ReplayRejectedReport, answer: IntakeAnswer): void {
+  report.submitted += 1;
+  report.accepted += answer.accepted ?? 0;
+  const reasons =
+    answer.rejected?.map(({ reason }) => reason) ?? (answer.accepted ? [] : [answer.code ?? 'unknown']);
+  report.rejected += reasons.length;
+  for (const reason of reasons) report.rejectedByReason[reason] = (report.rejectedByReason[reason] ?? 0) + 1;
+}
+
+/**
+ * Submits rejects again. Message ids stay, so what was taken meanwhile changes nothing; what is turned away again
+ * stays where it is and is not written a second time.
+ */
+export async function replayRejected(options: ReplayRejectedOptions): Promise<ReplayRejectedReport> {
+  const report: ReplayRejectedReport = {
+    read: 0,
+    matched: 0,
+    repeated: 0,
+    unsubmittable: 0,
+    submitted: 0,
+    accepted: 0,
+    rejected: 0,
+    rejectedByReason: {},
+  };
+  const seen = new Set<string>();
+  for await (const [record, position] of rejects(options)) {
+    report.read += 1;
+    if (record.at < (options.sinceMs ?? 0)) continue;
+    if (options.reason !== undefined && record.reason !== options.reason) continue;
+    report.matched += 1;
+    const content = createHash('sha256').update(`${record.route}\n${record.raw}`).digest('base64');
+    const submission = submissionOf(record, position);
+    if (seen.has(content)) report.repeated += 1;
+    else if (submission === undefined) report.unsubmittable += 1;
+    else if (options.dryRun === true) report.submitted += 1;
+    else count(report, await submit(submission, options));
+    seen.add(content);
+    options.onProgress?.(report);
+  }
+  return report;
+}

@@ -1,0 +1,210 @@
+// `flywheel replay`: feeds a data set through the public API, each format into a namespace of its own.
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Config, readConfig } from '../platform/config.ts';
+import { namespaceOf } from '../platform/namespace.ts';
+import { dayOf } from '../simulate/readers/values.ts';
+import type { FeedProgress, Speed } from './feed/feed.ts';
+import { FeedError } from './feed/post.ts';
+import type { FeedReport } from './feed/report.ts';
+import { assertNamespace, runFeed } from './feed/run.ts';
+import { formats } from './feed/sources.ts';
+import { replayRejected } from './replay-rejected.ts';
+import { duration, progressBar } from './up-steps.ts';
+
+/** Not a data set: what was turned away before, submitted again. */
+const REJECTED = 'rejected';
+
+const SHOW_EVERY_MS = 500;
+const LINE_EVERY_MS = 5_000;
+
+interface Options {
+  readonly since?: number;
+  readonly reason?: string;
+  readonly dryRun?: boolean;
+  readonly namespace?: string;
+  readonly url?: string;
+  readonly keysFile?: string;
+  readonly speed: Speed;
+  readonly until?: number;
+  readonly date?: string;
+  readonly currency?: string;
+  readonly seed?: string;
+  readonly buyers?: number;
+  readonly acknowledged?: string;
+  readonly again?: boolean;
+}
+
+function parseSpeed(text: string): Speed {
+  if (text === 'max') return 'max';
+  const times = Number(text);
+  if (times > 0 && Number.isFinite(times)) return times;
+  throw new InvalidArgumentError('must be max, or how many times faster than it was, such as 60');
+}
+
+function parseTime(text: string): number {
+  const timeMs = dayOf(text) ?? Date.parse(text);
+  if (Number.isNaN(timeMs)) throw new InvalidArgumentError('must be an ISO 8601 time');
+  return timeMs;
+}
+
+function parseDate(text: string): string {
+  if (dayOf(text) === null) throw new InvalidArgumentError('must be YYYY-MM-DD');
+  return text;
+}
+
+function parseCurrency(text: string): string {
+  if (!/^[A-Z]{3}$/.test(text)) throw new InvalidArgumentError('must be an ISO 4217 code, such as EUR');
+  return text;
+}
+
+function parseCount(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new InvalidArgumentError('must be a whole number from 1 on');
+  return value;
+}
+
+/** The secret key of `flywheel up`, which is the one that may say when something arrived. */
+async function readSecretKey(file: string): Promise<string> {
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new FeedError(
+      'FEED_WRONG_ARGUMENT',
+      `no keys at ${file}: start flywheel up, or name a file with --keys-file`,
+      cause,
+    );
+  });
+  const { secret } = JSON.parse(text) as { secret?: unknown };
+  if (typeof secret === 'string') return secret;
+  throw new FeedError('FEED_WRONG_ARGUMENT', `${file} holds no secret key`);
+}
+
+function describeProgress({ sent, rejected, retries, share, elapsedMs }: FeedProgress): string {
+  const total = share > 0 ? Math.round(sent / share) : undefined;
+  const faults = [rejected > 0 ? `${rejected} rejected` : '', retries > 0 ? `${retries} retries` : ''];
+  return [progressBar(sent, total, elapsedMs), ...faults.filter((fault) => fault !== '')].join(', ');
+}
+
+/** A line that is drawn anew on a terminal, and written now and then elsewhere. */
+function createProgressLine(): { show(progress: FeedProgress): void; end(): void } {
+  const terminal = process.stderr.isTTY === true;
+  let shownAt = 0;
+  return {
+    show(progress) {
+      const now = performance.now();
+      if (now - shownAt < (terminal ? SHOW_EVERY_MS : LINE_EVERY_MS)) return;
+      shownAt = now;
+      process.stderr.write(
+        terminal ? `\r\x1b[2K${describeProgress(progress)}` : `${describeProgress(progress)}\n`,
+      );
+    },
+    end() {
+      if (terminal) process.stderr.write('\r\x1b[2K');
+    },
+  };
+}
+
+function describeReport(report: FeedReport): string {
+  const { events, spend, rejectedByReason, namespace } = report;
+  const accepted = events.accepted + spend.accepted;
+  const seconds = Date.parse(report.finishedAt ?? '') - Date.parse(report.startedAt);
+  const reasons = Object.entries(rejectedByReason).map(([reason, count]) => `${count} ${reason}`);
+  const rejected = reasons.length === 0 ? 'none rejected' : `rejected: ${reasons.join(', ')}`;
+  const rate = Math.round((accepted / Math.max(1, seconds)) * 1_000).toLocaleString('en');
+  return `${accepted.toLocaleString('en')} accepted into ${namespace} in ${duration(seconds)} (${rate}/s), ${rejected}`;
+}
+
+/** Formats that are read from a file have a namespace of their own: their times would make live events late. */
+function namespaceFor(format: string, config: Config, options: Options): string {
+  const own = format !== 'simulate' && format !== REJECTED;
+  return options.namespace ?? (own ? format : config.namespace);
+}
+
+async function submitRejected(
+  config: Config,
+  url: string,
+  secretKey: string,
+  options: Options,
+): Promise<void> {
+  const target = { url, key: secretKey, signal: new AbortController().signal, onRetry: () => {} };
+  await assertNamespace(target, config.namespace);
+  const report = await replayRejected({
+    brokers: config.kafkaBrokers,
+    namespace: namespaceOf(config.namespace),
+    url,
+    secretKey,
+    sinceMs: options.since,
+    reason: options.reason,
+    dryRun: options.dryRun,
+  });
+  process.stdout.write(`${JSON.stringify(report)}\n`);
+}
+
+async function replay(format: string, file: string | undefined, options: Options): Promise<void> {
+  const given = readConfig();
+  const config = { ...given, namespace: namespaceFor(format, given, options) };
+  const secretKey = await readSecretKey(options.keysFile ?? path.join(config.dir, 'keys.json'));
+  const url = options.url ?? `http://${config.serveHost}:${config.servePort}`;
+  if (format === REJECTED) return submitRejected(config, url, secretKey, options);
+  const line = createProgressLine();
+  const stopping = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort());
+  try {
+    const report = await runFeed({
+      config,
+      url,
+      secretKey,
+      format,
+      file,
+      speed: options.speed,
+      untilMs: options.until,
+      date: options.date,
+      currency: options.currency,
+      seed: options.seed,
+      buyers: options.buyers,
+      acknowledgedFile: options.acknowledged,
+      again: options.again,
+      signal: stopping.signal,
+      onProgress: line.show,
+    });
+    line.end();
+    process.stderr.write(`${describeReport(report)}\n`);
+    process.stdout.write(`${JSON.stringify(report)}\n`);
+  } catch (error) {
+    line.end();
+    if (!stopping.signal.aborted) throw error;
+    process.stderr.write('stopped; the same command goes on from here\n');
+    process.exitCode = 130;
+  }
+}
+
+/** Adds the command. */
+export function register(program: Command): void {
+  program
+    .command('replay')
+    .description('feed a data set through the API of a running serve, its event times kept')
+    .argument('<format>', `${formats.join(', ')}, or ${REJECTED} for what was turned away before`)
+    .argument('[file]', 'CSV, gzip or not; none for simulate')
+    .option('--namespace <name>', 'the namespace of that serve (default: the name of the format)')
+    .option('--url <url>', 'address of serve (default: SERVE_HOST and SERVE_PORT)')
+    .option('--keys-file <file>', 'holds the secret key (default: keys.json in FLYWHEEL_DIR)')
+    .addOption(
+      new Option('--speed <times>', 'max, or times as fast as it was').argParser(parseSpeed).default('max'),
+    )
+    .option('--until <time>', 'end with a clock record of this time in every partition', parseTime)
+    .option('--date <YYYY-MM-DD>', 'kag-spend: the day it is taken to be of', parseDate)
+    .option(
+      '--currency <code>',
+      'kag-spend, daily-spend: the currency, which the files do not name',
+      parseCurrency,
+    )
+    .option('--seed <text>', 'simulate: another marketplace')
+    .option('--buyers <n>', 'simulate: how many (default: 20000)', parseCount)
+    .option('--acknowledged <file>', 'add the message ids that serve has acknowledged to this file')
+    .option('--again', 'feed again what was fed before')
+    .option('--since <time>', 'rejected: only what was rejected from then on', parseTime)
+    .option('--reason <reason>', 'rejected: only what was rejected for it')
+    .option('--dry-run', 'rejected: count, submit nothing')
+    .action(replay);
+}

@@ -1,0 +1,269 @@
+// What happened, for people and as JSON: read from ClickHouse and from the API, as anybody else would read it.
+
+import type { ClickHouse } from '../platform/clickhouse.ts';
+
+const TOP_OPPORTUNITIES = 5;
+const FUNNELS_MAX = 5;
+
+export interface SummarySource {
+  readonly clickhouse: ClickHouse;
+  /** Address of `serve`. */
+  readonly url: string;
+  readonly secretKey: string;
+  readonly namespace: string;
+}
+
+interface Period {
+  from: string;
+  to: string;
+}
+
+interface Funnel {
+  funnel: string;
+  steps: { step: string; buyers: number }[];
+}
+
+interface Opportunities {
+  opened: number;
+  qualified: number;
+  orders: number;
+  open: number;
+  lost: number;
+  top: { key: string; subject: string; stage: string; quality: number; country: string; industry: string }[];
+}
+
+interface Campaign {
+  campaign: string;
+  account: string;
+  currency: string | null;
+  impressions: number;
+  clicks: number;
+  costMicros: number;
+}
+
+interface Account {
+  account: string;
+  currency: string;
+  /** Null where no total is set. */
+  totalBudgetMicros: number | null;
+  dailyBudgetMicros: number;
+  settledTodayMicros: number;
+  settledTotalMicros: number;
+  outstandingMicros: number;
+}
+
+/** The summary that `flywheel up --once` prints as JSON on its last line. Counts are of rows without repeats. */
+export interface Summary {
+  namespace: string;
+  /** Event times of what is there; null while nothing is. */
+  period: Period | null;
+  events: { total: number; buyers: number; byVerdict: Record<string, number> };
+  rejects: { total: number; byReason: Record<string, number> };
+  funnels: Funnel[];
+  opportunities: Opportunities | null;
+  campaigns: Campaign[];
+  /** Spend against budget, of every account with a campaign above. */
+  accounts: Account[];
+  transitions: Record<string, number>;
+  triggers: Record<string, number>;
+}
+
+/** Reads the whole summary; the period of the reports is that of the events that are there. */
+export async function readSummary(source: SummarySource): Promise<Summary> {
+  const { clickhouse, namespace } = source;
+  const [events, rejects, transitions, triggers] = await Promise.all([
+    countBy(clickhouse, 'SELECT verdict AS name, count() AS rows FROM events FINAL GROUP BY name'),
+    countBy(clickhouse, 'SELECT reason AS name, count() AS rows FROM rejects FINAL GROUP BY name'),
+    countBy(clickhouse, 'SELECT to_stage AS name, count() AS rows FROM transitions FINAL GROUP BY name'),
+    countBy(clickhouse, 'SELECT status AS name, count() AS rows FROM triggers FINAL GROUP BY name'),
+  ]);
+  const { buyers, records, ...times } = await readTimes(clickhouse);
+  const period = records === 0 ? null : times;
+  const campaigns = period === null ? [] : await readCampaigns(source, period);
+  return {
+    namespace,
+    period,
+    events: { total: sum(events), buyers, byVerdict: events },
+    rejects: { total: sum(rejects), byReason: rejects },
+    funnels: period === null ? [] : await readFunnels(source, period),
+    opportunities: period === null ? null : await readOpportunities(source, period),
+    campaigns,
+    accounts: await readAccounts(source, campaigns),
+    transitions,
+    triggers,
+  };
+}
+
+async function countBy(clickhouse: ClickHouse, query: string): Promise<Record<string, number>> {
+  const result = await clickhouse.query({ query: `${query} ORDER BY name`, format: 'JSONEachRow' });
+  const rows = await result.json<{ name: string; rows: number | string }>();
+  return Object.fromEntries(rows.map(({ name, rows: count }) => [name, Number(count)]));
+}
+
+/** Times of all that was taken, behaviour and spend. */
+async function readTimes(clickhouse: ClickHouse): Promise<Period & { buyers: number; records: number }> {
+  const query = `SELECT toUnixTimestamp64Milli(min(time)) AS from_ms, toUnixTimestamp64Milli(max(time)) AS to_ms,
+      count() AS records, (SELECT uniqExact(key) FROM events) AS buyers
+    FROM (SELECT time FROM events UNION ALL SELECT time FROM spend)`;
+  const result = await clickhouse.query({ query, format: 'JSONEachRow' });
+  const [row] = await result.json<Record<'from_ms' | 'to_ms' | 'buyers' | 'records', string | number>>();
+  return {
+    from: new Date(Number(row?.from_ms ?? 0)).toISOString(),
+    to: new Date(Number(row?.to_ms ?? 0) + 1).toISOString(),
+    buyers: Number(row?.buyers ?? 0),
+    records: Number(row?.records ?? 0),
+  };
+}
+
+async function readFunnels(source: SummarySource, period: Period): Promise<Funnel[]> {
+  const { definitions } = await ask<{ definitions: { id: string }[] }>(source, '/v1/definitions/funnel', {});
+  const funnels = await Promise.all(
+    definitions.slice(0, FUNNELS_MAX).map(async ({ id }) => {
+      const { rows } = await ask<{ rows: { steps: { step: string; count: number }[] }[] }>(
+        source,
+        '/v1/reports/funnel',
+        { ...period, funnel: id },
+      );
+      return {
+        funnel: id,
+        steps: (rows[0]?.steps ?? []).map(({ step, count }) => ({ step, buyers: count })),
+      };
+    }),
+  );
+  return funnels.filter(({ steps }) => steps.length > 0);
+}
+
+async function readOpportunities(source: SummarySource, period: Period): Promise<Opportunities | null> {
+  const { rows, top } = await ask<{ rows: Omit<Opportunities, 'top'>[]; top: Opportunities['top'] }>(
+    source,
+    '/v1/reports/opportunities',
+    { ...period, top: String(TOP_OPPORTUNITIES) },
+  );
+  const [total] = rows;
+  if (total === undefined) return null;
+  const { opened, qualified, orders, open, lost } = total;
+  return {
+    opened,
+    qualified,
+    orders,
+    open,
+    lost,
+    top: top.map(({ key, subject, stage, quality, country, industry }) => ({
+      key,
+      subject,
+      stage,
+      quality,
+      country,
+      industry,
+    })),
+  };
+}
+
+async function readCampaigns(source: SummarySource, period: Period): Promise<Campaign[]> {
+  const { rows } = await ask<{ rows: Campaign[] }>(source, '/v1/reports/campaigns', { ...period });
+  return rows.map(({ campaign, account, currency, impressions, clicks, costMicros }) => ({
+    campaign,
+    account,
+    currency,
+    impressions,
+    clicks,
+    costMicros,
+  }));
+}
+
+interface BudgetAnswer {
+  account: string;
+  currency: string;
+  budget: { dailyMicros: number; totalMicros: number | null };
+  settled: { todayMicros: number; totalMicros: number };
+  outstanding: { todayMicros: number };
+}
+
+async function readAccounts(source: SummarySource, campaigns: readonly Campaign[]): Promise<Account[]> {
+  const oneOfEach = new Map(campaigns.map(({ account, campaign }) => [account, campaign]));
+  return Promise.all(
+    [...oneOfEach.values()].sort().map(async (campaign) => {
+      const route = `/v1/campaigns/${encodeURIComponent(campaign)}/budget`;
+      const { account, currency, budget, settled, outstanding } = await ask<BudgetAnswer>(source, route, {});
+      return {
+        account,
+        currency,
+        totalBudgetMicros: budget.totalMicros,
+        dailyBudgetMicros: budget.dailyMicros,
+        settledTodayMicros: settled.todayMicros,
+        settledTotalMicros: settled.totalMicros,
+        outstandingMicros: outstanding.todayMicros,
+      };
+    }),
+  );
+}
+
+async function ask<Answer>(
+  { url, secretKey }: SummarySource,
+  route: string,
+  query: Record<string, string>,
+): Promise<Answer> {
+  const address = `${url}${route}?${new URLSearchParams(query)}`;
+  const response = await fetch(address, { headers: { authorization: `Bearer ${secretKey}` } });
+  if (!response.ok) throw new Error(`${address} answered ${response.status}: ${await response.text()}`);
+  return (await response.json()) as Answer;
+}
+
+function sum(counts: Record<string, number>): number {
+  return Object.values(counts).reduce((total, count) => total + count, 0);
+}
+
+/** The summary as lines for people. */
+export function describeSummary(summary: Summary): string[] {
+  const { period, events, rejects, opportunities } = summary;
+  const lines = [
+    `namespace ${summary.namespace}: ${count(events.total)} events of ${count(events.buyers)} buyers (${counts(events.byVerdict)})`,
+  ];
+  if (period !== null) lines.push(`from ${period.from} to ${period.to}`);
+  lines.push(`rejects: ${count(rejects.total)}${rejects.total > 0 ? ` (${counts(rejects.byReason)})` : ''}`);
+  for (const { funnel, steps } of summary.funnels) {
+    lines.push(
+      `funnel ${funnel}: ${steps.map(({ step, buyers }) => `${step} ${count(buyers)}`).join(' → ')}`,
+    );
+  }
+  if (opportunities !== null) {
+    const { opened, qualified, orders, open, lost, top } = opportunities;
+    lines.push(
+      `opportunities: ${count(opened)} opened, ${count(qualified)} of quality, ${count(orders)} ordered, ${count(open)} open, ${count(lost)} lost`,
+    );
+    for (const best of top) {
+      const where = [best.country, best.industry].filter((part) => part !== '').join(', ');
+      lines.push(`  ${best.quality.toFixed(2)}  ${best.key}  ${best.stage}  ${best.subject}  ${where}`);
+    }
+  }
+  for (const { campaign, impressions, clicks, costMicros, currency } of summary.campaigns) {
+    const cost = money(costMicros, currency ?? '');
+    lines.push(`campaign ${campaign}: ${cost}, ${count(impressions)} impressions, ${count(clicks)} clicks`);
+  }
+  for (const account of summary.accounts) {
+    const { currency, dailyBudgetMicros, totalBudgetMicros, settledTodayMicros, settledTotalMicros } =
+      account;
+    const total = totalBudgetMicros === null ? '' : ` of ${money(totalBudgetMicros, currency)}`;
+    lines.push(
+      `account ${account.account}: today ${money(settledTodayMicros, currency)} of ${money(dailyBudgetMicros, currency)}, in all ${money(settledTotalMicros, currency)}${total}`,
+    );
+  }
+  lines.push(`lifecycle: ${counts(summary.transitions) || 'no transitions'}`);
+  lines.push(`triggers: ${counts(summary.triggers) || 'none'}`);
+  return lines;
+}
+
+function counts(byName: Record<string, number>): string {
+  return Object.entries(byName)
+    .map(([name, value]) => `${name} ${count(value)}`)
+    .join(', ');
+}
+
+function count(value: number): string {
+  return value.toLocaleString('en');
+}
+
+function money(micros: number, currency: string): string {
+  const amount = (micros / 1e6).toLocaleString('en', { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+  return `${amount} ${currency}`.trim();
+}

@@ -1,0 +1,342 @@
+// `flywheel up`: the whole of Flywheel on one machine. Starts the parts, brings the namespace up to date, starts `stream`
+// and `serve`, feeds them, waits until all has arrived everywhere, shows what happened, and keeps going until Ctrl-C.
+
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import { flywheelCommandLine } from '../ops/local/flywheel-process.ts';
+import { assertPortFree, DEFAULT_PORTS } from '../ops/local/ports.ts';
+import { type Stack, startStack } from '../ops/local/stack.ts';
+import { type ApiKeyPair, ensureApiKeys } from '../platform/api-keys.ts';
+import { openClickHouse } from '../platform/clickhouse.ts';
+import { type Config, readConfig, readExternalParts } from '../platform/config.ts';
+import { openTopicAdmin } from '../platform/kafka-topics.ts';
+import { migrate } from '../platform/migrate.ts';
+import { namespaceOf } from '../platform/namespace.ts';
+import { lagOf, readProgress, waitUntilDrained } from '../platform/progress.ts';
+import { openRedis } from '../platform/redis.ts';
+import { runFeed } from './feed/run.ts';
+import { formats } from './feed/sources.ts';
+import { runTrickle } from './feed/trickle.ts';
+import { createSteps, progressBar, type Steps } from './up-steps.ts';
+import { describeSummary, readSummary, type Summary } from './up-summary.ts';
+
+const STEPS = 5;
+const TRICKLE_PER_SECOND = 5;
+const DRAIN_MS_MAX = 15 * 60_000;
+
+interface Options {
+  dir?: string;
+  once?: boolean;
+  replay?: Replay;
+  namespace?: string;
+  verify?: boolean;
+  until?: number;
+  buyers?: number;
+  ports: 'default' | 'ephemeral';
+  stepsBefore: number;
+}
+
+interface Replay {
+  format: string;
+  file: string;
+}
+
+/** Everything that a later step needs of the earlier ones. */
+interface Running {
+  readonly stack: Stack;
+  /** Settings of the processes of this start, as they are given to them. */
+  readonly config: Config;
+  readonly environment: Record<string, string>;
+  readonly keys: ApiKeyPair;
+  readonly url: string;
+}
+
+/** Thrown where Ctrl-C or a part that stays down ends the work early. */
+class Stopped extends Error {
+  readonly exitCode: number;
+  constructor(message: string, exitCode: number) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
+async function up(options: Options): Promise<number> {
+  const stopping = new AbortController();
+  const steps = createSteps(options.stepsBefore, options.stepsBefore + STEPS);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (!stopping.signal.aborted) steps.print('stopping …');
+      stopping.abort(new Stopped('stopped before it was done', 130));
+    });
+  }
+  let stack: Stack | undefined;
+  try {
+    stack = await startParts(options, steps, stopping);
+    const running = await startProcesses(options, steps, stack, stopping.signal);
+    await feed(options, running, steps, stopping.signal);
+    await drain(running, steps, stopping.signal);
+    const summary = await summarise(running);
+    for (const line of describeSummary(summary)) steps.print(line);
+    const verified = options.verify ? await verify(running) : true;
+    if (options.once) steps.print(JSON.stringify(summary));
+    else await stayUp(options, running, steps, stopping.signal);
+    return verified ? 0 : 1;
+  } catch (error) {
+    if (!(error instanceof Stopped)) throw error;
+    steps.print(error.message);
+    return error.exitCode;
+  } finally {
+    await stack?.stop();
+  }
+}
+
+async function startParts(options: Options, steps: Steps, stopping: AbortController): Promise<Stack> {
+  const dir = dirOf(options);
+  const took: string[] = [];
+  let stack: Stack | undefined;
+  await steps.run('Kafka, Redis, ClickHouse, Prometheus', 10, async (report) => {
+    if (options.ports === 'default') {
+      await assertPortFree('serve', DEFAULT_PORTS.serve);
+      await assertPortFree('the metrics of stream', DEFAULT_PORTS.streamMetrics);
+    }
+    stack = await startStack({
+      dir,
+      ports: options.ports,
+      external: readExternalParts(),
+      // The bootstrap puts the jars there; they serve every data folder.
+      kafkaJarsFolder: path.join(readConfig().dir, 'kafka'),
+      onEvent: (event) => {
+        steps.print(event.message);
+        if (event.kind === 'gave-up') stopping.abort(new Stopped(`${event.name} stays down`, 1));
+      },
+      onReady: (part, elapsedMs) => {
+        took.push(`${part} ${(elapsedMs / 1000).toFixed(1)} s`);
+        report(took.join(', '));
+      },
+    });
+    return 'up';
+  });
+  return stack!;
+}
+
+async function startProcesses(
+  options: Options,
+  steps: Steps,
+  stack: Stack,
+  signal: AbortSignal,
+): Promise<Running> {
+  const dir = dirOf(options);
+  const environment: Record<string, string> = {
+    FLYWHEEL_NAMESPACE: options.namespace ?? options.replay?.format ?? readConfig().namespace,
+    FLYWHEEL_DIR: dir,
+    KAFKA_BROKERS: stack.kafkaBrokers!,
+    REDIS_URL: stack.redisUrl!,
+    CLICKHOUSE_URL: stack.clickhouseUrl!,
+    SERVE_PORT: String(stack.ports.serve),
+    STREAM_METRICS_PORT: String(stack.ports.streamMetrics),
+    SERVE_KEYS_FILE: path.join(dir, 'keys.hashed.json'),
+  };
+  const config = readConfig(environment);
+  let keys: ApiKeyPair | undefined;
+  await steps.run('topics, tables, definitions, keys', 3, async (report) => {
+    signal.throwIfAborted();
+    await migrate({ config, print: report });
+    keys = await ensureApiKeys({
+      plainFile: path.join(dir, 'keys.json'),
+      hashedFile: config.serveKeysFile,
+    });
+    return `namespace ${config.namespace} is up to date`;
+  });
+  await steps.run('stream and serve', 3, async () => {
+    signal.throwIfAborted();
+    await Promise.all([
+      stack.startFlywheel('stream', environment),
+      stack.startFlywheel('serve', environment),
+    ]);
+    return 'up';
+  });
+  return { stack, config, environment, keys: keys!, url: `http://127.0.0.1:${stack.ports.serve}` };
+}
+
+/** The identity of the log: a feed into a log that is gone counts for nothing. */
+async function logIdOf(config: Config): Promise<string> {
+  const admin = openTopicAdmin(config.kafkaBrokers);
+  try {
+    const [events] = await admin.describe([namespaceOf(config.namespace).topics.events]);
+    return events!.id;
+  } finally {
+    await admin.close();
+  }
+}
+
+/** Feeds through the public API what was asked for; what an earlier start has fed is not fed again. */
+async function feed(options: Options, running: Running, steps: Steps, signal: AbortSignal): Promise<void> {
+  const { config, url, keys } = running;
+  const { format, file } = options.replay ?? { format: 'simulate', file: undefined };
+  await steps.run(
+    `feed ${file === undefined ? format : `${format}:${path.basename(file)}`}`,
+    60,
+    async (show) => {
+      let fed = false;
+      const logId = await logIdOf(config);
+      const report = await runFeed({
+        logId,
+        config,
+        url,
+        secretKey: keys.secret,
+        format,
+        file,
+        untilMs: options.until,
+        buyers: options.buyers,
+        signal,
+        onProgress: ({ sent, rejected, retries, share, elapsedMs }) => {
+          fed = true;
+          const total = share > 0 ? Math.round(sent / share) : undefined;
+          show(`${progressBar(sent, total, elapsedMs)}, ${rejected} rejected, ${retries} retries`);
+        },
+      }).catch((error: unknown) => {
+        signal.throwIfAborted();
+        throw error;
+      });
+      const { events, spend } = report;
+      const what = `${(events.accepted + spend.accepted).toLocaleString('en')} records accepted, ${events.rejected + spend.rejected} rejected`;
+      return fed ? what : `${what} by an earlier start;`;
+    },
+  );
+}
+
+/** Waits until everything in the log has been applied and has reached Redis, ClickHouse and Kafka. */
+async function drain(running: Running, steps: Steps, signal: AbortSignal): Promise<void> {
+  const { config } = running;
+  const namespace = namespaceOf(config.namespace);
+  await steps.run('drain', 10, async (report) => {
+    const redis = await openRedis({ url: config.redisUrl, onWarning: () => {} });
+    const admin = openTopicAdmin(config.kafkaBrokers);
+    const look = async () => {
+      signal.throwIfAborted();
+      return readProgress(namespace, redis, admin);
+    };
+    try {
+      const drained = await waitUntilDrained(look, DRAIN_MS_MAX, (progress) => {
+        const undelivered = progress.reduce((sum, partition) => sum + partition.undelivered, 0);
+        const unflushed = progress.filter((partition) => !partition.flushed).length;
+        report(
+          `${lagOf(progress)} records, ${undelivered} batches, ${unflushed} partitions' aggregates left`,
+        );
+      });
+      if (!drained) throw new Stopped('not drained in time; see the log of stream', 1);
+      return 'all has arrived';
+    } finally {
+      await admin.close();
+      redis.disconnect();
+    }
+  });
+}
+
+async function summarise({ config, keys, url }: Running): Promise<Summary> {
+  const { database, name } = namespaceOf(config.namespace);
+  const clickhouse = openClickHouse({ url: config.clickhouseUrl, database });
+  try {
+    return await readSummary({ clickhouse, url, secretKey: keys.secret, namespace: name });
+  } finally {
+    await clickhouse.close();
+  }
+}
+
+/** Runs `flywheel verify` beside; true when it found no difference. */
+async function verify({ environment }: Running): Promise<boolean> {
+  const [program, ...args] = flywheelCommandLine('verify');
+  const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
+  const child = spawn('/usr/bin/env', [...variables, program!, ...args], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  const code = await new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('exit', resolve);
+  });
+  return code === 0;
+}
+
+/** Shows the addresses, keeps live events coming so that rolling numbers move, and returns when Ctrl-C is pressed. */
+async function stayUp(options: Options, running: Running, steps: Steps, signal: AbortSignal): Promise<void> {
+  for (const line of addresses(running)) steps.print(line);
+  const { url, keys } = running;
+  if (options.replay === undefined) {
+    await runTrickle({ url, secretKey: keys.secret, ratePerSecond: TRICKLE_PER_SECOND, signal });
+  } else {
+    // Live events would make what is replayed late.
+    await new Promise((resolve) => signal.addEventListener('abort', resolve));
+  }
+  const reason: unknown = signal.reason;
+  if (reason instanceof Stopped && reason.exitCode !== 130) throw reason;
+}
+
+function addresses({ url, keys, stack }: Running): string[] {
+  return [
+    '',
+    `API         ${url}   documentation ${url}/docs`,
+    ...(stack.prometheusUrl === undefined ? [] : [`Prometheus  ${stack.prometheusUrl}`]),
+    `Kafka       ${stack.kafkaBrokers}   Redis ${stack.redisUrl}   ClickHouse ${stack.clickhouseUrl}`,
+    `keys        write ${keys.write}   secret ${keys.secret}`,
+    '',
+    'Try:',
+    `  curl -u ${keys.write}: -H 'content-type: application/json' -d '{"userId":"you","event":"Product Viewed"}' ${url}/v1/track`,
+    `  curl -H 'authorization: Bearer ${keys.secret}' ${url}/v1/buyers/u:you`,
+    '',
+    'Ctrl-C stops everything.',
+  ];
+}
+
+function dirOf({ dir }: Options): string {
+  return path.resolve(dir ?? readConfig().dir);
+}
+
+function parseReplay(text: string): Replay {
+  const colon = text.indexOf(':');
+  if (colon < 1 || colon === text.length - 1) {
+    throw new InvalidArgumentError('must be FORMAT:FILE, such as rees46:events.csv.gz');
+  }
+  const replay = { format: text.slice(0, colon), file: path.resolve(text.slice(colon + 1)) };
+  if (!formats.includes(replay.format)) {
+    throw new InvalidArgumentError(`has no format ${replay.format}; there are ${formats.join(', ')}`);
+  }
+  if (!existsSync(replay.file)) throw new InvalidArgumentError(`names ${replay.file}, which is not there`);
+  return replay;
+}
+
+function parseTime(text: string): number {
+  const timeMs = Date.parse(text);
+  if (Number.isNaN(timeMs)) throw new InvalidArgumentError('must be an ISO 8601 time');
+  return timeMs;
+}
+
+function parsePorts(text: string): 'default' | 'ephemeral' {
+  if (text !== 'default' && text !== 'ephemeral')
+    throw new InvalidArgumentError('must be default or ephemeral');
+  return text;
+}
+
+/** Adds the command. */
+export function register(program: Command): void {
+  program
+    .command('up')
+    .description('start everything on this machine, feed it, show what happened, and go on until Ctrl-C')
+    .option('--dir <folder>', 'holds data, logs and keys (default: FLYWHEEL_DIR or .flywheel)')
+    .option('--once', 'stop when all has arrived; the last line is the summary as JSON')
+    .option(
+      '--replay <FORMAT:FILE>',
+      'feed a real data set instead of the simulated marketplace',
+      parseReplay,
+    )
+    .option('--namespace <name>', 'the data set to work on (default: the format of --replay, or default)')
+    .option('--verify', 'check everything with `flywheel verify`; a difference gives exit code 1')
+    .option('--until <time>', 'with --replay: end with the clock at this time (ISO 8601)', parseTime)
+    .option('--buyers <n>', 'size of the simulated marketplace (default: 20000)', Number)
+    .option('--ports <which>', 'default, or ephemeral for any free ones', parsePorts, 'default' as const)
+    .addOption(program.createOption('--steps-before <n>').argParser(Number).default(0).hideHelp())
+    .action(async (options: Options) => {
+      process.exitCode = await up(options);
+    });
+}

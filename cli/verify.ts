@@ -1,0 +1,90 @@
+// `flywheel verify`: recomputes what the log says by other means and compares it with all that is stored.
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import { type Config, readConfig } from '../platform/config.ts';
+import { type Implied, nothingImplied } from '../verify/implied.ts';
+import { verify } from '../verify/main.ts';
+import { describe, isClean } from '../verify/report.ts';
+import { readReport } from './feed/report.ts';
+
+interface Options {
+  readonly namespace?: string;
+  readonly feedReport?: readonly string[];
+  readonly json?: boolean;
+  readonly wait: number;
+  readonly show: number;
+}
+
+const EXIT_DIFFERENT = 1;
+const EXIT_FAILED = 2;
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,6}$/.test(text)) throw new InvalidArgumentError('it must be a whole number');
+  return Number(text);
+}
+
+/** What the feeders' reports imply: those named, or all that were written for the namespace. */
+async function readImplied(config: Config, named: readonly string[] | undefined): Promise<Implied> {
+  const folder = path.join(config.dir, 'feeds');
+  const written = await readdir(folder).catch(() => []);
+  const files =
+    named ?? written.filter((name) => name.endsWith('.json')).map((name) => path.join(folder, name));
+  let sum = nothingImplied;
+  for (const file of files) {
+    const report = await readReport(file);
+    if (report === null && named !== undefined) throw new Error(`${file} is no report of a feed`);
+    if (report === null || (named === undefined && report.namespace !== config.namespace)) continue;
+    const { atLeast } = report;
+    sum = {
+      events: sum.events + atLeast.events,
+      links: sum.links + atLeast.links,
+      rejects: sum.rejects + atLeast.rejects,
+      duplicates: sum.duplicates + atLeast.duplicates,
+      late: sum.late + atLeast.late,
+      spend: sum.spend + atLeast.spend,
+    };
+  }
+  return sum;
+}
+
+function progress(line: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${line}`);
+}
+
+/** @returns 0 clean, 1 a difference or too little compared, 2 it could not be done. */
+export async function runVerifyCommand(options: Options): Promise<number> {
+  try {
+    const defaults = readConfig();
+    const config = { ...defaults, namespace: options.namespace ?? defaults.namespace };
+    const implied = await readImplied(config, options.feedReport);
+    const verdict = await verify({ config, implied, waitMs: options.wait * 1_000, onProgress: progress });
+    progress('');
+    const output = options.json ? JSON.stringify(verdict) : describe(verdict, options.show).join('\n');
+    process.stdout.write(`${output}\n`);
+    return isClean(verdict) ? 0 : EXIT_DIFFERENT;
+  } catch (error) {
+    progress('');
+    process.stderr.write(
+      `verify could not be done: ${error instanceof Error ? error.message : String(error)}\n`,
+    );
+    return EXIT_FAILED;
+  }
+}
+
+export function register(program: Command): void {
+  program
+    .command('verify')
+    .description('recompute everything from the log by other means and compare it with Redis and ClickHouse')
+    .option('--namespace <name>', 'the data set to verify (default: FLYWHEEL_NAMESPACE)')
+    .option(
+      '--feed-report <file...>',
+      "feeders' reports that say how much there must be (default: the namespace's own)",
+    )
+    .option('--json', 'everything as one JSON object')
+    .option('--show <n>', 'differences of each kind to print in full', wholeNumber, 10)
+    .option('--wait <seconds>', 'how long to wait until the stream has caught up', wholeNumber, 60)
+    .action(async (options: Options) => {
+      process.exitCode = await runVerifyCommand(options);
+    });
+}

@@ -1,0 +1,89 @@
+// What others may read of an account's state: its budget, what is spent and free, its pacing, what went beyond.
+import { type AccountCounters, type AccountState, DAY_MS, dayStartOf, settledOnDay } from '../account.ts';
+import type { AccountDefinition } from '../definition.ts';
+import { plannedMicros } from '../pacing.ts';
+import { reportedOverspend } from './book.ts';
+import { freeMicros, outstandingMicros } from './leases.ts';
+import { dayBudgetMicros } from './steps.ts';
+
+export interface AccountSummary {
+  /** The account's day that holds the watermark. */
+  readonly dayStartMs: number;
+  readonly dayEndMs: number;
+  readonly dailyBudgetMicros: number;
+  readonly totalBudgetMicros: number | null;
+  readonly settledTodayMicros: number;
+  readonly settledTotalMicros: number;
+  /** Granted today and neither settled nor free again. */
+  readonly outstandingMicros: number;
+  readonly outstandingTotalMicros: number;
+  /** What could still be granted today; never below 0. */
+  readonly freeMicros: number;
+  readonly multiplier: number;
+  /** What should be spent today by now, and within the next `leaseTtlMs`. */
+  readonly plannedTodayMicros: number;
+  readonly plannedNextMicros: number;
+  /** Settled above the budget: platforms that spend by themselves, or a budget that was cut. */
+  readonly overshootTodayMicros: number;
+  readonly overshootTotalMicros: number;
+  /** Reported above what our own bids had cleared. */
+  readonly reportedOverspendMicros: number;
+  readonly counters: AccountCounters;
+}
+
+/** `nowMs` is the partition's watermark; all money in micros of the account's currency. */
+export function accountSummary(
+  state: AccountState,
+  definition: AccountDefinition,
+  nowMs: number,
+): AccountSummary {
+  const utcOffsetMinutes = state.currency === '' ? definition.utcOffsetMinutes : state.utcOffsetMinutes;
+  const dayMs = dayStartOf(nowMs, utcOffsetMinutes);
+  const { dailyBudgetMicros, totalBudgetMicros, leaseTtlMs, pacing } = definition;
+  const settledTodayMicros = settledOnDay(state, dayMs);
+  const budgetMicros = dayBudgetMicros(state, definition, dayMs);
+  const hourShares = state.pacing.dayMs === dayMs ? state.pacing.hourShares : [];
+  const planned = (elapsedMs: number): number => plannedMicros(hourShares, budgetMicros, elapsedMs);
+  const multiplier = state.pacing.multiplierMillionths / 1_000_000;
+  let reportedOverspendMicros = state.counters.closedReportedOverspendMicros;
+  for (const day of state.days)
+    for (const book of day.books) reportedOverspendMicros += reportedOverspend(book);
+  return {
+    dayStartMs: dayMs,
+    dayEndMs: dayMs + DAY_MS,
+    dailyBudgetMicros,
+    totalBudgetMicros,
+    settledTodayMicros,
+    settledTotalMicros: state.settledMicros,
+    outstandingMicros: outstandingMicros(state, dayMs),
+    outstandingTotalMicros: outstandingMicros(state),
+    freeMicros: Math.max(0, freeMicros(state, definition, dayMs)),
+    multiplier: Math.min(Math.max(multiplier, pacing.minMultiplier), pacing.maxMultiplier),
+    plannedTodayMicros: planned(nowMs - dayMs),
+    plannedNextMicros: planned(nowMs - dayMs + leaseTtlMs) - planned(nowMs - dayMs),
+    overshootTodayMicros: Math.max(0, settledTodayMicros - dailyBudgetMicros),
+    overshootTotalMicros:
+      totalBudgetMicros === null ? 0 : Math.max(0, state.settledMicros - totalBudgetMicros),
+    reportedOverspendMicros,
+    counters: state.counters,
+  };
+}
+
+/** What one campaign has settled on the account's day of `nowMs`, and in all. */
+export function campaignSettled(
+  state: AccountState,
+  campaign: string,
+  nowMs: number,
+): { settledTodayMicros: number; settledTotalMicros: number } {
+  const dayMs = dayStartOf(nowMs, state.utcOffsetMinutes);
+  let settledTodayMicros = 0;
+  let settledTotalMicros = state.closed.find((closed) => closed.campaign === campaign)?.settledMicros ?? 0;
+  for (const day of state.days) {
+    for (const book of day.books) {
+      if (book.campaign !== campaign) continue;
+      settledTotalMicros += book.settledMicros;
+      if (day.startMs === dayMs) settledTodayMicros += book.settledMicros;
+    }
+  }
+  return { settledTodayMicros, settledTotalMicros };
+}

@@ -1,0 +1,61 @@
+// What a collected record says about its buyer: country, industry, channel, level. Read from the places
+// where clients of the Segment spec put them; the first that has a usable value wins.
+import type { SegmentRecord } from './record.ts';
+
+export interface BuyerAttributes {
+  readonly country: string | undefined;
+  readonly industry: string | undefined;
+  readonly channel: string | undefined;
+  readonly level: string | undefined;
+}
+
+const COUNTRY = /^[A-Za-z]{2}$/;
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' && value.length <= 64 ? value : undefined;
+}
+
+function field(source: Record<string, unknown> | undefined, name: string): unknown {
+  return source === undefined ? undefined : source[name];
+}
+
+function nested(source: Record<string, unknown> | undefined, outer: string, name: string): unknown {
+  const inner = field(source, outer);
+  return typeof inner === 'object' && inner !== null ? (inner as Record<string, unknown>)[name] : undefined;
+}
+
+/** A separator of ours must not be forged by a value from outside. */
+function label(value: unknown): string | undefined {
+  const plain = text(value);
+  return plain?.includes('|') ? plain.replaceAll('|', '/') : plain;
+}
+
+/** ISO 3166-1 alpha-2 in capitals; `ZZ` (user-assigned: unknown) for anything that does not look like a code. */
+export function countryOf(value: unknown): string | undefined {
+  const code = text(value);
+  if (code === undefined) return undefined;
+  return COUNTRY.test(code) ? code.toUpperCase() : 'ZZ';
+}
+
+/** The buyer's attributes as this record states them; absent where it is silent. */
+export function attributesOf(record: SegmentRecord): BuyerAttributes {
+  const { properties, traits, context } = record;
+  const country = countryOf(
+    field(traits, 'country') ??
+      field(properties, 'country') ??
+      nested(context, 'location', 'country') ??
+      nested(context, 'traits', 'country'),
+  );
+  const industry = label(
+    field(traits, 'industry') ?? field(properties, 'industry') ?? nested(context, 'traits', 'industry'),
+  );
+  const channel = label(
+    field(properties, 'channel') ??
+      nested(context, 'campaign', 'medium') ??
+      nested(context, 'campaign', 'source'),
+  );
+  const level = label(
+    field(traits, 'level') ?? field(properties, 'level') ?? nested(context, 'traits', 'level'),
+  );
+  return { country, industry, channel, level };
+}

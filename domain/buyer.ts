@@ -1,0 +1,138 @@
+// The state that is kept of one buyer: plain data, small, in one canonical form (arrays, no maps with foreign keys).
+import type { FunnelProgress } from './funnel.ts';
+
+/** A value with the event time and message that brought it: the later (time, then message id) wins, so arrival order does not matter. */
+export interface Stamped {
+  value: string;
+  timeMs: number;
+  messageId: string;
+}
+
+/** A mapped behaviour of the buyer. */
+export interface RememberedBehaviour {
+  timeMs: number;
+  behaviour: string;
+  /** The partition's definition epoch when it arrived: a funnel counts only what arrived after its definition. */
+  epoch: number;
+}
+
+export interface BuyerFunnel {
+  id: string;
+  revision: number;
+  /** Steps already counted for this buyer; only rises. */
+  counted: number;
+  /** The automaton after every settled behaviour (event time below watermark − lateness). */
+  settled: FunnelProgress;
+}
+
+/** Decayed sums of behaviours, one set a half-life: Σ 2^((t − referenceMs) / halfLifeMs). */
+export interface EngagementSums {
+  halfLifeMs: number;
+  referenceMs: number;
+  /** Sorted by behaviour name. */
+  sums: { behaviour: string; sum: number }[];
+}
+
+export type LifecycleStage = 'new' | 'mature' | 'retained' | 'churned';
+
+export type OpportunityStage = 'contact' | 'inquiry' | 'order';
+
+/** An opportunity that is open: not fulfilled, not lost. */
+export interface OpenOpportunity {
+  /** `<partition>-<offset>` of the record that opened it. */
+  id: string;
+  subject: string;
+  stage: OpportunityStage;
+  openedMs: number;
+  /** The latest event time of a behaviour that belongs to it. */
+  updatedMs: number;
+  /** In [0, 1]. */
+  quality: number;
+  qualified: boolean;
+}
+
+/** The variant of the first exposure (event time, then message id). */
+export interface Exposed {
+  experiment: string;
+  variant: string;
+  timeMs: number;
+  messageId: string;
+}
+
+export interface Buyer {
+  key: string;
+  firstMs: number;
+  lastMs: number;
+  country: Stamped | null;
+  industry: Stamped | null;
+  /** First touch: the earliest (time, then message id) stays. */
+  channel: Stamped | null;
+  level: Stamped | null;
+  /** Remembered message ids of applied records, as (hash, event time) pairs in order of arrival, flat. */
+  ids: number[];
+  /** Mapped behaviours within the longest funnel window + lateness, sorted by event time; ties in order of arrival. */
+  behaviours: RememberedBehaviour[];
+  /** How many of `behaviours` (from the front) are in the funnels' settled automata. */
+  settledCount: number;
+  funnels: BuyerFunnel[];
+  engagement: EngagementSums[];
+  /** How often each behaviour was applied, ever; sorted by name. */
+  totals: { behaviour: string; count: number }[];
+  /** The event days (UTC, days since epoch) on which the buyer was counted as a visitor and is still in a held window. */
+  visitDays: number[];
+  stage: LifecycleStage | null;
+  stageSinceMs: number;
+  maturedMs: number;
+  opportunities: OpenOpportunity[];
+  exposures: Exposed[];
+  /** When the buyer's timer in the partition's queue goes off; 0 if none. It may go off early and is then set again. */
+  timerMs: number;
+  /** A cap of `settings` cut something. */
+  overflow: boolean;
+}
+
+export function newBuyer(key: string): Buyer {
+  return {
+    key,
+    firstMs: 0,
+    lastMs: 0,
+    country: null,
+    industry: null,
+    channel: null,
+    level: null,
+    ids: [],
+    behaviours: [],
+    settledCount: 0,
+    funnels: [],
+    engagement: [],
+    totals: [],
+    visitDays: [],
+    stage: null,
+    stageSinceMs: 0,
+    maturedMs: 0,
+    opportunities: [],
+    exposures: [],
+    timerMs: 0,
+    overflow: false,
+  };
+}
+
+/** The cell a buyer's counts go to. */
+export interface Segment {
+  readonly country: string;
+  readonly industry: string;
+  readonly channel: string;
+}
+
+export function segmentOf(buyer: Buyer): Segment {
+  return {
+    country: buyer.country?.value ?? 'ZZ',
+    industry: buyer.industry?.value ?? 'unknown',
+    channel: buyer.channel?.value ?? 'direct',
+  };
+}
+
+/** `country|industry|channel`, the name of a cell in a window. */
+export function cellOf(segment: Segment): string {
+  return `${segment.country}|${segment.industry}|${segment.channel}`;
+}

@@ -1,0 +1,173 @@
+// A buyer's way through the funnels in force: settled behaviours are in each funnel's automaton, the unsettled tail is
+// computed anew. `default` steps count when they are reached, strict ones when nothing in time can change them.
+import { type Buyer, type BuyerFunnel, cellOf, type RememberedBehaviour, segmentOf } from './buyer.ts';
+import type { Effect } from './effect.ts';
+import { advance, emptyProgress, type FunnelProgress, level, levelAfter } from './funnel.ts';
+import type { Definitions, FunnelInForce } from './in-force.ts';
+
+interface Slice {
+  readonly behaviours: readonly RememberedBehaviour[];
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The buyer's state in a funnel; another revision starts anew. */
+function progressIn(state: Buyer, funnel: FunnelInForce): BuyerFunnel {
+  const known = state.funnels.find((candidate) => candidate.id === funnel.id);
+  if (known !== undefined && known.revision === funnel.revision) return known;
+  const settled = emptyProgress(funnel.document);
+  if (known !== undefined) return Object.assign(known, { revision: funnel.revision, counted: 0, settled });
+  const started: BuyerFunnel = { id: funnel.id, revision: funnel.revision, counted: 0, settled };
+  state.funnels.push(started);
+  state.funnels.sort((a, b) => (a.id < b.id ? -1 : 1));
+  return started;
+}
+
+function count(
+  state: Buyer,
+  own: BuyerFunnel,
+  funnel: FunnelInForce,
+  reached: number,
+  timeMs: number,
+  effects: Effect[],
+) {
+  if (reached <= own.counted) return;
+  const cell = cellOf(segmentOf(state));
+  const { series, revision } = funnel;
+  for (let column = own.counted; column < reached; column += 1) {
+    effects.push({ kind: 'count', series, revision, timeMs, cell, column, amount: 1 });
+  }
+  own.counted = reached;
+}
+
+/** What of `[from, to)` arrived after the funnel's definition: nearly always all of it, then the list itself. */
+function since(state: Buyer, funnel: FunnelInForce, from: number, to: number): Slice {
+  const { behaviours } = state;
+  for (let index = from; index < to; index += 1) {
+    if (behaviours[index]!.epoch >= funnel.epoch) continue;
+    const counted = behaviours.slice(from, to).filter(({ epoch }) => epoch >= funnel.epoch);
+    return { behaviours: counted, from: 0, to: counted.length };
+  }
+  return { behaviours, from, to };
+}
+
+/** Puts a behaviour at its place in time, behind those of the same instant. */
+export function remember(state: Buyer, timeMs: number, behaviour: string, epoch: number): void {
+  const { behaviours } = state;
+  let index = behaviours.length;
+  while (index > 0 && behaviours[index - 1]!.timeMs > timeMs) index -= 1;
+  behaviours.splice(index, 0, { timeMs, behaviour, epoch });
+  // Only a cap that settled early lets a record in time arrive before what is settled.
+  if (index < state.settledCount) state.settledCount += 1;
+}
+
+/** Counts the steps of `default` funnels that the behaviour just remembered has reached. */
+export function countReached(
+  state: Buyer,
+  behaviour: string,
+  timeMs: number,
+  definitions: Definitions,
+  effects: Effect[],
+): void {
+  const funnels = definitions.funnelsByBehaviour.get(behaviour);
+  if (funnels === undefined) return;
+  for (const funnel of funnels) {
+    const own = progressIn(state, funnel);
+    const tail = since(state, funnel, state.settledCount, state.behaviours.length);
+    const reached = levelAfter(funnel.document, own.settled, tail.behaviours, tail.from, tail.to);
+    count(state, own, funnel, reached, timeMs, effects);
+  }
+}
+
+/** Moves what is before `nowMs` − lateness into the automata, strict funnels instant by instant, as they count there. */
+export function settle(state: Buyer, nowMs: number, definitions: Definitions, effects: Effect[]): void {
+  const beforeMs = nowMs - definitions.settings.latenessMs;
+  let to = state.settledCount;
+  while (to < state.behaviours.length && state.behaviours[to]!.timeMs < beforeMs) to += 1;
+  settleTo(state, to, definitions, effects);
+}
+
+function settleTo(state: Buyer, to: number, definitions: Definitions, effects: Effect[]): void {
+  const from = state.settledCount;
+  if (to === from) return;
+  for (const funnel of definitions.funnels) {
+    const own = progressIn(state, funnel);
+    if (funnel.strict) settleStrict(state, own, funnel, to, effects);
+    else own.settled = advanceOver(state, own, funnel, from, to);
+  }
+  state.settledCount = to;
+}
+
+function advanceOver(
+  state: Buyer,
+  own: BuyerFunnel,
+  funnel: FunnelInForce,
+  from: number,
+  to: number,
+): FunnelProgress {
+  const part = since(state, funnel, from, to);
+  return advance(funnel.document, own.settled, part.behaviours, part.from, part.to);
+}
+
+function settleStrict(
+  state: Buyer,
+  own: BuyerFunnel,
+  funnel: FunnelInForce,
+  to: number,
+  effects: Effect[],
+): void {
+  let from = state.settledCount;
+  while (from < to) {
+    const { timeMs } = state.behaviours[from]!;
+    let end = from + 1;
+    while (end < to && state.behaviours[end]!.timeMs === timeMs) end += 1;
+    own.settled = advanceOver(state, own, funnel, from, end);
+    count(state, own, funnel, level(own.settled), timeMs, effects);
+    from = end;
+  }
+}
+
+/** Drops what no open window reaches, and the oldest above the cap (settled early: said by `overflow`). */
+export function trimBehaviours(
+  state: Buyer,
+  nowMs: number,
+  definitions: Definitions,
+  effects: Effect[],
+): void {
+  const { behaviours } = state;
+  const { latenessMs, maxBehavioursPerBuyer } = definitions.settings;
+  const sinceMs = nowMs - definitions.longestWindowMs - latenessMs;
+  while (behaviours.length - state.settledCount > maxBehavioursPerBuyer) {
+    settleFirstInstant(state, definitions, effects);
+    state.overflow = true;
+  }
+  let drop = 0;
+  while (drop < state.settledCount && behaviours[drop]!.timeMs < sinceMs) drop += 1;
+  if (behaviours.length - drop > maxBehavioursPerBuyer) {
+    drop = behaviours.length - maxBehavioursPerBuyer;
+    state.overflow = true;
+  }
+  if (drop === 0) return;
+  behaviours.splice(0, drop);
+  state.settledCount -= drop;
+}
+
+function settleFirstInstant(state: Buyer, definitions: Definitions, effects: Effect[]): void {
+  const { timeMs } = state.behaviours[state.settledCount]!;
+  let to = state.settledCount + 1;
+  while (to < state.behaviours.length && state.behaviours[to]!.timeMs === timeMs) to += 1;
+  settleTo(state, to, definitions, effects);
+}
+
+/** When the earliest unsettled behaviour settles, if a strict funnel is still undecided; 0 if none waits. */
+export function strictDueMs(state: Buyer, definitions: Definitions): number {
+  const first = state.behaviours[state.settledCount];
+  if (first === undefined || definitions.strictFunnels.length === 0) return 0;
+  const waits = definitions.strictFunnels.some((funnel) => {
+    const own = state.funnels.find(
+      (candidate) => candidate.id === funnel.id && candidate.revision === funnel.revision,
+    );
+    return own === undefined || own.settled.length !== 1;
+  });
+  return waits ? first.timeMs + definitions.settings.latenessMs + 1 : 0;
+}

@@ -1,0 +1,130 @@
+// The definitions in force in one partition, arranged for the transition: looked up once when one changes, not per record.
+import {
+  type AccountDefinition,
+  type BehaviourMap,
+  type CampaignDefinition,
+  type DefinitionType,
+  type FunnelDefinition,
+  type InForce,
+  type LifecycleDefinition,
+  type OpportunityDefinition,
+  type ScoreDefinition,
+  type Settings,
+  settings as settingsSchema,
+  type TriggerDefinition,
+} from './definition.ts';
+import type { SegmentKind } from './record.ts';
+
+/** A definition as a partition keeps it. */
+export interface KeptDefinition extends InForce {
+  readonly type: DefinitionType;
+  /** How many definitions had come into force in this partition, with this one. */
+  readonly epoch: number;
+}
+
+export interface FunnelInForce extends InForce<FunnelDefinition> {
+  /** Its steps are counted when they are settled, not when they are reached. */
+  readonly strict: boolean;
+  readonly series: string;
+  /** The epoch of its record: behaviours of an earlier one came before it. */
+  readonly epoch: number;
+}
+
+export interface Definitions {
+  readonly settings: Settings;
+  /** How many definitions have come into force in this partition. */
+  readonly epoch: number;
+  readonly funnels: readonly FunnelInForce[];
+  readonly strictFunnels: readonly FunnelInForce[];
+  /** The `default` funnels that have this behaviour as a step. */
+  readonly funnelsByBehaviour: ReadonlyMap<string, readonly FunnelInForce[]>;
+  readonly longestWindowMs: number;
+  readonly lifecycle: InForce<LifecycleDefinition> | undefined;
+  readonly opportunity: InForce<OpportunityDefinition> | undefined;
+  readonly triggers: readonly InForce<TriggerDefinition>[];
+  /** Distinct half-lives of the scores, ascending. */
+  readonly halfLivesMs: readonly number[];
+  /** The behaviour of a site event, '' if none is mapped. */
+  behaviourOf(kind: SegmentKind, event: string | undefined): string;
+  account(id: string): InForce<AccountDefinition> | undefined;
+  campaign(id: string): InForce<CampaignDefinition> | undefined;
+}
+
+function ofType<Document>(kept: readonly KeptDefinition[], type: DefinitionType): InForce<Document>[] {
+  return kept
+    .filter((definition) => definition.type === type)
+    .map((definition) => definition as unknown as InForce<Document>)
+    .sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+function behaviourLookup(maps: readonly InForce<BehaviourMap>[]): Definitions['behaviourOf'] {
+  const rules = maps.flatMap((map) => map.document.rules);
+  const known = new Map<string, string>();
+  return (kind, event) => {
+    const name = `${kind}\u0000${event ?? ''}`;
+    const cached = known.get(name);
+    if (cached !== undefined) return cached;
+    const rule = rules.find(
+      (candidate) => candidate.kind === kind && (candidate.event === undefined || candidate.event === event),
+    );
+    const behaviour = rule?.behaviour ?? '';
+    // Names come from outside: the memory is bounded, not the names.
+    if (known.size < 10_000) known.set(name, behaviour);
+    return behaviour;
+  };
+}
+
+/** How many definitions have come into force, withdrawn ones too. */
+export function epochOf(kept: readonly KeptDefinition[]): number {
+  return kept.reduce((latest, { epoch }) => Math.max(latest, epoch), 0);
+}
+
+function funnelsInForce(kept: readonly KeptDefinition[]): FunnelInForce[] {
+  return ofType<FunnelDefinition>(kept, 'funnel').map((funnel) => ({
+    ...funnel,
+    epoch: (funnel as unknown as KeptDefinition).epoch,
+    strict: funnel.document.mode !== 'default',
+    series: `funnel:${funnel.id}`,
+  }));
+}
+
+function byBehaviour(funnels: readonly FunnelInForce[]): Map<string, FunnelInForce[]> {
+  const result = new Map<string, FunnelInForce[]>();
+  for (const funnel of funnels) {
+    if (funnel.strict) continue;
+    for (const step of new Set(funnel.document.steps)) {
+      const list = result.get(step) ?? [];
+      list.push(funnel);
+      result.set(step, list);
+    }
+  }
+  return result;
+}
+
+/** Arranges what a partition has kept; withdrawn ones (document null) are not in force. Where no `settings` are, the schema's defaults hold. */
+export function arrange(all: readonly KeptDefinition[]): Definitions {
+  const kept = all.filter((definition) => definition.document !== null);
+  const funnels = funnelsInForce(kept);
+  const accounts = new Map(
+    ofType<AccountDefinition>(kept, 'account').map((account) => [account.id, account]),
+  );
+  const campaigns = new Map(
+    ofType<CampaignDefinition>(kept, 'campaign').map((campaign) => [campaign.id, campaign]),
+  );
+  const halfLives = new Set(ofType<ScoreDefinition>(kept, 'score').map((score) => score.document.halfLifeMs));
+  return {
+    epoch: epochOf(all),
+    settings: ofType<Settings>(kept, 'settings')[0]?.document ?? settingsSchema.parse({}),
+    funnels,
+    strictFunnels: funnels.filter((funnel) => funnel.strict),
+    funnelsByBehaviour: byBehaviour(funnels),
+    longestWindowMs: funnels.reduce((longest, funnel) => Math.max(longest, funnel.document.windowMs), 0),
+    lifecycle: ofType<LifecycleDefinition>(kept, 'lifecycle')[0],
+    opportunity: ofType<OpportunityDefinition>(kept, 'opportunity')[0],
+    triggers: ofType<TriggerDefinition>(kept, 'trigger'),
+    halfLivesMs: [...halfLives].sort((a, b) => a - b),
+    behaviourOf: behaviourLookup(ofType<BehaviourMap>(kept, 'behaviours')),
+    account: (id) => accounts.get(id),
+    campaign: (id) => campaigns.get(id),
+  };
+}

@@ -1,0 +1,192 @@
+// A buyer's open opportunities: opened and advanced by deep behaviours, closed by fulfilment or by time.
+import { type Buyer, cellOf, type OpenOpportunity, type OpportunityStage, segmentOf } from './buyer.ts';
+import type { BuyerContext } from './buyer-context.ts';
+import type { OpportunityDefinition } from './definition.ts';
+import type { Effect } from './effect.ts';
+import { fulfillable, isDeep, joinable, laterStage, oldest, qualityOf, subjectOf } from './opportunity.ts';
+import type { SegmentRecord } from './record.ts';
+import { pushTriggers } from './trigger.ts';
+
+type Change = 'opened' | 'advanced' | 'updated' | 'fulfilled' | 'completed' | 'lost' | 'evicted';
+
+/** What a behaviour does to the buyer's opportunities. */
+export function pursue(
+  state: Buyer,
+  behaviour: string,
+  record: SegmentRecord,
+  context: BuyerContext,
+  effects: Effect[],
+): void {
+  const definition = context.definitions.opportunity;
+  if (definition === undefined) return;
+  if (behaviour === 'fulfil') {
+    const found = fulfillable(state.opportunities, subjectOf(record.properties, definition.document));
+    if (found !== undefined) close(state, found, 'fulfilled', record.timestamp, context, effects);
+  } else if (isDeep(behaviour)) {
+    pursueDeep(state, behaviour, record, definition.document, context, effects);
+  }
+}
+
+function pursueDeep(
+  state: Buyer,
+  behaviour: OpportunityStage,
+  record: SegmentRecord,
+  definition: OpportunityDefinition,
+  context: BuyerContext,
+  effects: Effect[],
+): void {
+  const subject = subjectOf(record.properties, definition);
+  const buyer = { country: state.country?.value, level: state.level?.value };
+  const quality = qualityOf(definition, behaviour, record.properties, buyer);
+  const joined = joinable(state.opportunities, subject);
+  if (joined === undefined) {
+    openOpportunity(state, behaviour, subject, quality, record.timestamp, context, effects);
+    return;
+  }
+  const stage = laterStage(joined.stage, behaviour);
+  const advanced = stage !== joined.stage;
+  const better = quality > joined.quality;
+  joined.stage = stage;
+  joined.quality = Math.max(joined.quality, quality);
+  joined.updatedMs = Math.max(joined.updatedMs, record.timestamp);
+  if (advanced || better) {
+    say(state, joined, advanced ? 'advanced' : 'updated', record.timestamp, context, effects);
+  }
+  qualify(state, joined, record.timestamp, context, effects);
+}
+
+function openOpportunity(
+  state: Buyer,
+  stage: OpportunityStage,
+  subject: string,
+  quality: number,
+  timeMs: number,
+  context: BuyerContext,
+  effects: Effect[],
+): void {
+  const { partition, offset, definitions } = context;
+  if (state.opportunities.length >= definitions.settings.maxOpportunitiesPerBuyer) {
+    close(state, oldest(state.opportunities)!, 'evicted', timeMs, context, effects);
+    state.overflow = true;
+  }
+  const opened: OpenOpportunity = {
+    id: `${partition}-${offset}`,
+    subject,
+    stage,
+    openedMs: timeMs,
+    updatedMs: timeMs,
+    quality,
+    qualified: false,
+  };
+  state.opportunities.push(opened);
+  const cell = cellOf(segmentOf(state));
+  effects.push({ kind: 'count', series: 'northstar', revision: 0, timeMs, cell, column: 1, amount: 1 });
+  say(state, opened, 'opened', timeMs, context, effects);
+  tell(state, opened, 'opened', timeMs, context, effects);
+  qualify(state, opened, timeMs, context, effects);
+}
+
+function qualify(
+  state: Buyer,
+  opportunity: OpenOpportunity,
+  timeMs: number,
+  context: BuyerContext,
+  effects: Effect[],
+): void {
+  const qualifiedAt = context.definitions.opportunity?.document.qualifiedAt ?? 1;
+  if (opportunity.qualified || opportunity.quality < qualifiedAt) return;
+  opportunity.qualified = true;
+  const cell = cellOf(segmentOf(state));
+  effects.push({ kind: 'count', series: 'northstar', revision: 0, timeMs, cell, column: 2, amount: 1 });
+  say(state, opportunity, 'qualified', timeMs, context, effects);
+  tell(state, opportunity, 'qualified', timeMs, context, effects);
+}
+
+/** Closes what had no progress for too long: an order is complete, anything less is lost. */
+export function expireOpportunities(state: Buyer, context: BuyerContext, effects: Effect[]): void {
+  const definition = context.definitions.opportunity?.document;
+  if (definition === undefined) return;
+  for (const opportunity of [...state.opportunities]) {
+    if (opportunity.updatedMs + definition.closeAfterMs > context.nowMs) continue;
+    close(
+      state,
+      opportunity,
+      opportunity.stage === 'order' ? 'completed' : 'lost',
+      context.nowMs,
+      context,
+      effects,
+    );
+  }
+}
+
+/** When the first of them expires; 0 if none is open. */
+export function opportunityDueMs(state: Buyer, definition: OpportunityDefinition): number {
+  let dueMs = 0;
+  for (const { updatedMs } of state.opportunities) {
+    const due = updatedMs + definition.closeAfterMs;
+    if (dueMs === 0 || due < dueMs) dueMs = due;
+  }
+  return dueMs;
+}
+
+function close(
+  state: Buyer,
+  opportunity: OpenOpportunity,
+  change: Change,
+  timeMs: number,
+  context: BuyerContext,
+  effects: Effect[],
+): void {
+  state.opportunities = state.opportunities.filter((candidate) => candidate !== opportunity);
+  say(state, opportunity, change, timeMs, context, effects);
+}
+
+function say(
+  state: Buyer,
+  opportunity: OpenOpportunity,
+  change: Change | 'qualified',
+  timeMs: number,
+  context: BuyerContext,
+  effects: Effect[],
+): void {
+  const row = {
+    key: state.key,
+    time: timeMs,
+    opportunity_id: opportunity.id,
+    change,
+    subject: opportunity.subject,
+    stage: opportunity.stage,
+    opened_at: opportunity.openedMs,
+    quality: opportunity.quality,
+    qualified: opportunity.qualified ? 1 : 0,
+    ...segmentOf(state),
+    level: state.level?.value ?? '',
+    revision: context.definitions.opportunity?.revision ?? 0,
+  };
+  effects.push({ kind: 'row', table: 'opportunities', row });
+}
+
+function tell(
+  state: Buyer,
+  opportunity: OpenOpportunity,
+  to: 'opened' | 'qualified',
+  timeMs: number,
+  context: BuyerContext,
+  effects: Effect[],
+): void {
+  const { id, subject, stage, quality } = opportunity;
+  const revision = context.definitions.opportunity?.revision ?? 0;
+  const data = {
+    opportunity: id,
+    subject,
+    stage,
+    quality,
+    opportunityRevision: revision,
+    ...segmentOf(state),
+  };
+  pushTriggers(
+    context.definitions,
+    { on: 'opportunity', key: state.key, to, from: to === 'opened' ? '' : 'opened', timeMs, data },
+    effects,
+  );
+}

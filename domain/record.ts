@@ -1,0 +1,197 @@
+// The records of the log: what may stand in the topics `events`, `spend` and `events.rejected`.
+// Everything is validated against these schemas once, when it is decoded; inside, the types are trusted.
+import { z } from 'zod';
+
+/** Epoch milliseconds, after 2000-01-01 and before 2100-01-01: anything else is an absurd time. */
+export const epochMs = z.int().min(946_684_800_000).max(4_102_444_800_000);
+const id = z.string().min(1).max(256);
+const properties = z.record(z.string(), z.unknown());
+const currency = z.string().regex(/^[A-Z]{3}$/);
+const micros = z.int().min(0).max(9_000_000_000_000_000);
+const count = z.int().min(0).max(1_000_000_000_000);
+const country = z.string().regex(/^[A-Z]{2}$/);
+
+export const segmentKinds = ['track', 'page', 'screen', 'identify', 'group', 'alias'] as const;
+export type SegmentKind = (typeof segmentKinds)[number];
+
+/** A message of the Segment spec as collect puts it into the log: times are resolved, the source is named. */
+export const segmentRecord = z.object({
+  kind: z.enum(segmentKinds),
+  messageId: id,
+  userId: id.optional(),
+  anonymousId: id.optional(),
+  /** `track`: the event's name; `page` and `screen`: the page's name, if it has one. */
+  event: z.string().max(256).optional(),
+  groupId: id.optional(),
+  previousId: id.optional(),
+  properties: properties.optional(),
+  traits: properties.optional(),
+  context: properties.optional(),
+  /** Event time, corrected for the client's clock by `sentAt`. */
+  timestamp: epochMs,
+  receivedAt: epochMs,
+  /** Present where a secret key supplied `receivedAt` (a replay). */
+  supplied: z.literal(true).optional(),
+  /** The name of the write key that it came by. */
+  source: z.string().max(64).optional(),
+});
+export type SegmentRecord = z.infer<typeof segmentRecord>;
+
+/** An experiment's variant that a buyer was shown. */
+export const exposureRecord = z.object({
+  kind: z.literal('exposure'),
+  messageId: id,
+  key: id,
+  experiment: id,
+  revision: z.int().min(1),
+  variant: id,
+  reason: z.string().max(64),
+  timestamp: epochMs,
+});
+export type ExposureRecord = z.infer<typeof exposureRecord>;
+
+/** A receiver's word that it has a trigger. */
+export const receiptRecord = z.object({
+  kind: z.literal('receipt'),
+  messageId: id,
+  key: id,
+  trigger: id,
+  timestamp: epochMs,
+});
+export type ReceiptRecord = z.infer<typeof receiptRecord>;
+
+/** The log's clock: raises the watermark to `time`, as a maximum. */
+export const clockRecord = z.object({
+  kind: z.literal('clock'),
+  time: epochMs,
+  supplied: z.literal(true).optional(),
+});
+export type ClockRecord = z.infer<typeof clockRecord>;
+
+/** A definition that comes into force at this record, in this partition. `document` null withdraws it. */
+export const definitionRecord = z.object({
+  kind: z.literal('definition'),
+  type: z.string().min(1).max(32),
+  id,
+  revision: z.int().min(1),
+  hash: z.string().length(64),
+  previousHash: z.string().length(64).nullable(),
+  document: properties.nullable(),
+  by: z.string().max(128),
+  why: z.string().max(1024),
+  at: epochMs,
+});
+export type DefinitionRecord = z.infer<typeof definitionRecord>;
+
+/** A platform's absolute figures for one cell: campaign × period × country × channel ('' = all). */
+export const reportRecord = z.object({
+  kind: z.literal('report'),
+  messageId: id,
+  account: id,
+  campaign: id,
+  channel: z.string().max(64),
+  country: z.union([z.literal(''), country]),
+  /** Start of the hour or day (in the account's own day) that the figures are for. */
+  periodStart: epochMs,
+  period: z.enum(['hour', 'day']),
+  impressions: count,
+  clicks: count,
+  costMicros: micros,
+  currency,
+  /** Up to when the platform had counted. A later `asOf` for the same cell replaces an earlier one. */
+  asOf: epochMs,
+  receivedAt: epochMs,
+  supplied: z.literal(true).optional(),
+});
+export type ReportRecord = z.infer<typeof reportRecord>;
+
+/** One impression, click, win or loss. `bid` makes it unique with `notice`; `lease` is there for bids that we placed. */
+export const noticeRecord = z.object({
+  kind: z.literal('notice'),
+  messageId: id,
+  notice: z.enum(['impression', 'click', 'win', 'loss']),
+  account: id,
+  campaign: id,
+  channel: z.string().max(64),
+  country: z.union([z.literal(''), country]),
+  bid: id,
+  lease: id.optional(),
+  /** What it cost. For a loss without `heldMicros`: what the bid had set aside of its lease, which is free again. */
+  costMicros: micros,
+  /** What the bid had set aside of its lease: free again with a loss; with a win, what it did not cost. */
+  heldMicros: micros.optional(),
+  currency,
+  timestamp: epochMs,
+  receivedAt: epochMs,
+  supplied: z.literal(true).optional(),
+});
+export type NoticeRecord = z.infer<typeof noticeRecord>;
+
+/** A `serve` process asks its account's owner for money to bid with. */
+export const leaseRequestRecord = z.object({
+  kind: z.literal('leaseRequest'),
+  lease: id,
+  account: id,
+  process: id,
+  amountMicros: micros,
+  /** Requests of the same process whose answer it never took and never will: what they were granted is free again. */
+  voids: z.array(id).max(16).optional(),
+  timestamp: epochMs,
+});
+export type LeaseRequestRecord = z.infer<typeof leaseRequestRecord>;
+
+export const eventsTopicRecord = z.discriminatedUnion('kind', [
+  segmentRecord.extend({ kind: z.literal('track') }),
+  segmentRecord.extend({ kind: z.literal('page') }),
+  segmentRecord.extend({ kind: z.literal('screen') }),
+  segmentRecord.extend({ kind: z.literal('identify') }),
+  segmentRecord.extend({ kind: z.literal('group') }),
+  segmentRecord.extend({ kind: z.literal('alias') }),
+  exposureRecord,
+  receiptRecord,
+  clockRecord,
+  definitionRecord,
+]);
+export type EventsTopicRecord =
+  | SegmentRecord
+  | ExposureRecord
+  | ReceiptRecord
+  | ClockRecord
+  | DefinitionRecord;
+
+export type SpendTopicRecord =
+  | ReportRecord
+  | NoticeRecord
+  | LeaseRequestRecord
+  | ClockRecord
+  | DefinitionRecord;
+
+/** What could not be taken, with its reason. `raw` is base64 of the bytes as they came. */
+export const rejectedRecord = z.object({
+  kind: z.literal('rejected'),
+  /** `events` or `spend` for a record of the log, `collect` for what the API turned away. */
+  sourceTopic: z.string().max(64),
+  sourcePartition: z.int().min(-1),
+  /** The offset in the log; for `collect` the place in its request. */
+  sourceOffset: z.int().min(0),
+  /** Empty for a record of the log; for `collect` the request's id. */
+  sourceId: z.string().max(256),
+  /** The route by which `flywheel replay rejected` submits it again; empty for a record of the log. */
+  route: z.string().max(128),
+  reason: z.string().max(64),
+  detail: z.string().max(2048),
+  raw: z.string(),
+  at: epochMs,
+});
+export type RejectedRecord = z.infer<typeof rejectedRecord>;
+
+/** What a record came to. `control` records (clock, definition, receipt, exposure, lease) are not judged. */
+export type Verdict = 'applied' | 'late' | 'duplicate' | 'rejected' | 'control';
+
+/** The partition key of a collected record: the user if it names one, else the visitor. Never looked up. */
+export function buyerKeyOf(record: {
+  userId?: string | undefined;
+  anonymousId?: string | undefined;
+}): string {
+  return record.userId === undefined ? `a:${record.anonymousId}` : `u:${record.userId}`;
+}

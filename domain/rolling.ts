@@ -1,0 +1,86 @@
+// Rolling counts: which windows of a partition a rolling answer covers, and the sum over partitions, each at its own
+// watermark. The answer says as of when, and whether the partitions are too far apart to be one picture.
+import type { Segment } from './buyer.ts';
+
+export const rollingWindows = {
+  '5m': { windowMs: 300_000, grain: 'm', grainMs: 60_000 },
+  '1h': { windowMs: 3_600_000, grain: 'm', grainMs: 60_000 },
+  '24h': { windowMs: 86_400_000, grain: 'h', grainMs: 3_600_000 },
+} as const;
+export type RollingWindow = keyof typeof rollingWindows;
+
+/** What one partition holds: cells by window, at its watermark; 0 if it never had a record. */
+export interface PartitionCounts {
+  readonly watermarkMs: number;
+  /** `country|industry|channel` and the counts by column, as they stand in the windows that are covered. */
+  readonly cells: readonly (readonly [cell: string, counts: readonly number[]])[];
+}
+
+export interface RollingCounts {
+  /** The lowest watermark; null if no partition ever had a record. */
+  readonly asOfMs: number | null;
+  /** How far the partitions' watermarks are apart. */
+  readonly spreadMs: number;
+  readonly incomplete: boolean;
+  /** Partitions that never had a record are not counted. */
+  readonly partitions: number;
+  readonly totals: readonly number[];
+  /** By the segment's value, the largest first column first. Empty without `by`. */
+  readonly segments: readonly { readonly value: string; readonly counts: readonly number[] }[];
+}
+
+/** First and last bucket whose end lies after watermark − window. */
+export function coveredBuckets(window: RollingWindow, watermarkMs: number): { first: number; last: number } {
+  const { windowMs, grainMs } = rollingWindows[window];
+  return {
+    first: Math.floor((watermarkMs - windowMs) / grainMs),
+    last: Math.floor(watermarkMs / grainMs),
+  };
+}
+
+/** The value of one dimension in a cell's name. What found no seat in its window is `other` in every dimension. */
+export function dimensionOf(cell: string, by: keyof Segment): string {
+  const [country = '', industry = '', channel = ''] = cell.split('|');
+  if (country === 'other' && industry === '' && channel === '') return 'other';
+  return { country, industry, channel }[by];
+}
+
+function addTo(totals: number[], counts: readonly number[]): void {
+  for (let column = 0; column < totals.length; column += 1) totals[column]! += counts[column] ?? 0;
+}
+
+/** Sums the partitions' cells, in total and by one dimension of the segment. */
+export function sumPartitions(
+  partitions: readonly PartitionCounts[],
+  columns: number,
+  latenessMs: number,
+  by: keyof Segment | null,
+): RollingCounts {
+  const zeros = (): number[] => new Array<number>(columns).fill(0);
+  const totals = zeros();
+  const segments = new Map<string, number[]>();
+  const live = partitions.filter((partition) => partition.watermarkMs > 0);
+  for (const { cells } of live) {
+    for (const [cell, counts] of cells) {
+      addTo(totals, counts);
+      if (by === null) continue;
+      const value = dimensionOf(cell, by);
+      const own = segments.get(value) ?? zeros();
+      addTo(own, counts);
+      segments.set(value, own);
+    }
+  }
+  const watermarks = live.map((partition) => partition.watermarkMs);
+  const asOfMs = watermarks.length === 0 ? null : Math.min(...watermarks);
+  const spreadMs = asOfMs === null ? 0 : Math.max(...watermarks) - asOfMs;
+  return {
+    asOfMs,
+    spreadMs,
+    incomplete: spreadMs > latenessMs,
+    partitions: live.length,
+    totals,
+    segments: [...segments]
+      .map(([value, counts]) => ({ value, counts }))
+      .sort((a, b) => b.counts[0]! - a.counts[0]! || (a.value < b.value ? -1 : 1)),
+  };
+}

@@ -1,0 +1,249 @@
+// The stream benchmark: (a) consume + parse alone, (b) the whole pipeline with Redis and ClickHouse commits, on the same
+// log, in alternating rounds of one run. Ratios are what counts; the machine decides the rest.
+import { execFile, spawn } from 'node:child_process';
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { type Stack, startStack } from '../../ops/local/stack.ts';
+import { type Config, readConfig } from '../../platform/config.ts';
+import { createProducer, type Outgoing, type Producer } from '../../platform/kafka.ts';
+import { openTopicAdmin } from '../../platform/kafka-topics.ts';
+import { migrate } from '../../platform/migrate.ts';
+import { namespaceOf } from '../../platform/namespace.ts';
+import { isDrained, lagOf, type PartitionProgress, readProgress } from '../../platform/progress.ts';
+import { openRedis } from '../../platform/redis.ts';
+import { benchDefinitions, defaultSpanMs, workloadMessages } from './workload.ts';
+
+export interface StreamBenchOptions {
+  readonly events: number;
+  readonly rounds: number;
+  /** Folder for the stack's data. */
+  readonly dir: string;
+  /** End of the log's event time. */
+  readonly endMs: number;
+  print(line: string): void;
+}
+
+export interface Side {
+  readonly eventsPerSecond: number;
+  readonly cpuSecondsPerMillion: number;
+}
+
+export interface StreamBenchResult {
+  readonly raw: Side;
+  readonly full: Side;
+  /** full ÷ raw, events per second. */
+  readonly ratio: number;
+  readonly rounds: { readonly raw: Side; readonly full: Side }[];
+  readonly events: number;
+  readonly eventsPerBuyer: number;
+  readonly machine: string;
+  readonly commit: string;
+}
+
+const EVENTS_PER_BUYER = 20;
+const PRODUCE_BATCH = 2_000;
+const LOOK_MS = 25;
+const ROUND_MS_MAX = 300_000;
+const isTypeScript = import.meta.url.endsWith('.ts');
+const nodeArguments = isTypeScript ? ['--import', 'tsx'] : ['--enable-source-maps'];
+const extension = isTypeScript ? 'ts' : 'js';
+const here = dirname(new URL(import.meta.url).pathname);
+
+export async function benchStream(options: StreamBenchOptions): Promise<StreamBenchResult> {
+  const stack = await startStack({
+    dir: options.dir,
+    ports: 'ephemeral',
+    parts: ['kafka', 'redis', 'clickhouse'],
+  });
+  try {
+    const definitionsDir = await writeDefinitions(options.dir);
+    const rounds: { raw: Side; full: Side }[] = [];
+    for (let round = 1; round <= options.rounds; round += 1) {
+      const config = configOf(stack, `bench-${round}-${process.pid}`);
+      await prepare(config, definitionsDir, options, round);
+      const raw = await measureRaw(config, options.events);
+      const full = await measureFull(config, options.events);
+      rounds.push({ raw, full });
+      options.print(
+        `round ${round}: raw ${show(raw)}, full ${show(full)}, ratio ${(full.eventsPerSecond / raw.eventsPerSecond).toFixed(3)}`,
+      );
+    }
+    return await summarise(rounds, options.events);
+  } finally {
+    await stack.stop();
+  }
+}
+
+function configOf(stack: Stack, namespace: string): Config {
+  const { kafkaBrokers, redisUrl, clickhouseUrl } = stack;
+  if (kafkaBrokers === undefined || redisUrl === undefined || clickhouseUrl === undefined) {
+    throw new Error('the benchmark needs Kafka, Redis and ClickHouse of its own');
+  }
+  return { ...readConfig({}), kafkaBrokers, redisUrl, clickhouseUrl, namespace };
+}
+
+function show(side: Side): string {
+  return `${Math.round(side.eventsPerSecond)} events/s (${side.cpuSecondsPerMillion.toFixed(1)} CPU s per million)`;
+}
+
+async function writeDefinitions(dir: string): Promise<string> {
+  const root = join(dir, 'definitions');
+  const shipped = new URL('../../definitions/', import.meta.url).pathname;
+  for (const type of ['behaviours', 'lifecycle', 'opportunity', 'settings', 'trigger']) {
+    await cp(join(shipped, type), join(root, type), { recursive: true });
+  }
+  for (const [name, document] of Object.entries(benchDefinitions())) {
+    const file = join(root, `${name}.json`);
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, JSON.stringify(document));
+  }
+  return root;
+}
+
+async function prepare(
+  config: Config,
+  definitionsDir: string,
+  options: StreamBenchOptions,
+  round: number,
+): Promise<void> {
+  await migrate({ config, definitionsDir });
+  const producer = await createProducer({
+    brokers: config.kafkaBrokers,
+    clientId: 'bench',
+    deliveryTimeoutMs: 0,
+  });
+  const { events: topic } = namespaceOf(config.namespace).topics;
+  const workload = {
+    events: options.events,
+    eventsPerBuyer: EVENTS_PER_BUYER,
+    endMs: options.endMs,
+    spanMs: defaultSpanMs,
+    seed: round,
+  };
+  await produce(producer, workloadMessages(topic, workload));
+  await producer.close();
+}
+
+async function produce(producer: Producer, messages: Iterable<Outgoing>): Promise<void> {
+  let batch: Outgoing[] = [];
+  for (const message of messages) {
+    batch.push(message);
+    if (batch.length < PRODUCE_BATCH) continue;
+    await producer.sendBatch(batch);
+    batch = [];
+  }
+  await producer.sendBatch(batch);
+}
+
+async function measureRaw(config: Config, events: number): Promise<Side> {
+  const { events: topic } = namespaceOf(config.namespace).topics;
+  const script = join(here, `raw.${extension}`);
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    ...nodeArguments,
+    script,
+    config.kafkaBrokers,
+    topic,
+    String(events),
+  ]);
+  const { seconds, cpuSeconds } = JSON.parse(stdout) as { seconds: number; cpuSeconds: number };
+  return { eventsPerSecond: events / seconds, cpuSecondsPerMillion: (cpuSeconds / events) * 1e6 };
+}
+
+/** User and system time of a process so far, from /proc. */
+async function cpuSecondsOf(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const ticksPerSecond = 100;
+  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+}
+
+async function measureFull(config: Config, events: number): Promise<Side> {
+  const namespace = namespaceOf(config.namespace);
+  const redis = await openRedis({ url: config.redisUrl });
+  const admin = openTopicAdmin(config.kafkaBrokers);
+  const child = spawn(
+    process.execPath,
+    [...nodeArguments, join(here, `../../cli/main.${extension}`), 'stream'],
+    {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: {
+        ...process.env,
+        FLYWHEEL_NAMESPACE: config.namespace,
+        KAFKA_BROKERS: config.kafkaBrokers,
+        REDIS_URL: config.redisUrl,
+        CLICKHOUSE_URL: config.clickhouseUrl,
+        STREAM_METRICS_PORT: '0',
+      },
+    },
+  );
+  try {
+    const look = (): Promise<PartitionProgress[]> => readProgress(namespace, redis, admin);
+    const { seconds, cpuSeconds } = await timeUntilDelivered(look, child.pid!, events);
+    return { eventsPerSecond: events / seconds, cpuSecondsPerMillion: (cpuSeconds / events) * 1e6 };
+  } finally {
+    const exited = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGTERM');
+    await exited;
+    redis.disconnect();
+    await admin.close();
+  }
+}
+
+/** From the first event applied until all are applied and delivered. */
+async function timeUntilDelivered(
+  look: () => Promise<PartitionProgress[]>,
+  pid: number,
+  events: number,
+): Promise<{ seconds: number; cpuSeconds: number }> {
+  const limitMs = performance.now() + ROUND_MS_MAX;
+  let started: { atMs: number; cpuSeconds: number } | undefined;
+  while (performance.now() < limitMs) {
+    const progress = await look();
+    const cpuSeconds = await cpuSecondsOf(pid);
+    if (started === undefined && lagOf(progress) < events) started = { atMs: performance.now(), cpuSeconds };
+    const delivered = progress.every(({ offset, high, undelivered }) => offset === high && undelivered === 0);
+    if (started !== undefined && (delivered || isDrained(progress))) {
+      return {
+        seconds: (performance.now() - started.atMs) / 1_000,
+        cpuSeconds: cpuSeconds - started.cpuSeconds,
+      };
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+  throw new Error(`the stream did not finish ${events} events within ${ROUND_MS_MAX / 1_000} s`);
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+function medianSide(sides: readonly Side[]): Side {
+  return {
+    eventsPerSecond: median(sides.map((side) => side.eventsPerSecond)),
+    cpuSecondsPerMillion: median(sides.map((side) => side.cpuSecondsPerMillion)),
+  };
+}
+
+async function summarise(rounds: { raw: Side; full: Side }[], events: number): Promise<StreamBenchResult> {
+  const raw = medianSide(rounds.map((round) => round.raw));
+  const full = medianSide(rounds.map((round) => round.full));
+  const commit = await promisify(execFile)('git', ['rev-parse', '--short', 'HEAD']).then(
+    ({ stdout }) => stdout.trim(),
+    () => 'unknown',
+  );
+  const [cpu] = cpus();
+  return {
+    raw,
+    full,
+    ratio: full.eventsPerSecond / raw.eventsPerSecond,
+    rounds,
+    events,
+    eventsPerBuyer: EVENTS_PER_BUYER,
+    machine: `${cpus().length} × ${cpu?.model ?? 'unknown'}`,
+    commit,
+  };
+}

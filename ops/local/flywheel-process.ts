@@ -1,0 +1,49 @@
+// Flywheel's own processes, `stream` and `serve`, supervised like the parts that they run on.
+
+import { fileURLToPath } from 'node:url';
+import { type Supervised, superviseChild } from './child.ts';
+import type { PartContext } from './part.ts';
+
+const READY_WITHIN_MS = 60_000;
+const STOP_WITHIN_MS = 25_000;
+
+export type FlywheelCommand = 'stream' | 'serve';
+
+/**
+ * Starts `flywheel stream` or `flywheel serve` and resolves when it has printed that it is ready.
+ * @param environment its settings, as platform/config.ts reads them
+ */
+export function startFlywheel(
+  context: PartContext,
+  command: FlywheelCommand,
+  environment: Record<string, string>,
+): Promise<Supervised> {
+  const [program, ...args] = flywheelCommandLine(command);
+  return superviseChild(
+    {
+      name: command,
+      command: program!,
+      args,
+      environment,
+      marker: `main.${isBuilt() ? 'js' : 'ts'} ${command}`,
+      logFolder: context.logFolder,
+      isReady: (log) => log.includes(`"ready":"${command}"`),
+      readyWithinMs: READY_WITHIN_MS,
+      stopWithinMs: STOP_WITHIN_MS,
+      restart: true,
+    },
+    context.processes,
+    context.onEvent,
+  );
+}
+
+/** How to run a command of `flywheel` in a process of its own: built, or from the sources with tsx. */
+export function flywheelCommandLine(command: string): string[] {
+  const main = fileURLToPath(new URL(`../../cli/main.${isBuilt() ? 'js' : 'ts'}`, import.meta.url));
+  const loader = isBuilt() ? ['--enable-source-maps'] : ['--import', import.meta.resolve('tsx')];
+  return [process.execPath, ...loader, main, command];
+}
+
+function isBuilt(): boolean {
+  return import.meta.url.endsWith('.js');
+}

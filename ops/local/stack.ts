@@ -1,0 +1,149 @@
+// The one-command stack: the local parts side by side, each replaceable by one that runs elsewhere.
+
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import type { ChildEvent, Supervised } from './child.ts';
+import { startClickHouse } from './clickhouse.ts';
+import { type FlywheelCommand, startFlywheel } from './flywheel-process.ts';
+import { startKafka } from './kafka.ts';
+import type { PartContext } from './part.ts';
+import { takeFolder } from './pids.ts';
+import { DEFAULT_PORTS, ephemeralPorts, type Ports } from './ports.ts';
+import { startPrometheus } from './prometheus.ts';
+import { startRedis } from './redis.ts';
+
+export type PartName = 'kafka' | 'redis' | 'clickhouse' | 'prometheus';
+
+/** Who depends on others goes before them. */
+const STOP_ORDER = ['serve', 'stream', 'prometheus', 'clickhouse', 'kafka', 'redis'] as const;
+
+const ALL_PARTS: readonly PartName[] = ['kafka', 'redis', 'clickhouse', 'prometheus'];
+
+/** What to start and where. */
+export interface StackOptions {
+  /** Holds data, logs and the list of processes; a second start on the same folder goes on with its data. */
+  dir: string;
+  ports: 'default' | 'ephemeral';
+  /** All four when left out. */
+  parts?: readonly PartName[] | undefined;
+  /** Parts that run elsewhere: no local one is started for them. */
+  external?:
+    | {
+        kafkaBrokers?: string | undefined;
+        redisUrl?: string | undefined;
+        clickhouseUrl?: string | undefined;
+      }
+    | undefined;
+  /** Where Kafka's jars are kept; `<dir>/kafka` when left out. Tests share one, so that they are fetched once. */
+  kafkaJarsFolder?: string | undefined;
+  /** Told of crashed and restarted parts. */
+  onEvent?: ((event: ChildEvent) => void) | undefined;
+  /** Told of each part as it becomes ready, with the time it took. */
+  onReady?: ((part: PartName, elapsedMs: number) => void) | undefined;
+}
+
+/** A running stack. A part that was left out has no address. */
+export interface Stack {
+  kafkaBrokers: string | undefined;
+  redisUrl: string | undefined;
+  clickhouseUrl: string | undefined;
+  prometheusUrl: string | undefined;
+  /** Ports set aside for `serve` and for the metrics of `stream`. */
+  ports: Ports;
+  logFolder: string;
+  /** The process of a local part or of Flywheel, for tests that kill it. */
+  pidOf(name: PartName | FlywheelCommand): number | undefined;
+  /** Starts `stream` or `serve` beside the parts; `environment` as platform/config.ts reads it. */
+  startFlywheel(command: FlywheelCommand, environment: Record<string, string>): Promise<void>;
+  /** Stops everything, last dependant first, and gives the folder free. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the parts at the same time and resolves when all answer; when one fails, stops the others and throws its error.
+ * @throws StackError
+ */
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const dir = path.resolve(options.dir);
+  mkdirSync(dir, { recursive: true });
+  const processes = await takeFolder(dir);
+  const logFolder = path.join(dir, 'logs');
+  const ports = options.ports === 'default' ? DEFAULT_PORTS : await ephemeralPorts();
+  const context: PartContext = { dir, logFolder, processes, onEvent: options.onEvent ?? (() => {}) };
+  const running = new Map<PartName | FlywheelCommand, Supervised>();
+  const stop = async (): Promise<void> => {
+    for (const name of STOP_ORDER) await running.get(name)?.stop();
+    processes.release();
+  };
+  const starts = localParts(options).map(async (part) => {
+    const startedAt = performance.now();
+    running.set(part, await startPart(part, context, ports, options));
+    options.onReady?.(part, performance.now() - startedAt);
+  });
+  const failed = (await Promise.allSettled(starts)).find((result) => result.status === 'rejected');
+  if (failed !== undefined) {
+    await stop();
+    throw failed.reason;
+  }
+  return {
+    ...addressesOf(running, ports, options),
+    ports,
+    logFolder,
+    pidOf: (name) => running.get(name)?.pid(),
+    startFlywheel: async (command, environment) => {
+      running.set(command, await startFlywheel(context, command, environment));
+    },
+    stop,
+  };
+}
+
+function localParts({ parts = ALL_PARTS, external }: StackOptions): PartName[] {
+  const elsewhere: Record<PartName, string | undefined> = {
+    kafka: external?.kafkaBrokers,
+    redis: external?.redisUrl,
+    clickhouse: external?.clickhouseUrl,
+    prometheus: undefined,
+  };
+  return parts.filter((part) => elsewhere[part] === undefined);
+}
+
+function startPart(
+  part: PartName,
+  context: PartContext,
+  ports: Ports,
+  options: StackOptions,
+): Promise<Supervised> {
+  switch (part) {
+    case 'kafka':
+      return startKafka(context, {
+        port: ports.kafka,
+        controllerPort: ports.kafkaController,
+        jarsFolder: path.resolve(options.kafkaJarsFolder ?? path.join(context.dir, 'kafka')),
+      });
+    case 'redis':
+      return startRedis(context, { port: ports.redis });
+    case 'clickhouse':
+      return startClickHouse(context, { port: ports.clickhouse });
+    case 'prometheus':
+      return startPrometheus(context, {
+        port: ports.prometheus,
+        streamTarget: `127.0.0.1:${ports.streamMetrics}`,
+        serveTarget: `127.0.0.1:${ports.serve}`,
+      });
+  }
+}
+
+function addressesOf(
+  running: ReadonlyMap<string, Supervised>,
+  ports: Ports,
+  { external }: StackOptions,
+): Pick<Stack, 'kafkaBrokers' | 'redisUrl' | 'clickhouseUrl' | 'prometheusUrl'> {
+  const local = (part: PartName, address: string): string | undefined =>
+    running.has(part) ? address : undefined;
+  return {
+    kafkaBrokers: external?.kafkaBrokers ?? local('kafka', `127.0.0.1:${ports.kafka}`),
+    redisUrl: external?.redisUrl ?? local('redis', `redis://127.0.0.1:${ports.redis}`),
+    clickhouseUrl: external?.clickhouseUrl ?? local('clickhouse', `http://127.0.0.1:${ports.clickhouse}`),
+    prometheusUrl: local('prometheus', `http://127.0.0.1:${ports.prometheus}`),
+  };
+}

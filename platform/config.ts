@@ -1,0 +1,94 @@
+// The only file that reads process.env. Settings are checked once, at start, with all faults in one message.
+import { z } from 'zod';
+
+const port = z.coerce.number().int().min(0).max(65_535);
+
+const schema = z.object({
+  FLYWHEEL_NAMESPACE: z.string().default('default'),
+  FLYWHEEL_DIR: z.string().default('.flywheel'),
+  KAFKA_BROKERS: z.string().default('127.0.0.1:19092'),
+  REDIS_URL: z.string().default('redis://127.0.0.1:16379'),
+  CLICKHOUSE_URL: z.string().default('http://127.0.0.1:18123'),
+  SERVE_HOST: z.string().default('127.0.0.1'),
+  SERVE_PORT: port.default(18_080),
+  STREAM_METRICS_PORT: port.default(18_081),
+  /** Names this process in its consumer group, so that a restarted one rejoins at once. */
+  STREAM_SLOT: z.string().default('0'),
+  STREAM_BATCH_MAX: z.coerce.number().int().min(1).max(4_000).default(4_000),
+  /** A process that dies without leaving is missed after so long; a restarted one of the same slot rejoins at once. */
+  STREAM_SESSION_TIMEOUT_MS: z.coerce.number().int().min(1_000).default(45_000),
+  /** Replicas that must have a commit before anything of it leaves the stream; 0 where Redis has none. */
+  STREAM_WAIT_REPLICAS: z.coerce.number().int().min(0).max(10).default(0),
+  STREAM_CACHE: z.enum(['on', 'off']).default('on'),
+  STREAM_CLOCK: z.enum(['on', 'off']).default('on'),
+  /** JSON file of hashed API keys; written by `flywheel up` and `flywheel keys`. */
+  SERVE_KEYS_FILE: z.string().default('.flywheel/keys.hashed.json'),
+  /** Tests only: the step of the commit protocol at which the process kills itself, `name` or `name:n` for the n-th time. */
+  FLYWHEEL_FAILPOINT: z.string().default(''),
+  /** Tests only: one named bug, which `flywheel verify` must find. */
+  FLYWHEEL_BUG: z.string().default(''),
+});
+
+export interface Config {
+  readonly namespace: string;
+  readonly dir: string;
+  readonly kafkaBrokers: string;
+  readonly redisUrl: string;
+  readonly clickhouseUrl: string;
+  readonly serveHost: string;
+  readonly servePort: number;
+  readonly streamMetricsPort: number;
+  readonly streamSlot: string;
+  readonly streamBatchMax: number;
+  readonly streamSessionTimeoutMs: number;
+  readonly streamWaitReplicas: number;
+  readonly streamCache: boolean;
+  readonly streamClock: boolean;
+  readonly serveKeysFile: string;
+  readonly failpoint: string;
+  readonly bug: string;
+}
+
+/** @throws Error naming every variable that is wrong. */
+export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const parsed = schema.safeParse(env);
+  if (!parsed.success) {
+    const faults = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+    throw new Error(`the environment is wrong: ${faults.join('; ')}`);
+  }
+  const value = parsed.data;
+  return {
+    namespace: value.FLYWHEEL_NAMESPACE,
+    dir: value.FLYWHEEL_DIR,
+    kafkaBrokers: value.KAFKA_BROKERS,
+    redisUrl: value.REDIS_URL,
+    clickhouseUrl: value.CLICKHOUSE_URL,
+    serveHost: value.SERVE_HOST,
+    servePort: value.SERVE_PORT,
+    streamMetricsPort: value.STREAM_METRICS_PORT,
+    streamSlot: value.STREAM_SLOT,
+    streamBatchMax: value.STREAM_BATCH_MAX,
+    streamSessionTimeoutMs: value.STREAM_SESSION_TIMEOUT_MS,
+    streamWaitReplicas: value.STREAM_WAIT_REPLICAS,
+    streamCache: value.STREAM_CACHE === 'on',
+    streamClock: value.STREAM_CLOCK === 'on',
+    serveKeysFile: value.SERVE_KEYS_FILE,
+    failpoint: value.FLYWHEEL_FAILPOINT,
+    bug: value.FLYWHEEL_BUG,
+  };
+}
+
+/** The parts that somebody else runs: `flywheel up` starts no local one for them. */
+export interface ExternalParts {
+  readonly kafkaBrokers: string | undefined;
+  readonly redisUrl: string | undefined;
+  readonly clickhouseUrl: string | undefined;
+}
+
+export function readExternalParts(env: NodeJS.ProcessEnv = process.env): ExternalParts {
+  return {
+    kafkaBrokers: env.KAFKA_BROKERS,
+    redisUrl: env.REDIS_URL,
+    clickhouseUrl: env.CLICKHOUSE_URL,
+  };
+}

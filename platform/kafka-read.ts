@@ -1,0 +1,117 @@
+// Reading one partition by offset, outside any consumer group: for the definitions, the oracle and the tools.
+// The processor's own reading, with owners and rebalances, is stream/source.ts.
+import type { LibrdKafkaError, Message } from 'node-rdkafka';
+import Kafka from 'node-rdkafka';
+import { kafkaClientSettings } from './kafka.ts';
+import { PlatformError } from './platform-error.ts';
+
+const CONNECT_TIMEOUT_MS = 10_000;
+const BATCH_RECORDS_MAX = 4_000;
+/** node-rdkafka waits so long for each further message of a batch before it hands over those it has. */
+const NEXT_MESSAGE_MS = 5;
+/** At the end of the partition one message is waited for, which is handed over at once; so often the signal is looked at. */
+const IDLE_MS = 100;
+
+/** One record as it stands in the log. */
+export interface LogRecord {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  /** LogAppendTime, epoch ms. */
+  readonly appendedAtMs: number;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export interface ReadOptions {
+  readonly brokers: string;
+  readonly topic: string;
+  readonly partition: number;
+  /** The first offset to read. */
+  readonly from: number;
+  /** The offset after the last one to read; absent: go on for ever. */
+  readonly to?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * The records of [from, to) in order, in batches; ends early when the signal is aborted.
+ * @throws PlatformError KAFKA_UNREACHABLE, KAFKA_READ_FAILED (an offset that the log no longer or not yet has)
+ */
+export async function* readPartition(options: ReadOptions): AsyncGenerator<LogRecord[], void, undefined> {
+  const { topic, partition, from, signal } = options;
+  const to = options.to ?? Number.POSITIVE_INFINITY;
+  if (from >= to || signal?.aborted) return;
+  const consumer = await connect(options);
+  let endReachedAt = -1;
+  consumer.on('partition.eof', (event) => {
+    endReachedAt = event.offset;
+  });
+  try {
+    consumer.assign([{ topic, partition, offset: from }]);
+    let next = from;
+    // The end of the partition counts too: the offsets before `to` may be no records (markers of transactions).
+    while (next < to && endReachedAt < to && !signal?.aborted) {
+      const records = (await consume(consumer, endReachedAt >= next))
+        .map(toRecord)
+        .filter((record) => record.offset < to);
+      if (records.length === 0) continue;
+      next = records[records.length - 1]!.offset + 1;
+      yield records;
+    }
+  } finally {
+    await new Promise<void>((resolve) => consumer.disconnect(() => resolve()));
+  }
+}
+
+async function connect({ brokers }: ReadOptions): Promise<Kafka.KafkaConsumer> {
+  const consumer = new Kafka.KafkaConsumer(
+    {
+      ...kafkaClientSettings(brokers, 'flywheel-reader'),
+      // node-rdkafka wants a group; without a subscription or a commit it stays unused.
+      'group.id': 'flywheel-reader',
+      'enable.auto.commit': false,
+      'enable.partition.eof': true,
+      'fetch.queue.backoff.ms': 5,
+      'fetch.wait.max.ms': 100,
+    },
+    { 'auto.offset.reset': 'error' },
+  );
+  await new Promise<void>((resolve, reject) => {
+    consumer.connect({ timeout: CONNECT_TIMEOUT_MS }, (error) => {
+      if (!error) return resolve();
+      reject(new PlatformError('KAFKA_UNREACHABLE', `no Kafka at ${brokers}`, { cause: error }));
+    });
+  });
+  return consumer;
+}
+
+function consume(consumer: Kafka.KafkaConsumer, atEnd: boolean): Promise<Message[]> {
+  consumer.setDefaultConsumeTimeout(atEnd ? IDLE_MS : NEXT_MESSAGE_MS);
+  return new Promise((resolve, reject) => {
+    consumer.consume(atEnd ? 1 : BATCH_RECORDS_MAX, (error: LibrdKafkaError | null, messages: Message[]) => {
+      if (!error) return resolve(messages);
+      reject(
+        new PlatformError('KAFKA_READ_FAILED', `reading Kafka failed: ${error.message}`, { cause: error }),
+      );
+    });
+  });
+}
+
+function toRecord(message: Message): LogRecord {
+  const headers: Record<string, string> = {};
+  for (const header of message.headers ?? []) {
+    for (const [name, value] of Object.entries(header)) headers[name] = value.toString();
+  }
+  const { topic, partition, offset, key, value, timestamp } = message;
+  return {
+    topic,
+    partition,
+    offset,
+    key: typeof key === 'string' ? Buffer.from(key) : (key ?? null),
+    value,
+    appendedAtMs: timestamp ?? 0,
+    headers,
+  };
+}

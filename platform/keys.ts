@@ -1,0 +1,79 @@
+// Every Redis key name there is. A partition's keys share one hash tag, so that one script may touch them all.
+import { partitionOf } from '../domain/hash.ts';
+import type { Namespace } from './namespace.ts';
+import { topicPartitions } from './namespace.ts';
+
+/** The topics that have owners and state. The letter stands in the tag. */
+export type StatefulTopic = 'events' | 'spend' | 'rejected';
+const letters: Record<StatefulTopic, string> = { events: 'e', spend: 's', rejected: 'r' };
+
+/** Chosen so that the tags of 12 and of 4 partitions spread evenly over 2, 3, 4 and 6 cluster nodes. */
+const SALT = 'aa';
+
+/** One partition of one topic in one generation: whose state it is. */
+export interface PartitionId {
+  readonly topic: StatefulTopic;
+  readonly generation: number;
+  readonly partition: number;
+}
+
+export function tagOf(namespace: Namespace, id: PartitionId): string {
+  return `{${namespace.redisPrefix}${letters[id.topic]}${id.generation}.${id.partition}.${SALT}}`;
+}
+
+/** The keys of one partition. */
+export interface PartitionKeys {
+  /** Hash: nonce, seq, offset, fired, ordinal, meta, stamp. */
+  readonly head: string;
+  /** String: the definitions in force, MessagePack. */
+  readonly definitions: string;
+  /** List: committed batches that are not yet delivered, oldest first. */
+  readonly outbox: string;
+  /** Sorted set: buyer or account by due time. */
+  readonly timers: string;
+  /** Set: names (after `window:`) of the windows that are held. */
+  readonly windows: string;
+  /** Hash: trigger id → pending trigger. */
+  readonly triggers: string;
+  window(name: string): string;
+  buyer(key: string): string;
+  account(id: string): string;
+}
+
+export function partitionKeys(namespace: Namespace, id: PartitionId): PartitionKeys {
+  const tag = tagOf(namespace, id);
+  const buyer = `${tag}:buyer:`;
+  const account = `${tag}:account:`;
+  const window = `${tag}:window:`;
+  return {
+    head: `${tag}:head`,
+    definitions: `${tag}:definitions`,
+    outbox: `${tag}:outbox`,
+    timers: `${tag}:timers`,
+    windows: `${tag}:windows`,
+    triggers: `${tag}:triggers`,
+    window: (name) => window + name,
+    buyer: (key) => buyer + key,
+    account: (accountId) => account + accountId,
+  };
+}
+
+/** `<series>:<revision>:<m|h|d><number of the minute, hour or day since the epoch>`. */
+export function windowName(series: string, revision: number, grain: 'm' | 'h' | 'd', bucket: number): string {
+  return `${series}:${revision}:${grain}${bucket}`;
+}
+
+/** Hash: topic → `<generation>:<topic id>:<partitions>`. */
+export function generationsKey(namespace: Namespace): string {
+  return `${namespace.redisPrefix}flywheel:generations`;
+}
+
+/** The partition of `events` that owns a buyer's (or company's) key. */
+export function buyerPartition(key: string): number {
+  return partitionOf(key, topicPartitions.events);
+}
+
+/** The partition of `spend` that owns an account. */
+export function accountPartition(account: string): number {
+  return partitionOf(account, topicPartitions.spend);
+}

@@ -1,0 +1,163 @@
+// Brings a namespace up to date: topics, generations, the database's tables, definitions. It can be run at any time and again.
+import { fileURLToPath } from 'node:url';
+import { openClickHouse, pingClickHouse } from './clickhouse.ts';
+import type { Config } from './config.ts';
+import { readDefinitionFiles } from './definition-files.ts';
+import { type DefinitionLog, openDefinitionLog } from './definition-log.ts';
+import { createPublisher, type Published, type Publisher } from './definition-publish.ts';
+import { createFailpoint } from './failpoint.ts';
+import { createProducer } from './kafka.ts';
+import { ensureGeneration, openTopicAdmin } from './kafka-topics.ts';
+import type { StatefulTopic } from './keys.ts';
+import { migrateSql } from './migrate-sql.ts';
+import { type Namespace, namespaceOf } from './namespace.ts';
+import { PlatformError } from './platform-error.ts';
+import { openRedis } from './redis.ts';
+
+const DELIVERY_TIMEOUT_MS = 30_000;
+/** The author of what came from files. */
+const FILES = 'flywheel migrate';
+
+export interface MigrateOptions {
+  readonly config: Config;
+  /** Holds `<type>/<id>.json`; those of the project when left out. */
+  readonly definitionsDir?: string;
+  /** Told of each step when it is done. */
+  readonly print?: (line: string) => void;
+}
+
+export interface Migrated {
+  readonly topics: readonly string[];
+  readonly generations: Readonly<Record<StatefulTopic, number>>;
+  readonly migrations: readonly string[];
+  /** `<type>/<id>` of the definitions that were published now. */
+  readonly definitions: readonly string[];
+}
+
+/**
+ * @throws PlatformError KAFKA_UNREACHABLE, REDIS_UNREACHABLE, CLICKHOUSE_UNREACHABLE, GENERATION_MISMATCH, TOPIC_MISMATCH,
+ *   MIGRATION_CHANGED, MIGRATION_FAILED, DEFINITION_INVALID, DEFINITION_CONFLICT
+ */
+export async function migrate(options: MigrateOptions): Promise<Migrated> {
+  const { config, print = () => {} } = options;
+  const namespace = namespaceOf(config.namespace);
+  const files = await readDefinitionFiles(options.definitionsDir ?? projectFolder('definitions'));
+
+  const { topics, generations } = await migrateTopics(config, namespace);
+  print(topics.length > 0 ? `topics: made ${topics.join(', ')}` : 'topics: all there');
+  print(`generations: ${describeGenerations(generations)}`);
+
+  const migrations = await migrateDatabase(config, namespace);
+  print(
+    `database ${namespace.database}: ${migrations.length > 0 ? `applied ${migrations.join(', ')}` : 'up to date'}`,
+  );
+
+  const definitions = await withPublisher(config, namespace, async (publisher, log) => {
+    const placed = await publisher.placeMissing();
+    if (placed > 0) print(`definitions: ${placed} that had not reached every partition were completed`);
+    return publishFiles(publisher, log, files, print);
+  });
+  print(
+    `definitions: ${definitions.length > 0 ? `published ${definitions.join(', ')}` : `all ${files.length} in force`}`,
+  );
+  return { topics, generations, migrations, definitions };
+}
+
+function projectFolder(name: string): string {
+  return fileURLToPath(new URL(`../${name}/`, import.meta.url));
+}
+
+function describeGenerations(generations: Readonly<Record<StatefulTopic, number>>): string {
+  return Object.entries(generations)
+    .map(([topic, generation]) => `${topic} ${generation}`)
+    .join(', ');
+}
+
+async function migrateTopics(config: Config, namespace: Namespace) {
+  const admin = openTopicAdmin(config.kafkaBrokers);
+  try {
+    const topics = await admin.createMissing(namespace);
+    const redis = await openRedis({ url: config.redisUrl });
+    try {
+      return { topics, generations: await ensureGeneration(namespace, admin, redis) };
+    } finally {
+      redis.disconnect();
+    }
+  } finally {
+    await admin.close();
+  }
+}
+
+async function migrateDatabase(config: Config, namespace: Namespace): Promise<string[]> {
+  const server = openClickHouse({ url: config.clickhouseUrl, database: 'default' });
+  try {
+    await pingClickHouse(server, config.clickhouseUrl);
+    await server.command({ query: `CREATE DATABASE IF NOT EXISTS \`${namespace.database}\`` });
+  } finally {
+    await server.close();
+  }
+  const client = openClickHouse({ url: config.clickhouseUrl, database: namespace.database });
+  try {
+    return await migrateSql(client, projectFolder('sql'));
+  } finally {
+    await client.close();
+  }
+}
+
+async function withPublisher<Value>(
+  config: Config,
+  namespace: Namespace,
+  work: (publisher: Publisher, log: DefinitionLog) => Promise<Value>,
+): Promise<Value> {
+  const brokers = config.kafkaBrokers;
+  const producer = await createProducer({
+    brokers,
+    clientId: 'flywheel-migrate',
+    deliveryTimeoutMs: DELIVERY_TIMEOUT_MS,
+    lingerMs: 0,
+  });
+  try {
+    const log = await openDefinitionLog({ brokers, namespace });
+    try {
+      await log.caughtUp();
+      const failpoint = createFailpoint(config.failpoint);
+      return await work(createPublisher({ log, producer, namespace, nowMs: Date.now, failpoint }), log);
+    } finally {
+      await log.close();
+    }
+  } finally {
+    await producer.close();
+  }
+}
+
+type Files = Awaited<ReturnType<typeof readDefinitionFiles>>;
+
+/** A definition that somebody has changed since it came from its file stays as they left it. */
+async function publishFiles(
+  publisher: Publisher,
+  log: DefinitionLog,
+  files: Files,
+  print: (line: string) => void,
+): Promise<string[]> {
+  const published: string[] = [];
+  for (const { type, id, document } of files) {
+    const { record } = log.revisionOf(type, id) ?? {};
+    if (record !== undefined && record.by !== FILES) {
+      print(`definitions: ${type}/${id} stays at revision ${record.revision} by ${record.by}`);
+      continue;
+    }
+    const result = await publisher.publish({ type, id, document, by: FILES, why: 'from its file' });
+    if (result.outcome === 'published') published.push(`${type}/${id}`);
+    else if (result.outcome !== 'unchanged') throw refused(`${type}/${id}`, result);
+  }
+  return published;
+}
+
+function refused(name: string, result: Published): PlatformError {
+  return result.outcome === 'invalid'
+    ? new PlatformError(
+        'DEFINITION_INVALID',
+        `${name} cannot be published:\n  ${result.reasons.join('\n  ')}`,
+      )
+    : new PlatformError('DEFINITION_CONFLICT', `${name} was changed by somebody else meanwhile: run again`);
+}

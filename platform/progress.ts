@@ -1,0 +1,99 @@
+// How far the stream is behind the log: what `flywheel up`, `flywheel verify` and tests wait for.
+import { ensureGeneration, type TopicAdmin } from './kafka-topics.ts';
+import { type PartitionId, partitionKeys, type StatefulTopic } from './keys.ts';
+import { type Namespace, topicPartitions } from './namespace.ts';
+import type { RedisClient } from './redis.ts';
+
+export interface PartitionProgress {
+  readonly topic: StatefulTopic;
+  readonly partition: number;
+  /** The next offset that the stream will apply. */
+  readonly offset: number;
+  /** The log's end. */
+  readonly high: number;
+  /** Committed batches that ClickHouse or Kafka do not have yet. */
+  readonly undelivered: number;
+  /** Whether ClickHouse has the latest value of every aggregate. */
+  readonly flushed: boolean;
+}
+
+const topics: readonly StatefulTopic[] = ['events', 'spend', 'rejected'];
+
+/** @param redis connected; @param admin open */
+export async function readProgress(
+  namespace: Namespace,
+  redis: RedisClient,
+  admin: TopicAdmin,
+): Promise<PartitionProgress[]> {
+  const generations = await ensureGeneration(namespace, admin, redis);
+  const all = await Promise.all(
+    topics.map(async (topic) => {
+      const watermarks = await admin.watermarks(namespace.topics[topic]);
+      return Promise.all(
+        Array.from({ length: topicPartitions[topic] }, (_, partition) =>
+          one(
+            namespace,
+            redis,
+            { topic, generation: generations[topic], partition },
+            watermarks[partition]?.high ?? 0,
+          ),
+        ),
+      );
+    }),
+  );
+  return all.flat();
+}
+
+async function one(
+  namespace: Namespace,
+  redis: RedisClient,
+  id: PartitionId,
+  high: number,
+): Promise<PartitionProgress> {
+  const keys = partitionKeys(namespace, id);
+  const [[offset, fired, flushed], undelivered] = await Promise.all([
+    redis.hmget(keys.head, 'offset', 'fired', 'flushed'),
+    redis.hlen(keys.outbox),
+  ]);
+  const version = BigInt(offset ?? 0) * 4_194_304n + BigInt(fired ?? 0);
+  return {
+    topic: id.topic,
+    partition: id.partition,
+    offset: Number(offset ?? 0),
+    high,
+    undelivered,
+    flushed: (flushed ?? '') === version.toString() || (high === 0 && offset === null),
+  };
+}
+
+export function isDrained(progress: readonly PartitionProgress[]): boolean {
+  return progress.every(
+    ({ offset, high, undelivered, flushed }) => offset === high && undelivered === 0 && flushed,
+  );
+}
+
+/** How many records wait, in all partitions. */
+export function lagOf(progress: readonly PartitionProgress[]): number {
+  return progress.reduce((lag, { offset, high }) => lag + Math.max(0, high - offset), 0);
+}
+
+const CHECK_MS = 200;
+
+/**
+ * Resolves true when everything in the log is applied, delivered and flushed; false when `timeoutMs` have passed before.
+ * @param onProgress told of every look
+ */
+export async function waitUntilDrained(
+  look: () => Promise<PartitionProgress[]>,
+  timeoutMs: number,
+  onProgress: (progress: readonly PartitionProgress[]) => void = () => {},
+): Promise<boolean> {
+  const untilMs = performance.now() + timeoutMs;
+  for (;;) {
+    const progress = await look();
+    onProgress(progress);
+    if (isDrained(progress)) return true;
+    if (performance.now() > untilMs) return false;
+    await new Promise((resolve) => setTimeout(resolve, CHECK_MS));
+  }
+}

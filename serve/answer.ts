@@ -1,0 +1,61 @@
+// What every answer shares: times as ISO 8601, keys as people write them, and what a refusing log or store comes to.
+import { z } from 'zod';
+import { PlatformError } from '../platform/platform-error.ts';
+import { type ProblemError, problemError, retryProblem } from './problem-details.ts';
+
+/** A time as it leaves the API. */
+export function iso(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+/** A time as it leaves the API; null where there is none (0 inside). */
+export function isoOrNull(ms: number | null): string | null {
+  return ms === null || ms === 0 ? null : iso(ms);
+}
+
+export const isoTime = z.string().meta({ format: 'date-time', examples: ['2026-01-15T09:30:00.000Z'] });
+
+/** `u:…` and `a:…` are buyers' keys as they are; anything else is a user's id. */
+export function buyerKeyOf(text: string): string {
+  const wellFormed = text.toWellFormed();
+  return /^[ua]:./s.test(wellFormed) ? wellFormed : `u:${wellFormed}`;
+}
+
+/** A buyer's key in requests: with the kind, or a user's id. Longer ones fit no record of the log. */
+export const buyerKeyText = z
+  .string()
+  .min(1)
+  .max(254)
+  .meta({
+    description: 'A buyer: `u:<userId>`, `a:<anonymousId>`, or a user id alone.',
+    examples: ['u:buyer-123'],
+  });
+
+/** The problem for a record that Kafka did not take; anything else comes back as it is. */
+export function logProblem(error: unknown): unknown {
+  if (!(error instanceof PlatformError)) return error;
+  switch (error.code) {
+    case 'KAFKA_QUEUE_FULL':
+      return retryProblem(503, 'log_busy', 'Too much waits for the log already; nothing was written.', 1);
+    case 'KAFKA_NOT_DELIVERED':
+    case 'KAFKA_FATAL':
+    case 'KAFKA_CLOSED':
+      return retryProblem(
+        503,
+        'log_unavailable',
+        'The log did not acknowledge in time; the same request may be sent again.',
+        5,
+      );
+    default:
+      return error;
+  }
+}
+
+/** A name that no definition in force has. */
+export function unknownDefinition(type: string, id: string): ProblemError {
+  return problemError({
+    status: 404,
+    code: 'unknown_definition',
+    detail: `There is no ${type} ${JSON.stringify(id)}; GET /v1/definitions/${type} lists what there is.`,
+  });
+}

@@ -1,0 +1,89 @@
+// Everything that answers over HTTP, put together: one plugin a capability, registered one by one. It does not listen.
+import { randomBytes } from 'node:crypto';
+import Fastify, { type FastifyInstance } from 'fastify';
+import { registerAssignments } from './assignments/assignments.ts';
+import { requireScope } from './authentication.ts';
+import { registerBids } from './bids/bids.ts';
+import { registerBudgets } from './budgets/budgets.ts';
+import { registerBuyers } from './buyers/buyers.ts';
+import { registerClock } from './clock.ts';
+import { registerCollect } from './collect/routes.ts';
+import { registerDefinitions } from './definitions/definitions.ts';
+import { requireDefinitions } from './definitions/pending.ts';
+import type { Dependencies } from './dependencies.ts';
+import { registerHealth } from './health.ts';
+import { createIntake } from './intake.ts';
+import { registerMetrics } from './metrics.ts';
+import { registerOpenApi } from './openapi.ts';
+import { problemOf, rawProblemResponse, registerProblemDetails, sendProblem } from './problem-details.ts';
+import { registerReports } from './reports/reports.ts';
+import { registerRolling } from './reports/rolling.ts';
+import { validatorCompiler } from './schema.ts';
+import { registerSpendIntake } from './spend-intake/routes.ts';
+import { createStateReader } from './state.ts';
+import { registerTriggers } from './triggers/triggers.ts';
+
+/** Bodies of routes that set no limit of their own. */
+const BODY_BYTES_MAX = 1_048_576;
+const REQUEST_TIMEOUT_MS = 60_000;
+
+/** Ids that stay unique over restarts and processes: they name what a request left in the log. */
+function requestIds(): () => string {
+  const prefix = randomBytes(8).toString('hex');
+  let count = 0;
+  return () => {
+    count += 1;
+    return `${prefix}-${count.toString(36)}`;
+  };
+}
+
+function bareApp(): FastifyInstance {
+  return Fastify({
+    logger: false,
+    bodyLimit: BODY_BYTES_MAX,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    genReqId: requestIds(),
+    routerOptions: { maxParamLength: 2_048 },
+    clientErrorHandler: (error, socket) => {
+      if (!socket.writable) return;
+      const status = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }[error.code as string] ?? 400;
+      socket.end(rawProblemResponse(status as 400 | 408 | 431));
+    },
+    frameworkErrors: (error, _request, reply) => {
+      sendProblem(reply, problemOf(error) ?? { status: 400, code: 'malformed', detail: error.message });
+    },
+  });
+}
+
+/** The whole API over the given parts; the caller listens, injects and closes. */
+export async function buildApp(dependencies: Dependencies): Promise<FastifyInstance> {
+  const app = bareApp();
+  app.setValidatorCompiler(validatorCompiler());
+  app.decorateRequest('caller', null);
+  registerProblemDetails(app, dependencies.log);
+  await registerOpenApi(app);
+  registerMetrics(app, dependencies.metrics);
+  registerHealth(app, dependencies);
+  // What takes data in.
+  const intake = createIntake(dependencies);
+  await app.register(async (scope) => registerCollect(scope, { ...dependencies, intake }));
+  await app.register(async (scope) => registerSpendIntake(scope, { ...dependencies, intake }));
+  // What answers questions: all of it takes a secret key.
+  await app.register(async (answers) => {
+    answers.addHook('onRequest', requireScope(dependencies.keys, 'secret'));
+    answers.addHook('onRequest', requireDefinitions(dependencies.definitionLog));
+    await registerClock(answers, { ...dependencies, intake });
+    const reader = createStateReader(dependencies);
+    answers.register(async (scope) => registerAssignments(scope, dependencies, reader));
+    registerBids(answers, dependencies, reader);
+    registerBudgets(answers, dependencies, reader);
+    registerTriggers(answers, dependencies, reader);
+    registerBuyers(answers, dependencies, reader);
+    registerRolling(answers, dependencies, reader);
+    registerReports(answers, dependencies);
+    registerDefinitions(answers, dependencies);
+  });
+  return app;
+}

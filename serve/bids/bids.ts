@@ -1,0 +1,190 @@
+// What should be bid: score × value × multiplier, from a lease, with its reason. One trip to Redis reads the buyers;
+// leases and the multiplier are at hand.
+import { randomUUID } from 'node:crypto';
+import type { FastifyInstance, FastifySchemaCompiler, RouteShorthandOptions } from 'fastify';
+import { Counter, Gauge } from 'prom-client';
+import { z } from 'zod';
+import type { AccountDefinition, CampaignDefinition, ScoreDefinition } from '../../domain/definition.ts';
+import { accountPartition } from '../../platform/keys.ts';
+import { buyerKeyOf, unknownDefinition } from '../answer.ts';
+import type { Dependencies } from '../dependencies.ts';
+import { type NoticeKind, signNotice } from '../notice-address.ts';
+import { requestSchema, responses, validatorCompiler } from '../schema.ts';
+import type { BuyerReading, StateReader } from '../state.ts';
+import {
+  answerBid,
+  type BidAnswer,
+  type BidDefinitions,
+  type BidRequest,
+  bidAnswer,
+  bidRequest,
+  type SignedBid,
+  wantedMicros,
+} from './bid-answer.ts';
+import { LeaseKeeper } from './lease-keeper.ts';
+import type { AccountLeases } from './leases.ts';
+
+const BATCH_MAX = 100;
+/** How long the first bid of an account waits for its first lease, if the request does not say. */
+const LEASE_WAIT_MS = 300;
+const LEASE_WAIT_MS_MAX = 2_000;
+
+const query = z.object({
+  waitMs: z
+    .int()
+    .min(0)
+    .max(LEASE_WAIT_MS_MAX)
+    .default(LEASE_WAIT_MS)
+    .meta({ description: 'How long to wait for a lease that is on its way, where none is held yet.' }),
+});
+const batch = z.object({ bids: z.array(bidRequest).min(1).max(BATCH_MAX) });
+
+type BidPorts = Pick<
+  Dependencies,
+  'namespace' | 'producer' | 'definitionLog' | 'noticeSecret' | 'metrics' | 'log' | 'clock'
+>;
+
+function openKeeper(deps: BidPorts, reader: StateReader): LeaseKeeper {
+  return new LeaseKeeper({
+    process: `serve-${randomUUID()}`,
+    clock: deps.clock,
+    read: (account) => reader.account(account),
+    async send(record) {
+      const { account } = record;
+      const topic = deps.namespace.topics.spend;
+      await deps.producer.send(topic, accountPartition(account), account, JSON.stringify(record));
+    },
+    definition: (account) => deps.definitionLog.find<AccountDefinition>('account', account)?.document,
+    newId: randomUUID,
+    warn: (message, fields) => deps.log.warn(message, fields),
+  });
+}
+
+function bidMetrics({ metrics }: BidPorts, keeper: LeaseKeeper) {
+  const registers = [metrics.registry];
+  new Gauge({
+    name: 'flywheel_leases_held_micros',
+    help: 'What this process may still bid with, by account, in the account’s currency.',
+    labelNames: ['account'],
+    registers,
+    collect() {
+      for (const [account, micros] of keeper.heldMicros) this.set({ account }, micros);
+    },
+  });
+  return {
+    answered: new Counter({
+      name: 'flywheel_bids_total',
+      help: 'Bids answered, by reason.',
+      labelNames: ['reason'],
+      registers,
+    }),
+    reserved: new Counter({
+      name: 'flywheel_bids_reserved_micros_total',
+      help: 'What bids set aside of leases, by account.',
+      labelNames: ['account'],
+      registers,
+    }),
+  };
+}
+
+function definitionsOf({ definitionLog }: BidPorts, request: BidRequest): BidDefinitions {
+  const campaign = definitionLog.find<CampaignDefinition>('campaign', request.campaignId);
+  if (campaign === undefined) return { campaign, account: undefined, score: undefined };
+  const account = definitionLog.find<AccountDefinition>('account', campaign.document.accountId);
+  const score = definitionLog.find<ScoreDefinition>('score', campaign.document.scoreId);
+  return { campaign, account, score };
+}
+
+/** Register under a secret key. */
+export function registerBids(app: FastifyInstance, deps: BidPorts, reader: StateReader): void {
+  const keeper = openKeeper(deps, reader);
+  const metrics = bidMetrics(deps, keeper);
+  app.addHook('onClose', () => keeper.close());
+
+  function leasesOf({ account }: BidDefinitions) {
+    return account === undefined ? null : keeper.of(account.id);
+  }
+
+  /** Where no lease is held, the bids say what they want, and wait for it a moment. */
+  async function awaitLeases(
+    requests: readonly BidRequest[],
+    definitions: readonly BidDefinitions[],
+    readings: readonly (BuyerReading | null)[],
+    waitMs: number,
+  ): Promise<void> {
+    const without = new Set<AccountLeases>();
+    for (const [index, request] of requests.entries()) {
+      const leases = leasesOf(definitions[index]!);
+      if (leases === null || leases.leaseFor(1) !== undefined) continue;
+      const micros = wantedMicros(request, definitions[index]!, leases, readings[index]!);
+      if (micros === 0) continue;
+      leases.want(micros);
+      without.add(leases);
+    }
+    await Promise.all([...without].map((leases) => leases.waitForLease(waitMs)));
+  }
+
+  async function answer(
+    requests: readonly BidRequest[],
+    waitMs: number,
+    origin: string,
+  ): Promise<BidAnswer[]> {
+    const definitions = requests.map((request) => definitionsOf(deps, request));
+    const readings = await Promise.all(
+      requests.map(({ buyerKey }) => (buyerKey === undefined ? null : reader.buyer(buyerKeyOf(buyerKey)))),
+    );
+    await awaitLeases(requests, definitions, readings, waitMs);
+    const sign = (notice: NoticeKind, { bidMicros, ...bid }: SignedBid): string => {
+      const costMicros = notice === 'win' || notice === 'loss' ? bidMicros : 0;
+      return origin + signNotice(deps.noticeSecret, { notice, ...bid, costMicros });
+    };
+    return requests.map((request, index) => {
+      const own = definitions[index]!;
+      const reading = readings[index]!;
+      const bid = answerBid(request, own, { leases: leasesOf(own), reading, sign });
+      metrics.answered.inc({ reason: bid.reason });
+      if (bid.accountId !== null) metrics.reserved.inc({ account: bid.accountId }, bid.bidMicros);
+      return bid;
+    });
+  }
+
+  app.post('/v1/bids', { schema, ...eitherBody }, async (request) => {
+    const body = request.body as BidRequest | z.infer<typeof batch>;
+    const { waitMs } = request.query as z.infer<typeof query>;
+    const origin = `${request.protocol}://${request.host}`;
+    if ('bids' in body) return { bids: await answer(body.bids, waitMs, origin) };
+    if (deps.definitionLog.find('campaign', body.campaignId) === undefined)
+      throw unknownDefinition('campaign', body.campaignId);
+    const [bid] = await answer([body], waitMs, origin);
+    return bid;
+  });
+}
+
+const schema = {
+  tags: ['bids'],
+  summary: 'What to bid for an impression, or for many',
+  description:
+    'Probability of the campaign’s score × value × the account’s pacing multiplier, at most the campaign’s ceiling, ' +
+    'set aside from a lease of the budget; 0 with the reason otherwise. A body with `bids` is a batch.',
+  querystring: requestSchema(query),
+  body: { anyOf: [requestSchema(bidRequest), requestSchema(batch)] },
+  response: responses({ 200: z.union([bidAnswer, z.object({ bids: z.array(bidAnswer) })]) }),
+};
+
+/** One body or the other by whether it has `bids`, so that a fault is told of the one that was meant. */
+const eitherBody: Pick<RouteShorthandOptions, 'validatorCompiler' | 'serializerCompiler'> = {
+  validatorCompiler(route) {
+    const compile = validatorCompiler() as FastifySchemaCompiler<unknown>;
+    if (route.httpPart !== 'body') return compile(route);
+    const one = compile({ ...route, schema: requestSchema(bidRequest) });
+    const many = compile({ ...route, schema: requestSchema(batch) });
+    const either: ReturnType<typeof compile> = (body: unknown) => {
+      const validate = typeof body === 'object' && body !== null && 'bids' in body ? many : one;
+      const isValid = validate(body);
+      either.errors = validate.errors ?? null;
+      return isValid;
+    };
+    return either;
+  },
+  serializerCompiler: () => JSON.stringify,
+};

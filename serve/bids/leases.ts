@@ -1,0 +1,303 @@
+// The leases of one account, as this process holds them: money to bid with. Everything is in memory: a restarted
+// process has nothing and asks anew, and what it held before returns to the ledger by itself.
+
+import { leaseGrant } from '../../domain/account/leases.ts';
+import { accountSummary } from '../../domain/account/summary.ts';
+import { newAccount } from '../../domain/account.ts';
+import type { AccountDefinition } from '../../domain/definition.ts';
+import type { LeaseRequestRecord } from '../../domain/record.ts';
+import type { ServeClock } from '../dependencies.ts';
+import type { AccountReading } from '../state.ts';
+import { amountToAsk, type HeldLease, isGood, isLow, isUntouched, leaseFor, reserve } from './lease.ts';
+
+/** An account that nobody bid for since then is left alone. */
+const IDLE_MS = 60_000;
+/** How often the account is read: while an answer is awaited (growing to the limit), and otherwise. */
+const ANSWER_POLL_MS = 20;
+const ANSWER_POLL_MS_MAX = 250;
+const REFRESH_MS = 1_000;
+/** A request that is not answered by then is given up and voided by the next one; at most half a lease's life. */
+const ANSWER_WAIT_MS = 10_000;
+/** After a refusal, or when Kafka or Redis is away. */
+const ASK_AGAIN_MS = 2_000;
+/** Between requests: near a budget's end the leases get small, not many. */
+const ASK_SPACING_MS = 200;
+/** As many as a request may void. */
+const VOIDS_MAX = 16;
+/** Leases of one account at a time, the one in the air counted. */
+const HELD_MAX = 4;
+
+export interface LeasePorts {
+  /** Unique to this run of the process. */
+  readonly process: string;
+  readonly clock: ServeClock;
+  read(account: string): Promise<AccountReading>;
+  /** Resolves once Kafka has it. */
+  send(record: LeaseRequestRecord): Promise<void>;
+  definition(account: string): AccountDefinition | undefined;
+  newId(): string;
+  warn(message: string, fields: Readonly<Record<string, unknown>>): void;
+}
+
+interface Request {
+  readonly id: string;
+  readonly sentMonotonicMs: number;
+  readonly sentWallMs: number;
+  readonly ttlMs: number;
+}
+
+/** The leases of one account; opened by the first bid, asleep while nobody bids. */
+export class AccountLeases {
+  readonly account: string;
+  readonly #ports: LeasePorts;
+  #held: HeldLease[] = [];
+  #request: Request | null = null;
+  /** Ids whose money no bid will ever use: named in the next request, so that it is free again. */
+  #unused: string[] = [];
+  #reading: AccountReading | null = null;
+  #wantedAtMs = Number.NEGATIVE_INFINITY;
+  /** Nothing will come before then: a refusal, or a part that is away. */
+  #putOffUntilMs = Number.NEGATIVE_INFINITY;
+  #spacedUntilMs = Number.NEGATIVE_INFINITY;
+  #reservedMicros = 0;
+  #dearestMicros = 0;
+  #pollMs = ANSWER_POLL_MS;
+  #timer: NodeJS.Timeout | undefined;
+  #stepping: Promise<void> | null = null;
+  #closed = false;
+  #waiting: (() => void)[] = [];
+
+  constructor(account: string, ports: LeasePorts) {
+    this.account = account;
+    this.#ports = ports;
+  }
+
+  /** The account as it was last read: at most about a second old while it is bid for. Null before the first reading. */
+  get reading(): AccountReading | null {
+    return this.#reading;
+  }
+
+  get heldMicros(): number {
+    const nowMs = this.#ports.clock.monotonicMs();
+    return this.#held.reduce((sum, lease) => sum + (isGood(lease, nowMs) ? lease.leftMicros : 0), 0);
+  }
+
+  /** Somebody bids for the account: leases are kept ready from now on. */
+  want(dearestMicros: number): void {
+    this.#wantedAtMs = this.#ports.clock.monotonicMs();
+    this.#dearestMicros = Math.max(this.#dearestMicros, dearestMicros);
+    if (this.#timer === undefined && this.#stepping === null && !this.#closed) this.#schedule(0);
+  }
+
+  /** The lease that a bid of this price would come from. */
+  leaseFor(wantedMicros: number): HeldLease | undefined {
+    return leaseFor(this.#held, wantedMicros, this.#ports.clock.monotonicMs());
+  }
+
+  /** Sets a bid's price aside; asks ahead when that leaves too little. */
+  reserve(lease: HeldLease, priceMicros: number): void {
+    reserve(lease, priceMicros);
+    this.#reservedMicros += priceMicros;
+    if (this.#request === null && isLow(this.#held, this.#ports.clock.monotonicMs())) this.#hurry();
+  }
+
+  /** Resolves when a lease is there, none will come for now, or the time is over. */
+  async waitForLease(timeoutMs: number): Promise<void> {
+    if (timeoutMs <= 0 || this.leaseFor(1) !== undefined || !this.#isAsking()) return;
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, timeoutMs);
+      this.#waiting.push(resolve);
+    });
+    clearTimeout(timer);
+  }
+
+  /** Stops, and gives back what no bid was placed from. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    await this.#stepping;
+    this.#giveUpRequest();
+    this.#retire(() => true);
+    await this.#giveBack();
+    this.#wake();
+  }
+
+  #isAsking(): boolean {
+    return (
+      !this.#closed && (this.#request !== null || this.#ports.clock.monotonicMs() >= this.#putOffUntilMs)
+    );
+  }
+
+  #schedule(delayMs: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#stepping = this.#step().finally(() => {
+        this.#stepping = null;
+      });
+    }, delayMs);
+    this.#timer.unref();
+  }
+
+  /** Looks at once instead of at the next refresh. */
+  #hurry(): void {
+    if (this.#timer !== undefined && !this.#closed) this.#schedule(0);
+  }
+
+  async #step(): Promise<void> {
+    try {
+      this.#reading = await this.#ports.read(this.account);
+      this.#takeAnswer();
+      const nowMs = this.#ports.clock.monotonicMs();
+      this.#retire((lease) => !isGood(lease, nowMs));
+      if (nowMs - this.#wantedAtMs >= IDLE_MS) {
+        await this.#fallAsleep();
+        return;
+      }
+      if (this.#mayAsk(nowMs)) await this.#ask();
+    } catch (error) {
+      this.#putOff();
+      this.#ports.warn('a lease could not be asked for', { account: this.account, error: String(error) });
+    }
+    if (!this.#closed) this.#schedule(this.#nextStepMs());
+  }
+
+  /** Until an answer is looked for, until more may be asked for where little is left, or until the next refresh. */
+  #nextStepMs(): number {
+    if (this.#request !== null) return this.#nextPollMs();
+    const nowMs = this.#ports.clock.monotonicMs();
+    if (!isLow(this.#held, nowMs) || this.#held.length >= HELD_MAX) return REFRESH_MS;
+    const mayAskMs = Math.max(this.#putOffUntilMs, this.#spacedUntilMs);
+    return Math.min(REFRESH_MS, Math.max(ANSWER_POLL_MS, mayAskMs - nowMs));
+  }
+
+  #nextPollMs(): number {
+    const pollMs = this.#pollMs;
+    this.#pollMs = Math.min(pollMs * 1.5, ANSWER_POLL_MS_MAX);
+    return pollMs;
+  }
+
+  #mayAsk(nowMs: number): boolean {
+    return (
+      !this.#closed &&
+      this.#request === null &&
+      nowMs >= this.#putOffUntilMs &&
+      nowMs >= this.#spacedUntilMs &&
+      this.#held.length < HELD_MAX &&
+      isLow(this.#held, nowMs)
+    );
+  }
+
+  /** Takes the answer to the own request, and to no other. */
+  #takeAnswer(): void {
+    const request = this.#request;
+    if (request === null) return;
+    const state = this.#reading?.state ?? null;
+    const answer = state === null ? 'pending' : leaseGrant(state, request.id);
+    const { clock } = this.#ports;
+    if (answer === 'pending') {
+      const waitMs = Math.min(ANSWER_WAIT_MS, request.ttlMs / 2);
+      if (clock.monotonicMs() - request.sentMonotonicMs < waitMs) return;
+      this.#giveUpRequest();
+      this.#putOff();
+      this.#ports.warn('a lease request was not answered', { account: this.account, lease: request.id });
+      return;
+    }
+    this.#request = null;
+    if (answer === 'refused') {
+      this.#putOff();
+      return;
+    }
+    // The day may end before the lease would: the ledger's `until` says so, in the time of the log.
+    const ttlMs = Math.min(request.ttlMs, answer.untilMs - request.sentWallMs);
+    const deadlineMs = request.sentMonotonicMs + ttlMs;
+    const { amountMicros } = answer;
+    this.#held.push({ id: request.id, amountMicros, leftMicros: amountMicros, deadlineMs, ttlMs });
+    this.#reservedMicros = 0;
+    this.#dearestMicros = 0;
+    this.#wake();
+  }
+
+  async #ask(): Promise<void> {
+    const definition = this.#ports.definition(this.account);
+    if (definition === undefined) {
+      this.#putOff();
+      return;
+    }
+    const { clock } = this.#ports;
+    const id = this.#ports.newId();
+    const request = {
+      id,
+      sentMonotonicMs: clock.monotonicMs(),
+      sentWallMs: clock.nowMs(),
+      ttlMs: definition.leaseTtlMs,
+    };
+    this.#request = request;
+    this.#spacedUntilMs = request.sentMonotonicMs + ASK_SPACING_MS;
+    this.#pollMs = ANSWER_POLL_MS;
+    try {
+      await this.#send(id, this.#amountFor(definition), request.sentWallMs);
+    } catch (error) {
+      // It may be in the log all the same: its money is given back by the next one.
+      this.#giveUpRequest();
+      throw error;
+    }
+  }
+
+  #amountFor(definition: AccountDefinition): number {
+    const state = this.#reading?.state ?? newAccount(this.account);
+    const summary = accountSummary(state, definition, this.#reading?.watermarkMs ?? 0);
+    return amountToAsk({
+      plannedNextMicros: summary.plannedNextMicros,
+      reservedMicros: this.#reservedMicros,
+      dearestMicros: this.#dearestMicros,
+    });
+  }
+
+  async #send(lease: string, amountMicros: number, timestamp: number): Promise<void> {
+    const voids = this.#unused.slice(0, VOIDS_MAX);
+    await this.#ports.send({
+      kind: 'leaseRequest',
+      lease,
+      account: this.account,
+      process: this.#ports.process,
+      amountMicros,
+      ...(voids.length === 0 ? {} : { voids }),
+      timestamp,
+    });
+    this.#unused = this.#unused.filter((id) => !voids.includes(id));
+  }
+
+  /** Lets go of leases; those that no bid was placed from are given back with the next request. */
+  #retire(isOver: (lease: HeldLease) => boolean): void {
+    for (const lease of this.#held) if (isOver(lease) && isUntouched(lease)) this.#unused.push(lease.id);
+    this.#held = this.#held.filter((lease) => !isOver(lease));
+  }
+
+  #giveUpRequest(): void {
+    if (this.#request !== null) this.#unused.push(this.#request.id);
+    this.#request = null;
+  }
+
+  #putOff(): void {
+    this.#putOffUntilMs = this.#ports.clock.monotonicMs() + ASK_AGAIN_MS;
+    this.#wake();
+  }
+
+  /** A request for nothing, which only gives back. */
+  async #giveBack(): Promise<void> {
+    while (this.#unused.length > 0) await this.#send(this.#ports.newId(), 0, this.#ports.clock.nowMs());
+  }
+
+  async #fallAsleep(): Promise<void> {
+    this.#giveUpRequest();
+    this.#retire(() => true);
+    await this.#giveBack();
+    if (this.#ports.clock.monotonicMs() - this.#wantedAtMs < IDLE_MS && !this.#closed) this.#schedule(0);
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+}

@@ -1,0 +1,175 @@
+// What is known of one buyer, as an answer: levels, scores with their factors, stage, opportunities, and what they
+// were computed from. Pure; everything is as of the partition's watermark.
+import { z } from 'zod';
+import type { Buyer, Stamped } from '../../domain/buyer.ts';
+import type { FunnelDefinition, InForce, ScoreDefinition } from '../../domain/definition.ts';
+import { emptyProgress, level, levelAfter } from '../../domain/funnel.ts';
+import { engagementAt, scoreOf } from '../../domain/score.ts';
+import { iso, isoOrNull, isoTime } from '../answer.ts';
+
+/** Behaviours that the answer shows, the latest first. */
+const RECENT_MAX = 50;
+
+const attribute = z.object({ value: z.string(), time: isoTime, messageId: z.string() }).nullable();
+const nullableTime = isoTime.nullable();
+
+export const factor = z.object({
+  name: z.string().meta({ examples: ['engagement.inquiry'] }),
+  value: z.union([z.string(), z.number()]),
+  contribution: z.number().meta({ description: 'What it adds to the logit.' }),
+});
+
+export const buyerAnswer = z.object({
+  key: z.string().meta({ examples: ['u:buyer-123'] }),
+  partition: z.int(),
+  asOf: nullableTime.meta({ description: 'The watermark of the buyer’s partition.' }),
+  firstSeen: nullableTime,
+  lastSeen: nullableTime,
+  attributes: z.object({ country: attribute, industry: attribute, channel: attribute, level: attribute }),
+  lifecycle: z.object({
+    stage: z.enum(['new', 'mature', 'retained', 'churned']).nullable(),
+    since: nullableTime,
+    matured: nullableTime,
+  }),
+  funnels: z.array(
+    z.object({
+      id: z.string(),
+      revision: z.int(),
+      name: z.string(),
+      mode: z.string(),
+      steps: z.array(z.string()),
+      level: z.int().meta({ description: 'Steps reached, over settled and unsettled behaviours.' }),
+      settledLevel: z.int().meta({ description: 'Steps reached that nothing in time can change.' }),
+      counted: z.int().meta({ description: 'Steps already counted for this buyer.' }),
+    }),
+  ),
+  scores: z.array(
+    z.object({
+      id: z.string(),
+      revision: z.int(),
+      name: z.string(),
+      horizonMs: z.int(),
+      probability: z.number(),
+      logit: z.number(),
+      factors: z.array(factor),
+    }),
+  ),
+  opportunities: z.array(
+    z.object({
+      id: z.string(),
+      subject: z.string(),
+      stage: z.enum(['contact', 'inquiry', 'order']),
+      opened: isoTime,
+      updated: isoTime,
+      quality: z.number(),
+      qualified: z.boolean(),
+    }),
+  ),
+  engagement: z.array(
+    z.object({
+      halfLifeMs: z.int(),
+      behaviours: z.array(z.object({ behaviour: z.string(), value: z.number() })),
+    }),
+  ),
+  totals: z.array(z.object({ behaviour: z.string(), count: z.int() })),
+  recent: z.array(z.object({ behaviour: z.string(), time: isoTime })),
+  exposures: z.array(z.object({ experiment: z.string(), variant: z.string(), time: isoTime })),
+  overflow: z.boolean().meta({ description: 'A cap cut something of this buyer.' }),
+});
+export type BuyerAnswer = z.infer<typeof buyerAnswer>;
+
+function attributeOf(stamped: Stamped | null): z.infer<typeof attribute> {
+  return stamped === null
+    ? null
+    : { value: stamped.value, time: iso(stamped.timeMs), messageId: stamped.messageId };
+}
+
+function funnelOf(buyer: Buyer, funnel: InForce<FunnelDefinition>): BuyerAnswer['funnels'][number] {
+  const { id, revision, document } = funnel;
+  const own = buyer.funnels.find((each) => each.id === id && each.revision === revision);
+  const settled = own?.settled ?? emptyProgress(document);
+  return {
+    id,
+    revision,
+    name: document.name,
+    mode: document.mode,
+    steps: document.steps,
+    level: levelAfter(document, settled, buyer.behaviours, buyer.settledCount),
+    settledLevel: level(settled),
+    counted: own?.counted ?? 0,
+  };
+}
+
+function scoreAnswer(
+  buyer: Buyer,
+  score: InForce<ScoreDefinition>,
+  atMs: number,
+): BuyerAnswer['scores'][number] {
+  const { id, revision, document } = score;
+  const { probability, logit, factors } = scoreOf(document, buyer, atMs);
+  return {
+    id,
+    revision,
+    name: document.name,
+    horizonMs: document.horizonMs,
+    probability,
+    logit,
+    factors: [...factors],
+  };
+}
+
+/** @param watermarkMs of the buyer's partition: scores and decay are as of then. */
+export function answerOf(
+  buyer: Buyer,
+  partition: number,
+  watermarkMs: number,
+  funnels: readonly InForce<FunnelDefinition>[],
+  scores: readonly InForce<ScoreDefinition>[],
+): BuyerAnswer {
+  return {
+    key: buyer.key,
+    partition,
+    asOf: isoOrNull(watermarkMs),
+    firstSeen: isoOrNull(buyer.firstMs),
+    lastSeen: isoOrNull(buyer.lastMs),
+    attributes: {
+      country: attributeOf(buyer.country),
+      industry: attributeOf(buyer.industry),
+      channel: attributeOf(buyer.channel),
+      level: attributeOf(buyer.level),
+    },
+    lifecycle: {
+      stage: buyer.stage,
+      since: isoOrNull(buyer.stageSinceMs),
+      matured: isoOrNull(buyer.maturedMs),
+    },
+    funnels: funnels.map((funnel) => funnelOf(buyer, funnel)),
+    scores: scores.map((score) => scoreAnswer(buyer, score, watermarkMs)),
+    opportunities: buyer.opportunities.map(
+      ({ id, subject, stage, openedMs, updatedMs, quality, qualified }) => ({
+        id,
+        subject,
+        stage,
+        opened: iso(openedMs),
+        updated: iso(updatedMs),
+        quality,
+        qualified,
+      }),
+    ),
+    engagement: buyer.engagement.map((sums) => ({
+      halfLifeMs: sums.halfLifeMs,
+      behaviours: engagementAt(sums, watermarkMs, Number.POSITIVE_INFINITY),
+    })),
+    totals: buyer.totals,
+    recent: buyer.behaviours
+      .slice(-RECENT_MAX)
+      .reverse()
+      .map(({ behaviour, timeMs }) => ({ behaviour, time: iso(timeMs) })),
+    exposures: buyer.exposures.map(({ experiment, variant, timeMs }) => ({
+      experiment,
+      variant,
+      time: iso(timeMs),
+    })),
+    overflow: buyer.overflow,
+  };
+}

@@ -1,0 +1,228 @@
+// Collect: the Segment spec over HTTP, as servers and browsers send it. Answers only after Kafka has everything.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import type { SegmentKind } from '../../domain/record.ts';
+import type { Outgoing } from '../../platform/kafka.ts';
+import { buyerPartition } from '../../platform/keys.ts';
+import { type Caller, callerOfHeader, unauthorized } from '../authentication.ts';
+import type { Dependencies } from '../dependencies.ts';
+import type { Intake, Rejection } from '../intake.ts';
+import { intakeAnswer, listed, REPLAY_HEADER, refusal } from '../intake-answer.ts';
+import { problemError } from '../problem-details.ts';
+import { bodyOf, type RequestBody, registerRequestBody } from '../request-body.ts';
+import { requestSchema, responses } from '../schema.ts';
+import { type Envelope, segmentMessage, takeMessage } from './message.ts';
+
+/** Messages of one batch. */
+export const BATCH_MESSAGES_MAX = 10_000;
+
+type Dependency = Pick<Dependencies, 'namespace' | 'keys' | 'metrics' | 'clock'> & {
+  readonly intake: Intake;
+};
+
+const singleRoutes: Readonly<Record<string, SegmentKind>> = {
+  track: 'track',
+  identify: 'identify',
+  page: 'page',
+  screen: 'screen',
+  group: 'group',
+  alias: 'alias',
+  t: 'track',
+  i: 'identify',
+  p: 'page',
+  s: 'screen',
+  g: 'group',
+  a: 'alias',
+};
+const batchRoutes = ['batch', 'import', 'b'];
+
+/** What clients really send, JSON whatever they call it: browsers avoid a preflight, RudderStack says form. */
+const contentTypes = ['application/json', 'text/plain', 'application/x-www-form-urlencoded'];
+
+const batchSchema = z.looseObject({
+  batch: z.array(segmentMessage),
+  writeKey: z.string().optional(),
+  sentAt: z.union([z.string(), z.number()]).optional(),
+  receivedAt: z.union([z.string(), z.number()]).optional(),
+});
+interface Fields {
+  readonly [name: string]: unknown;
+}
+
+function fieldsOf(value: unknown): Fields | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : undefined;
+}
+
+/** The key in the headers, or the browser's `writeKey` in the body. @throws 401 */
+function callerOf(request: FastifyRequest, body: Fields | undefined, { keys }: Dependency): Caller {
+  const byHeader = callerOfHeader(keys, request);
+  if (byHeader !== null) return byHeader;
+  const writeKey = body?.writeKey;
+  if (typeof writeKey !== 'string') {
+    throw unauthorized(
+      'Send a write key: as user name of Basic authentication, as Bearer token, or as writeKey in the body.',
+    );
+  }
+  const caller = keys.find(writeKey);
+  if (caller === undefined) throw unauthorized('The writeKey in the body is not known here.');
+  return caller;
+}
+
+type Messages = { readonly list: readonly unknown[] } | { readonly reason: string; readonly detail: string };
+
+/** The messages of a request, or why there are none. */
+function messagesOf(body: RequestBody, fields: Fields | undefined, kind: SegmentKind | undefined): Messages {
+  if (body.fault !== null) return { reason: 'malformed', detail: `The body cannot be read: ${body.fault}.` };
+  if (fields === undefined) return { reason: 'invalid', detail: 'The body must be a JSON object.' };
+  if (kind !== undefined) return { list: [fields] };
+  const { batch } = fields;
+  if (!Array.isArray(batch))
+    return { reason: 'invalid', detail: 'The body must have a member "batch", an array of messages.' };
+  if (batch.length === 0)
+    return { reason: 'empty_batch', detail: 'The batch is empty: send at least one message.' };
+  return { list: batch };
+}
+
+/** The message as it came, with what its envelope said of its times, so that it can be submitted again alone. */
+function rawOf(message: unknown, fields: Fields | undefined, body: RequestBody): Buffer {
+  const own = fieldsOf(message);
+  if (own === undefined || own === fields)
+    return own === fields ? body.raw : Buffer.from(JSON.stringify(message));
+  const { sentAt, receivedAt } = fields ?? {};
+  try {
+    return Buffer.from(
+      JSON.stringify({ ...(sentAt ? { sentAt } : {}), ...(receivedAt ? { receivedAt } : {}), ...own }),
+    );
+  } catch (error) {
+    // Nested deeper than can be written: the whole body says what was sent.
+    if (error instanceof RangeError) return body.raw;
+    throw error;
+  }
+}
+
+interface Sorted {
+  readonly records: Outgoing[];
+  readonly kinds: SegmentKind[];
+  readonly rejections: Rejection[];
+}
+
+function sort(
+  list: readonly unknown[],
+  fields: Fields,
+  body: RequestBody,
+  envelope: Envelope,
+  topic: string,
+): Sorted {
+  const records: Outgoing[] = [];
+  const kinds: SegmentKind[] = [];
+  const rejections: Rejection[] = [];
+  for (const [index, message] of list.entries()) {
+    const outcome = takeMessage(message, envelope);
+    if (outcome.taken) {
+      records.push({ topic, partition: buyerPartition(outcome.key), key: outcome.key, value: outcome.value });
+      kinds.push(outcome.kind);
+      continue;
+    }
+    const messageId = fieldsOf(message)?.messageId;
+    rejections.push({
+      index,
+      reason: outcome.reason,
+      detail: outcome.detail,
+      raw: rawOf(message, fields, body),
+      messageId: typeof messageId === 'string' ? messageId : undefined,
+    });
+  }
+  return { records, kinds, rejections };
+}
+
+const NONE_REJECTED: readonly never[] = [];
+
+function collectHandler(route: string, kind: SegmentKind | undefined, dependency: Dependency) {
+  const { intake, metrics, clock, namespace } = dependency;
+  return async (request: FastifyRequest, reply: FastifyReply) => {
+    const body = bodyOf(request);
+    const fields = fieldsOf(body.value);
+    const caller = callerOf(request, fields, dependency);
+    const nowMs = clock.nowMs();
+    const source = { requestId: request.id, route, atMs: nowMs };
+    const trusted = caller.scope === 'secret';
+    const again = trusted && request.headers[REPLAY_HEADER] !== undefined;
+    const keep = async (records: Outgoing[], rejections: readonly Rejection[]): Promise<void> => {
+      const all = again ? records : records.concat(rejections.map((one) => intake.rejected(one, source)));
+      if (all.length > 0) await intake.write(all, body.raw.length);
+    };
+
+    const messages = messagesOf(body, fields, kind);
+    if (!('list' in messages)) {
+      await keep([], [{ index: 0, ...messages, raw: body.raw }]);
+      throw problemError({
+        status: 400,
+        code: messages.reason,
+        detail: messages.detail,
+        members: { accepted: 0 },
+      });
+    }
+    if (messages.list.length > BATCH_MESSAGES_MAX) {
+      throw problemError({
+        status: 413,
+        code: 'too_many',
+        detail: `A batch may have ${BATCH_MESSAGES_MAX} messages; nothing was taken.`,
+      });
+    }
+    const { sentAt, receivedAt } = fields!;
+    const envelope = { kind, nowMs, sentAt, receivedAt, trusted, source: caller.name };
+    const { records, kinds, rejections } = sort(
+      messages.list,
+      fields!,
+      body,
+      envelope,
+      namespace.topics.events,
+    );
+    await keep(records, rejections);
+    for (const taken of kinds) metrics.collected.inc({ kind: taken });
+    if (records.length === 0) throw problemError(refusal(rejections));
+    const rejected = rejections.length === 0 ? NONE_REJECTED : listed(rejections);
+    return reply.send({ success: true, accepted: records.length, rejected });
+  };
+}
+
+/** Browsers of any site may collect: a write key is public, and no cookie is involved. */
+function registerCrossOrigin(app: FastifyInstance): void {
+  app.addHook('onRequest', (_request, reply, done) => {
+    reply.header('access-control-allow-origin', '*');
+    done();
+  });
+  app.options('/v1/:collect', { schema: { hide: true } }, async (_request, reply) =>
+    reply
+      .code(204)
+      .header('access-control-allow-methods', 'POST, OPTIONS')
+      .header('access-control-allow-headers', 'authorization, content-type, content-encoding')
+      .header('access-control-max-age', '86400')
+      .send(),
+  );
+}
+
+/** Registers the routes inside a plugin scope of their own: body parsers and CORS headers are theirs alone. */
+export async function registerCollect(app: FastifyInstance, dependency: Dependency): Promise<void> {
+  registerRequestBody(app, contentTypes, (text) => JSON.parse(text));
+  // Messages are judged one by one in the handler; the schemas here describe them.
+  app.setValidatorCompiler(() => () => true);
+  registerCrossOrigin(app);
+  const common = { tags: ['collect'], response: responses({ 200: intakeAnswer }) };
+  const single = requestSchema(segmentMessage);
+  const batch = requestSchema(batchSchema);
+  for (const [name, kind] of Object.entries(singleRoutes)) {
+    const route = `/v1/${name}`;
+    const schema = { ...common, summary: `Collect one ${kind}`, body: single };
+    app.post(route, { schema }, collectHandler(route, kind, dependency));
+  }
+  for (const name of batchRoutes) {
+    const route = `/v1/${name}`;
+    const schema = {
+      ...common,
+      summary: 'Collect a batch: the valid part is taken, the rest comes back',
+      body: batch,
+    };
+    app.post(route, { schema }, collectHandler(route, undefined, dependency));
+  }
+}

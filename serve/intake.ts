@@ -1,0 +1,145 @@
+// The last step of everything that takes data in: records and rejects go into the log together, and only
+// when Kafka has acknowledged all of them is the request answered. Bounded: what would wait too long is refused.
+import { type RejectedRecord, rejectedRecord } from '../domain/record.ts';
+import type { Outgoing, Producer } from '../platform/kafka.ts';
+import type { Namespace } from '../platform/namespace.ts';
+import { PlatformError } from '../platform/platform-error.ts';
+import type { ServeMetrics } from './metrics.ts';
+import { retryProblem } from './problem-details.ts';
+
+/** Bytes of requests that may wait for Kafka at a time. */
+export const IN_FLIGHT_BYTES_MAX = 64 * 1024 * 1024;
+const RETRY_SECONDS = 1;
+const OUTAGE_RETRY_SECONDS = 5;
+const DETAIL_CHARACTERS_MAX = 2_048;
+
+/** One thing of a request that was turned away. */
+export interface Rejection {
+  /** Its place in the request. */
+  readonly index: number;
+  /** snake_case, stable. */
+  readonly reason: string;
+  readonly detail: string;
+  /** Its bytes as they came, or as near as can be. */
+  readonly raw: Buffer;
+  readonly messageId?: string | undefined;
+}
+
+/** Where a rejection came in. */
+export interface RejectionSource {
+  readonly requestId: string;
+  /** The route by which it may be submitted again. */
+  readonly route: string;
+  readonly atMs: number;
+}
+
+export interface IntakePorts {
+  readonly namespace: Namespace;
+  readonly producer: Producer;
+  kafkaIsUp(): boolean;
+  readonly metrics: ServeMetrics;
+  readonly inFlightBytesMax?: number;
+}
+
+export interface Intake {
+  /**
+   * Writes records (in order) and rejections; resolves when Kafka has all of them.
+   * `bytes` is what the request holds in memory meanwhile.
+   * @throws 429 with Retry-After when too much is on its way, 503 when Kafka is away or does not acknowledge in time.
+   */
+  write(records: readonly Outgoing[], bytes: number): Promise<void>;
+  rejected(rejection: Rejection, source: RejectionSource): Outgoing;
+}
+
+function problemOf(error: unknown): unknown {
+  if (!(error instanceof PlatformError)) return error;
+  switch (error.code) {
+    case 'KAFKA_QUEUE_FULL':
+      return retryProblem(
+        429,
+        'busy',
+        'Too many records are on their way already; nothing of this request was taken.',
+        RETRY_SECONDS,
+      );
+    case 'KAFKA_NOT_DELIVERED':
+    case 'KAFKA_UNREACHABLE':
+    case 'KAFKA_FATAL':
+    case 'KAFKA_CLOSED':
+      return retryProblem(
+        503,
+        'log_unavailable',
+        'Kafka did not acknowledge in time. Send the same request again: message ids keep repeats from counting twice.',
+        OUTAGE_RETRY_SECONDS,
+      );
+    default:
+      return error;
+  }
+}
+
+function rejectedOutgoing(topic: string, rejection: Rejection, source: RejectionSource): Outgoing {
+  const record: RejectedRecord = {
+    kind: 'rejected',
+    sourceTopic: 'collect',
+    sourcePartition: -1,
+    sourceOffset: rejection.index,
+    sourceId: source.requestId,
+    route: source.route,
+    reason: rejection.reason,
+    detail: rejection.detail.slice(0, DETAIL_CHARACTERS_MAX).toWellFormed(),
+    raw: rejection.raw.toString('base64'),
+    at: source.atMs,
+  };
+  return {
+    topic,
+    partition: 0,
+    key: `collect:${source.requestId}:${rejection.index}`,
+    value: JSON.stringify(rejectedRecord.parse(record)),
+  };
+}
+
+export function createIntake(ports: IntakePorts): Intake {
+  const { producer, metrics } = ports;
+  const inFlightBytesMax = ports.inFlightBytesMax ?? IN_FLIGHT_BYTES_MAX;
+  let inFlightBytes = 0;
+
+  async function write(records: readonly Outgoing[], bytes: number): Promise<void> {
+    if (!ports.kafkaIsUp()) {
+      metrics.refused.inc({ reason: 'log_unavailable' });
+      throw retryProblem(
+        503,
+        'log_unavailable',
+        'No Kafka broker can be reached; nothing of this request was taken.',
+        OUTAGE_RETRY_SECONDS,
+      );
+    }
+    if (inFlightBytes > 0 && inFlightBytes + bytes > inFlightBytesMax) {
+      metrics.refused.inc({ reason: 'busy' });
+      throw retryProblem(
+        429,
+        'busy',
+        'Too many bytes wait for Kafka already; nothing of this request was taken.',
+        RETRY_SECONDS,
+      );
+    }
+    inFlightBytes += bytes;
+    metrics.inFlightBytes.set(inFlightBytes);
+    try {
+      await producer.sendBatch(records, 'refuse');
+    } catch (error) {
+      const problem = problemOf(error);
+      if (problem !== error) metrics.refused.inc({ reason: (error as PlatformError).code.toLowerCase() });
+      throw problem;
+    } finally {
+      inFlightBytes -= bytes;
+      metrics.inFlightBytes.set(inFlightBytes);
+    }
+  }
+
+  return {
+    write,
+    rejected: (rejection, source) => {
+      metrics.rejected.inc({ reason: rejection.reason });
+      return rejectedOutgoing(ports.namespace.topics.rejected, rejection, source);
+    },
+  };
+}

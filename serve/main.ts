@@ -1,0 +1,110 @@
+// One `serve` process: opens the parts, listens, is ready once the definitions are read, and closes in order.
+import type { FastifyInstance } from 'fastify';
+import { openClickHouse } from '../platform/clickhouse.ts';
+import type { Config } from '../platform/config.ts';
+import { openDefinitionLog } from '../platform/definition-log.ts';
+import { createProducer } from '../platform/kafka.ts';
+import { ensureGeneration, openTopicAdmin } from '../platform/kafka-topics.ts';
+import { type Namespace, namespaceOf } from '../platform/namespace.ts';
+import { openRedis, type RedisClient } from '../platform/redis.ts';
+import { buildApp } from './app.ts';
+import { apiKeys, noticeSecretOf, readHashedKeys } from './authentication.ts';
+import { watchBrokers } from './broker-watch.ts';
+import type { ServeLog } from './dependencies.ts';
+import { serveMetrics } from './metrics.ts';
+
+/** What Kafka has not acknowledged by then is answered 503. */
+export const DELIVERY_TIMEOUT_MS = 10_000;
+/** An answer waits no longer for Redis. */
+const REDIS_COMMAND_TIMEOUT_MS = 2_000;
+/** While closing, how often connections that became idle are looked for. */
+const IDLE_CHECK_MS = 50;
+
+export interface Serving {
+  /** `http://host:port`, with the port that was really taken. */
+  readonly url: string;
+  readonly namespace: Namespace;
+  /** Stops accepting, answers what is in flight, hands what is buffered to Kafka, closes the parts. */
+  close(): Promise<void>;
+}
+
+type Close = () => unknown;
+
+async function generationsOf(config: Config, namespace: Namespace, redis: RedisClient) {
+  const admin = openTopicAdmin(config.kafkaBrokers);
+  try {
+    return await ensureGeneration(namespace, admin, redis);
+  } finally {
+    await admin.close();
+  }
+}
+
+/** Each part that is open has its way to close in `closes`. */
+async function openParts(config: Config, namespace: Namespace, log: ServeLog, closes: Close[]) {
+  const onWarning = (message: string): void => log.warn(message);
+  const hashed = await readHashedKeys(config.serveKeysFile);
+  const redis = await openRedis({
+    url: config.redisUrl,
+    autoPipelining: true,
+    commandTimeoutMs: REDIS_COMMAND_TIMEOUT_MS,
+    onWarning,
+  });
+  closes.push(() => redis.disconnect());
+  const generations = await generationsOf(config, namespace, redis);
+  const clickhouse = openClickHouse({ url: config.clickhouseUrl, database: namespace.database });
+  closes.push(() => clickhouse.close());
+  const definitionLog = await openDefinitionLog({ brokers: config.kafkaBrokers, namespace, onWarning });
+  closes.push(() => definitionLog.close());
+  const producer = await createProducer({
+    brokers: config.kafkaBrokers,
+    clientId: 'flywheel-serve',
+    deliveryTimeoutMs: DELIVERY_TIMEOUT_MS,
+    onWarning,
+    onFatal: (error) => log.error(error.message),
+  });
+  closes.push(() => producer.close());
+  const brokers = watchBrokers(config.kafkaBrokers, (up) => log.warn(`Kafka is ${up ? 'back' : 'away'}`));
+  closes.push(() => brokers.close());
+  return { hashed, redis, generations, clickhouse, definitionLog, producer, brokers };
+}
+
+/** A connection that was in use when the close began becomes idle later, and would be kept alive for over a minute. */
+async function closeApp(app: FastifyInstance): Promise<void> {
+  const reaper = setInterval(() => app.server.closeIdleConnections(), IDLE_CHECK_MS);
+  await app.close();
+  clearInterval(reaper);
+}
+
+async function closeInTurn(closes: Close[]): Promise<void> {
+  for (let close = closes.pop(); close !== undefined; close = closes.pop()) await close();
+}
+
+/**
+ * Listens before all is ready, so that /readyz can say what is missing, and resolves when it is.
+ * @throws PlatformError of the part that cannot be opened; then all others are closed again
+ */
+export async function startServe(config: Config, log: ServeLog): Promise<Serving> {
+  const namespace = namespaceOf(config.namespace);
+  const closes: Close[] = [];
+  try {
+    const parts = await openParts(config, namespace, log, closes);
+    const app = await buildApp({
+      ...parts,
+      config,
+      namespace,
+      kafkaIsUp: () => parts.brokers.isUp(),
+      keys: apiKeys(parts.hashed),
+      noticeSecret: noticeSecretOf(parts.hashed),
+      metrics: serveMetrics(),
+      log,
+      clock: { nowMs: Date.now, monotonicMs: () => performance.now() },
+    });
+    closes.push(() => closeApp(app));
+    const url = await app.listen({ host: config.serveHost, port: config.servePort });
+    await parts.definitionLog.caughtUp();
+    return { url, namespace, close: () => closeInTurn(closes) };
+  } catch (error) {
+    await closeInTurn(closes);
+    throw error;
+  }
+}

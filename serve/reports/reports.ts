@@ -1,0 +1,265 @@
+// Reports from ClickHouse: the funnel, opportunities, campaigns and the north star of a period, by segment.
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import type { AccountDefinition, CampaignDefinition, FunnelDefinition } from '../../domain/definition.ts';
+import { iso, isoTime, unknownDefinition } from '../answer.ts';
+import type { Dependencies } from '../dependencies.ts';
+import { requestSchema, responses } from '../schema.ts';
+import { funnelSteps, ratio, stepsOf } from './funnel-steps.ts';
+import { clickhouseSeconds, clickhouseTime, type RunReport, reportRunner } from './named-queries.ts';
+import { type PeriodQuery, period, periodOf, periodQuery } from './period.ts';
+
+type ReportPorts = Pick<Dependencies, 'clickhouse' | 'definitionLog' | 'generations' | 'clock'>;
+
+const tags = ['reports'];
+const segment = z.string().meta({ description: 'Empty without `by`.' });
+const share = z.number().nullable();
+
+/** What all reports say about what was asked; times as given, rounded by each report to its own grain. */
+const asked = { period, by: z.string().nullable(), generation: z.int() };
+
+function askedOf(query: PeriodQuery, fromMs: number, toMs: number, generation: number) {
+  return { period: { from: iso(fromMs), to: iso(toMs) }, by: query.by ?? null, generation };
+}
+
+function registerFunnel(app: FastifyInstance, deps: ReportPorts, run: RunReport): void {
+  const query = periodQuery.extend({
+    funnel: z
+      .string()
+      .max(128)
+      .meta({ description: 'The funnel’s id.', examples: ['sourcing'] }),
+    revision: z.int().min(1).optional().meta({ description: 'The one in force if absent.' }),
+  });
+  const answer = z.object({
+    ...asked,
+    funnel: z.string(),
+    revision: z.int(),
+    rows: z.array(z.object({ segment, steps: funnelSteps })),
+  });
+  const schema = {
+    tags,
+    summary: 'A funnel’s steps in a period, by whole hours',
+    description:
+      'Steps are counted once a buyer and funnel, in the hour of the event and the segment of then.',
+    querystring: requestSchema(query),
+    response: responses({ 200: answer }),
+  };
+  app.get('/v1/reports/funnel', { schema }, async (request): Promise<z.infer<typeof answer>> => {
+    const asking = request.query as z.infer<typeof query>;
+    const funnel = deps.definitionLog.find<FunnelDefinition>('funnel', asking.funnel);
+    if (funnel === undefined) throw unknownDefinition('funnel', asking.funnel);
+    const { fromMs, toMs } = periodOf(asking, deps.clock.nowMs());
+    const generation = deps.generations.events;
+    const revision = asking.revision ?? funnel.revision;
+    const rows = await run<{ segment: string; steps: number[] }>('funnel', {
+      funnel: funnel.id,
+      revision,
+      generation,
+      from: clickhouseSeconds(fromMs),
+      to: clickhouseSeconds(toMs),
+      by: asking.by ?? '',
+      limit: asking.limit,
+    });
+    const names =
+      revision === funnel.revision
+        ? funnel.document.steps
+        : (rows[0]?.steps ?? []).map((_, index) => `step ${index + 1}`);
+    return {
+      ...askedOf(asking, fromMs, toMs, generation),
+      funnel: funnel.id,
+      revision,
+      rows: rows.map((row) => ({ segment: row.segment, steps: stepsOf(names, row.steps) })),
+    };
+  });
+}
+
+const opportunityRow = z.object({
+  segment,
+  opened: z.int(),
+  qualified: z.int(),
+  inquiries: z.int().meta({ description: 'Those that came as far as an inquiry.' }),
+  orders: z.int().meta({ description: 'Those that came as far as an order.' }),
+  open: z.int(),
+  fulfilled: z.int(),
+  completed: z.int().meta({ description: 'Ordered, and closed by time.' }),
+  lost: z.int(),
+  evicted: z.int(),
+  meanQuality: z.number().nullable(),
+  qualifiedRate: share,
+  orderRate: share,
+});
+const topOpportunity = z.object({
+  id: z.string(),
+  key: z.string(),
+  subject: z.string(),
+  stage: z.string(),
+  quality: z.number(),
+  qualified: z.boolean(),
+  opened: isoTime,
+  changed: isoTime,
+  country: z.string(),
+  industry: z.string(),
+  channel: z.string(),
+  level: z.string(),
+});
+
+interface OpportunityRow
+  extends Omit<z.infer<typeof opportunityRow>, 'meanQuality' | 'qualifiedRate' | 'orderRate'> {
+  mean_quality: number | null;
+}
+interface TopRow extends Omit<z.infer<typeof topOpportunity>, 'opened' | 'changed' | 'qualified'> {
+  opened_ms: number;
+  changed_ms: number;
+  qualified: number;
+}
+
+function registerOpportunities(app: FastifyInstance, deps: ReportPorts, run: RunReport): void {
+  const query = periodQuery.extend({ top: z.int().min(0).max(1_000).default(10) });
+  const answer = z.object({ ...asked, rows: z.array(opportunityRow), top: z.array(topOpportunity) });
+  const schema = {
+    tags,
+    summary: 'Opportunities opened in a period, as they stand now, and the best that are open',
+    querystring: requestSchema(query),
+    response: responses({ 200: answer }),
+  };
+  app.get('/v1/reports/opportunities', { schema }, async (request): Promise<z.infer<typeof answer>> => {
+    const asking = request.query as z.infer<typeof query>;
+    const { fromMs, toMs } = periodOf(asking, deps.clock.nowMs());
+    const generation = deps.generations.events;
+    const within = { generation, from: clickhouseTime(fromMs), to: clickhouseTime(toMs) };
+    const [rows, top] = await Promise.all([
+      run<OpportunityRow>('opportunities', { ...within, by: asking.by ?? '', limit: asking.limit }),
+      asking.top === 0 ? [] : run<TopRow>('opportunities-top', { ...within, limit: asking.top }),
+    ]);
+    return {
+      ...askedOf(asking, fromMs, toMs, generation),
+      rows: rows.map(({ mean_quality: meanQuality, ...row }) => ({
+        ...row,
+        meanQuality,
+        qualifiedRate: ratio(row.qualified, row.opened),
+        orderRate: ratio(row.orders, row.opened),
+      })),
+      top: top.map(({ opened_ms, changed_ms, qualified, ...row }) => ({
+        ...row,
+        qualified: qualified === 1,
+        opened: iso(opened_ms),
+        changed: iso(changed_ms),
+      })),
+    };
+  });
+}
+
+function registerCampaigns(app: FastifyInstance, deps: ReportPorts, run: RunReport): void {
+  const query = periodQuery.extend({
+    by: z.enum(['country', 'channel']).optional().meta({ description: 'Spend knows no industry.' }),
+    campaign: z.string().max(256).optional().meta({ description: 'Only this campaign.' }),
+  });
+  const row = z.object({
+    campaign: z.string(),
+    name: z.string().nullable().meta({ description: 'Null if no definition in force has this id.' }),
+    account: z.string(),
+    currency: z.string().nullable(),
+    segment,
+    impressions: z.int(),
+    clicks: z.int(),
+    costMicros: z.int(),
+    clickRate: share,
+    costPerClickMicros: share,
+    costPerThousandMicros: share,
+  });
+  const answer = z.object({ ...asked, rows: z.array(row) });
+  const schema = {
+    tags,
+    summary: 'Impressions, clicks and cost of campaigns in a period, by whole hours',
+    querystring: requestSchema(query),
+    response: responses({ 200: answer }),
+  };
+  app.get('/v1/reports/campaigns', { schema }, async (request): Promise<z.infer<typeof answer>> => {
+    const asking = request.query as z.infer<typeof query>;
+    const { fromMs, toMs } = periodOf(asking, deps.clock.nowMs());
+    const generation = deps.generations.spend;
+    const rows = await run<{
+      campaign: string;
+      account: string;
+      segment: string;
+      impressions: number;
+      clicks: number;
+      cost_micros: number;
+    }>('campaigns', {
+      campaign: asking.campaign ?? '',
+      generation,
+      from: clickhouseSeconds(fromMs),
+      to: clickhouseSeconds(toMs),
+      by: asking.by ?? '',
+      limit: asking.limit,
+    });
+    return {
+      ...askedOf(asking, fromMs, toMs, generation),
+      rows: rows.map(({ cost_micros: costMicros, ...counts }) => ({
+        ...counts,
+        costMicros,
+        name: deps.definitionLog.find<CampaignDefinition>('campaign', counts.campaign)?.document.name ?? null,
+        currency:
+          deps.definitionLog.find<AccountDefinition>('account', counts.account)?.document.currency ?? null,
+        clickRate: ratio(counts.clicks, counts.impressions),
+        costPerClickMicros: ratio(costMicros, counts.clicks),
+        costPerThousandMicros: ratio(costMicros * 1_000, counts.impressions),
+      })),
+    };
+  });
+}
+
+function registerNorthStar(app: FastifyInstance, deps: ReportPorts, run: RunReport): void {
+  const row = z.object({
+    day: z.string().meta({ format: 'date', examples: ['2026-01-15'] }),
+    segment,
+    visitors: z.int(),
+    opportunities: z.int(),
+    qualityOpportunities: z.int(),
+    opportunitiesPerVisitor: share,
+    qualityPerVisitor: share.meta({ description: 'The north star: quality opportunities for each visitor.' }),
+  });
+  const answer = z.object({ ...asked, rows: z.array(row) });
+  const schema = {
+    tags,
+    summary: 'Visitors, opportunities and quality opportunities by day (UTC)',
+    querystring: requestSchema(periodQuery),
+    response: responses({ 200: answer }),
+  };
+  app.get('/v1/reports/north-star', { schema }, async (request): Promise<z.infer<typeof answer>> => {
+    const asking = request.query as PeriodQuery;
+    const { fromMs, toMs } = periodOf(asking, deps.clock.nowMs());
+    const generation = deps.generations.events;
+    const rows = await run<{
+      day: string;
+      segment: string;
+      visitors: number;
+      opportunities: number;
+      quality_opportunities: number;
+    }>('north-star', {
+      generation,
+      from: clickhouseSeconds(fromMs),
+      to: clickhouseSeconds(toMs),
+      by: asking.by ?? '',
+      limit: asking.limit,
+    });
+    return {
+      ...askedOf(asking, fromMs, toMs, generation),
+      rows: rows.map(({ quality_opportunities: qualityOpportunities, ...counts }) => ({
+        ...counts,
+        qualityOpportunities,
+        opportunitiesPerVisitor: ratio(counts.opportunities, counts.visitors),
+        qualityPerVisitor: ratio(qualityOpportunities, counts.visitors),
+      })),
+    };
+  });
+}
+
+/** Register under a secret key. */
+export function registerReports(app: FastifyInstance, deps: ReportPorts): void {
+  const run = reportRunner(deps.clickhouse);
+  registerFunnel(app, deps, run);
+  registerOpportunities(app, deps, run);
+  registerCampaigns(app, deps, run);
+  registerNorthStar(app, deps, run);
+}

@@ -1,0 +1,132 @@
+// Bodies of the routes that take data in: unpacked within bounds, kept as they came (for events.rejected), and read.
+// What cannot be read does not throw here, so that a route may write it down with its reason first.
+import { promisify } from 'node:util';
+import zlib from 'node:zlib';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { problemError } from './problem-details.ts';
+
+/** Bodies of batches and reports, unpacked. */
+export const INTAKE_BODY_BYTES_MAX = 5 * 1024 * 1024;
+/** A packed body may grow by this factor; up to `INFLATED_BYTES_FREE` it is not asked. */
+const INFLATION_RATIO_MAX = 200;
+const INFLATED_BYTES_FREE = 1_048_576;
+
+export interface RequestBody {
+  /** The body after unpacking; as it came, when it cannot be unpacked. */
+  readonly raw: Buffer;
+  /** What `interpret` made of it; undefined when there is a fault. */
+  readonly value: unknown;
+  /** Why it cannot be read; null when it could. */
+  readonly fault: string | null;
+}
+
+/** Reads a body's text. @throws an Error whose message says what is wrong with it. */
+export type Interpret = (text: string, request: FastifyRequest) => unknown;
+
+const gunzip = promisify(zlib.gunzip) as (bytes: Buffer, options: zlib.ZlibOptions) => Promise<Buffer>;
+const inflate = promisify(zlib.inflate) as typeof gunzip;
+const inflateRaw = promisify(zlib.inflateRaw) as typeof gunzip;
+
+/** The low half of a zlib stream's first byte (RFC 1950); some clients send the bare deflate data instead. */
+const ZLIB_DEFLATE = 8;
+
+type Unpack = (bytes: Buffer, options: zlib.ZlibOptions) => Promise<Buffer>;
+
+function unpackerOf(encoding: string, bytes: Buffer): Unpack {
+  switch (encoding.trim().toLowerCase()) {
+    case 'gzip':
+    case 'x-gzip':
+      return gunzip;
+    case 'deflate':
+      return ((bytes[0] ?? 0) & 0x0f) === ZLIB_DEFLATE ? inflate : inflateRaw;
+    case 'identity':
+      return async (same) => same;
+    default:
+      throw problemError({
+        status: 415,
+        code: 'unsupported_encoding',
+        detail: `Content-Encoding ${JSON.stringify(encoding)} is not known here; send gzip, deflate or none.`,
+        headers: { 'accept-encoding': 'gzip, deflate' },
+      });
+  }
+}
+
+function tooLarge(detail: string): Error {
+  return problemError({ status: 413, code: 'too_large', detail });
+}
+
+/** @throws 413 beyond the bounds, 415 for an encoding we do not know, zlib's error for bytes that are not what they say. */
+async function unpacked(packed: Buffer, encoding: string): Promise<Buffer> {
+  const unpack = unpackerOf(encoding, packed);
+  const maxOutputLength = Math.min(
+    INTAKE_BODY_BYTES_MAX,
+    Math.max(INFLATED_BYTES_FREE, packed.length * INFLATION_RATIO_MAX),
+  );
+  try {
+    return await unpack(packed, { maxOutputLength });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_BUFFER_TOO_LARGE') throw error;
+    throw tooLarge(
+      `Unpacked, the body has more than ${maxOutputLength} bytes; ${INTAKE_BODY_BYTES_MAX} and ${INFLATION_RATIO_MAX} times its packed size are the limits.`,
+    );
+  }
+}
+
+function textOf(raw: Buffer): string {
+  const marked = raw.length >= 3 && raw[0] === 0xef && raw[1] === 0xbb && raw[2] === 0xbf;
+  return raw.toString('utf8', marked ? 3 : 0);
+}
+
+function read(raw: Buffer, interpret: Interpret, request: FastifyRequest): RequestBody {
+  try {
+    return { raw, value: interpret(textOf(raw), request), fault: null };
+  } catch (error) {
+    return { raw, value: undefined, fault: (error as Error).message };
+  }
+}
+
+async function readPacked(
+  packed: Buffer,
+  encoding: string,
+  interpret: Interpret,
+  request: FastifyRequest,
+): Promise<RequestBody> {
+  try {
+    return read(await unpacked(packed, encoding), interpret, request);
+  } catch (error) {
+    if (error instanceof Error && 'problem' in error) throw error;
+    return {
+      raw: packed,
+      value: undefined,
+      fault: `it cannot be unpacked as ${encoding}: ${(error as Error).message}`,
+    };
+  }
+}
+
+/** Gives the routes of this plugin a {@link RequestBody} for these content types; others are answered 415. */
+export function registerRequestBody(
+  app: FastifyInstance,
+  contentTypes: string[],
+  interpret: Interpret,
+): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser(
+    contentTypes,
+    { parseAs: 'buffer', bodyLimit: INTAKE_BODY_BYTES_MAX },
+    (request, bytes, done) => {
+      const raw = bytes as Buffer;
+      const encoding = request.headers['content-encoding'];
+      if (encoding === undefined) return done(null, read(raw, interpret, request));
+      readPacked(raw, encoding, interpret, request).then(
+        (body) => done(null, body),
+        (error) => done(error as Error, undefined),
+      );
+    },
+  );
+}
+
+const NOTHING: RequestBody = { raw: Buffer.alloc(0), value: undefined, fault: 'it is empty' };
+
+export function bodyOf(request: FastifyRequest): RequestBody {
+  return (request.body as RequestBody | undefined) ?? NOTHING;
+}

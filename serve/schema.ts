@@ -1,0 +1,38 @@
+// From a zod schema to what Fastify wants: JSON Schema for Ajv, for the serialiser and for the OpenAPI page.
+import { Ajv, type Options } from 'ajv';
+import type { FastifySchemaCompiler } from 'fastify';
+import { z } from 'zod';
+import { type JsonSchema, jsonSchemaOf } from '../platform/validate.ts';
+import { problemDetails } from './problem-details.ts';
+
+/** Draft 7 (what Ajv and Fastify speak) of what a client may send. */
+export const requestSchema: (schema: z.ZodType) => JsonSchema = jsonSchemaOf;
+
+/** Draft 7 of what we answer. */
+export function responseSchema(schema: z.ZodType): JsonSchema {
+  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, {
+    target: 'draft-7',
+    io: 'output',
+    unrepresentable: 'any',
+  });
+  return rest;
+}
+
+const problemSchema = responseSchema(problemDetails);
+
+/** The `response` part of a route's schema: its success beside the problem documents. */
+export function responses(success: Record<number, z.ZodType>): Record<string, JsonSchema> {
+  const entries = Object.entries(success).map(
+    ([status, schema]) => [status, responseSchema(schema)] as const,
+  );
+  return { ...Object.fromEntries(entries), '4xx': problemSchema, '5xx': problemSchema };
+}
+
+const options: Options = { strict: false, allErrors: false, useDefaults: true, removeAdditional: false };
+
+/** An Ajv of our own: bodies are taken as they are, only queries, params and headers (all text) are coerced. */
+export function validatorCompiler(): FastifySchemaCompiler<JsonSchema> {
+  const exact = new Ajv(options);
+  const coercing = new Ajv({ ...options, coerceTypes: true });
+  return ({ schema, httpPart }) => (httpPart === 'body' ? exact : coercing).compile(schema);
+}

@@ -1,0 +1,94 @@
+// What reports and notices share: campaign and account by definition, channel, country, currency, cost, receipt.
+import type { AccountDefinition, CampaignDefinition } from '../../domain/definition.ts';
+import type { DefinitionView } from '../dependencies.ts';
+import { FUTURE_MS_MAX, parseTime, timeFault } from '../time.ts';
+import { microsOfInteger, microsOfMoney } from './amount.ts';
+import { type SpendFault, spendFault } from './fault.ts';
+
+const CHANNEL_CHARACTERS_MAX = 64;
+
+type Text = string | null | undefined;
+type Figure = string | number | null | undefined;
+
+/** CSV says '' where JSON says nothing. */
+export function present(value: Figure): string | number | undefined {
+  return value === null || value === '' ? undefined : value;
+}
+
+export interface CampaignAccount {
+  readonly accountId: string;
+  readonly account: AccountDefinition;
+  readonly campaign: CampaignDefinition;
+}
+
+/** The campaign and the account that pays for it. */
+export function lookUpCampaign(
+  definitions: DefinitionView,
+  campaignId: string,
+): CampaignAccount | SpendFault {
+  const campaign = definitions.find<CampaignDefinition>('campaign', campaignId)?.document;
+  if (campaign === undefined)
+    return spendFault('unknown_campaign', `no campaign ${JSON.stringify(campaignId)} is defined`);
+  const account = definitions.find<AccountDefinition>('account', campaign.accountId)?.document;
+  if (account === undefined) {
+    return spendFault(
+      'unknown_account',
+      `the account ${JSON.stringify(campaign.accountId)} of ${campaignId} is not defined`,
+    );
+  }
+  return { accountId: campaign.accountId, account, campaign };
+}
+
+/** The campaign's own channel where none is said. */
+export function channelOf(given: Text, campaign: CampaignDefinition): string | SpendFault {
+  const channel = (given?.trim() || campaign.channel).toWellFormed();
+  if (channel.length <= CHANNEL_CHARACTERS_MAX) return channel;
+  return spendFault('invalid', `channel has more than ${CHANNEL_CHARACTERS_MAX} characters`);
+}
+
+const currencies = new Set(Intl.supportedValuesOf('currency'));
+
+/** The account's currency, if the given one is none or the same. */
+export function currencyOf(given: Text, account: AccountDefinition): string | SpendFault {
+  const currency = given?.trim().toUpperCase() || account.currency;
+  if (currency === account.currency) return currency;
+  if (!currencies.has(currency))
+    return spendFault('unknown_currency', `${JSON.stringify(given)} is no ISO 4217 currency`);
+  return spendFault(
+    'wrong_currency',
+    `the campaign's account is kept in ${account.currency}, not ${currency}`,
+  );
+}
+
+/** ISO 3166-1 alpha-2 in capitals; '' (all countries) for none. */
+export function countryOfCell(given: Text): string | SpendFault {
+  const country = (given ?? '').trim().toUpperCase();
+  if (country === '' || /^[A-Z]{2}$/.test(country)) return country;
+  return spendFault('bad_country', `${JSON.stringify(given)} is no country code of two letters (ISO 3166-1)`);
+}
+
+/** Micros of `costMicros`, or else of `cost`; `absent` where neither is given. */
+export function costOf(
+  given: { readonly cost?: Figure; readonly costMicros?: Figure },
+  absent?: number,
+): number | SpendFault {
+  const micros = present(given.costMicros);
+  if (micros !== undefined) return microsOfInteger('costMicros', micros);
+  const cost = present(given.cost);
+  if (cost !== undefined) return microsOfMoney('cost', cost);
+  return absent ?? spendFault('invalid', 'a cost is needed, 0 where there was none');
+}
+
+export interface Receipt {
+  readonly receivedAt: number;
+  readonly supplied?: true;
+}
+
+/** Now, or what the caller (who holds a secret key) supplied. */
+export function receiptOf(given: Figure, nowMs: number): Receipt | SpendFault {
+  const supplied = present(given);
+  if (supplied === undefined) return { receivedAt: nowMs };
+  const receivedAt = parseTime(supplied);
+  const wrong = timeFault('receivedAt', supplied, receivedAt, nowMs + FUTURE_MS_MAX);
+  return wrong === undefined ? { receivedAt, supplied: true } : spendFault(wrong.reason, wrong.detail);
+}

@@ -1,0 +1,148 @@
+// One impression, click, win or loss becomes one record of the log. A bid's notice of one kind is one message.
+import { z } from 'zod';
+import type { NoticeRecord } from '../../domain/record.ts';
+import { compileValidator } from '../../platform/validate.ts';
+import type { DefinitionView } from '../dependencies.ts';
+import { type NoticeAddress, noticeKinds } from '../notice-address.ts';
+import { FUTURE_MS_MAX, parseTime, timeFault } from '../time.ts';
+import { microsOfMoney } from './amount.ts';
+import { isFault, type SpendFault, spendFault } from './fault.ts';
+import {
+  channelOf,
+  costOf,
+  countryOfCell,
+  currencyOf,
+  lookUpCampaign,
+  present,
+  receiptOf,
+} from './fields.ts';
+
+/** With its kind in front, a bid's id must still fit a message id. */
+const BID_CHARACTERS_MAX = 240;
+
+const textField = z.string().max(256).nullable().optional();
+const numberField = z.union([z.string(), z.number()]).nullable().optional();
+
+export const noticeMessage = z
+  .looseObject({
+    notice: z.enum(noticeKinds),
+    campaign: z.string().min(1).max(128),
+    bid: z
+      .string()
+      .min(1)
+      .max(BID_CHARACTERS_MAX)
+      .describe('with the kind it is unique: repeats change nothing'),
+    lease: textField.describe('for bids that we placed'),
+    channel: textField.describe("absent: the campaign's own"),
+    country: textField.describe('ISO 3166-1 alpha-2'),
+    cost: numberField.describe('decimal, in the currency; a win needs one'),
+    costMicros: numberField,
+    heldMicros: z
+      .int()
+      .min(0)
+      .max(9_000_000_000_000_000)
+      .nullable()
+      .optional()
+      .describe('what the bid had set aside of its lease (win, loss)'),
+    currency: textField.describe("absent: the account's"),
+    timestamp: numberField.describe('absent: when it is received'),
+    receivedAt: numberField.describe('supplied by replays'),
+  })
+  .meta({ description: 'One impression, click, win or loss.' });
+type NoticeMessage = z.infer<typeof noticeMessage>;
+
+const validate = compileValidator(noticeMessage);
+
+export interface TakenNotice {
+  readonly taken: true;
+  readonly record: NoticeRecord;
+}
+
+interface Times {
+  readonly timestamp: number;
+  readonly receivedAt: number;
+  readonly supplied?: true;
+}
+
+function timesOf(message: NoticeMessage, nowMs: number): Times | SpendFault {
+  const receipt = receiptOf(message.receivedAt, nowMs);
+  if (isFault(receipt)) return receipt;
+  const given = present(message.timestamp);
+  if (given === undefined) return { timestamp: receipt.receivedAt, ...receipt };
+  const timestamp = parseTime(given);
+  const wrong = timeFault('timestamp', given, timestamp, receipt.receivedAt + FUTURE_MS_MAX);
+  return wrong === undefined ? { timestamp, ...receipt } : spendFault(wrong.reason, wrong.detail);
+}
+
+/** The record of one notice, or why it is not taken. */
+export function takeNotice(
+  given: unknown,
+  context: { readonly definitions: DefinitionView; readonly nowMs: number },
+): TakenNotice | SpendFault {
+  const validated = validate(given);
+  if (!validated.ok)
+    return spendFault('invalid', validated.errors.join('; ').replace('the document', 'a notice'));
+  const message = validated.value;
+  const found = lookUpCampaign(context.definitions, message.campaign);
+  if (isFault(found)) return found;
+  const channel = channelOf(message.channel, found.campaign);
+  if (isFault(channel)) return channel;
+  const currency = currencyOf(message.currency, found.account);
+  if (isFault(currency)) return currency;
+  const country = countryOfCell(message.country);
+  if (isFault(country)) return country;
+  const costMicros = costOf(message, message.notice === 'win' ? undefined : 0);
+  if (isFault(costMicros)) return costMicros;
+  const times = timesOf(message, context.nowMs);
+  if (isFault(times)) return times;
+  const { notice, campaign } = message;
+  const { accountId: account } = found;
+  const bid = message.bid.toWellFormed();
+  const lease = message.lease?.toWellFormed();
+  return {
+    taken: true,
+    record: {
+      kind: 'notice',
+      messageId: `${notice}:${bid}`,
+      notice,
+      account,
+      campaign,
+      channel,
+      country,
+      bid,
+      ...(lease ? { lease } : {}),
+      costMicros,
+      ...(typeof message.heldMicros === 'number' ? { heldMicros: message.heldMicros } : {}),
+      currency,
+      ...times,
+    },
+  };
+}
+
+/** The record of a signed address that was called; `price` is what the caller put there, if anything. */
+export function noticeOfAddress(
+  address: NoticeAddress,
+  price: string | undefined,
+  nowMs: number,
+): TakenNotice | SpendFault {
+  const { lease, priceUnits, costMicros: known, ...rest } = address;
+  // A loss frees what its bid had set aside, whatever the winner paid.
+  const ownPrice = rest.notice === 'loss' || price === undefined || price === '';
+  const costMicros = ownPrice ? known : microsOfMoney('price', price, priceUnits);
+  if (isFault(costMicros)) return costMicros;
+  // What a bid had set aside of its lease is free again with a loss, and what it did not cost with a win.
+  const settles = rest.notice === 'win' || rest.notice === 'loss';
+  return {
+    taken: true,
+    record: {
+      kind: 'notice',
+      messageId: `${rest.notice}:${rest.bid}`,
+      ...rest,
+      ...(lease === null ? {} : { lease }),
+      costMicros,
+      ...(lease !== null && settles ? { heldMicros: known } : {}),
+      timestamp: nowMs,
+      receivedAt: nowMs,
+    },
+  };
+}

@@ -1,0 +1,175 @@
+// One row of a platform's report becomes one record of the log: the absolute figures of its cell.
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import type { ReportRecord } from '../../domain/record.ts';
+import { compileValidator } from '../../platform/validate.ts';
+import type { DefinitionView } from '../dependencies.ts';
+import { FUTURE_MS_MAX, parseTime, timeFault } from '../time.ts';
+import { countOf } from './amount.ts';
+import { isFault, type SpendFault, spendFault } from './fault.ts';
+import {
+  channelOf,
+  costOf,
+  countryOfCell,
+  currencyOf,
+  lookUpCampaign,
+  present,
+  receiptOf,
+} from './fields.ts';
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 86_400_000;
+const MINUTE_MS = 60_000;
+const REVISION_MAX = 999;
+
+const textField = z.string().max(256).nullable().optional();
+const numberField = z.union([z.string(), z.number()]).nullable().optional();
+
+/** A row as JSON; CSV has the same names as its header, and text throughout. */
+export const reportRow = z
+  .looseObject({
+    campaign: z.string().min(1).max(128),
+    channel: textField.describe("'' or absent: the campaign's own"),
+    country: textField.describe("ISO 3166-1 alpha-2; '' or absent: all countries"),
+    period: z
+      .enum(['hour', 'day', ''])
+      .nullable()
+      .optional()
+      .describe('absent: day for a date, hour for a time'),
+    start: z.union([z.string(), z.number()]).describe("a date (the account's own day) or an ISO 8601 time"),
+    impressions: numberField,
+    clicks: numberField,
+    cost: numberField.describe('decimal, in the currency: "12.34"'),
+    costMicros: numberField.describe('instead of cost: millionths'),
+    currency: textField.describe("absent: the account's"),
+    asOf: numberField.describe('up to when the platform had counted; absent: now'),
+    revision: numberField.describe(
+      '0 to 999; of rows with the same asOf (to the second) the higher one stays',
+    ),
+    receivedAt: numberField.describe('supplied by replays'),
+  })
+  .meta({
+    description: 'Absolute figures of campaign × channel × country × period. A later asOf replaces them.',
+  });
+type ReportRow = z.infer<typeof reportRow>;
+
+const validate = compileValidator(reportRow);
+
+export interface ReportContext {
+  readonly definitions: DefinitionView;
+  readonly nowMs: number;
+}
+
+export interface TakenReport {
+  readonly taken: true;
+  readonly record: ReportRecord;
+}
+
+interface Period {
+  readonly period: 'hour' | 'day';
+  readonly periodStart: number;
+}
+
+/** Days and hours are the account's own: a date is its midnight, a time must begin an hour or a day there. */
+function periodOf(row: ReportRow, utcOffsetMinutes: number): Period | SpendFault {
+  const offsetMs = utcOffsetMinutes * MINUTE_MS;
+  const isDate = typeof row.start === 'string' && /^\d{4}-\d{2}-\d{2}$/.test(row.start.trim());
+  const given = typeof row.start === 'string' ? row.start.trim() : row.start;
+  const parsed = parseTime(given);
+  const periodStart = isDate ? parsed - offsetMs : parsed;
+  const wrong = timeFault('start', given, periodStart, Number.POSITIVE_INFINITY);
+  if (wrong !== undefined) return spendFault(wrong.reason, wrong.detail);
+  const period = row.period || (isDate ? 'day' : 'hour');
+  const lengthMs = period === 'day' ? DAY_MS : HOUR_MS;
+  if ((periodStart + offsetMs) % lengthMs !== 0) {
+    return spendFault(
+      'misaligned',
+      `start ${JSON.stringify(row.start)} does not begin ${period === 'day' ? 'a day' : 'an hour'} of the account (UTC offset ${utcOffsetMinutes} minutes)`,
+    );
+  }
+  return { period, periodStart };
+}
+
+interface Times {
+  readonly receivedAt: number;
+  readonly supplied?: true;
+  readonly asOf: number;
+}
+
+/** `asOf` with the revision as its milliseconds, so that of two rows as of the same second the higher revision stays. */
+function revised(asOf: number, given: string | number | undefined): number | SpendFault {
+  if (given === undefined) return asOf;
+  const revision = Number(given);
+  if (Number.isInteger(revision) && revision >= 0 && revision <= REVISION_MAX) {
+    return Math.floor(asOf / 1_000) * 1_000 + revision;
+  }
+  return spendFault(
+    'invalid',
+    `revision ${JSON.stringify(given)} is not a whole number from 0 to ${REVISION_MAX}`,
+  );
+}
+
+function timesOf(row: ReportRow, nowMs: number): Times | SpendFault {
+  const receipt = receiptOf(row.receivedAt, nowMs);
+  if (isFault(receipt)) return receipt;
+  const given = present(row.asOf);
+  const countedMs = given === undefined ? receipt.receivedAt : parseTime(given);
+  const wrong = timeFault('asOf', given ?? countedMs, countedMs, receipt.receivedAt + FUTURE_MS_MAX);
+  if (wrong !== undefined) return spendFault(wrong.reason, wrong.detail);
+  const asOf = revised(countedMs, present(row.revision));
+  return isFault(asOf) ? asOf : { ...receipt, asOf };
+}
+
+/** The same figures for the same cell as of the same time are the same message, however often they are sent. */
+function messageIdOf(record: Omit<ReportRecord, 'messageId' | 'kind'>): string {
+  const { campaign, channel, country, period, periodStart, asOf, impressions, clicks, costMicros } = record;
+  const parts = [campaign, channel, country, period, periodStart, asOf, impressions, clicks, costMicros];
+  return `report:${createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 32)}`;
+}
+
+/** The record of one row, or why it is not taken. */
+export function takeReport(given: unknown, context: ReportContext): TakenReport | SpendFault {
+  const validated = validate(given);
+  if (!validated.ok)
+    return spendFault('invalid', validated.errors.join('; ').replace('the document', 'a row'));
+  const row = validated.value;
+  const found = lookUpCampaign(context.definitions, row.campaign);
+  if (isFault(found)) return found;
+  const channel = channelOf(row.channel, found.campaign);
+  if (isFault(channel)) return channel;
+  const currency = currencyOf(row.currency, found.account);
+  if (isFault(currency)) return currency;
+  const country = countryOfCell(row.country);
+  if (isFault(country)) return country;
+  const period = periodOf(row, found.account.utcOffsetMinutes);
+  if (isFault(period)) return period;
+  const costMicros = costOf(row);
+  if (isFault(costMicros)) return costMicros;
+  const impressions = countOf('impressions', present(row.impressions));
+  if (isFault(impressions)) return impressions;
+  const clicks = countOf('clicks', present(row.clicks));
+  if (isFault(clicks)) return clicks;
+  const times = timesOf(row, context.nowMs);
+  if (isFault(times)) return times;
+  if (period.periodStart > times.asOf) {
+    return spendFault(
+      'future',
+      `the period begins after what the figures are as of, ${new Date(times.asOf).toISOString()}`,
+    );
+  }
+  const { campaign } = row;
+  const { accountId: account } = found;
+  const cell = {
+    account,
+    campaign,
+    channel,
+    country,
+    ...period,
+    impressions,
+    clicks,
+    costMicros,
+    currency,
+    ...times,
+  };
+  return { taken: true, record: { kind: 'report', messageId: messageIdOf(cell), ...cell } };
+}

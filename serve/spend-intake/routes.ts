@@ -1,0 +1,211 @@
+// What platforms spent: reports, notices, and the signed addresses that exchanges and browsers call.
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import type { NoticeRecord, ReportRecord } from '../../domain/record.ts';
+import type { Outgoing } from '../../platform/kafka.ts';
+import { accountPartition } from '../../platform/keys.ts';
+import type { Namespace } from '../../platform/namespace.ts';
+import { requireScope } from '../authentication.ts';
+import type { Dependencies } from '../dependencies.ts';
+import type { Intake, Rejection } from '../intake.ts';
+import { intakeAnswer, listed, REPLAY_HEADER, refusal } from '../intake-answer.ts';
+import { verifyNotice } from '../notice-address.ts';
+import { problemError, retryProblem } from '../problem-details.ts';
+import { bodyOf, type RequestBody, registerRequestBody } from '../request-body.ts';
+import { requestSchema, responses } from '../schema.ts';
+import { isFault, type SpendFault } from './fault.ts';
+import { noticeMessage, noticeOfAddress, takeNotice } from './notice.ts';
+import { reportRow, takeReport } from './report.ts';
+import { type GivenRow, rowsOfCsv, rowsOfJson } from './rows.ts';
+
+/** Rows of one request. */
+const ROWS_MAX = 20_000;
+const CATCH_UP_RETRY_SECONDS = 2;
+
+type Dependency = Pick<
+  Dependencies,
+  'namespace' | 'keys' | 'metrics' | 'clock' | 'definitionLog' | 'noticeSecret'
+> & { readonly intake: Intake };
+
+type Take = (
+  given: unknown,
+  context: { readonly definitions: Dependencies['definitionLog']; readonly nowMs: number },
+) => { readonly taken: true; readonly record: ReportRecord | NoticeRecord } | SpendFault;
+
+interface Kind {
+  readonly route: string;
+  /** `report` or `notice`, for the metrics. */
+  readonly kind: string;
+  /** The member of a JSON body that holds many. */
+  readonly container: string;
+  readonly take: Take;
+}
+
+const reports: Kind = { route: '/v1/spend', kind: 'report', container: 'rows', take: takeReport };
+const notices: Kind = { route: '/v1/notices', kind: 'notice', container: 'notices', take: takeNotice };
+
+function outgoing(namespace: Namespace, record: ReportRecord | NoticeRecord): Outgoing {
+  const { account } = record;
+  return {
+    topic: namespace.topics.spend,
+    partition: accountPartition(account),
+    key: account,
+    value: JSON.stringify(record),
+  };
+}
+
+/** Without the definitions no campaign would be known, and what is right would be rejected. */
+function requireDefinitions({ definitionLog }: Dependency): void {
+  if (definitionLog.isCaughtUp()) return;
+  throw retryProblem(
+    503,
+    'definitions_pending',
+    'The definitions are still being read.',
+    CATCH_UP_RETRY_SECONDS,
+  );
+}
+
+type Rows = { readonly rows: readonly GivenRow[] } | { readonly reason: string; readonly detail: string };
+
+function rowsOf(body: RequestBody, kind: Kind): Rows {
+  if (body.fault !== null) return { reason: 'malformed', detail: `The body cannot be read: ${body.fault}.` };
+  const { value } = body;
+  try {
+    const rows = isCsv(value) ? value.csv : rowsOfJson(value, kind.container);
+    return rows.length === 0
+      ? { reason: 'empty_batch', detail: `The body has no ${kind.kind}: send at least one.` }
+      : { rows };
+  } catch (error) {
+    return { reason: 'invalid', detail: `The body cannot be taken: ${(error as Error).message}.` };
+  }
+}
+
+interface Csv {
+  readonly csv: readonly GivenRow[];
+}
+
+function isCsv(value: unknown): value is Csv {
+  return typeof value === 'object' && value !== null && 'csv' in value;
+}
+
+function judge(rows: readonly GivenRow[], kind: Kind, dependency: Dependency, nowMs: number) {
+  const records: Outgoing[] = [];
+  const rejections: Rejection[] = [];
+  const context = { definitions: dependency.definitionLog, nowMs };
+  for (const [index, row] of rows.entries()) {
+    const outcome =
+      row.fault === undefined ? kind.take(row.value, context) : { reason: 'invalid', detail: row.fault };
+    if ('taken' in outcome && outcome.taken) {
+      records.push(outgoing(dependency.namespace, outcome.record));
+    } else {
+      const { reason, detail } = outcome as SpendFault;
+      rejections.push({ index, reason, detail, raw: Buffer.from(JSON.stringify(row.value)) });
+    }
+  }
+  return { records, rejections };
+}
+
+function intakeHandler(kind: Kind, dependency: Dependency) {
+  const { intake, metrics, clock } = dependency;
+  return async (request: FastifyRequest) => {
+    requireDefinitions(dependency);
+    const body = bodyOf(request);
+    const nowMs = clock.nowMs();
+    const source = { requestId: request.id, route: kind.route, atMs: nowMs };
+    const again = request.headers[REPLAY_HEADER] !== undefined;
+    const keep = async (records: Outgoing[], rejections: readonly Rejection[]): Promise<void> => {
+      const all = again ? records : records.concat(rejections.map((one) => intake.rejected(one, source)));
+      if (all.length > 0) await intake.write(all, body.raw.length);
+    };
+    const given = rowsOf(body, kind);
+    if (!('rows' in given)) {
+      await keep([], [{ index: 0, ...given, raw: body.raw }]);
+      throw problemError({ status: 400, code: given.reason, detail: given.detail, members: { accepted: 0 } });
+    }
+    if (given.rows.length > ROWS_MAX) {
+      throw problemError({
+        status: 413,
+        code: 'too_many',
+        detail: `A request may have ${ROWS_MAX} rows; nothing was taken.`,
+      });
+    }
+    const { records, rejections } = judge(given.rows, kind, dependency, nowMs);
+    await keep(records, rejections);
+    metrics.collected.inc({ kind: kind.kind }, records.length);
+    if (records.length === 0) throw problemError(refusal(rejections));
+    return { success: true, accepted: records.length, rejected: listed(rejections) };
+  };
+}
+
+function schemaOf(row: z.ZodType, container: string) {
+  const many = z.looseObject({ [container]: z.array(row) });
+  return requestSchema(z.union([row, many, z.array(row)]));
+}
+
+/** The addresses in bids: no key, the signature is the right to call them. */
+function registerAddresses(app: FastifyInstance, dependency: Dependency): void {
+  const { intake, metrics, clock, namespace, noticeSecret } = dependency;
+  const schema = {
+    tags: ['spend'],
+    summary: 'A signed notice address, as bids carry it',
+    security: [],
+    params: requestSchema(z.object({ signed: z.string() })),
+    querystring: requestSchema(z.object({ price: z.string().max(64).optional() })),
+    response: responses({}),
+  };
+  // A HEAD must not tell of a win.
+  app.get('/v1/n/:signed', { schema, exposeHeadRoute: false }, async (request, reply) => {
+    const { signed } = request.params as { signed: string };
+    const address = verifyNotice(noticeSecret, signed);
+    if (address === undefined) {
+      throw problemError({
+        status: 403,
+        code: 'bad_signature',
+        detail: 'This notice address was not signed here.',
+      });
+    }
+    const outcome = noticeOfAddress(address, (request.query as { price?: string }).price, clock.nowMs());
+    if (isFault(outcome))
+      throw problemError({ status: 400, code: outcome.reason, detail: `Not taken: ${outcome.detail}.` });
+    const record = outgoing(namespace, outcome.record);
+    await intake.write([record], record.value.length);
+    metrics.collected.inc({ kind: 'notice' });
+    return reply.code(204).header('cache-control', 'no-store').send();
+  });
+}
+
+/** Registers the routes inside a plugin scope of their own: body parsers are theirs alone. */
+export async function registerSpendIntake(app: FastifyInstance, dependency: Dependency): Promise<void> {
+  registerAddresses(app, dependency);
+  await app.register(async (secret) => {
+    secret.addHook('onRequest', requireScope(dependency.keys, 'secret'));
+    // Rows are judged one by one in the handler; the schemas here describe them.
+    secret.setValidatorCompiler(() => () => true);
+    registerRequestBody(secret, ['application/json', 'text/csv'], (text, request) =>
+      request.headers['content-type']?.startsWith('text/csv') ? { csv: rowsOfCsv(text) } : JSON.parse(text),
+    );
+    const common = { tags: ['spend'], response: responses({ 200: intakeAnswer }) };
+    secret.post(
+      reports.route,
+      {
+        schema: {
+          ...common,
+          summary: 'Figures of a platform; text/csv with the same names as header is taken too',
+          body: schemaOf(reportRow, reports.container),
+        },
+      },
+      intakeHandler(reports, dependency),
+    );
+    secret.post(
+      notices.route,
+      {
+        schema: {
+          ...common,
+          summary: 'Impressions, clicks, wins and losses',
+          body: schemaOf(noticeMessage, notices.container),
+        },
+      },
+      intakeHandler(notices, dependency),
+    );
+  });
+}

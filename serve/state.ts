@@ -1,0 +1,93 @@
+// Reads what the stream keeps in Redis: a buyer's state lies where its key says, so `serve` finds it by itself.
+// Commands that are sent in the same tick go in one trip (auto-pipelining); nothing here writes.
+import type { Cluster, Redis } from 'ioredis';
+import type { AccountState } from '../domain/account.ts';
+import type { Buyer } from '../domain/buyer.ts';
+import { decodeBuyer } from '../platform/buyer-codec.ts';
+import { decodeAccount } from '../platform/codec.ts';
+import { accountPartition, buyerPartition, type PartitionKeys, partitionKeys } from '../platform/keys.ts';
+import type { Namespace } from '../platform/namespace.ts';
+import { retryProblem } from './problem-details.ts';
+
+export interface StatePorts {
+  readonly redis: Redis | Cluster;
+  readonly namespace: Namespace;
+  /** The generation in force of each topic that has state. */
+  readonly generations: Readonly<Record<'events' | 'spend', number>>;
+}
+
+export interface BuyerReading {
+  readonly key: string;
+  readonly partition: number;
+  /** The partition's watermark, 0 if it never had a record; never lower than what the state has seen. */
+  readonly watermarkMs: number;
+  /** Null if nothing is known. */
+  readonly buyer: Buyer | null;
+}
+
+export interface AccountReading {
+  readonly account: string;
+  readonly partition: number;
+  readonly watermarkMs: number;
+  readonly state: AccountState | null;
+}
+
+export interface StateReader {
+  readonly redis: Redis | Cluster;
+  keysOf(topic: 'events' | 'spend', partition: number): PartitionKeys;
+  buyer(key: string): Promise<BuyerReading>;
+  account(id: string): Promise<AccountReading>;
+}
+
+const RETRY_SECONDS = 1;
+
+/** What Redis answers. @throws 503 if it does not */
+export async function fromRedis<Answer>(answer: Promise<Answer>): Promise<Answer> {
+  try {
+    return await answer;
+  } catch (cause) {
+    const detail = 'Redis, which holds the state, did not answer.';
+    throw Object.assign(retryProblem(503, 'state_unavailable', detail, RETRY_SECONDS), { cause });
+  }
+}
+
+function watermarkOf(field: string | null | undefined): number {
+  return field === null || field === undefined || field === '' ? 0 : Number(field);
+}
+
+/** Keys of partitions are made once: they are asked for in every answer. */
+export function createStateReader({ redis, namespace, generations }: StatePorts): StateReader {
+  const known = new Map<string, PartitionKeys>();
+  function keysOf(topic: 'events' | 'spend', partition: number): PartitionKeys {
+    const name = `${topic}${partition}`;
+    let keys = known.get(name);
+    if (keys === undefined) {
+      keys = partitionKeys(namespace, { topic, generation: generations[topic], partition });
+      known.set(name, keys);
+    }
+    return keys;
+  }
+  return {
+    redis,
+    keysOf,
+    async buyer(key) {
+      const partition = buyerPartition(key);
+      const keys = keysOf('events', partition);
+      // The state first: a commit between the two then leaves a watermark that is not below the state.
+      const [bytes, [watermark]] = await fromRedis(
+        Promise.all([redis.getBuffer(keys.buyer(key)), redis.hmget(keys.head, 'watermark')]),
+      );
+      const buyer = bytes === null ? null : decodeBuyer(key, bytes);
+      return { key, partition, watermarkMs: watermarkOf(watermark), buyer };
+    },
+    async account(account) {
+      const partition = accountPartition(account);
+      const keys = keysOf('spend', partition);
+      const [bytes, [watermark]] = await fromRedis(
+        Promise.all([redis.getBuffer(keys.account(account)), redis.hmget(keys.head, 'watermark')]),
+      );
+      const state = bytes === null ? null : decodeAccount(bytes);
+      return { account, partition, watermarkMs: watermarkOf(watermark), state };
+    },
+  };
+}

@@ -1,0 +1,63 @@
+// Times as clients write them: ISO 8601 or epoch milliseconds.
+
+/** The range of domain/record.ts `epochMs`: before 2000 and from 2100 on a time is absurd. */
+const EARLIEST_MS = 946_684_800_000;
+const LATEST_MS = 4_102_444_800_000;
+
+/** How far ahead of its receipt a record's time may be. */
+export const FUTURE_MS_MAX = 300_000;
+
+const ISO =
+  /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?) ?(Z|z|[+-]\d{2}(?::?\d{2})?)?)?$/;
+
+/** Epoch milliseconds of ISO 8601 text; without an offset it is UTC, whatever this machine's zone is. NaN for other text. */
+export function parseIso(text: string): number {
+  // What every client's `toISOString` writes.
+  if (text.length === 24 && text.charCodeAt(23) === 90 && text.charCodeAt(10) === 84) return Date.parse(text);
+  const match = ISO.exec(text);
+  if (match === null) return Number.NaN;
+  const [, date, time = '00:00', offset = 'Z'] = match;
+  const zone = /^[+-]\d{2}$/.test(offset) ? `${offset}:00` : offset.replace(/^([+-]\d{2})(\d{2})$/, '$1:$2');
+  return Date.parse(`${date}T${time.replace(',', '.')}${zone.toUpperCase()}`);
+}
+
+/** Epoch milliseconds of ISO text or of a number of milliseconds; NaN when it is neither. */
+export function parseTime(value: string | number): number {
+  return typeof value === 'number' ? Math.round(value) : parseIso(value);
+}
+
+export function isPlausible(timeMs: number): boolean {
+  return timeMs >= EARLIEST_MS && timeMs <= LATEST_MS;
+}
+
+/** What is wrong with a time, in words; undefined when nothing is. `limitMs` is what it may not lie beyond. */
+export function timeFault(
+  name: string,
+  given: string | number,
+  timeMs: number,
+  limitMs: number,
+): { reason: 'invalid' | 'absurd_time' | 'future'; detail: string } | undefined {
+  if (Number.isNaN(timeMs)) {
+    return {
+      reason: 'invalid',
+      detail: `${name} ${JSON.stringify(given)} is neither ISO 8601 nor epoch milliseconds`,
+    };
+  }
+  if (!isPlausible(timeMs)) {
+    const hint =
+      typeof given === 'number' && isPlausible(given * 1_000)
+        ? '; it looks like seconds, send milliseconds'
+        : '';
+    return {
+      reason: 'absurd_time',
+      detail: `${name} ${JSON.stringify(given)} is not between 2000 and 2100${hint}`,
+    };
+  }
+  if (timeMs > limitMs) {
+    return {
+      reason: 'future',
+      detail: `${name} ${new Date(timeMs).toISOString()} is more than ${FUTURE_MS_MAX / 60_000} minutes ahead of its receipt`,
+    };
+  }
+  return undefined;
+}

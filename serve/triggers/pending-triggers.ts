@@ -1,0 +1,116 @@
+// Reads the triggers that wait to be delivered, from those partitions only whose owner is known to be at the log's
+// end and alive: an old copy of Redis, or one that is being replayed, must not write to people twice.
+import { topicPartitions } from '../../platform/namespace.ts';
+import { fromRedis, type StateReader } from '../state.ts';
+
+/** An owner renews its stamp each second; an older one may be a copy's. */
+export const STAMP_AGE_MS_MAX = 5_000;
+/** Triggers that one partition gives in one trip. */
+const PAGE = 200;
+/** Triggers that one answer looks at in one partition: a filter that fits nothing must end. */
+const SCANNED_MAX = 20_000;
+
+/** A trigger as the stream keeps it. */
+export interface PendingTrigger {
+  readonly id: string;
+  readonly definition: string;
+  readonly revision: number;
+  readonly on: 'transition' | 'opportunity';
+  readonly key: string;
+  readonly from: string;
+  readonly to: string;
+  readonly timeMs: number;
+  readonly expiresMs: number;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+export interface WithheldPartition {
+  readonly partition: number;
+  readonly reason: 'no owner yet' | 'behind the log' | 'owner not seen';
+}
+
+export interface Offer {
+  readonly triggers: readonly PendingTrigger[];
+  readonly withheld: readonly WithheldPartition[];
+}
+
+export interface OfferRequest {
+  readonly partitions: readonly number[];
+  readonly limit: number;
+  nowMs(): number;
+  accepts(trigger: PendingTrigger): boolean;
+}
+
+interface PartitionScan {
+  readonly partition: number;
+  cursor: string;
+  scanned: number;
+  done: boolean;
+  withheld: WithheldPartition['reason'] | null;
+  found: Map<string, PendingTrigger>;
+}
+
+export const allPartitions: readonly number[] = Array.from(
+  { length: topicPartitions.events },
+  (_, index) => index,
+);
+
+/** Why a partition's triggers may not be offered now; null if they may. */
+export function withholdingReason(
+  ready: string | null,
+  stamp: string | null,
+  nowMs: number,
+): WithheldPartition['reason'] | null {
+  if (stamp === null || stamp === '') return 'no owner yet';
+  if (ready !== '1') return 'behind the log';
+  return Math.abs(nowMs - Number(stamp)) < STAMP_AGE_MS_MAX ? null : 'owner not seen';
+}
+
+/** One page of one partition; the stamp comes in the same trip and is judged after it. */
+async function scanPage(reader: StateReader, scan: PartitionScan, request: OfferRequest): Promise<void> {
+  const keys = reader.keysOf('events', scan.partition);
+  const [[ready, stamp], [cursor, entries]] = await fromRedis(
+    Promise.all([
+      reader.redis.hmget(keys.head, 'ready', 'stamp'),
+      reader.redis.hscan(keys.triggers, scan.cursor, 'COUNT', PAGE),
+    ]),
+  );
+  scan.withheld = withholdingReason(ready ?? null, stamp ?? null, request.nowMs());
+  scan.cursor = cursor;
+  scan.scanned += entries.length / 2;
+  scan.done = scan.withheld !== null || cursor === '0' || scan.scanned >= SCANNED_MAX;
+  if (scan.withheld !== null) {
+    scan.found.clear();
+    return;
+  }
+  for (let index = 1; index < entries.length; index += 2) {
+    const trigger = JSON.parse(entries[index]!) as PendingTrigger;
+    if (request.accepts(trigger)) scan.found.set(trigger.id, trigger);
+  }
+}
+
+/** Up to `limit` triggers, the oldest first among those looked at: one trip unless many are filtered out. */
+export async function offerTriggers(reader: StateReader, request: OfferRequest): Promise<Offer> {
+  const scans = request.partitions.map(
+    (partition): PartitionScan => ({
+      partition,
+      cursor: '0',
+      scanned: 0,
+      done: false,
+      withheld: null,
+      found: new Map(),
+    }),
+  );
+  const foundCount = (): number => scans.reduce((sum, scan) => sum + scan.found.size, 0);
+  do {
+    await Promise.all(scans.filter((scan) => !scan.done).map((scan) => scanPage(reader, scan, request)));
+  } while (foundCount() < request.limit && scans.some((scan) => !scan.done));
+  const triggers = scans
+    .flatMap((scan) => [...scan.found.values()])
+    .sort((a, b) => a.timeMs - b.timeMs || (a.id < b.id ? -1 : 1))
+    .slice(0, request.limit);
+  const withheld = scans.flatMap(({ partition, withheld: reason }) =>
+    reason === null ? [] : [{ partition, reason }],
+  );
+  return { triggers, withheld };
+}

@@ -1,0 +1,84 @@
+// Acknowledgements: a receipt in `events` under the buyer's key, answered after Kafka has it. Until the stream has
+// removed a trigger it is remembered here, so that it is not offered again meanwhile.
+import type { ReceiptRecord } from '../../domain/record.ts';
+import type { Producer } from '../../platform/kafka.ts';
+import { buyerPartition } from '../../platform/keys.ts';
+import { topicPartitions } from '../../platform/namespace.ts';
+import { RecentKeys } from '../recent-keys.ts';
+import { fromRedis, type StateReader } from '../state.ts';
+import type { PendingTrigger } from './pending-triggers.ts';
+
+/** Acknowledged triggers that are remembered; the stream removes them within seconds. */
+const REMEMBERED_MAX = 100_000;
+
+export interface Acknowledgement {
+  readonly id: string;
+  /** Given by callers that know it: then a trigger that is no longer pending can be acknowledged too. */
+  readonly key?: string | undefined;
+}
+
+/** `unknown`: not pending and no key given. `misplaced`: the key's partition is not the one in the id. */
+export type AcknowledgementStatus = 'acknowledged' | 'unknown' | 'misplaced';
+
+export interface ReceiptPorts {
+  readonly reader: StateReader;
+  readonly producer: Producer;
+  readonly topic: string;
+  nowMs(): number;
+}
+
+export interface Receipts {
+  isAcknowledged(id: string): boolean;
+  /** @throws what the producer throws; then nothing is acknowledged, and the caller may repeat all of it. */
+  acknowledge(acknowledgements: readonly Acknowledgement[]): Promise<AcknowledgementStatus[]>;
+}
+
+const TRIGGER_ID = /^(\d{1,4})-(\d{1,16})-(\d{1,10})$/;
+
+/** The partition in a trigger's id `<partition>-<offset>-<ordinal>`; null if it is no such id. */
+export function partitionOfTrigger(id: string): number | null {
+  const match = TRIGGER_ID.exec(id);
+  const partition = match === null ? Number.NaN : Number(match[1]);
+  return partition < topicPartitions.events ? partition : null;
+}
+
+export function createReceipts({ reader, producer, topic, nowMs }: ReceiptPorts): Receipts {
+  const acknowledged = new RecentKeys(REMEMBERED_MAX);
+
+  /** The buyer's key, or why there can be no receipt. */
+  async function keyOf({ id, key }: Acknowledgement): Promise<{ key: string } | AcknowledgementStatus> {
+    const partition = partitionOfTrigger(id);
+    if (partition === null) return 'unknown';
+    if (key !== undefined) return buyerPartition(key) === partition ? { key } : 'misplaced';
+    if (acknowledged.has(id)) return 'acknowledged';
+    const stored = await fromRedis(reader.redis.hget(reader.keysOf('events', partition).triggers, id));
+    return stored === null ? 'unknown' : { key: (JSON.parse(stored) as PendingTrigger).key };
+  }
+
+  function recordOf(id: string, key: string) {
+    const record: ReceiptRecord = {
+      kind: 'receipt',
+      messageId: `receipt-${id}`,
+      key,
+      trigger: id,
+      timestamp: nowMs(),
+    };
+    return { topic, partition: buyerPartition(key), key, value: Buffer.from(JSON.stringify(record)) };
+  }
+
+  return {
+    isAcknowledged: (id) => acknowledged.has(id),
+    async acknowledge(acknowledgements) {
+      const found = await Promise.all(acknowledgements.map(keyOf));
+      const records = found.flatMap((each, index) =>
+        typeof each === 'string' ? [] : [recordOf(acknowledgements[index]!.id, each.key)],
+      );
+      if (records.length > 0) await producer.sendBatch(records, 'refuse');
+      return found.map((each, index) => {
+        if (typeof each === 'string') return each;
+        acknowledged.add(acknowledgements[index]!.id);
+        return 'acknowledged';
+      });
+    },
+  };
+}

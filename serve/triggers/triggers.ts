@@ -1,0 +1,162 @@
+// Triggers by pull: what waits to be delivered, and the receiver's word that it has it.
+import type { FastifyInstance } from 'fastify';
+import { Counter } from 'prom-client';
+import { z } from 'zod';
+import { buyerPartition } from '../../platform/keys.ts';
+import { buyerKeyOf, iso, isoTime, logProblem } from '../answer.ts';
+import type { Dependencies } from '../dependencies.ts';
+import { problemError } from '../problem-details.ts';
+import { requestSchema, responses } from '../schema.ts';
+import type { StateReader } from '../state.ts';
+import { allPartitions, offerTriggers, type PendingTrigger } from './pending-triggers.ts';
+import { type AcknowledgementStatus, createReceipts, type Receipts } from './receipts.ts';
+
+const LIMIT_MAX = 1_000;
+const tags = ['triggers'];
+
+const triggerId = z
+  .string()
+  .min(1)
+  .max(64)
+  .meta({ examples: ['3-120482-0'] });
+const recordKey = z
+  .string()
+  .regex(/^[ua]:[\s\S]+$/)
+  .max(256)
+  .meta({ description: 'The buyer key that the trigger came with.', examples: ['u:buyer-123'] });
+
+const query = z.object({
+  limit: z.int().min(1).max(LIMIT_MAX).default(100),
+  definition: z.string().max(128).optional().meta({ description: 'Only triggers of this definition.' }),
+  key: z.string().max(256).optional().meta({ description: 'Only triggers of this buyer.' }),
+});
+
+const offered = z.object({
+  triggers: z.array(
+    z.object({
+      id: triggerId,
+      definition: z.string().meta({ examples: ['qualified-opportunity'] }),
+      revision: z.int(),
+      on: z.enum(['transition', 'opportunity']),
+      key: z.string(),
+      from: z.string(),
+      to: z.string(),
+      time: isoTime,
+      expires: isoTime,
+      data: z
+        .record(z.string(), z.unknown())
+        .meta({ description: 'What explains it: inputs and revisions.' }),
+    }),
+  ),
+  withheld: z.array(z.object({ partition: z.int(), reason: z.string() })).meta({
+    description: 'Partitions whose triggers are not offered now, because their state may be an old copy.',
+  }),
+});
+
+const acknowledgement = z.object({ id: triggerId, key: recordKey.optional() });
+const status = z.enum(['acknowledged', 'unknown', 'misplaced']);
+
+function shown(trigger: PendingTrigger): z.infer<typeof offered>['triggers'][number] {
+  const { id, definition, revision, on, key, from, to, timeMs, expiresMs, data } = trigger;
+  return { id, definition, revision, on, key, from, to, time: iso(timeMs), expires: iso(expiresMs), data };
+}
+
+const refusals: Record<Exclude<AcknowledgementStatus, 'acknowledged'>, string> = {
+  unknown:
+    'This trigger is not pending: it was acknowledged before, has expired, or never was. ' +
+    'With its buyer key in the body the receipt is recorded anyway.',
+  misplaced: 'This key does not belong to the partition that the id names.',
+};
+
+function registerOffer(
+  app: FastifyInstance,
+  deps: Dependencies,
+  reader: StateReader,
+  receipts: Receipts,
+): void {
+  const schema = {
+    tags,
+    summary: 'Triggers that wait to be delivered, the oldest first',
+    description:
+      'A trigger is offered until it is acknowledged or expires, so a puller acknowledges what it has taken. ' +
+      'A partition is withheld until its owner has passed the log’s end and while the owner is not seen.',
+    querystring: requestSchema(query),
+    response: responses({ 200: offered }),
+  };
+  app.get('/v1/triggers', { schema }, async (request) => {
+    const { limit, definition, key } = request.query as z.infer<typeof query>;
+    const buyer = key === undefined ? null : buyerKeyOf(key);
+    const offer = await offerTriggers(reader, {
+      partitions: buyer === null ? allPartitions : [buyerPartition(buyer)],
+      limit,
+      nowMs: deps.clock.nowMs,
+      accepts: (trigger) =>
+        (definition === undefined || trigger.definition === definition) &&
+        (buyer === null || trigger.key === buyer) &&
+        !receipts.isAcknowledged(trigger.id),
+    });
+    return { triggers: offer.triggers.map(shown), withheld: offer.withheld };
+  });
+}
+
+function registerAcknowledge(app: FastifyInstance, receipts: Receipts, counter: Counter<'status'>): void {
+  async function acknowledge(
+    list: readonly z.infer<typeof acknowledgement>[],
+  ): Promise<AcknowledgementStatus[]> {
+    try {
+      const statuses = await receipts.acknowledge(list);
+      for (const each of statuses) counter.inc({ status: each });
+      return statuses;
+    } catch (error) {
+      throw logProblem(error);
+    }
+  }
+  const one = {
+    tags,
+    summary: 'Acknowledge one trigger',
+    description: 'Answered once the receipt is in the log. Repeating it changes nothing.',
+    params: requestSchema(z.object({ id: triggerId })),
+    body: { ...requestSchema(z.object({ key: recordKey.optional() })), nullable: true },
+    response: responses({ 200: z.object({ id: triggerId, status }) }),
+  };
+  app.post('/v1/triggers/:id/ack', { schema: one }, async (request) => {
+    const { id } = request.params as { id: string };
+    const key = (request.body as { key?: string } | null | undefined)?.key;
+    const [result] = await acknowledge([{ id, key }]);
+    if (result === 'acknowledged') return { id, status: result };
+    throw problemError({
+      status: result === 'unknown' ? 404 : 422,
+      code: result === 'unknown' ? 'unknown_trigger' : 'misplaced_trigger',
+      detail: refusals[result!],
+    });
+  });
+  const many = {
+    tags,
+    summary: 'Acknowledge many triggers at once',
+    body: requestSchema(z.object({ triggers: z.array(acknowledgement).min(1).max(LIMIT_MAX) })),
+    response: responses({ 200: z.object({ results: z.array(z.object({ id: triggerId, status })) }) }),
+  };
+  app.post('/v1/triggers/ack', { schema: many }, async (request) => {
+    const { triggers } = request.body as { triggers: z.infer<typeof acknowledgement>[] };
+    const statuses = await acknowledge(triggers);
+    return { results: triggers.map(({ id }, index) => ({ id, status: statuses[index]! })) };
+  });
+}
+
+/** Register under a secret key. */
+export function registerTriggers(app: FastifyInstance, deps: Dependencies, reader: StateReader): void {
+  const receipts = createReceipts({
+    reader,
+    producer: deps.producer,
+    topic: deps.namespace.topics.events,
+    nowMs: deps.clock.nowMs,
+  });
+  const counter = new Counter({
+    name: 'flywheel_trigger_acknowledgements_total',
+    help: 'Acknowledgements of triggers, by what they came to.',
+    labelNames: ['status'],
+    registers: [deps.metrics.registry],
+  });
+  registerOffer(app, deps, reader, receipts);
+  registerAcknowledge(app, receipts, counter);
+}

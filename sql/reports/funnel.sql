@@ -1,0 +1,14 @@
+-- Steps of one funnel by segment, from the hourly counts: one row a segment, `steps` in the funnel's order.
+-- Parameters: funnel, revision, generation, from and to (hours, to exclusive), by ('' for one row in total).
+SELECT
+    multiIf({by:String} = 'country', country, {by:String} = 'industry', industry, {by:String} = 'channel', channel, '') AS segment,
+    sumForEach(steps) AS steps
+FROM funnel_hours FINAL
+WHERE funnel = {funnel:String}
+  AND revision = {revision:UInt32}
+  AND generation = {generation:UInt16}
+  AND hour >= toStartOfHour({from:DateTime('UTC')})
+  AND hour < {to:DateTime('UTC')}
+GROUP BY segment
+ORDER BY steps[1] DESC, segment
+LIMIT {limit:UInt32}

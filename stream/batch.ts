@@ -1,0 +1,120 @@
+// What a fold leaves behind for the commit and the delivery: rows, records, verdicts. Everything a crash must not lose
+// is in the commit; the `events` rows are built again from the log and the verdicts.
+import type { Verdict } from '../domain/record.ts';
+import type { Row, Table } from './rows.ts';
+
+/** A record for another topic, sent behind the commit. */
+export interface OutboxRecord {
+  readonly to: 'rejected' | 'triggers' | 'events' | 'spend';
+  readonly partition: number;
+  readonly key: string | null;
+  readonly value: string;
+  /** `<topic>:<generation>:<partition>:<offset>:<ordinal>` of what caused it. */
+  readonly source: string;
+}
+
+const verdictCodes: readonly Verdict[] = ['applied', 'late', 'duplicate', 'rejected', 'control'];
+
+/** One batch, folded: offsets `[from, to]`, and what they came to. */
+export interface Batch {
+  readonly from: number;
+  to: number;
+  /** A verdict's code for each offset of the range. */
+  readonly verdicts: number[];
+  /** The behaviour of each offset, as an index into `behaviourNames`. */
+  readonly behaviours: number[];
+  readonly behaviourNames: string[];
+  /** Rows that depend on state, by table. */
+  readonly rows: Map<Table, Row[]>;
+  readonly records: OutboxRecord[];
+  /** Rows of `events` and `links`: not in the commit, built again from the log if need be. */
+  readonly eventRows: Row[];
+  readonly linkRows: Row[];
+}
+
+export function newBatch(from: number): Batch {
+  return {
+    from,
+    to: from - 1,
+    verdicts: [],
+    behaviours: [],
+    behaviourNames: [''],
+    rows: new Map(),
+    records: [],
+    eventRows: [],
+    linkRows: [],
+  };
+}
+
+export function addRow(batch: Batch, table: Table, row: Row): void {
+  const rows = batch.rows.get(table);
+  if (rows === undefined) batch.rows.set(table, [row]);
+  else rows.push(row);
+}
+
+/** Says what the next offset of the range came to. */
+export function addVerdict(batch: Batch, verdict: Verdict, behaviour: string): void {
+  batch.to += 1;
+  batch.verdicts.push(verdictCodes.indexOf(verdict));
+  let index = batch.behaviourNames.indexOf(behaviour);
+  if (index === -1) index = batch.behaviourNames.push(behaviour) - 1;
+  batch.behaviours.push(index);
+}
+
+/** True if there is anything that ClickHouse or Kafka must get. */
+export function hasDelivery(batch: Batch): boolean {
+  return batch.to >= batch.from || batch.rows.size > 0 || batch.records.length > 0;
+}
+
+/** The part of a batch that its commit keeps until it is delivered. */
+export type OutboxEntry = readonly [
+  from: number,
+  to: number,
+  verdicts: Buffer,
+  behaviours: Buffer,
+  behaviourNames: string[],
+  rows: [Table, Row[]][],
+  records: [to: OutboxRecord['to'], partition: number, key: string | null, value: string, source: string][],
+];
+
+export function toEntry(batch: Batch): OutboxEntry {
+  return [
+    batch.from,
+    batch.to,
+    Buffer.from(batch.verdicts),
+    Buffer.from(batch.behaviours),
+    batch.behaviourNames,
+    [...batch.rows],
+    batch.records.map(({ to, partition, key, value, source }) => [to, partition, key, value, source]),
+  ];
+}
+
+/** The batch as its commit kept it; `events` and `links` rows are to be built from the log. */
+export function fromEntry(entry: OutboxEntry): Batch {
+  const [from, to, verdicts, behaviours, behaviourNames, rows, records] = entry;
+  return {
+    from,
+    to,
+    verdicts: [...verdicts],
+    behaviours: [...behaviours],
+    behaviourNames,
+    rows: new Map(rows),
+    records: records.map(([target, partition, key, value, source]) => ({
+      to: target,
+      partition,
+      key,
+      value,
+      source,
+    })),
+    eventRows: [],
+    linkRows: [],
+  };
+}
+
+export function verdictAt(batch: Batch, offset: number): { verdict: Verdict; behaviour: string } {
+  const index = offset - batch.from;
+  return {
+    verdict: verdictCodes[batch.verdicts[index]!]!,
+    behaviour: batch.behaviourNames[batch.behaviours[index]!]!,
+  };
+}

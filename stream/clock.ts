@@ -1,0 +1,16 @@
+// The clock of an idle partition: W₀ + now − A₀, written at the log's end through the outbox and applied as a maximum.
+// Anchored on a real record, never on another clock, or its own skew would feed it.
+import type { OutboxRecord } from './batch.ts';
+import type { Head } from './state.ts';
+import { sourceOf, type Work } from './work.ts';
+
+export function clockRecord(work: Work, anchor: NonNullable<Head['anchor']>, nowMs: number): OutboxRecord {
+  const time = Math.max(work.head.watermarkMs, anchor.watermarkMs + Math.max(0, nowMs - anchor.appendMs));
+  return {
+    to: work.id.topic === 'spend' ? 'spend' : 'events',
+    partition: work.id.partition,
+    key: null,
+    value: JSON.stringify({ kind: 'clock', time }),
+    source: sourceOf(work, work.head.ordinal),
+  };
+}

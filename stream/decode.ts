@@ -1,0 +1,205 @@
+// From a Kafka message to a record that can be trusted, or to the reason why not. A bad record never stops a partition.
+import { readDocument } from '../domain/definition.ts';
+import {
+  buyerKeyOf,
+  type ClockRecord,
+  type DefinitionRecord,
+  type ExposureRecord,
+  type LeaseRequestRecord,
+  type NoticeRecord,
+  type ReceiptRecord,
+  type RejectedRecord,
+  type ReportRecord,
+  type SegmentRecord,
+} from '../domain/record.ts';
+import { accountPartition, buyerPartition, type StatefulTopic } from '../platform/keys.ts';
+import { validateEventsRecord, validateRejectedRecord, validateSpendRecord } from '../platform/validate.ts';
+
+/** A message as it comes from Kafka. */
+export interface Message {
+  readonly partition: number;
+  readonly offset: number;
+  readonly value: Buffer | null;
+  /** Append time (LogAppendTime). */
+  readonly appendMs: number;
+  readonly size: number;
+}
+
+type Keyed<Kind extends string, Record_> = {
+  readonly kind: Kind;
+  readonly record: Record_;
+  /** Whose state it is: buyer key or account. */
+  readonly key: string;
+  /** What it raises the watermark to; 0 if it does not move it. */
+  readonly timeMs: number;
+};
+
+export type Decoded =
+  | (Keyed<'segment', SegmentRecord> & { readonly raw: string })
+  | Keyed<'exposure', ExposureRecord>
+  | Keyed<'receipt', ReceiptRecord>
+  | Keyed<'clock', ClockRecord>
+  | (Keyed<'definition', DefinitionRecord> & {
+      /** With all defaults filled in; null withdraws the definition. */
+      readonly document: Readonly<Record<string, unknown>> | null;
+    })
+  | Keyed<'spend', ReportRecord | NoticeRecord | LeaseRequestRecord>
+  | Keyed<'rejected', RejectedRecord>
+  | {
+      readonly kind: 'reject';
+      readonly reason: string;
+      readonly detail: string;
+      readonly key: '';
+      readonly timeMs: 0;
+    };
+
+/** No host may be further ahead of the clock than this, or one in 2099 would make everybody late. */
+export const futureMaxMs = 300_000;
+
+function reject(reason: string, detail: string): Decoded {
+  return { kind: 'reject', reason, detail: detail.slice(0, 2_048), key: '', timeMs: 0 };
+}
+
+/** Lone surrogates come through JSON's escapes only; they become U+FFFD, or ClickHouse and MessagePack would differ. */
+function wellFormed(value: unknown): unknown {
+  if (typeof value === 'string') return value.toWellFormed();
+  if (Array.isArray(value)) return value.map(wellFormed);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [name.toWellFormed(), wellFormed(inner)]),
+  );
+}
+
+function parse(text: string): unknown {
+  const value: unknown = JSON.parse(text);
+  return /\\u[dD][89a-fA-F]/.test(text) ? wellFormed(value) : value;
+}
+
+type EventsRecord = SegmentRecord | ExposureRecord | ReceiptRecord | ClockRecord | DefinitionRecord;
+type SpendRecord = ReportRecord | NoticeRecord | LeaseRequestRecord | ClockRecord | DefinitionRecord;
+
+function tooFarAhead(timeMs: number, receivedMs: number, appendMs: number): Decoded | null {
+  const limitMs = Math.min(receivedMs, appendMs) + futureMaxMs;
+  if (timeMs <= limitMs) return null;
+  const ahead = Math.round((timeMs - limitMs + futureMaxMs) / 1_000);
+  return reject(
+    'future',
+    `the event time is ${ahead} s ahead of when it was received; at most ${futureMaxMs / 1_000} s are taken`,
+  );
+}
+
+function misplaced(key: string, expected: number, partition: number): Decoded | null {
+  if (expected === partition) return null;
+  return reject(
+    'misplaced',
+    `the key ${key} belongs to partition ${expected}, the record stands in ${partition}`,
+  );
+}
+
+/** One that fits no schema would stop every partition that it stands in. */
+function fromDefinition(record: DefinitionRecord): Decoded {
+  const { type, id } = record;
+  if (record.document === null) return { kind: 'definition', record, document: null, key: '', timeMs: 0 };
+  const document = readDocument(type, record.document);
+  if (document === undefined)
+    return reject('invalid', `the document of ${type}/${id} does not fit the schema of its type`);
+  return { kind: 'definition', record, document, key: '', timeMs: 0 };
+}
+
+function fromEvents(record: EventsRecord, raw: string, message: Message): Decoded {
+  const { appendMs, partition } = message;
+  switch (record.kind) {
+    case 'clock':
+      return (
+        tooFarAhead(record.time, appendMs, appendMs) ?? {
+          kind: 'clock',
+          record,
+          key: '',
+          timeMs: record.time,
+        }
+      );
+    case 'definition':
+      return fromDefinition(record);
+    case 'exposure':
+    case 'receipt':
+      return (
+        misplaced(record.key, buyerPartition(record.key), partition) ??
+        ({ kind: record.kind, record, key: record.key, timeMs: 0 } as Decoded)
+      );
+    default: {
+      if (record.userId === undefined && record.anonymousId === undefined) {
+        return reject('invalid', 'neither userId nor anonymousId is there: one of them must be');
+      }
+      const key = buyerKeyOf(record);
+      return (
+        tooFarAhead(record.timestamp, record.receivedAt, appendMs) ??
+        misplaced(key, buyerPartition(key), partition) ?? {
+          kind: 'segment',
+          record,
+          key,
+          timeMs: record.timestamp,
+          raw,
+        }
+      );
+    }
+  }
+}
+
+function fromSpend(record: SpendRecord, message: Message): Decoded {
+  const { appendMs, partition } = message;
+  switch (record.kind) {
+    case 'clock':
+      return (
+        tooFarAhead(record.time, appendMs, appendMs) ?? {
+          kind: 'clock',
+          record,
+          key: '',
+          timeMs: record.time,
+        }
+      );
+    case 'definition':
+      return fromDefinition(record);
+    default: {
+      const saidMs = record.kind === 'report' ? record.asOf : record.timestamp;
+      const receivedMs = record.kind === 'leaseRequest' ? appendMs : record.receivedAt;
+      const timeMs =
+        record.kind === 'leaseRequest' ? 0 : record.kind === 'report' ? Math.min(saidMs, receivedMs) : saidMs;
+      return (
+        tooFarAhead(saidMs, receivedMs, appendMs) ??
+        misplaced(record.account, accountPartition(record.account), partition) ?? {
+          kind: 'spend',
+          record,
+          key: record.account,
+          timeMs,
+        }
+      );
+    }
+  }
+}
+
+/** Decodes and validates one message of a topic. */
+export function decode(topic: StatefulTopic, message: Message): Decoded {
+  if (message.value === null) return reject('malformed', 'the record has no value');
+  const raw = message.value.toString('utf8');
+  let value: unknown;
+  try {
+    value = parse(raw);
+  } catch (error) {
+    return reject('malformed', `the record is not JSON: ${(error as Error).message}`);
+  }
+  switch (topic) {
+    case 'events': {
+      const valid = validateEventsRecord(value);
+      return valid.ok ? fromEvents(valid.value, raw, message) : reject('invalid', valid.errors.join('; '));
+    }
+    case 'spend': {
+      const valid = validateSpendRecord(value);
+      return valid.ok ? fromSpend(valid.value, message) : reject('invalid', valid.errors.join('; '));
+    }
+    case 'rejected': {
+      const valid = validateRejectedRecord(value);
+      if (!valid.ok) return reject('invalid', valid.errors.join('; '));
+      return { kind: 'rejected', record: valid.value, key: '', timeMs: 0 };
+    }
+  }
+}

@@ -1,0 +1,111 @@
+// Behind the commit, for one partition: hands committed batches to the sink in order, remembers which are in, and takes
+// up what the owner before left undelivered.
+import { addRow, type Batch, newBatch, verdictAt } from './batch.ts';
+import { type Decoded, decode, type Message } from './decode.ts';
+import { aggregateRow, eventRow, linkRow } from './rows.ts';
+import type { Sink } from './sink.ts';
+import { versionOf } from './state.ts';
+import type { TakenOver } from './take-over.ts';
+import type { Work } from './work.ts';
+
+/** A batch and the commit that keeps it. */
+export interface CommittedBatch {
+  readonly seq: number;
+  readonly batch: Batch;
+}
+
+export class Delivery {
+  #work: Work;
+  #sink: Sink;
+  /** Told when a batch is in. */
+  #onDelivered: () => void;
+  /** Left by the owner before and not yet handed on. */
+  #left: CommittedBatch[];
+  #inSink = 0;
+  #delivered: CommittedBatch[] = [];
+  #flushInFlight = false;
+
+  constructor(work: Work, sink: Sink, left: TakenOver['undelivered'], onDelivered: () => void) {
+    this.#work = work;
+    this.#sink = sink;
+    this.#left = [...left];
+    this.#onDelivered = onDelivered;
+    this.#handOnRecordsOnly();
+  }
+
+  /** Committed batches that are on their way. */
+  get inSink(): number {
+    return this.#inSink;
+  }
+
+  /** Delivered, and still in the outbox. */
+  get toClear(): readonly CommittedBatch[] {
+    return this.#delivered;
+  }
+
+  /** The first `count` of `toClear` are out of the outbox. */
+  cleared(count: number): void {
+    this.#delivered = this.#delivered.slice(count);
+  }
+
+  deliver(seq: number, batch: Batch): void {
+    this.#inSink += 1;
+    void this.#sink.deliver(batch).then(() => {
+      this.#inSink -= 1;
+      this.#delivered.push({ seq, batch });
+      this.#onDelivered();
+    });
+  }
+
+  /** A message below the stored offset only rebuilds its row: its verdict is in the outbox. */
+  rebuild(message: Message): void {
+    const entry = this.#left[0];
+    if (entry === undefined || message.offset < entry.batch.from) return;
+    const decoded = decode(this.#work.id.topic, message);
+    if (decoded.kind === 'segment') this.#rebuildRows(entry.batch, message, decoded);
+    if (message.offset < entry.batch.to) return;
+    this.#left.shift();
+    this.deliver(entry.seq, entry.batch);
+    this.#handOnRecordsOnly();
+  }
+
+  #rebuildRows(batch: Batch, message: Message, decoded: Extract<Decoded, { kind: 'segment' }>): void {
+    const { generation, partition } = this.#work.id;
+    const { offset, appendMs } = message;
+    const { key, raw, record } = decoded;
+    const at = { key, generation, partition, offset, appendMs, raw, ...verdictAt(batch, offset) };
+    batch.eventRows.push(eventRow(record, at));
+    if (record.kind === 'identify' || record.kind === 'alias' || record.kind === 'group')
+      batch.linkRows.push(linkRow(record, at));
+  }
+
+  /** Batches without offsets (clock records) need nothing of the log. */
+  #handOnRecordsOnly(): void {
+    while (this.#left[0] !== undefined && this.#left[0].batch.to < this.#left[0].batch.from) {
+      const { seq, batch } = this.#left.shift()!;
+      this.deliver(seq, batch);
+    }
+  }
+
+  /** The latest value of each hour and day that was touched, with the committed position that it is of. */
+  flushAggregates(): void {
+    if (this.#flushInFlight) return;
+    const latest = this.#work.windows.flush(versionOf(this.#work.head));
+    if (latest.length === 0) return;
+    const { generation, partition } = this.#work.id;
+    const batch = newBatch(this.#work.head.offset);
+    for (const aggregate of latest) {
+      const [table, row] = aggregateRow(aggregate, generation, partition);
+      addRow(batch, table, row);
+    }
+    this.#flushInFlight = true;
+    void this.#sink.deliver(batch).then(() => {
+      this.#flushInFlight = false;
+    });
+  }
+
+  /** The position up to which ClickHouse has every aggregate, 0 while something is on its way. */
+  flushedVersion(): bigint {
+    return this.#flushInFlight || this.#work.windows.hasUnflushed() ? 0n : versionOf(this.#work.head);
+  }
+}

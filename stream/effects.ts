@@ -1,0 +1,68 @@
+// Carries out what a transition asked for: rows and records into the batch, counts into windows, triggers into waiting.
+import type { CountEffect, Effect, ReceiptEffect, SetEffect, TriggerEffect } from '../domain/effect.ts';
+import { partitionOf } from '../domain/hash.ts';
+import { topicPartitions } from '../platform/namespace.ts';
+import { addRow, type Batch } from './batch.ts';
+import { campaignRow, effectRow } from './rows.ts';
+import { nextPosition, sourceOf, type Work } from './work.ts';
+
+/** Effects in their order; each row and record takes the next ordinal of the offset at hand. */
+export function carryOut(work: Work, batch: Batch, effects: readonly Effect[]): void {
+  for (const effect of effects) {
+    switch (effect.kind) {
+      case 'row':
+        addRow(batch, effect.table, effectRow(effect.table, effect.row, nextPosition(work)));
+        break;
+      case 'count':
+        count(work, effect);
+        break;
+      case 'set':
+        setCampaignHour(work, batch, effect);
+        break;
+      case 'trigger':
+        offer(work, batch, effect);
+        break;
+      case 'receipt':
+        acknowledge(work, batch, effect);
+        break;
+    }
+  }
+}
+
+function count(work: Work, effect: CountEffect): void {
+  work.windows.count(effect, work.inForce.definitions, work.head.watermarkMs);
+}
+
+/** An absolute value that the account's own state holds: versioned by position, it needs no window of its own. */
+function setCampaignHour(work: Work, batch: Batch, effect: SetEffect): void {
+  const { generation, partition } = work.id;
+  const version = BigInt(work.head.offset) * 4_194_304n + BigInt(nextPosition(work).ordinal + 1);
+  const campaign = effect.series.slice('campaign:'.length);
+  const row = campaignRow(campaign, effect.timeMs, effect.cell, effect.values, {
+    generation,
+    partition,
+    version,
+  });
+  addRow(batch, 'campaign_hours', row);
+}
+
+function offer(work: Work, batch: Batch, effect: TriggerEffect): void {
+  const { offset, ordinal } = nextPosition(work);
+  const id = `${work.id.partition}-${offset}-${ordinal}`;
+  const { triggerTtlMs } = work.inForce.definitions.settings;
+  const waiting = { id, ...effect.trigger, expiresMs: work.head.watermarkMs + triggerTtlMs };
+  work.triggers.add(waiting);
+  work.addTriggerRow(batch, waiting, 'created', waiting.timeMs);
+  batch.records.push({
+    to: 'triggers',
+    partition: partitionOf(waiting.key, topicPartitions.triggers),
+    key: waiting.key,
+    value: JSON.stringify(waiting),
+    source: sourceOf(work, ordinal),
+  });
+}
+
+function acknowledge(work: Work, batch: Batch, effect: ReceiptEffect): void {
+  const trigger = work.triggers.acknowledge(effect.id);
+  if (trigger !== undefined) work.addTriggerRow(batch, trigger, 'acknowledged', effect.timeMs);
+}

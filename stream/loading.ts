@@ -1,0 +1,104 @@
+// Before a fold: the states of all keys in reach and the timers that may fall due, brought into memory.
+import type { Redis } from 'ioredis';
+import type { AccountState } from '../domain/account.ts';
+import type { Buyer } from '../domain/buyer.ts';
+import { decodeBuyer } from '../platform/buyer-codec.ts';
+import { decodeAccount } from '../platform/codec.ts';
+import type { PartitionKeys } from '../platform/keys.ts';
+import type { RedisClient } from '../platform/redis.ts';
+import type { Decoded } from './decode.ts';
+import type { Timer, TimerQueue } from './timers.ts';
+import type { Work } from './work.ts';
+
+export interface Loader {
+  /** Loads what a batch needs; returns the first timers of the stored queue if any may fall due. */
+  load(decoded: readonly Decoded[]): Promise<Timer[]>;
+  /** After the fold: from when on the stored queue must be read again. */
+  learn(queue: TimerQueue, ahead: readonly Timer[]): void;
+  /** After a commit: lets the states go and keeps the bytes of at most so many, the last written ones. */
+  keep(statesMax: number): void;
+}
+
+export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys): Loader {
+  const isEvents = work.id.topic === 'events';
+  /**
+   * Bytes, not objects: a hundred thousand buyers as objects are work for the garbage collector at every step, as bytes
+   * they are none, and decoding one again costs less than it saves.
+   */
+  const cache = new Map<string, Buffer>();
+  /** No timer of the stored queue is due before this. */
+  let nextDueMs = Number.NEGATIVE_INFINITY;
+
+  /** One more than a commit may fire, so that what lies beyond is known to be later. */
+  const timersAhead = (): number => work.inForce.definitions.settings.timersPerCommit + 1;
+
+  async function loadTimers(): Promise<Timer[]> {
+    // `call` would answer in pairs: the client speaks RESP3 and flattens only what it knows.
+    const flat = await (redis as Redis).zrange(keys.timers, 0, String(timersAhead() - 1), 'WITHSCORES');
+    const timers: Timer[] = [];
+    for (let index = 0; index < flat.length; index += 2)
+      timers.push({ key: flat[index]!, dueMs: Number(flat[index + 1]) });
+    return timers;
+  }
+
+  function take(key: string, bytes: Buffer): void {
+    const state: Buyer | AccountState = isEvents ? decodeBuyer(key, bytes) : decodeAccount(bytes);
+    work.states.set(key, state);
+  }
+
+  async function loadStates(missing: readonly string[]): Promise<void> {
+    if (missing.length === 0) return;
+    const names = missing.map((key) => (isEvents ? keys.buyer(key) : keys.account(key)));
+    const blobs = await redis.mgetBuffer(names);
+    blobs.forEach((bytes, index) => {
+      if (bytes !== null) take(missing[index]!, bytes);
+    });
+  }
+
+  /** Decodes what the cache has; returns the others. */
+  function takeCached(wanted: ReadonlySet<string>): string[] {
+    const missing: string[] = [];
+    for (const key of wanted) {
+      const bytes = cache.get(key);
+      if (bytes === undefined) missing.push(key);
+      else take(key, bytes);
+    }
+    return missing;
+  }
+
+  return {
+    async load(decoded) {
+      const wanted = new Set<string>();
+      // What a definition made due already fires before the next record, however old that is.
+      let latestMs = work.head.watermarkMs;
+      for (const one of decoded) {
+        if (one.key !== '' && one.kind !== 'receipt') wanted.add(one.key);
+        if (one.timeMs > latestMs) latestMs = one.timeMs;
+      }
+      const timers = latestMs >= nextDueMs ? await loadTimers() : [];
+      for (const { key, dueMs } of timers) if (dueMs <= latestMs) wanted.add(key);
+      await loadStates(takeCached(wanted));
+      return timers;
+    },
+    learn(queue, ahead) {
+      const earliestMs = queue.earliestMs();
+      if (ahead.length >= timersAhead()) nextDueMs = Number.NEGATIVE_INFINITY;
+      else if (ahead.length > 0 || nextDueMs === Number.NEGATIVE_INFINITY) nextDueMs = earliestMs;
+      else nextDueMs = Math.min(nextDueMs, earliestMs);
+    },
+    keep(statesMax) {
+      if (statesMax > 0) {
+        for (const [key, bytes] of work.encoded) {
+          cache.delete(key);
+          cache.set(key, bytes);
+        }
+        for (const key of cache.keys()) {
+          if (cache.size <= statesMax) break;
+          cache.delete(key);
+        }
+      }
+      work.encoded.clear();
+      work.states.clear();
+    },
+  };
+}

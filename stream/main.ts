@@ -1,0 +1,268 @@
+// The stream: consume ▶ decode ▶ fold ▶ commit ▶ deliver, one owner a partition.
+// Read `runStream` top to bottom and you know how the parts hang together; the order of the steps is in owner.ts.
+import type { Registry } from 'prom-client';
+import { type ClickHouse, insertCompact } from '../platform/clickhouse.ts';
+import type { Config } from '../platform/config.ts';
+import { type Failpoint, neverFails } from '../platform/failpoint.ts';
+import type { Producer } from '../platform/kafka.ts';
+import type { TopicAdmin } from '../platform/kafka-topics.ts';
+import { ensureGeneration } from '../platform/kafka-topics.ts';
+import { type PartitionId, partitionKeys, type StatefulTopic } from '../platform/keys.ts';
+import type { Namespace } from '../platform/namespace.ts';
+import type { RedisClient } from '../platform/redis.ts';
+import type { Batch } from './batch.ts';
+import { bugsOf } from './bugs.ts';
+import { createStreamMetrics, type StreamMetrics } from './metrics.ts';
+import { createOutbox } from './outbox.ts';
+import { Owner, type OwnerLimits } from './owner.ts';
+import { columns } from './rows.ts';
+import { createSink, type Sink } from './sink.ts';
+import { Source, type TopicPartition } from './source.ts';
+import { TakeOverError, takeOver } from './take-over.ts';
+
+export interface StreamParts {
+  readonly config: Config;
+  readonly namespace: Namespace;
+  readonly redis: RedisClient;
+  readonly clickhouse: ClickHouse;
+  /** Never gives a message up: what it sends is in an outbox. */
+  readonly producer: Producer;
+  readonly admin: TopicAdmin;
+  readonly registry: Registry;
+  readonly failpoint: Failpoint;
+  log(level: 'info' | 'warn' | 'error', message: string): void;
+  /** State and log do not belong together, or another process has this one's slot: it can not go on. */
+  fatal(error: Error): void;
+  now(): number;
+}
+
+export interface Stream {
+  /** Ends after the batches at hand; what is committed and not delivered is left to the next owner. */
+  close(): Promise<void>;
+}
+
+const BATCH_BYTES_MAX = 8 * 1024 * 1024;
+const UNDELIVERED_MAX = 8;
+const CACHE_PER_PARTITION = 20_000;
+const TICK_MS = 1_000;
+const FLUSH_MS = 5_000;
+const CLOCK_MS = 5_000;
+const TAKE_OVER_BACKOFF_MS = 500;
+const PROGRESS_MS = 1_000;
+
+const statefulTopics: readonly StatefulTopic[] = ['events', 'spend', 'rejected'];
+
+/** Starts consuming; resolves when the process has joined its group. */
+export async function runStream(parts: StreamParts): Promise<Stream> {
+  if (parts.config.streamWaitReplicas > 0 && parts.redis.isCluster) {
+    throw new Error(
+      'STREAM_WAIT_REPLICAS works with one Redis and its replicas; for a cluster set min-replicas-to-write there',
+    );
+  }
+  const generations = await ensureGeneration(parts.namespace, parts.admin, parts.redis);
+  const metrics = createStreamMetrics(parts.registry);
+  const sink = openSink(parts, metrics);
+  const owners = new Map<string, Owner>();
+  const idOf = identify(parts.namespace, generations);
+  let closed = false;
+  const nameOf = ({ topic, partition }: TopicPartition): string => `${topic}:${partition}`;
+
+  async function own(partition: TopicPartition): Promise<number> {
+    const id = idOf(partition);
+    const log = (await parts.admin.watermarks(partition.topic))[partition.partition]!;
+    const keys = partitionKeys(parts.namespace, id);
+    const taken = await takeOver(parts.redis, id, keys, log, {
+      verdict: (verdict) => metrics.verdict(id.topic, verdict),
+      rejected: (reason) => metrics.rejected(id.topic, reason),
+    });
+    const left = taken.undelivered.map(({ batch }) => batch);
+    pass(parts.failpoint, 'after-take-over', left);
+    const owner = new Owner(taken, {
+      redis: parts.redis,
+      keys,
+      sink,
+      limits: limitsOf(parts.config),
+      observer: observe(parts, metrics, id),
+      bugs: bugsOf(parts.config.bug),
+      logEnd: log.high,
+      atLogEnd: () => source.highOffset(partition) === taken.work.head.offset,
+      now: parts.now,
+    });
+    owners.set(nameOf(partition), owner);
+    void owner.ended.then((end) => {
+      if (end !== 'stopped') void again(partition, owner, end);
+    });
+    return taken.readFrom;
+  }
+
+  /** Takes over as soon as Redis and Kafka let it; undefined if the process ends first. */
+  async function ownPatiently(partition: TopicPartition): Promise<number | undefined> {
+    while (!closed) {
+      try {
+        return await own(partition);
+      } catch (error) {
+        metrics.failed('take-over');
+        if (error instanceof TakeOverError) {
+          parts.fatal(error);
+          return undefined;
+        }
+        parts.log('error', `${partition.topic} ${partition.partition}: ${(error as Error).message}`);
+        await new Promise((resolve) => setTimeout(resolve, TAKE_OVER_BACKOFF_MS));
+      }
+    }
+    return undefined;
+  }
+
+  /** Fenced or failed: taken again only after a poll that began later has returned and the partition is still ours. */
+  async function again(partition: TopicPartition, before: Owner, end: string): Promise<void> {
+    parts.log(
+      'warn',
+      `${partition.topic} ${partition.partition}: owner ${end}, taking over again if still assigned`,
+    );
+    await new Promise((resolve) => setTimeout(resolve, TAKE_OVER_BACKOFF_MS));
+    await source.afterNextPoll();
+    if (owners.get(nameOf(partition)) !== before || !source.isAssigned(partition)) return;
+    owners.delete(nameOf(partition));
+    const offset = await ownPatiently(partition);
+    if (offset === undefined) return;
+    if (source.isAssigned(partition)) await source.restart(partition, offset);
+    else await release(partition);
+  }
+
+  async function release(partition: TopicPartition): Promise<void> {
+    const owner = owners.get(nameOf(partition));
+    owners.delete(nameOf(partition));
+    await owner?.stop();
+  }
+
+  const source = new Source(
+    {
+      brokers: parts.config.kafkaBrokers,
+      group: `flywheel-${parts.namespace.name}`,
+      slot: parts.config.streamSlot,
+      topics: statefulTopics.map((topic) => parts.namespace.topics[topic]),
+      sessionTimeoutMs: parts.config.streamSessionTimeoutMs,
+    },
+    {
+      assigned: async (partitions) => {
+        const offsets = await Promise.all(partitions.map(ownPatiently));
+        return partitions.flatMap((partition, index) => {
+          const offset = offsets[index];
+          return offset === undefined ? [] : [{ ...partition, offset }];
+        });
+      },
+      revoked: async (partitions) => {
+        await Promise.all(partitions.map(release));
+      },
+      messages: (partition, messages) => owners.get(nameOf(partition))?.push(messages),
+      backlog: (partition) => owners.get(nameOf(partition))?.backlog ?? 0,
+      failed: (error) => {
+        metrics.failed('source');
+        parts.log('warn', `Kafka: ${error.message}`);
+      },
+      fatal: parts.fatal,
+    },
+  );
+  await source.open();
+  const progress = setInterval(() => reportProgress(parts, metrics, source, owners), PROGRESS_MS);
+
+  return {
+    async close() {
+      closed = true;
+      clearInterval(progress);
+      await Promise.all([...owners.values()].map((owner) => owner.stop()));
+      await source.close();
+      sink.close();
+    },
+  };
+}
+
+function limitsOf(config: Config): OwnerLimits {
+  return {
+    batchMax: config.streamBatchMax,
+    batchBytesMax: BATCH_BYTES_MAX,
+    cacheMax: config.streamCache ? CACHE_PER_PARTITION : 0,
+    undeliveredMax: UNDELIVERED_MAX,
+    tickMs: TICK_MS,
+    flushMs: FLUSH_MS,
+    clockMs: config.streamClock ? CLOCK_MS : 0,
+    waitReplicas: config.streamWaitReplicas,
+  };
+}
+
+function identify(namespace: Namespace, generations: Record<StatefulTopic, number>) {
+  const byTopic = new Map(statefulTopics.map((topic) => [namespace.topics[topic], topic]));
+  return ({ topic: name, partition }: TopicPartition): PartitionId => {
+    const topic = byTopic.get(name)!;
+    return { topic, generation: generations[topic], partition };
+  };
+}
+
+function openSink(parts: StreamParts, metrics: StreamMetrics): Sink {
+  const rowStore = {
+    insert: (table: string, columns: readonly string[], rows: readonly (readonly unknown[])[]) =>
+      insertCompact(parts.clickhouse, table, columns, rows),
+  };
+  return createSink(rowStore, createOutbox(parts.producer, parts.namespace), {
+    inserted: metrics.inserted,
+    failed(error, attempt) {
+      metrics.sinkFailed();
+      parts.log('warn', `delivery failed, attempt ${attempt}: ${(error as Error).message}`);
+    },
+    step: (name, batches) => pass(parts.failpoint, name, batches),
+  });
+}
+
+/** How many rejects, triggers and fired timers (rows that nothing but a timer makes) the batches hold, and which offsets. */
+function contentsOf(batches: readonly Batch[]) {
+  const reason = columns.transitions.indexOf('reason');
+  let rejects = 0;
+  let triggers = 0;
+  let timers = 0;
+  for (const { records, rows } of batches) {
+    for (const { to } of records) {
+      if (to === 'rejected') rejects += 1;
+      else if (to === 'triggers') triggers += 1;
+    }
+    for (const row of rows.get('transitions') ?? []) if (row[reason] === 'absent') timers += 1;
+  }
+  const ranges = batches.map(({ from, to }) => `${from}..${to}`).join(' ');
+  return { rejects, triggers, timers, ranges };
+}
+
+/** Passes a step's failpoint, and `<name>-full` if the batches at hand hold all that a crash could lose. */
+function pass(failpoint: Failpoint, name: string, batches: readonly Batch[]): void {
+  if (failpoint === neverFails) return;
+  const { rejects, triggers, timers, ranges } = contentsOf(batches);
+  const detail = `offsets ${ranges}, rejects ${rejects}, triggers ${triggers}, timers ${timers}`;
+  failpoint(name, detail);
+  if (rejects > 0 && triggers > 0 && timers > 0) failpoint(`${name}-full`, detail);
+}
+
+function observe(parts: StreamParts, metrics: StreamMetrics, id: PartitionId) {
+  return {
+    committed: (records: number, seconds: number) => metrics.committed(id.topic, records, seconds),
+    fenced: () => metrics.fenced(id.topic),
+    failed(error: unknown) {
+      metrics.failed('owner');
+      parts.log('error', `${id.topic} ${id.partition}: ${(error as Error).stack ?? String(error)}`);
+    },
+    step: (name: string, batches: readonly Batch[]) => pass(parts.failpoint, name, batches),
+  };
+}
+
+function reportProgress(
+  parts: StreamParts,
+  metrics: StreamMetrics,
+  source: Source,
+  owners: ReadonlyMap<string, Owner>,
+): void {
+  const counts = new Map<StatefulTopic, number>();
+  for (const owner of owners.values()) {
+    const { id, head } = owner.work;
+    counts.set(id.topic, (counts.get(id.topic) ?? 0) + 1);
+    const high = source.highOffset({ topic: parts.namespace.topics[id.topic], partition: id.partition });
+    metrics.progress(id.topic, id.partition, Math.max(0, high - head.offset), head.watermarkMs);
+  }
+  for (const topic of statefulTopics) metrics.owned(topic, counts.get(topic) ?? 0);
+}

@@ -1,0 +1,280 @@
+// Folds decoded records through the domain, in order: timers first, then the record that passed them.
+// Nothing here waits: states and due timers were loaded before, effects are carried out behind it.
+import { type AccountState, newAccount } from '../domain/account.ts';
+import type { Buyer } from '../domain/buyer.ts';
+import type { Effect } from '../domain/effect.ts';
+import { arrange, epochOf, type KeptDefinition } from '../domain/in-force.ts';
+import type { RejectedRecord } from '../domain/record.ts';
+import { accountDueMs, fireAccountTimer, transitionAccount } from '../domain/transition-account.ts';
+import { buyerDueMs, exposeBuyer, fireBuyerTimer, transitionBuyer } from '../domain/transition-buyer.ts';
+import { addRow, addVerdict, type Batch } from './batch.ts';
+import type { Bugs } from './bugs.ts';
+import type { Decoded, Message } from './decode.ts';
+import { carryOut } from './effects.ts';
+import { rejectedRecordOf } from './reject.ts';
+import { effectRow, eventRow, linkRow, rejectRow } from './rows.ts';
+import { versionOf } from './state.ts';
+import type { TimerQueue } from './timers.ts';
+import type { Work } from './work.ts';
+
+/** Whether the record was folded, or the batch is cut before it because it has fired enough timers. */
+export type FoldOutcome = 'folded' | 'cut';
+
+export interface Fold {
+  readonly batch: Batch;
+  readonly timers: TimerQueue;
+  /** How many timers this commit may still fire. */
+  timersLeft: number;
+  readonly bugs: Bugs;
+}
+
+/** Folds one record. On 'cut' nothing of the record was applied; the timers that fired stay fired. */
+export function foldRecord(work: Work, fold: Fold, message: Message, decoded: Decoded): FoldOutcome {
+  const rises = decoded.timeMs > work.head.watermarkMs;
+  const watermarkMs = Math.max(work.head.watermarkMs, decoded.timeMs);
+  if (!fireTimers(work, fold, watermarkMs)) return 'cut';
+  raise(work, fold, watermarkMs);
+  if (rises) anchorClock(work, message, decoded, watermarkMs);
+  const { verdict, behaviour } = apply(work, fold, message, decoded);
+  addVerdict(fold.batch, verdict, behaviour);
+  work.counters.verdict(verdict);
+  work.head.offset += 1;
+  work.head.fired = 0;
+  work.head.ordinal = 0;
+  return 'folded';
+}
+
+/** Fires what is due at or before `untilMs`; false if the commit's allowance ended before that. */
+function fireTimers(work: Work, fold: Fold, untilMs: number): boolean {
+  while (fold.timers.earliestMs() <= untilMs) {
+    if (fold.timersLeft === 0) return false;
+    const timer = fold.timers.take(untilMs)!;
+    raise(work, fold, Math.max(work.head.watermarkMs, timer.dueMs));
+    fireOne(work, fold, timer.key, timer.dueMs);
+    fold.timersLeft -= 1;
+    work.head.fired += 1;
+  }
+  return true;
+}
+
+function fireOne(work: Work, fold: Fold, key: string, dueMs: number): void {
+  const effects: Effect[] = [];
+  if (work.id.topic === 'events') {
+    const buyer = work.states.get(key) as Buyer | undefined;
+    if (buyer === undefined) return;
+    buyer.timerMs = 0;
+    fireBuyerTimer(buyer, buyerContext(work, dueMs), effects);
+    armBuyer(work, fold, buyer);
+  } else {
+    const account = work.states.get(key) as AccountState | undefined;
+    if (account === undefined) return;
+    account.timerMs = 0;
+    fireAccountTimer(account, accountContext(work, dueMs, 0), effects);
+    armAccount(work, fold, account, dueMs);
+  }
+  work.changed.add(key);
+  carryOut(work, fold.batch, effects);
+}
+
+/** The watermark rises: windows and triggers that it has passed are closed. */
+function raise(work: Work, fold: Fold, watermarkMs: number): void {
+  if (watermarkMs === work.head.watermarkMs) return;
+  work.head.watermarkMs = watermarkMs;
+  const { settings } = work.inForce.definitions;
+  const closed = work.windows.expire(watermarkMs, work.inForce.definitions, () => versionOf(work.head));
+  for (const aggregate of closed) work.addAggregate(fold.batch, aggregate);
+  for (const trigger of work.triggers.expire(watermarkMs, settings.maxPendingTriggers)) {
+    work.addTriggerRow(fold.batch, trigger, 'expired', watermarkMs);
+  }
+}
+
+/** Clock records go on from the last record, other than a clock, that raised the watermark. */
+function anchorClock(work: Work, message: Message, decoded: Decoded, watermarkMs: number): void {
+  const supplied = 'supplied' in (decoded as { record: object }).record;
+  if (decoded.kind === 'clock') {
+    if (supplied) work.head.anchor = null;
+    return;
+  }
+  work.head.anchor = supplied ? null : { watermarkMs, appendMs: message.appendMs };
+}
+
+type Applied = { verdict: 'applied' | 'late' | 'duplicate' | 'rejected' | 'control'; behaviour: string };
+const control: Applied = { verdict: 'control', behaviour: '' };
+
+function apply(work: Work, fold: Fold, message: Message, decoded: Decoded): Applied {
+  switch (decoded.kind) {
+    case 'segment':
+      return applySegment(work, fold, message, decoded);
+    case 'exposure':
+      return applyExposure(work, fold, decoded);
+    case 'receipt': {
+      const { trigger: id, key, timestamp: timeMs } = decoded.record;
+      carryOut(work, fold.batch, [{ kind: 'receipt', id, key, timeMs }]);
+      return control;
+    }
+    case 'clock':
+      return control;
+    case 'definition':
+      applyDefinition(work, fold, message, decoded);
+      return control;
+    case 'spend':
+      return applySpend(work, fold, message, decoded);
+    case 'rejected':
+      addRow(fold.batch, 'rejects', rejectRow(decoded.record));
+      return control;
+    case 'reject':
+      return applyReject(work, fold, message, decoded);
+  }
+}
+
+function buyerContext(work: Work, nowMs: number) {
+  const { partition } = work.id;
+  return { nowMs, partition, offset: work.head.offset, definitions: work.inForce.definitions };
+}
+
+function accountContext(work: Work, nowMs: number, appendMs: number) {
+  const { settings, account, campaign } = work.inForce.definitions;
+  return {
+    nowMs,
+    appendMs,
+    partition: work.id.partition,
+    offset: work.head.offset,
+    settings,
+    account,
+    campaign,
+  };
+}
+
+function applySegment(
+  work: Work,
+  fold: Fold,
+  message: Message,
+  decoded: Extract<Decoded, { kind: 'segment' }>,
+): Applied {
+  const { key, record, raw } = decoded;
+  const effects: Effect[] = [];
+  const before = work.states.get(key) as Buyer | undefined;
+  const context = fold.bugs.beforeSegment(before, buyerContext(work, work.head.watermarkMs));
+  const outcome = transitionBuyer(before, key, record, context, effects);
+  if (outcome.verdict === 'applied' && outcome.state !== undefined) {
+    fold.bugs.afterSegment(outcome.state, record, context, effects);
+    work.states.set(key, outcome.state);
+    work.changed.add(key);
+    carryOut(work, fold.batch, effects);
+    armBuyer(work, fold, outcome.state);
+  }
+  const { generation, partition } = work.id;
+  const { verdict, behaviour } = outcome;
+  const at = {
+    key,
+    generation,
+    partition,
+    offset: message.offset,
+    appendMs: message.appendMs,
+    verdict,
+    behaviour,
+    raw,
+  };
+  fold.batch.eventRows.push(eventRow(record, at));
+  if (record.kind === 'identify' || record.kind === 'alias' || record.kind === 'group') {
+    fold.batch.linkRows.push(linkRow(record, at));
+  }
+  return { verdict, behaviour };
+}
+
+function applyExposure(work: Work, fold: Fold, decoded: Extract<Decoded, { kind: 'exposure' }>): Applied {
+  const effects: Effect[] = [];
+  const state = exposeBuyer(work.states.get(decoded.key) as Buyer | undefined, decoded.record, effects);
+  work.states.set(decoded.key, state);
+  work.changed.add(decoded.key);
+  carryOut(work, fold.batch, effects);
+  return control;
+}
+
+function applySpend(
+  work: Work,
+  fold: Fold,
+  message: Message,
+  decoded: Extract<Decoded, { kind: 'spend' }>,
+): Applied {
+  const effects: Effect[] = [];
+  const { key } = decoded;
+  const record = fold.bugs.beforeSpend(decoded.record);
+  const state = (work.states.get(key) as AccountState | undefined) ?? newAccount(key);
+  const nowMs = work.head.watermarkMs;
+  const outcome = transitionAccount(state, record, accountContext(work, nowMs, message.appendMs), effects);
+  if (outcome.verdict === 'rejected') {
+    return applyReject(work, fold, message, { kind: 'reject', key: '', timeMs: 0, ...outcome });
+  }
+  fold.bugs.afterSpend(state, record);
+  work.states.set(key, state);
+  work.changed.add(key);
+  carryOut(work, fold.batch, effects);
+  armAccount(work, fold, state, nowMs);
+  return { verdict: outcome.verdict, behaviour: '' };
+}
+
+/** Sets the buyer's timer if it must go off earlier than the one that is set; a later one waits until that fires. */
+function armBuyer(work: Work, fold: Fold, buyer: Buyer): void {
+  const dueMs = buyerDueMs(buyer, work.inForce.definitions);
+  if (dueMs === 0 || (buyer.timerMs !== 0 && buyer.timerMs <= dueMs)) return;
+  buyer.timerMs = dueMs;
+  fold.timers.arm(buyer.key, dueMs);
+}
+
+function armAccount(work: Work, fold: Fold, account: AccountState, nowMs: number): void {
+  const dueMs = accountDueMs(account, accountContext(work, nowMs, 0));
+  if (dueMs === 0 || (account.timerMs !== 0 && account.timerMs <= dueMs)) return;
+  account.timerMs = dueMs;
+  fold.timers.arm(account.id, dueMs);
+}
+
+/** A definition comes into force at its record, if its revision is above the partition's own. */
+function applyDefinition(
+  work: Work,
+  fold: Fold,
+  message: Message,
+  { record, document }: Extract<Decoded, { kind: 'definition' }>,
+): void {
+  const { type, id, revision, hash } = record;
+  const same = (kept: KeptDefinition): boolean => kept.type === type && kept.id === id;
+  const known = work.inForce.kept.find(same);
+  if (known !== undefined && known.revision >= revision) return;
+  const others = work.inForce.kept.filter((kept) => !same(kept));
+  const epoch = epochOf(work.inForce.kept) + 1;
+  const kept = [...others, { type, id, revision, hash, document, epoch } as KeptDefinition];
+  work.inForce = { kept, definitions: arrange(kept) };
+  work.definitionsChanged = true;
+  const row = {
+    type,
+    id,
+    revision,
+    time: record.at,
+    topic: work.id.topic,
+    hash,
+    document: JSON.stringify(record.document),
+    changed_by: record.by,
+    why: record.why,
+  };
+  const at = {
+    generation: work.id.generation,
+    partition: work.id.partition,
+    offset: message.offset,
+    ordinal: 0,
+  };
+  addRow(fold.batch, 'definitions', effectRow('definitions', row, at));
+}
+
+/** What cannot be taken goes to `events.rejected` with its reason and its bytes; there, only its row is written. */
+function applyReject(
+  work: Work,
+  fold: Fold,
+  message: Message,
+  decoded: Extract<Decoded, { kind: 'reject' }>,
+): Applied {
+  const rejected: RejectedRecord = rejectedRecordOf(work.id.topic, message, decoded.reason, decoded.detail);
+  work.counters.rejected(decoded.reason);
+  if (work.id.topic === 'rejected') addRow(fold.batch, 'rejects', rejectRow(rejected));
+  else work.addRejected(fold.batch, rejected);
+  return { verdict: 'rejected', behaviour: '' };
+}

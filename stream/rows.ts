@@ -1,0 +1,316 @@
+// Rows for ClickHouse, as arrays in the order of the columns named here.
+import { attributesOf } from '../domain/attributes.ts';
+import type { EffectTable } from '../domain/effect.ts';
+import type { RejectedRecord, SegmentRecord, Verdict } from '../domain/record.ts';
+import type { Aggregate } from './windows.ts';
+
+export type Table =
+  | EffectTable
+  | 'events'
+  | 'links'
+  | 'rejects'
+  | 'funnel_hours'
+  | 'north_star_days'
+  | 'campaign_hours';
+
+export type Row = readonly unknown[];
+
+const position = ['generation', 'partition', 'offset'] as const;
+
+export const columns: Record<Table, readonly string[]> = {
+  events: [
+    'key',
+    'time',
+    ...position,
+    'kind',
+    'event',
+    'behaviour',
+    'verdict',
+    'message_id',
+    'user_id',
+    'anonymous_id',
+    'country',
+    'industry',
+    'channel',
+    'level',
+    'source',
+    'received_at',
+    'appended_at',
+    'record',
+  ],
+  links: [
+    'key',
+    'time',
+    ...position,
+    'kind',
+    'message_id',
+    'user_id',
+    'anonymous_id',
+    'previous_id',
+    'group_id',
+    'traits',
+  ],
+  rejects: [
+    'source_topic',
+    'source_partition',
+    'source_offset',
+    'source_id',
+    'at',
+    'reason',
+    'detail',
+    'route',
+    'raw',
+  ],
+  transitions: ['key', 'time', ...position, 'ordinal', 'from_stage', 'to_stage', 'reason', 'revision'],
+  opportunities: [
+    'key',
+    'time',
+    ...position,
+    'ordinal',
+    'opportunity_id',
+    'change',
+    'subject',
+    'stage',
+    'opened_at',
+    'quality',
+    'qualified',
+    'country',
+    'industry',
+    'channel',
+    'level',
+    'revision',
+  ],
+  exposures: [
+    'key',
+    'time',
+    ...position,
+    'ordinal',
+    'message_id',
+    'experiment',
+    'revision',
+    'variant',
+    'reason',
+  ],
+  triggers: [
+    'key',
+    'time',
+    ...position,
+    'ordinal',
+    'trigger_id',
+    'status',
+    'definition',
+    'revision',
+    'kind',
+    'from_stage',
+    'to_stage',
+    'data',
+  ],
+  spend: [
+    'account',
+    'time',
+    ...position,
+    'ordinal',
+    'kind',
+    'verdict',
+    'message_id',
+    'campaign',
+    'channel',
+    'country',
+    'period',
+    'as_of',
+    'bid',
+    'lease',
+    'impressions',
+    'clicks',
+    'cost_micros',
+    'currency',
+  ],
+  leases: ['account', 'time', ...position, 'ordinal', 'lease', 'process', 'status', 'amount_micros', 'until'],
+  definitions: [
+    'type',
+    'id',
+    'revision',
+    'time',
+    'topic',
+    ...position,
+    'ordinal',
+    'hash',
+    'document',
+    'changed_by',
+    'why',
+  ],
+  funnel_hours: [
+    'funnel',
+    'revision',
+    'hour',
+    'country',
+    'industry',
+    'channel',
+    'generation',
+    'partition',
+    'steps',
+    'version',
+  ],
+  north_star_days: [
+    'day',
+    'country',
+    'industry',
+    'channel',
+    'generation',
+    'partition',
+    'visitors',
+    'opportunities',
+    'quality_opportunities',
+    'version',
+  ],
+  campaign_hours: [
+    'campaign',
+    'account',
+    'hour',
+    'country',
+    'channel',
+    'generation',
+    'partition',
+    'impressions',
+    'clicks',
+    'cost_micros',
+    'version',
+  ],
+};
+
+/** Where a row comes from. */
+export interface RowPosition {
+  readonly generation: number;
+  readonly partition: number;
+  readonly offset: number;
+  readonly ordinal: number;
+}
+
+/** A row that a transition asked for, with its position. */
+export function effectRow(table: EffectTable, row: Readonly<Record<string, unknown>>, at: RowPosition): Row {
+  const own = at as unknown as Record<string, unknown>;
+  return columns[table].map((column) => own[column] ?? row[column] ?? '');
+}
+
+/** What `eventRow` knows of the record beside itself. */
+export interface EventRowContext {
+  readonly key: string;
+  readonly generation: number;
+  readonly partition: number;
+  readonly offset: number;
+  readonly appendMs: number;
+  readonly verdict: Verdict;
+  readonly behaviour: string;
+  /** The record's JSON as it stands in the log. */
+  readonly raw: string;
+}
+
+export function eventRow(record: SegmentRecord, at: EventRowContext): Row {
+  const attributes = attributesOf(record);
+  return [
+    at.key,
+    record.timestamp,
+    at.generation,
+    at.partition,
+    at.offset,
+    record.kind,
+    record.event ?? '',
+    at.behaviour,
+    at.verdict,
+    record.messageId,
+    record.userId ?? '',
+    record.anonymousId ?? '',
+    attributes.country ?? '',
+    attributes.industry ?? '',
+    attributes.channel ?? '',
+    attributes.level ?? '',
+    record.source ?? '',
+    record.receivedAt,
+    at.appendMs,
+    at.raw,
+  ];
+}
+
+/** Identify, alias and group get a row of their own beside the event's. */
+export function linkRow(record: SegmentRecord, at: EventRowContext): Row {
+  return [
+    at.key,
+    record.timestamp,
+    at.generation,
+    at.partition,
+    at.offset,
+    record.kind,
+    record.messageId,
+    record.userId ?? '',
+    record.anonymousId ?? '',
+    record.previousId ?? '',
+    record.groupId ?? '',
+    JSON.stringify(record.traits ?? {}),
+  ];
+}
+
+export function rejectRow(record: RejectedRecord): Row {
+  return [
+    record.sourceTopic,
+    record.sourcePartition,
+    record.sourceOffset,
+    record.sourceId,
+    record.at,
+    record.reason,
+    record.detail,
+    record.route,
+    record.raw,
+  ];
+}
+
+function cellParts(cell: string): [string, string, string] {
+  const [first = '', second = '', third = ''] = cell.split('|');
+  return [first, second, third];
+}
+
+/** The table and row of an hour's or a day's latest value. */
+export function aggregateRow(aggregate: Aggregate, generation: number, partition: number): [Table, Row] {
+  const { series, revision, startMs, cell, values } = aggregate;
+  const version = aggregate.version.toString();
+  const [country, industry, channel] = cellParts(cell);
+  if (series === 'northstar') {
+    const day = new Date(startMs).toISOString().slice(0, 10);
+    return ['north_star_days', [day, country, industry, channel, generation, partition, ...values, version]];
+  }
+  const funnel = series.slice('funnel:'.length);
+  const row = [
+    funnel,
+    revision,
+    startMs / 1_000,
+    country,
+    industry,
+    channel,
+    generation,
+    partition,
+    values,
+    version,
+  ];
+  return ['funnel_hours', row];
+}
+
+/** A campaign's settled hour; the cell is `country|channel|account`. */
+export function campaignRow(
+  campaign: string,
+  hourMs: number,
+  cell: string,
+  values: readonly number[],
+  at: { readonly generation: number; readonly partition: number; readonly version: bigint },
+): Row {
+  const [country, channel, account] = cellParts(cell);
+  return [
+    campaign,
+    account,
+    hourMs / 1_000,
+    country,
+    channel,
+    at.generation,
+    at.partition,
+    ...values,
+    at.version.toString(),
+  ];
+}

@@ -1,0 +1,159 @@
+// Behind the commit: rows to ClickHouse in large inserts over many batches, records to Kafka, in order.
+// Both take repeats, so a batch that fails is simply tried again; nothing is skipped and nothing is dropped.
+import type { Batch, OutboxRecord } from './batch.ts';
+import { columns, type Row, type Table } from './rows.ts';
+
+/** What the sink needs of ClickHouse. */
+export interface RowStore {
+  insert(table: Table, columns: readonly string[], rows: readonly Row[]): Promise<void>;
+}
+
+/** What the sink needs of Kafka. */
+export interface RecordStore {
+  send(records: readonly OutboxRecord[]): Promise<void>;
+}
+
+export type SinkStep = 'before-insert' | 'mid-insert' | 'after-insert' | 'before-outbox' | 'after-outbox';
+
+export interface SinkObserver {
+  inserted(table: Table, rows: number, seconds: number): void;
+  failed(error: unknown, attempt: number): void;
+  /** Named steps, where tests kill the process, and the batches at hand. */
+  step(name: SinkStep, batches: readonly Batch[]): void;
+}
+
+export interface Sink {
+  /** Resolves when all rows and records of the batch are in. */
+  deliver(batch: Batch): Promise<void>;
+  close(): void;
+}
+
+const ROWS_PER_INSERT_MAX = 50_000;
+/** ClickHouse refuses more than 100 partitions in one insert, for ever. */
+const MONTHS_PER_INSERT_MAX = 90;
+const RETRY_MS_MIN = 100;
+const RETRY_MS_MAX = 5_000;
+
+interface Waiting {
+  readonly batch: Batch;
+  readonly done: () => void;
+}
+
+function rowsByTable(batches: readonly Waiting[]): Map<Table, Row[]> {
+  const all = new Map<Table, Row[]>();
+  const add = (table: Table, rows: readonly Row[]): void => {
+    if (rows.length === 0) return;
+    const known = all.get(table);
+    if (known === undefined) all.set(table, [...rows]);
+    else for (const row of rows) known.push(row);
+  };
+  for (const { batch } of batches) {
+    add('events', batch.eventRows);
+    add('links', batch.linkRows);
+    for (const [table, rows] of batch.rows) add(table, rows);
+  }
+  return all;
+}
+
+const MONTH_MS = 2_629_746_000;
+
+/** Cuts rows so that one insert meets few enough months of its time column. */
+export function insertsOf(table: Table, rows: readonly Row[]): Row[][] {
+  const timeColumn = columns[table].indexOf('time');
+  if (timeColumn === -1) return [[...rows]];
+  const months = new Set(rows.map((row) => Math.floor((row[timeColumn] as number) / MONTH_MS)));
+  if (months.size <= MONTHS_PER_INSERT_MAX) return [[...rows]];
+  const sorted = [...rows].sort((a, b) => (a[timeColumn] as number) - (b[timeColumn] as number));
+  const inserts: Row[][] = [];
+  let current: Row[] = [];
+  let met = new Set<number>();
+  for (const row of sorted) {
+    const month = Math.floor((row[timeColumn] as number) / MONTH_MS);
+    if (!met.has(month) && met.size >= MONTHS_PER_INSERT_MAX / 2) {
+      inserts.push(current);
+      current = [];
+      met = new Set();
+    }
+    met.add(month);
+    current.push(row);
+  }
+  if (current.length > 0) inserts.push(current);
+  return inserts;
+}
+
+export function createSink(rowStore: RowStore, recordStore: RecordStore, observer: SinkObserver): Sink {
+  let queue: Waiting[] = [];
+  let running = false;
+  let closed = false;
+
+  async function insertAll(waiting: readonly Waiting[]): Promise<void> {
+    const batches = waiting.map(({ batch }) => batch);
+    observer.step('before-insert', batches);
+    for (const [table, rows] of rowsByTable(waiting)) {
+      for (const part of insertsOf(table, rows)) {
+        const startedMs = performance.now();
+        await rowStore.insert(table, columns[table], part);
+        observer.inserted(table, part.length, (performance.now() - startedMs) / 1_000);
+      }
+      observer.step('mid-insert', batches);
+    }
+    observer.step('after-insert', batches);
+  }
+
+  async function sendAll(waiting: readonly Waiting[]): Promise<void> {
+    const batches = waiting.map(({ batch }) => batch);
+    const records = batches.flatMap((batch) => batch.records);
+    if (records.length === 0) return;
+    observer.step('before-outbox', batches);
+    await recordStore.send(records);
+    observer.step('after-outbox', batches);
+  }
+
+  async function untilDone(work: () => Promise<void>): Promise<void> {
+    for (let attempt = 1; !closed; attempt += 1) {
+      try {
+        await work();
+        return;
+      } catch (error) {
+        observer.failed(error, attempt);
+        const waitMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(attempt, 10));
+        await new Promise((resolve) => setTimeout(resolve, waitMs));
+      }
+    }
+  }
+
+  function takeSome(): Waiting[] {
+    let rows = 0;
+    let count = 0;
+    for (const { batch } of queue) {
+      rows += batch.eventRows.length;
+      count += 1;
+      if (rows >= ROWS_PER_INSERT_MAX) break;
+    }
+    const taken = queue.slice(0, count);
+    queue = queue.slice(count);
+    return taken;
+  }
+
+  async function run(): Promise<void> {
+    running = true;
+    while (queue.length > 0 && !closed) {
+      const taken = takeSome();
+      await Promise.all([untilDone(() => insertAll(taken)), untilDone(() => sendAll(taken))]);
+      if (!closed) for (const { done } of taken) done();
+    }
+    running = false;
+  }
+
+  return {
+    deliver(batch) {
+      return new Promise((resolve) => {
+        queue.push({ batch, done: resolve });
+        if (!running) void run();
+      });
+    },
+    close() {
+      closed = true;
+    },
+  };
+}

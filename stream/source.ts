@@ -1,0 +1,216 @@
+// The consumer: batches of messages from the partitions that this process owns. Offsets come from Redis, never from Kafka.
+import Kafka, { type Assignment, type LibrdKafkaError } from 'node-rdkafka';
+import { kafkaClientSettings } from '../platform/kafka.ts';
+import type { Message } from './decode.ts';
+
+export interface TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+export interface SourceOptions {
+  readonly brokers: string;
+  readonly group: string;
+  /** Static membership: a restarted process of the same slot rejoins at once. */
+  readonly slot: string;
+  readonly topics: readonly string[];
+  readonly sessionTimeoutMs: number;
+}
+
+export interface SourceListener {
+  /** Takes partitions over; resolves with the offset to read each from. Those left out are not read. */
+  assigned(partitions: readonly TopicPartition[]): Promise<(TopicPartition & { readonly offset: number })[]>;
+  /** Lets partitions go; resolves when nothing of them is in hand any more. */
+  revoked(partitions: readonly TopicPartition[]): Promise<void>;
+  /** Messages of one partition, in order. */
+  messages(partition: TopicPartition, messages: readonly Message[]): void;
+  /** How many messages of a partition wait. */
+  backlog(partition: TopicPartition): number;
+  failed(error: Error): void;
+  /** The consumer will never read again: another process has joined with its slot. */
+  fatal(error: Error): void;
+}
+
+const CONSUME_MAX = 4_000;
+/** It is waited so long after each message before a batch is handed over. */
+const CONSUME_TIMEOUT_MS = 5;
+const BACKLOG_PAUSE = 8_000;
+const BACKLOG_RESUME = 4_000;
+const RETRY_MS = 200;
+
+const { ERR__FATAL, ERR_FENCED_INSTANCE_ID } = Kafka.CODES.ERRORS;
+const fatalCodes: ReadonlySet<number> = new Set([ERR__FATAL, ERR_FENCED_INSTANCE_ID]);
+
+const nameOf = ({ topic, partition }: TopicPartition): string => `${topic}:${partition}`;
+
+export class Source {
+  #consumer: Kafka.KafkaConsumer;
+  #listener: SourceListener;
+  #closed = false;
+  #paused = new Map<string, TopicPartition>();
+  #assigned = new Map<string, TopicPartition>();
+  #polls = 0;
+  #polling: Promise<void> | undefined;
+  #rebalancing: Promise<void> = Promise.resolve();
+
+  constructor(options: SourceOptions, listener: SourceListener) {
+    this.#listener = listener;
+    this.#consumer = new Kafka.KafkaConsumer(
+      {
+        ...kafkaClientSettings(options.brokers, `flywheel-stream-${options.slot}`),
+        'group.id': options.group,
+        'group.instance.id': `${options.group}-${options.slot}`,
+        'enable.auto.commit': false,
+        'enable.auto.offset.store': false,
+        'partition.assignment.strategy': 'cooperative-sticky',
+        'session.timeout.ms': options.sessionTimeoutMs,
+        'heartbeat.interval.ms': Math.min(3_000, Math.floor(options.sessionTimeoutMs / 3)),
+        'fetch.queue.backoff.ms': 5,
+        'queued.min.messages': 100_000,
+        'queued.max.messages.kbytes': 65_536,
+        'fetch.wait.max.ms': 50,
+        rebalance_cb: (error: LibrdKafkaError, partitions: TopicPartition[]) =>
+          this.#rebalance(error, partitions),
+      },
+      { 'auto.offset.reset': 'error' },
+    );
+    this.#consumer.setDefaultConsumeTimeout(CONSUME_TIMEOUT_MS);
+    this.#consumer.on('event.error', (error) => this.#report(error as unknown as LibrdKafkaError));
+    this.#slot = options.slot;
+    this.#topics = options.topics;
+  }
+
+  #topics: readonly string[];
+  #slot: string;
+
+  #report(error: LibrdKafkaError): void {
+    if (!fatalCodes.has(error.code)) {
+      this.#listener.failed(error as unknown as Error);
+      return;
+    }
+    this.#listener.fatal(
+      new Error(
+        `another process has taken slot ${this.#slot} of this group (${error.message}): give each its own STREAM_SLOT`,
+      ),
+    );
+  }
+
+  /** Connects, joins the group and reads until closed. */
+  async open(): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#consumer.connect({}, (error) => (error ? reject(error) : resolve()));
+    });
+    this.#consumer.subscribe([...this.#topics]);
+    this.#polling = this.#poll();
+  }
+
+  isAssigned(partition: TopicPartition): boolean {
+    return this.#assigned.has(nameOf(partition));
+  }
+
+  /** Resolves when a poll that begins after this call has returned. */
+  async afterNextPoll(): Promise<void> {
+    const target = this.#polls + 2;
+    while (this.#polls < target && !this.#closed) await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+
+  /** Reads a partition again, from another offset. */
+  async restart(partition: TopicPartition, offset: number): Promise<void> {
+    this.#paused.delete(nameOf(partition));
+    this.#consumer.incrementalUnassign([{ ...partition }]);
+    this.#consumer.incrementalAssign([{ ...partition, offset } as Assignment]);
+  }
+
+  /** The log's end of a partition as the last fetch said; -1 if none did. */
+  highOffset({ topic, partition }: TopicPartition): number {
+    try {
+      return this.#consumer.getWatermarkOffsets(topic, partition).highOffset;
+    } catch {
+      return -1;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#polling;
+    await this.#rebalancing;
+    await new Promise<void>((resolve) => {
+      this.#consumer.disconnect(() => resolve());
+    });
+  }
+
+  #rebalance(error: LibrdKafkaError, partitions: TopicPartition[]): void {
+    const run = async (): Promise<void> => {
+      if (error.code === Kafka.CODES.ERRORS.ERR__ASSIGN_PARTITIONS) await this.#assign(partitions);
+      else await this.#revoke(partitions);
+    };
+    this.#rebalancing = this.#rebalancing.then(run).catch((reason: Error) => this.#listener.failed(reason));
+  }
+
+  async #assign(partitions: readonly TopicPartition[]): Promise<void> {
+    for (const partition of partitions) this.#assigned.set(nameOf(partition), partition);
+    const offsets = await this.#listener.assigned(partitions);
+    if (this.#closed) return;
+    this.#consumer.incrementalAssign(offsets as unknown as Assignment[]);
+  }
+
+  async #revoke(partitions: readonly TopicPartition[]): Promise<void> {
+    for (const partition of partitions) {
+      this.#assigned.delete(nameOf(partition));
+      this.#paused.delete(nameOf(partition));
+    }
+    await this.#listener.revoked(partitions);
+    this.#consumer.incrementalUnassign(partitions as unknown as Assignment[]);
+  }
+
+  async #poll(): Promise<void> {
+    while (!this.#closed) {
+      try {
+        this.#hand(await this.#consume());
+        this.#polls += 1;
+        this.#regulate();
+      } catch (error) {
+        this.#report(error as LibrdKafkaError);
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  }
+
+  #consume(): Promise<Kafka.Message[]> {
+    return new Promise((resolve, reject) => {
+      this.#consumer.consume(CONSUME_MAX, (error, messages) => (error ? reject(error) : resolve(messages)));
+    });
+  }
+
+  /** A revoked partition may still deliver from a call in flight: only what is assigned is handed on. */
+  #hand(messages: readonly Kafka.Message[]): void {
+    const byPartition = new Map<string, { partition: TopicPartition; list: Message[] }>();
+    for (const { topic, partition, offset, value, timestamp, size } of messages) {
+      const name = nameOf({ topic, partition });
+      let group = byPartition.get(name);
+      if (group === undefined) {
+        group = { partition: { topic, partition }, list: [] };
+        byPartition.set(name, group);
+      }
+      group.list.push({ partition, offset, value, appendMs: timestamp ?? 0, size });
+    }
+    for (const [name, { partition, list }] of byPartition) {
+      if (this.#assigned.has(name)) this.#listener.messages(partition, list);
+    }
+  }
+
+  /** A partition that cannot keep up is paused, so that it does not hold the others up or fill the memory. */
+  #regulate(): void {
+    for (const [name, partition] of this.#assigned) {
+      const backlog = this.#listener.backlog(partition);
+      const paused = this.#paused.has(name);
+      if (!paused && backlog > BACKLOG_PAUSE) {
+        this.#consumer.pause([partition]);
+        this.#paused.set(name, partition);
+      } else if (paused && backlog < BACKLOG_RESUME) {
+        this.#consumer.resume([partition]);
+        this.#paused.delete(name);
+      }
+    }
+  }
+}

@@ -1,0 +1,150 @@
+// Taking a partition over: a fresh nonce fences the owner before, then everything it left is read.
+import { randomUUID } from 'node:crypto';
+import { arrange, type KeptDefinition } from '../domain/in-force.ts';
+import { stateSchemaVersion, unpack } from '../platform/codec.ts';
+import type { PartitionId, PartitionKeys } from '../platform/keys.ts';
+import type { RedisClient } from '../platform/redis.ts';
+import { type Batch, fromEntry, type OutboxEntry } from './batch.ts';
+import type { Head } from './state.ts';
+import { createWaitingTriggers, type WaitingTrigger, type WaitingTriggers } from './triggers.ts';
+import { createWindows, type Windows } from './windows.ts';
+import { createWork, type FoldCounters, type Work } from './work.ts';
+
+/** ARGV: nonce, log's beginning, generation, schema version. A state that is not ours to take is left as it is. */
+const TAKE = `
+local known = redis.call('HMGET', KEYS[1], 'generation', 'schema')
+if known[1] and known[1] ~= ARGV[3] then return {'GENERATION', known[1]} end
+if known[2] and tonumber(known[2]) > tonumber(ARGV[4]) then return {'STATE_SCHEMA', known[2]} end
+redis.call('HSET', KEYS[1], 'nonce', ARGV[1], 'ready', '0', 'stamp', '0', 'schema', ARGV[4])
+redis.call('HSETNX', KEYS[1], 'seq', '0')
+redis.call('HSETNX', KEYS[1], 'offset', ARGV[2])
+redis.call('HSETNX', KEYS[1], 'fired', '0')
+redis.call('HSETNX', KEYS[1], 'ordinal', '0')
+redis.call('HSETNX', KEYS[1], 'watermark', '0')
+redis.call('HSETNX', KEYS[1], 'anchor', '')
+redis.call('HSETNX', KEYS[1], 'generation', ARGV[3])
+return redis.call('HGETALL', KEYS[1])`;
+
+/** The log does not hold what the state needs, or the state is of another log or of a newer flywheel. */
+export class TakeOverError extends Error {
+  readonly code: 'LOG_LOST' | 'GENERATION' | 'OFFSET_AHEAD' | 'STATE_SCHEMA';
+  constructor(code: TakeOverError['code'], message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+export interface TakenOver {
+  readonly work: Work;
+  /** Committed and not delivered, oldest first: to be delivered before anything else. */
+  readonly undelivered: { readonly seq: number; readonly batch: Batch }[];
+  /** Where to read from: before the stored offset if `events` rows are to be built again. */
+  readonly readFrom: number;
+}
+
+function parseHead(fields: readonly string[]): Head {
+  const named = new Map<string, string>();
+  for (let index = 0; index < fields.length; index += 2) named.set(fields[index]!, fields[index + 1]!);
+  const number = (name: string): number => Number(named.get(name));
+  const [watermark, append] = (named.get('anchor') ?? '').split(':');
+  const anchor = append === undefined ? null : { watermarkMs: Number(watermark), appendMs: Number(append) };
+  return {
+    nonce: named.get('nonce')!,
+    seq: number('seq'),
+    offset: number('offset'),
+    fired: number('fired'),
+    ordinal: number('ordinal'),
+    watermarkMs: number('watermark'),
+    anchor,
+  };
+}
+
+/** Fences the owner before and reads the head. */
+async function take(redis: RedisClient, id: PartitionId, keys: PartitionKeys, low: number): Promise<Head> {
+  const words = [randomUUID(), low, id.generation, stateSchemaVersion];
+  const reply = (await redis.eval(TAKE, 1, keys.head, ...words)) as string[];
+  const [word, value] = reply;
+  const where = `${id.topic} ${id.partition}`;
+  switch (word) {
+    case 'GENERATION':
+      throw new TakeOverError(
+        'GENERATION',
+        `${where}: the state is of generation ${value}, the topic of ${id.generation}`,
+      );
+    case 'STATE_SCHEMA':
+      throw new TakeOverError(
+        'STATE_SCHEMA',
+        `${where}: the state has schema version ${value}, this process knows ${stateSchemaVersion}: start a newer flywheel`,
+      );
+    default:
+      return parseHead(reply);
+  }
+}
+
+async function loadWindows(redis: RedisClient, keys: PartitionKeys): Promise<Windows> {
+  const windows = createWindows();
+  const names = await redis.smembers(keys.windows);
+  const cells = await Promise.all(names.map((name) => redis.hgetall(keys.window(name))));
+  names.forEach((name, index) => {
+    windows.load(name, cells[index]!);
+  });
+  return windows;
+}
+
+async function loadTriggers(redis: RedisClient, keys: PartitionKeys): Promise<WaitingTriggers> {
+  const triggers = createWaitingTriggers();
+  const stored = await redis.hvals(keys.triggers);
+  triggers.load(stored.map((json) => JSON.parse(json) as WaitingTrigger));
+  return triggers;
+}
+
+async function loadUndelivered(redis: RedisClient, keys: PartitionKeys): Promise<TakenOver['undelivered']> {
+  const stored = await redis.hgetallBuffer(keys.outbox);
+  return Object.entries(stored)
+    .map(([seq, blob]) => ({ seq: Number(seq), batch: fromEntry(unpack(blob as Buffer) as OutboxEntry) }))
+    .sort((a, b) => a.seq - b.seq);
+}
+
+async function loadDefinitions(redis: RedisClient, keys: PartitionKeys): Promise<readonly KeptDefinition[]> {
+  const blob = await redis.getBuffer(keys.definitions);
+  return blob === null ? [] : (unpack(blob) as KeptDefinition[]);
+}
+
+function checkLog(id: PartitionId, head: Head, readFrom: number, low: number, high: number): void {
+  if (readFrom < low) {
+    throw new TakeOverError(
+      'LOG_LOST',
+      `${id.topic} ${id.partition}: the state needs the log from offset ${readFrom}, it begins at ${low}; restore a newer copy of Redis or a longer log`,
+    );
+  }
+  if (head.offset > high) {
+    throw new TakeOverError(
+      'OFFSET_AHEAD',
+      `${id.topic} ${id.partition}: the state stands at offset ${head.offset}, the log ends at ${high}: this Redis belongs to another log`,
+    );
+  }
+}
+
+/**
+ * @param log low and high watermark of the partition as Kafka says now.
+ * @throws TakeOverError when log and state do not belong together.
+ */
+export async function takeOver(
+  redis: RedisClient,
+  id: PartitionId,
+  keys: PartitionKeys,
+  log: { readonly low: number; readonly high: number },
+  counters: FoldCounters,
+): Promise<TakenOver> {
+  const head = await take(redis, id, keys, log.low);
+  const [kept, windows, triggers, undelivered] = await Promise.all([
+    loadDefinitions(redis, keys),
+    loadWindows(redis, keys),
+    loadTriggers(redis, keys),
+    loadUndelivered(redis, keys),
+  ]);
+  const readFrom = undelivered.reduce((from, { batch }) => Math.min(from, batch.from), head.offset);
+  checkLog(id, head, readFrom, log.low, log.high);
+  const inForce = { kept, definitions: arrange(kept) };
+  return { work: createWork({ id, head, inForce, windows, triggers, counters }), undelivered, readFrom };
+}

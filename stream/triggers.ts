@@ -1,0 +1,64 @@
+// Triggers that wait for a receiver, oldest first. The owner keeps them in memory; a commit writes what changed.
+import type { PendingTrigger } from '../domain/effect.ts';
+
+export interface WaitingTrigger extends PendingTrigger {
+  readonly id: string;
+  /** Not offered when the watermark has passed this. */
+  readonly expiresMs: number;
+}
+
+export interface WaitingTriggers {
+  add(trigger: WaitingTrigger): void;
+  /** Takes it out; undefined if it does not wait (any more). */
+  acknowledge(id: string): WaitingTrigger | undefined;
+  /** Takes out what has expired and, oldest first, what is above the cap. */
+  expire(nowMs: number, most: number): WaitingTrigger[];
+  /** What the next commit writes; calling it says that it is written. Null is deleted. */
+  changes(): Map<string, WaitingTrigger | null>;
+  load(triggers: readonly WaitingTrigger[]): void;
+}
+
+export function createWaitingTriggers(): WaitingTriggers {
+  const waiting = new Map<string, WaitingTrigger>();
+  let changed = new Map<string, WaitingTrigger | null>();
+
+  function remove(id: string): void {
+    waiting.delete(id);
+    changed.set(id, null);
+  }
+
+  return {
+    add(trigger) {
+      waiting.set(trigger.id, trigger);
+      changed.set(trigger.id, trigger);
+    },
+    acknowledge(id) {
+      const trigger = waiting.get(id);
+      if (trigger !== undefined) remove(id);
+      return trigger;
+    },
+    expire(nowMs, most) {
+      const expired: WaitingTrigger[] = [];
+      for (const trigger of waiting.values()) {
+        if (trigger.expiresMs >= nowMs && waiting.size <= most) break;
+        expired.push(trigger);
+        remove(trigger.id);
+      }
+      return expired;
+    },
+    changes() {
+      const result = changed;
+      changed = new Map();
+      return result;
+    },
+    load(triggers) {
+      const position = (id: string): number[] => id.split('-').map(Number);
+      const inOrder = [...triggers].sort((a, b) => {
+        const [, offsetA = 0, ordinalA = 0] = position(a.id);
+        const [, offsetB = 0, ordinalB = 0] = position(b.id);
+        return offsetA - offsetB || ordinalA - ordinalB;
+      });
+      for (const trigger of inOrder) waiting.set(trigger.id, trigger);
+    },
+  };
+}

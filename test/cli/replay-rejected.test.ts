@@ -1,0 +1,127 @@
+// Rejects go in again after a fix: with their first times and ids, once each, and what is wrong still is not kept twice.
+import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { submissionOf } from '../../cli/rejected-submission.ts';
+import { replayRejected } from '../../cli/replay-rejected.ts';
+import type { RejectedRecord } from '../../domain/record.ts';
+import { createProducer, type Producer } from '../../platform/kafka.ts';
+import { post, readData, serveInNamespace, type TestServing } from '../serve/serving.ts';
+
+let serving: TestServing;
+let producer: Producer;
+
+beforeAll(async () => {
+  const kafkaBrokers = inject('kafkaBrokers');
+  serving = await serveInNamespace('replay-rejected', {
+    kafkaBrokers,
+    redisUrl: inject('redisUrl'),
+    clickhouseUrl: inject('clickhouseUrl'),
+  });
+  producer = await createProducer({ brokers: kafkaBrokers, clientId: 'test', deliveryTimeoutMs: 10_000 });
+});
+
+afterAll(async () => {
+  await producer.close();
+  await serving.close();
+});
+
+const AT_MS = Date.parse('2026-02-01T12:00:00Z');
+
+function reject(route: string, raw: unknown, fields: Partial<RejectedRecord> = {}): RejectedRecord {
+  return {
+    kind: 'rejected',
+    sourceTopic: route === '' ? 'events' : 'collect',
+    sourcePartition: route === '' ? 3 : -1,
+    sourceOffset: 0,
+    sourceId: route === '' ? '' : 'request',
+    route,
+    reason: 'invalid',
+    detail: 'an older version did not take it',
+    raw: Buffer.from(typeof raw === 'string' ? raw : JSON.stringify(raw)).toString('base64'),
+    at: AT_MS,
+    ...fields,
+  };
+}
+
+async function put(record: RejectedRecord): Promise<void> {
+  await producer.send(serving.namespace.topics.rejected, 0, 'key', JSON.stringify(record));
+}
+
+function options() {
+  const { config, namespace, url, keys } = serving;
+  return { brokers: config.kafkaBrokers, namespace, url, secretKey: keys.secret };
+}
+
+it('submits what can be taken now, and does not keep twice what cannot', async () => {
+  const stillWrong = await post(serving, '/v1/track', serving.keys.write, { event: 'nobody' });
+  expect(stillWrong.status).toBe(400);
+  const message = { type: 'track', userId: 'u', event: 'e' };
+  await put(
+    reject('/v1/track', {
+      ...message,
+      messageId: 'again-1',
+      timestamp: '2026-02-01T11:00:00Z',
+      sentAt: '2026-02-01T11:30:00Z',
+    }),
+  );
+  await put(reject('/v1/batch', { ...message, messageId: 'again-2' }));
+  await put(reject('/v1/batch', { ...message, messageId: 'again-2' }));
+  await put(
+    reject('/v1/batch', {
+      batch: [{ ...message, messageId: 'again-3', timestamp: '2026-02-01T11:59:00Z' }],
+      sentAt: '2026-02-01T12:00:00Z',
+    }),
+  );
+  await put(
+    reject('', {
+      kind: 'track',
+      messageId: 'again-4',
+      userId: 'u',
+      event: 'e',
+      timestamp: AT_MS - 1,
+      receivedAt: AT_MS,
+    }),
+  );
+  await put(reject('', 'raw garbage'));
+  await put(reject('/v1/spend', { campaign: 'search-machinery', start: '2026-01-31T10:00:00Z', cost: 5 }));
+  await put(reject('/v1/track', { ...message, messageId: 'other-reason' }, { reason: 'other' }));
+
+  const dry = await replayRejected({ ...options(), reason: 'invalid', dryRun: true });
+  expect(dry).toMatchObject({
+    read: 9,
+    matched: 7,
+    submitted: 5,
+    repeated: 1,
+    unsubmittable: 1,
+    accepted: 0,
+  });
+  const keptBefore = await readData(serving, 'rejected');
+  expect(await readData(serving, 'events')).toEqual([]);
+
+  const report = await replayRejected({ ...options(), reason: 'invalid' });
+  expect(report).toMatchObject({ matched: 7, submitted: 5, accepted: 5, rejected: 0 });
+  const events = await readData(serving, 'events');
+  const times = Object.fromEntries(events.map((one) => [one.value.messageId, AT_MS - one.value.timestamp]));
+  expect(times).toEqual({ 'again-1': 1_800_000, 'again-2': 0, 'again-3': 60_000, 'again-4': 1 });
+  const [spend] = await readData(serving, 'spend');
+  expect(spend!.value).toMatchObject({ asOf: AT_MS, costMicros: 5_000_000 });
+
+  const all = await replayRejected(options());
+  expect(all).toMatchObject({ matched: 9, accepted: 6, rejected: 1, rejectedByReason: { missing_id: 1 } });
+  expect(await readData(serving, 'rejected')).toEqual(keptBefore);
+  const since = await replayRejected({ ...options(), sinceMs: AT_MS + 1, dryRun: true });
+  expect(since.matched).toBe(1);
+});
+
+it('gives a message without an id the same one each time', () => {
+  const record = reject('/v1/track', { userId: 'u', event: 'e' });
+  const bodies = [0, 1].map(() => JSON.parse(submissionOf(record, '0:17')!.body));
+  expect(bodies[0]).toEqual({ userId: 'u', event: 'e', timestamp: AT_MS, messageId: 'rejected:0:17' });
+  expect(bodies[1]).toEqual(bodies[0]);
+});
+
+it('says so when the key is not taken', async () => {
+  await put(reject('/v1/track', { userId: 'u', event: 'e' }));
+  await expect(replayRejected({ ...options(), secretKey: 'wrong' })).rejects.toMatchObject({
+    code: 'SERVE_REFUSED',
+  });
+});

@@ -1,0 +1,125 @@
+// The ledger against the oracle's, which was written from docs/decisions/spend.md alone: on anything that may come,
+// both say the same of every record and hold the same money in the same places.
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { settledCells } from '../../domain/account/book.ts';
+import { outstandingMicros } from '../../domain/account/leases.ts';
+import { settings as settingsSchema } from '../../domain/definition.ts';
+import type { Epoch } from '../../verify/in-force.ts';
+import { AccountLedger } from '../../verify/ledger/account.ts';
+import type { LedgerFacts } from '../../verify/ledger/facts.ts';
+import { outstandingMicros as outstandingByOracle } from '../../verify/ledger/leases.ts';
+import { attack, openAttacked, perform } from './account-attack.ts';
+import { type Ledger, type Met, rowsOf, type SpendRecord } from './account-ledger.ts';
+
+function epochOf(ledger: Ledger, { definition }: Met): Epoch {
+  const standing = <Document>(id: string, document: Document) => ({
+    id,
+    revision: 1,
+    hash: '',
+    document,
+    sinceOffset: 0,
+  });
+  return {
+    sinceOffset: 0,
+    all: [],
+    settings: settingsSchema.parse({}),
+    behaviourRules: [],
+    funnels: [],
+    lifecycle: undefined,
+    opportunity: undefined,
+    triggers: [],
+    halfLivesMs: [],
+    accounts: definition === undefined ? [] : [standing('acc', definition)],
+    campaigns: Object.entries(ledger.campaigns).map(([id, document]) => standing(id, document)),
+  } as unknown as Epoch;
+}
+
+/** The same records, lived through by the oracle. */
+function judgeAgain(ledger: Ledger): { account: AccountLedger; facts: LedgerFacts } {
+  const facts: LedgerFacts = { spend: [], leases: [], grants: [], rejected: new Map() };
+  const account = new AccountLedger('acc', facts);
+  ledger.met.forEach((met, offset) => {
+    account.free(met.nowMs, () => offset);
+    const { nowMs: watermarkMs, appendMs } = met;
+    account.take(met.record, { offset, appendMs, watermarkMs, epoch: epochOf(ledger, met) });
+  });
+  account.free(ledger.nowMs, () => ledger.met.length);
+  return { account, facts };
+}
+
+function placesOf(ledger: Ledger): Record<string, readonly number[]> {
+  const places: Record<string, readonly number[]> = {};
+  for (const { startMs, books } of ledger.state.days) {
+    for (const book of books) {
+      for (const { hour, country, figures } of settledCells(book, startMs)) {
+        places[`${book.campaign}/${book.channel}/${startMs}/${hour}|${country}`] = figures;
+      }
+    }
+  }
+  return places;
+}
+
+function placesByOracle(
+  account: AccountLedger,
+  openDays: ReadonlySet<number>,
+): Record<string, readonly number[]> {
+  const places: Record<string, readonly number[]> = {};
+  for (const book of account.books) {
+    if (!openDays.has(book.dayMs)) continue;
+    for (const [place, figures] of book.settled) {
+      places[`${book.campaign}/${book.channel}/${book.dayMs}/${place}`] = figures;
+    }
+  }
+  return places;
+}
+
+describe('the oracle’s ledger', { timeout: 120_000 }, () => {
+  it('agrees with ours on every record and every sum', () => {
+    const seen = new Map<string, number>();
+    fc.assert(
+      fc.property(attack, (steps) => {
+        const ledger = openAttacked();
+        const sent: SpendRecord[] = [];
+        for (const one of steps) perform(ledger, one, sent);
+        const { account, facts } = judgeAgain(ledger);
+        const verdicts = new Map(facts.spend.map((fact) => [fact.offset, fact.verdict]));
+        ledger.met.forEach(({ record, outcome }, offset) => {
+          const expected = outcome.verdict === 'rejected' ? outcome.reason : outcome.verdict;
+          seen.set(expected, (seen.get(expected) ?? 0) + 1);
+          if (record.kind === 'leaseRequest') return;
+          expect(facts.rejected.get(offset) ?? verdicts.get(offset)).toBe(expected);
+        });
+        const { state } = ledger;
+        expect(account.settledMicros).toBe(state.settledMicros);
+        expect(placesByOracle(account, new Set(state.days.map((day) => day.startMs)))).toEqual(
+          placesOf(ledger),
+        );
+        expect(outstandingByOracle(account.leases)).toBe(outstandingMicros(state));
+        const { closedReportedOverspendMicros, ...counters } = state.counters;
+        expect(account.beyond).toEqual(counters);
+        const told = rowsOf(ledger.effects, 'leases').map((row) => [
+          row.lease,
+          row.status,
+          row.amount_micros,
+          row.time,
+        ]);
+        expect(facts.leases.map((fact) => [fact.lease, fact.status, fact.amountMicros, fact.timeMs])).toEqual(
+          told,
+        );
+      }),
+      { numRuns: 500 },
+    );
+    // Every way a record can go was met often.
+    const ways = [
+      'applied',
+      'late',
+      'duplicate',
+      'control',
+      'unknownCampaign',
+      'foreignCampaign',
+      'currency',
+    ];
+    for (const way of ways) expect(seen.get(way) ?? 0).toBeGreaterThan(10);
+  });
+});

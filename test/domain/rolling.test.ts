@@ -1,0 +1,68 @@
+// Rolling sums: which windows count, and how partitions at different watermarks add up.
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { coveredBuckets, dimensionOf, rollingWindows, sumPartitions } from '../../domain/rolling.ts';
+
+const W = Date.UTC(2026, 0, 15, 12, 30, 20);
+
+describe('coveredBuckets', () => {
+  it('holds exactly the windows whose end lies after watermark − window', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom('5m' as const, '1h' as const, '24h' as const),
+        fc.integer({ min: W, max: W + 86_400_000 }),
+        (window, watermarkMs) => {
+          const { windowMs, grainMs } = rollingWindows[window];
+          const { first, last } = coveredBuckets(window, watermarkMs);
+          expect((first + 1) * grainMs).toBeGreaterThan(watermarkMs - windowMs);
+          expect(first * grainMs).toBeLessThanOrEqual(watermarkMs - windowMs);
+          expect(last * grainMs).toBeLessThanOrEqual(watermarkMs);
+          expect((last + 1) * grainMs).toBeGreaterThan(watermarkMs);
+        },
+      ),
+    );
+  });
+});
+
+describe('sumPartitions', () => {
+  const partitions = [
+    { watermarkMs: W, cells: [['DE|toys|search', [3, 1]] as const, ['FR|toys|direct', [5, 0]] as const] },
+    { watermarkMs: W - 1_000, cells: [['DE|cars|direct', [1, 1]] as const, ['other||', [2]] as const] },
+    { watermarkMs: 0, cells: [] },
+  ];
+
+  it('adds in total and by one dimension, the largest first', () => {
+    const sum = sumPartitions(partitions, 2, 1_000, 'country');
+    expect(sum).toEqual({
+      asOfMs: W - 1_000,
+      spreadMs: 1_000,
+      incomplete: false,
+      partitions: 2,
+      totals: [11, 2],
+      segments: [
+        { value: 'FR', counts: [5, 0] },
+        { value: 'DE', counts: [4, 2] },
+        { value: 'other', counts: [2, 0] },
+      ],
+    });
+    expect(sumPartitions(partitions, 2, 1_000, 'channel').segments).toEqual([
+      { value: 'direct', counts: [6, 1] },
+      { value: 'search', counts: [3, 1] },
+      { value: 'other', counts: [2, 0] },
+    ]);
+    expect(sumPartitions(partitions, 2, 999, null).incomplete).toBe(true);
+  });
+
+  it('is as of never without records', () => {
+    expect(sumPartitions([], 2, 0, 'country')).toMatchObject({
+      asOfMs: null,
+      incomplete: false,
+      totals: [0, 0],
+    });
+  });
+});
+
+it('dimensionOf takes the seatless as other, and an empty value as it is', () => {
+  expect(dimensionOf('other||', 'industry')).toBe('other');
+  expect(dimensionOf('DE||search', 'industry')).toBe('');
+});

@@ -1,0 +1,42 @@
+// The oracle proves itself: every named bug of the stream, switched on in a real process, is found; without one there is
+// nothing to find.
+import { afterEach, describe, expect, it } from 'vitest';
+import { bugNames } from '../../platform/bug.ts';
+import { differentKinds, openFedStage, verifyStage } from '../verify/support/fed-stage.ts';
+import { endChildren } from './support/child.ts';
+import type { Stage } from './support/stage.ts';
+
+let stage: Stage | undefined;
+afterEach(async () => {
+  await endChildren();
+  await stage?.close();
+  stage = undefined;
+});
+
+/** Where each bug must show, whatever else it breaks. */
+const shows: Record<(typeof bugNames)[number], string> = {
+  'last-row-dropped': 'events rows',
+  'folded-twice': 'buyers',
+  'lost-timer': 'timers',
+  'stale-cache': 'buyers',
+  'late-applied': 'events rows',
+  'duplicate-applied': 'applied messages',
+  'notice-beside-report': 'settled days',
+  'lease-forgotten': 'leases held',
+};
+
+describe('flywheel verify', () => {
+  it('finds no difference after a stream without a bug', async () => {
+    stage = await openFedStage('bug-none');
+    const verdict = await verifyStage(stage);
+    expect(verdict.differences).toEqual([]);
+    expect(verdict.kinds.filter(({ compared }) => compared === 0)).toEqual([]);
+  });
+
+  it.each(bugNames)('finds the bug %s', async (bug) => {
+    stage = await openFedStage(`bug-${bug}`, bug);
+    const verdict = await verifyStage(stage);
+    expect(verdict.differenceCount).toBeGreaterThan(0);
+    expect(differentKinds(verdict)).toContain(shows[bug]);
+  });
+});

@@ -1,0 +1,90 @@
+// The README's examples are run as they stand there: each fenced block marked `sh example`, in order, in one shell's
+// environment, against a real `stream` and `serve`.
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ensureApiKeys } from '../../platform/api-keys.ts';
+import { endChildren, startChild } from './support/child.ts';
+import { openStage, type Stage } from './support/stage.ts';
+
+const run = promisify(execFile);
+const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+const examples = [...readme.matchAll(/```sh example\n([\s\S]*?)```/g)].map(([, block]) => block!.trim());
+
+let stage: Stage;
+let environment: NodeJS.ProcessEnv;
+
+beforeAll(async () => {
+  stage = await openStage('readme');
+  const keys = await ensureApiKeys({
+    plainFile: path.join(stage.dir, 'keys.json'),
+    hashedFile: path.join(stage.dir, 'keys.hashed.json'),
+  });
+  const serve = startChild('serve', stage.environment);
+  const stream = startChild('stream', stage.environment);
+  const [{ url }] = await Promise.all([serve.ready, stream.ready]);
+  environment = { ...process.env, FLYWHEEL_URL: String(url), WRITE_KEY: keys.write, SECRET_KEY: keys.secret };
+});
+
+afterAll(async () => {
+  await endChildren();
+  await stage.close();
+});
+
+async function answer(example: string): Promise<Record<string, unknown>> {
+  const { stdout } = await run('bash', ['-c', example], { env: environment });
+  return JSON.parse(stdout) as Record<string, unknown>;
+}
+
+/** An example may ask for what an example before it has sent: it is there within a moment. */
+async function answerSoon(example: string): Promise<Record<string, unknown>> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await answer(example);
+    } catch (error) {
+      if (attempt === 40) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+  }
+}
+
+/** The example that has this in it, and what its answer must hold. */
+const expected: Record<string, (body: Record<string, unknown>) => void> = {
+  '/v1/track': (body) => expect(body).toMatchObject({ success: true, accepted: 1, rejected: [] }),
+  '/v1/batch': (body) => {
+    expect(body).toMatchObject({ success: true, accepted: 2 });
+    expect(body.rejected).toEqual([expect.objectContaining({ index: 2 })]);
+  },
+  '/v1/spend': (body) => expect(body).toMatchObject({ success: true, accepted: 1 }),
+  '/v1/buyers/': (body) => expect(body).toMatchObject({ key: 'u:buyer-42' }),
+  '/ofrep/': (body) => expect(body).toMatchObject({ key: 'inquiry-form' }),
+  '/v1/bids': (body) => expect(JSON.stringify(body)).toContain('reason'),
+  '/budget': (body) => expect(JSON.stringify(body)).toContain('search-portfolio'),
+  '/v1/triggers': (body) => expect(body).toHaveProperty('triggers'),
+  '/v1/rolling/': (body) => expect(body).toHaveProperty('asOf'),
+  '/v1/reports/': (body) => expect(Object.keys(body).length).toBeGreaterThan(0),
+  '/v1/definitions/': (body) => expect(JSON.stringify(body)).toContain('sourcing'),
+};
+
+describe('the README', () => {
+  it('has an example for every capability', () => {
+    for (const route of Object.keys(expected)) {
+      expect(
+        examples.filter((example) => example.includes(route)),
+        route,
+      ).not.toHaveLength(0);
+    }
+  });
+
+  it.each(examples.map((example) => [example.slice(0, 90).replaceAll('\n', ' '), example]))(
+    '%s',
+    async (_, example) => {
+      const body = await answerSoon(example);
+      const routes = Object.keys(expected).filter((route) => example.includes(route));
+      expect(routes).not.toHaveLength(0);
+      for (const route of routes) expected[route]!(body);
+    },
+  );
+});

@@ -1,0 +1,91 @@
+// A `flywheel` command as a process of its own, from the sources: what tests kill, stop and start again.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { flywheelCommandLine } from '../../../ops/local/flywheel-process.ts';
+
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface Child {
+  readonly pid: number;
+  /** The line of JSON that the command prints when it is ready. Rejects if it ends before. */
+  readonly ready: Promise<Record<string, unknown>>;
+  readonly ended: Promise<Ended>;
+  output(): string;
+  errors(): string;
+  /** Resolves when `text` stands in what it wrote to standard error. */
+  untilSaid(text: string, timeoutMs?: number): Promise<void>;
+  signal(name: NodeJS.Signals): void;
+  /** Asks it to end (SIGTERM) and waits. */
+  stop(): Promise<Ended>;
+}
+
+const SAID_CHECK_MS = 20;
+const running = new Set<ChildProcess>();
+
+/** Ends what a failed test left running; for `afterEach`. */
+export async function endChildren(): Promise<void> {
+  await Promise.all(
+    [...running].map(
+      (child) =>
+        new Promise<void>((resolve) => {
+          child.once('exit', () => resolve());
+          child.kill('SIGKILL');
+        }),
+    ),
+  );
+}
+
+/** @param environment beside PATH, all that the command sees */
+export function startChild(command: string, environment: Record<string, string>, args: string[] = []): Child {
+  const [program, ...before] = flywheelCommandLine(command);
+  const child = spawn(program!, [...before, ...args], {
+    env: { PATH: process.env.PATH, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  running.add(child);
+  let output = '';
+  let errors = '';
+  const ended = new Promise<Ended>((resolve) => {
+    child.once('close', (code, signal) => {
+      running.delete(child);
+      resolve({ code, signal });
+    });
+  });
+  const ready = new Promise<Record<string, unknown>>((resolve, reject) => {
+    child.stdout.on('data', (chunk: Buffer) => {
+      output += chunk.toString('utf8');
+      const line = output.split('\n').find((each) => each.startsWith('{"ready"'));
+      if (line !== undefined && output.includes(`${line}\n`)) resolve(JSON.parse(line));
+    });
+    void ended.then(({ code, signal }) =>
+      reject(new Error(`${command} ended (${code ?? signal}) before it was ready: ${errors}`)),
+    );
+  });
+  // A test that expects the end does not ask for readiness.
+  ready.catch(() => {});
+  child.stderr.on('data', (chunk: Buffer) => {
+    errors += chunk.toString('utf8');
+  });
+  return {
+    pid: child.pid!,
+    ready,
+    ended,
+    output: () => output,
+    errors: () => errors,
+    async untilSaid(text, timeoutMs = 20_000) {
+      const untilMs = performance.now() + timeoutMs;
+      while (!errors.includes(text)) {
+        if (performance.now() > untilMs)
+          throw new Error(`${command} did not say ${JSON.stringify(text)} but: ${errors}`);
+        await new Promise((resolve) => setTimeout(resolve, SAID_CHECK_MS));
+      }
+    },
+    signal: (name) => child.kill(name),
+    stop() {
+      child.kill('SIGTERM');
+      return ended;
+    },
+  };
+}

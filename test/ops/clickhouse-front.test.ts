@@ -1,0 +1,321 @@
+// The local ClickHouse as `@clickhouse/client` sees it: every way of the client that Flywheel uses, and what must not get through.
+
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Readable } from 'node:stream';
+import { gzipSync } from 'node:zlib';
+import { type ClickHouseClient, ClickHouseLogLevel, createClient } from '@clickhouse/client';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Stack, startStack } from '../../ops/local/stack.ts';
+
+let dir: string;
+let stack: Stack;
+let client: ClickHouseClient;
+
+beforeAll(async () => {
+  dir = mkdtempSync(path.join(tmpdir(), 'flywheel-front-'));
+  await start();
+});
+
+afterAll(async () => {
+  await client.close();
+  await stack.stop();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+async function start(): Promise<void> {
+  stack = await startStack({ dir, ports: 'ephemeral', parts: ['clickhouse'] });
+  client = createClient({
+    url: stack.clickhouseUrl!,
+    database: 'default',
+    log: { level: ClickHouseLogLevel.OFF },
+  });
+}
+
+async function rowsOf<Row>(query: string, parameters?: Record<string, unknown>): Promise<Row[]> {
+  const result = await client.query({ query, format: 'JSONEachRow', query_params: parameters ?? {} });
+  return result.json<Row>();
+}
+
+/** As curl would send it. */
+async function send(pathAndQuery: string, body: string | Buffer, headers: Record<string, string> = {}) {
+  const response = await fetch(`${stack.clickhouseUrl}${pathAndQuery}`, { method: 'POST', body, headers });
+  return {
+    status: response.status,
+    code: response.headers.get('x-clickhouse-exception-code'),
+    text: await response.text(),
+  };
+}
+
+async function makeTable(name: string): Promise<void> {
+  await client.command({
+    query: `CREATE OR REPLACE TABLE ${name} (id UInt64, text String) ENGINE = MergeTree ORDER BY id`,
+  });
+}
+
+describe('client', () => {
+  test('ping', async () => {
+    expect(await client.ping()).toMatchObject({ success: true });
+    expect(await client.ping({ select: true })).toMatchObject({ success: true });
+  });
+
+  test('insert of arrays and streams in both row formats; the summary counts what was written', async () => {
+    await makeTable('inserted');
+    const first = await client.insert({
+      table: 'inserted',
+      values: [
+        { id: 1, text: 'a' },
+        { id: 2, text: 'ü "\' \n' },
+      ],
+      format: 'JSONEachRow',
+    });
+    expect(first.summary?.written_rows).toBe('2');
+    await client.insert({
+      table: 'inserted',
+      values: [[3, 'c']],
+      format: 'JSONCompactEachRow',
+      columns: ['id', 'text'],
+    });
+    await client.insert({
+      table: 'inserted',
+      values: Readable.from([
+        { id: 4, text: 'd' },
+        { id: 5, text: 'e' },
+      ]),
+      format: 'JSONEachRow',
+    });
+    await client.insert({
+      table: 'inserted',
+      values: Readable.from([
+        [6, 'f'],
+        [7, 'g'],
+      ]),
+      format: 'JSONCompactEachRow',
+    });
+    await client.command({ query: "INSERT INTO inserted VALUES (8, 'in;line'), (9, 'x')" });
+    expect(await rowsOf('SELECT id, text FROM inserted ORDER BY id')).toEqual(
+      ['a', 'ü "\' \n', 'c', 'd', 'e', 'f', 'g', 'in;line', 'x'].map((text, at) => ({
+        id: expect.toSatisfy((id) => Number(id) === at + 1),
+        text,
+      })),
+    );
+    expect(readdirSync(path.join(dir, 'clickhouse', 'spool'))).toEqual([]);
+  });
+
+  test('20,000 rows go in as one part', async () => {
+    await makeTable('large');
+    const values = Array.from({ length: 20_000 }, (_, id) => [id, `row ${id} ${'x'.repeat(300)}`]);
+    await client.insert({ table: 'large', values, format: 'JSONCompactEachRow' });
+    expect(
+      await rowsOf(
+        'SELECT toUInt32(count()) AS rows, toUInt32(uniqExact(_part)) AS parts, toUInt32(sum(length(text)) > 0) AS filled FROM large',
+      ),
+    ).toEqual([{ rows: 20_000, parts: 1, filled: 1 }]);
+  });
+
+  test('query as JSON, with parameters of every shape', async () => {
+    const result = await client.query({
+      query:
+        'SELECT {text:String} AS text, {list:Array(String)} AS list, {nothing:Nullable(String)} AS nothing, {number:UInt32} AS number, {at:DateTime64(3)} AS at, {map:Map(String, UInt8)} AS map',
+      query_params: {
+        text: "tab\t newline\n quote' backslash\\ 😀",
+        list: ["it's", 'b\\'],
+        nothing: null,
+        number: 7,
+        at: new Date(1_700_000_000_123),
+        map: { k: 1 },
+      },
+      format: 'JSON',
+    });
+    const answer = await result.json<Record<string, unknown>>();
+    expect(answer.rows).toBe(1);
+    expect(answer.data).toEqual([
+      {
+        text: "tab\t newline\n quote' backslash\\ 😀",
+        list: ["it's", 'b\\'],
+        nothing: null,
+        number: 7,
+        at: '2023-11-14 22:13:20.123',
+        map: { k: 1 },
+      },
+    ]);
+    expect(
+      await rowsOf('SELECT count() > 0 AS found FROM {table:Identifier}.one', { table: 'system' }),
+    ).toHaveLength(1);
+  });
+
+  test('parameters of any length, as a form', async () => {
+    const text = 'x'.repeat(200_000);
+    const result = await client.query({
+      query: 'SELECT length({text:String}) AS length',
+      query_params: { text },
+      format: 'JSONCompactEachRow',
+      use_multipart_params: true,
+    });
+    expect(await result.json()).toEqual([[expect.toSatisfy((length) => Number(length) === 200_000)]]);
+  });
+
+  test('database, settings and a session belong to their requests alone', async () => {
+    await client.command({ query: 'CREATE DATABASE IF NOT EXISTS other' });
+    await client.command({ query: 'CREATE TABLE IF NOT EXISTS other.here (id UInt8) ENGINE = Memory' });
+    const other = createClient({
+      url: stack.clickhouseUrl!,
+      database: 'other',
+      clickhouse_settings: { max_block_size: '77' },
+    });
+    const settings =
+      "SELECT currentDatabase() AS database, toUInt32(getSetting('max_block_size')) AS size, toUInt32((SELECT count() FROM here)) AS rows";
+    expect(await (await other.query({ query: settings, format: 'JSONEachRow' })).json()).toEqual([
+      { database: 'other', size: 77, rows: 0 },
+    ]);
+    expect(
+      await rowsOf("SELECT currentDatabase() AS database, toUInt32(getSetting('max_block_size')) AS size"),
+    ).not.toEqual([{ database: 'other', size: 77 }]);
+    const session = { session_id: 'one' };
+    await client.command({ query: 'CREATE TEMPORARY TABLE kept (id UInt8)', ...session });
+    await client.insert({ table: 'kept', values: [{ id: 1 }], format: 'JSONEachRow', ...session });
+    expect(
+      await (await client.query({ query: 'SELECT id FROM kept', format: 'JSONEachRow', ...session })).json(),
+    ).toEqual([{ id: 1 }]);
+    await expect(rowsOf('SELECT id FROM kept')).rejects.toMatchObject({ type: 'UNKNOWN_TABLE' });
+    await other.close();
+  });
+
+  test('compression both ways', async () => {
+    await makeTable('compressed');
+    const compressing = createClient({
+      url: stack.clickhouseUrl!,
+      compression: { request: true, response: true },
+    });
+    await compressing.insert({
+      table: 'compressed',
+      values: [{ id: 1, text: 'z'.repeat(10_000) }],
+      format: 'JSONEachRow',
+    });
+    const result = await compressing.query({ query: 'SELECT text FROM compressed', format: 'JSONEachRow' });
+    expect(result.response_headers['content-encoding']).toBe('gzip');
+    expect(await result.json()).toEqual([{ text: 'z'.repeat(10_000) }]);
+    await compressing.close();
+    const gzipped = await send(
+      '/?query=INSERT+INTO+compressed+FORMAT+JSONEachRow',
+      gzipSync('{"id":2,"text":"b"}'),
+      { 'content-encoding': 'gzip' },
+    );
+    expect(gzipped.status).toBe(200);
+  });
+
+  test('forty requests at once keep their parameters apart', async () => {
+    await makeTable('crowded');
+    const numbers = Array.from({ length: 40 }, (_, at) => at);
+    await Promise.all(
+      numbers.map(async (number) => {
+        await client.insert({
+          table: 'crowded',
+          values: [{ id: number, text: `t${number}` }],
+          format: 'JSONEachRow',
+        });
+        const rows = await rowsOf<{ n: number; text: string }>(
+          'SELECT {n:UInt32} AS n, text FROM crowded WHERE id = {n:UInt32}',
+          { n: number },
+        );
+        expect(rows).toEqual([{ n: number, text: `t${number}` }]);
+      }),
+    );
+  });
+});
+
+describe('errors', () => {
+  test('wrong SQL, missing tables and settings come with ClickHouse’s codes', async () => {
+    await expect(client.command({ query: 'SELEC 1' })).rejects.toMatchObject({
+      code: '62',
+      type: 'SYNTAX_ERROR',
+    });
+    await expect(rowsOf('SELECT * FROM missing')).rejects.toMatchObject({
+      code: '60',
+      type: 'UNKNOWN_TABLE',
+    });
+    await expect(
+      client.insert({ table: 'missing', values: [{ a: 1 }], format: 'JSONEachRow' }),
+    ).rejects.toMatchObject({ code: '60' });
+    await expect(
+      client.command({ query: 'SELECT 1', clickhouse_settings: { nonsense: 1 } as never }),
+    ).rejects.toMatchObject({ code: '115' });
+    expect(await send('/', 'SELECT * FROM missing')).toMatchObject({
+      status: 404,
+      code: '60',
+      text: expect.stringMatching(/^Code: 60\. DB::Exception: .*\(UNKNOWN_TABLE\) \(version /),
+    });
+    expect(await send('/?database=missing', 'SELECT 1')).toMatchObject({ code: '81' });
+    expect(await send('/', '  ')).toMatchObject({ status: 400, code: '62' });
+    expect((await fetch(`${stack.clickhouseUrl}/nowhere`)).status).toBe(404);
+  });
+
+  test('a bad row refuses the insert and leaves nothing', async () => {
+    await makeTable('strict');
+    const values = [{ id: 1, text: 'a' }, { id: 'no number' }];
+    await expect(client.insert({ table: 'strict', values, format: 'JSONEachRow' })).rejects.toMatchObject({
+      code: expect.stringMatching(/^\d+$/),
+    });
+    expect(await rowsOf('SELECT id FROM strict')).toEqual([]);
+    expect(readdirSync(path.join(dir, 'clickhouse', 'spool'))).toEqual([]);
+  });
+
+  test('data after a blank line is data, never SQL', async () => {
+    await makeTable('victim');
+    const attack = '{"id":1,"text":"a"}\n\nDROP TABLE victim\n';
+    expect((await send('/?query=INSERT+INTO+victim+FORMAT+JSONEachRow', attack)).status).not.toBe(200);
+    expect((await send('/', `INSERT INTO victim FORMAT JSONEachRow\n${attack}`)).status).not.toBe(200);
+    expect(
+      (
+        await send(
+          '/?query=INSERT+INTO+victim+FORMAT+JSONEachRow',
+          '{"id":1,"text":"a"}\n\n{"id":2,"text":"b"}\n',
+        )
+      ).status,
+    ).toBe(200);
+    expect(await rowsOf('SELECT text FROM victim ORDER BY id')).toEqual([{ text: 'a' }, { text: 'b' }]);
+  });
+
+  test('a second statement is refused', async () => {
+    await makeTable('victim');
+    expect(await send('/', 'SELECT 1; DROP TABLE victim')).toMatchObject({ status: 400, code: '62' });
+    expect(await rowsOf('SELECT * FROM victim')).toEqual([]);
+  });
+
+  test('a parameter cannot leave its literal', async () => {
+    await makeTable('victim');
+    const text = "x', param_y='1'; DROP TABLE victim; --\\";
+    expect(await rowsOf('SELECT {text:String} AS text', { text })).toEqual([{ text }]);
+    expect(
+      await send(`/?${encodeURIComponent('max_threads=1; DROP TABLE victim; SET a')}=1`, 'SELECT 1'),
+    ).toMatchObject({ code: '115' });
+    expect(await rowsOf('SELECT * FROM victim')).toEqual([]);
+  });
+});
+
+test('a statement whose client went away is killed', async () => {
+  const running =
+    "SELECT toUInt32(count()) AS running FROM system.processes WHERE query LIKE '%100000000000%' AND query NOT LIKE '%processes%'";
+  const left = request(stack.clickhouseUrl!, { method: 'POST' });
+  left.on('error', () => {});
+  left.end('SELECT count() FROM numbers(100000000000) WHERE NOT ignore(sipHash64(number))');
+  await expect.poll(() => rowsOf(running), { timeout: 5000 }).toEqual([{ running: 1 }]);
+  left.destroy();
+  await expect.poll(() => rowsOf(running), { timeout: 5000 }).toEqual([{ running: 0 }]);
+});
+
+test('a restart keeps the data, also after a kill', async () => {
+  await makeTable('kept');
+  await client.insert({ table: 'kept', values: [{ id: 1, text: 'before' }], format: 'JSONEachRow' });
+  await client.close();
+  await stack.stop();
+  await start();
+  expect(await rowsOf('SELECT text FROM kept')).toEqual([{ text: 'before' }]);
+  await client.insert({ table: 'kept', values: [{ id: 2, text: 'killed' }], format: 'JSONEachRow' });
+  process.kill(stack.pidOf('clickhouse')!, 'SIGKILL');
+  await expect
+    .poll(() => rowsOf('SELECT text FROM kept ORDER BY id').catch(() => undefined), { timeout: 20_000 })
+    .toEqual([{ text: 'before' }, { text: 'killed' }]);
+});

@@ -1,0 +1,66 @@
+// What the ClickHouse front reads out of a statement: where an insert's data begins, and second statements.
+
+import { describe, expect, test } from 'vitest';
+import { readStatement, sqlLiteral } from '../../ops/local/clickhouse-statement.ts';
+
+describe('inserts whose data follows', () => {
+  test.each([
+    ['INSERT INTO t FORMAT JSONEachRow', 'INSERT INTO t', '', 'JSONEachRow'],
+    [
+      'insert into db.t (a, format) format JSONCompactEachRow\n',
+      'insert into db.t (a, format)',
+      '',
+      'JSONCompactEachRow',
+    ],
+    [
+      "INSERT INTO TABLE `t FORMAT x` SETTINGS a = 1, b = 'VALUES' FORMAT CSV",
+      'INSERT INTO TABLE `t FORMAT x`',
+      "SETTINGS a = 1, b = 'VALUES'",
+      'CSV',
+    ],
+    [
+      '/* SELECT */ INSERT INTO t -- FORMAT Null\n VALUES',
+      '/* SELECT */ INSERT INTO t -- FORMAT Null',
+      '',
+      'Values',
+    ],
+    ["INSERT INTO FUNCTION file('x;y') FORMAT TSV", "INSERT INTO FUNCTION file('x;y')", '', 'TSV'],
+  ])('%s', (sql, target, settings, format) => {
+    expect(readStatement(sql)).toMatchObject({ kind: 'insert-with-data', target, settings, format });
+  });
+
+  test('the data is not read as SQL', () => {
+    const sql = 'INSERT INTO t FORMAT JSONEachRow\n{"a":1}\n\n; DROP TABLE t';
+    const statement = readStatement(sql);
+    expect(statement).toMatchObject({ kind: 'insert-with-data', format: 'JSONEachRow' });
+    if (statement.kind === 'insert-with-data') {
+      expect(sql.slice(statement.dataStart)).toBe('\n{"a":1}\n\n; DROP TABLE t');
+    }
+  });
+});
+
+describe('other statements', () => {
+  test.each([
+    ['SELECT 1', undefined],
+    ["SELECT format('{}', 1) AS x\nFORMAT JSONEachRow", 'JSONEachRow'],
+    ['INSERT INTO t SELECT 1', undefined],
+    ["INSERT INTO t FROM INFILE 'x' FORMAT CSV", 'CSV'],
+    ["SELECT ';' /* ; */ -- ;\n;", undefined],
+    ["SELECT 'it''s; \\'quoted\\'; ', $tag$;$tag$, \"a;b\" ; ;", undefined],
+  ])('%s', (sql, outputFormat) => {
+    expect(readStatement(sql)).toEqual({ kind: 'other', outputFormat });
+  });
+
+  test('a second statement is seen, and where it starts', () => {
+    expect(readStatement('SELECT 1; DROP TABLE t')).toEqual({ kind: 'several', position: 10 });
+    expect(readStatement("SELECT 'a\\\\'; SELECT 2")).toEqual({ kind: 'several', position: 14 });
+  });
+
+  test('nothing but comments is empty', () => {
+    expect(readStatement(' -- nothing\n/* here */ ')).toEqual({ kind: 'empty' });
+  });
+});
+
+test('a literal cannot be left', () => {
+  expect(sqlLiteral("it's a \\ path")).toBe("'it\\'s a \\\\ path'");
+});

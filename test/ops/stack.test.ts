@@ -1,0 +1,264 @@
+// The local stack as a whole: what survives a restart, what happens when a part or the parent dies, and each refusal's message.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { Admin, Consumer, Producer, stringDeserializers, stringSerializers } from '@platformatic/kafka';
+import { Redis } from 'ioredis';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type ChildEvent, findTool, superviseChild } from '../../ops/local/child.ts';
+import { takeFolder } from '../../ops/local/pids.ts';
+import { assertPortFree } from '../../ops/local/ports.ts';
+import { type Stack, type StackOptions, startStack } from '../../ops/local/stack.ts';
+
+const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
+const JARS = path.join(PROJECT, '.flywheel', 'kafka');
+
+let dir: string;
+let events: ChildEvent[];
+let stack: Stack | undefined;
+const spawned: ChildProcess[] = [];
+
+beforeEach(() => {
+  dir = mkdtempSync(path.join(tmpdir(), 'flywheel-stack-'));
+  events = [];
+});
+
+afterEach(async () => {
+  await stack?.stop();
+  stack = undefined;
+  for (const child of spawned.splice(0)) child.kill('SIGKILL');
+  rmSync(dir, { recursive: true, force: true });
+});
+
+async function start(parts: StackOptions['parts'], options: Partial<StackOptions> = {}): Promise<Stack> {
+  stack = await startStack({
+    dir,
+    ports: 'ephemeral',
+    parts,
+    kafkaJarsFolder: JARS,
+    onEvent: (event) => events.push(event),
+    ...options,
+  });
+  return stack;
+}
+
+/** Runs `ops/local/main.ts` in a process of its own and resolves with its addresses. */
+async function startElsewhere(parts: string): Promise<{ parent: ChildProcess; redisUrl: string }> {
+  const args = [
+    '--import',
+    'tsx',
+    'ops/local/main.ts',
+    '--dir',
+    dir,
+    '--ports',
+    'ephemeral',
+    '--parts',
+    parts,
+  ];
+  const parent = spawn(process.execPath, args, { cwd: PROJECT, stdio: ['ignore', 'pipe', 'inherit'] });
+  spawned.push(parent);
+  for await (const line of createInterface({ input: parent.stdout! })) {
+    return { parent, ...(JSON.parse(line) as { redisUrl: string }) };
+  }
+  throw new Error('main.ts ended without an address');
+}
+
+function recordedPids(): number[] {
+  const file = JSON.parse(readFileSync(path.join(dir, 'pids.json'), 'utf8')) as {
+    children: { pid: number }[];
+  };
+  return file.children.map((child) => child.pid);
+}
+
+function isAlive(pid: number): boolean {
+  return existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+}
+
+describe('Kafka and Redis', () => {
+  test('take a record each, keep it over a restart, and come back after a kill', async () => {
+    const first = await start(['kafka', 'redis']);
+    const bootstrapBrokers = [first.kafkaBrokers!];
+    const admin = new Admin({ clientId: 'test', bootstrapBrokers });
+    await admin.createTopics({ topics: ['kept'], partitions: 3, replicas: 1 });
+    await admin.close();
+    const producer = new Producer({ clientId: 'test', bootstrapBrokers, serializers: stringSerializers });
+    await expect(producer.send({ messages: [{ topic: 'unknown', key: 'k', value: 'v' }] })).rejects.toThrow();
+    await producer.send({ messages: [{ topic: 'kept', key: 'k', value: 'v' }], acks: -1 });
+    await producer.close();
+    const redis = new Redis(first.redisUrl!);
+    await redis.set('kept', 'v');
+    expect(await redis.config('GET', 'appendfsync')).toEqual(['appendfsync', 'always']);
+    redis.disconnect();
+    await first.stop();
+
+    const second = await start(['kafka', 'redis']);
+    expect(await firstValue(second.kafkaBrokers!)).toBe('v');
+    expect(await getFrom(second.redisUrl!)).toBe('v');
+
+    process.kill(second.pidOf('redis')!, 'SIGKILL');
+    process.kill(second.pidOf('kafka')!, 'SIGKILL');
+    await expect
+      .poll(
+        () =>
+          events
+            .filter((event) => event.kind === 'restarted')
+            .map((event) => event.name)
+            .sort(),
+        { timeout: 60_000 },
+      )
+      .toEqual(['kafka', 'redis']);
+    expect(await firstValue(second.kafkaBrokers!)).toBe('v');
+    expect(await getFrom(second.redisUrl!)).toBe('v');
+    expect(events.map((event) => event.message)).toContain('redis was ended by SIGKILL');
+  }, 180_000);
+});
+
+async function firstValue(broker: string): Promise<string> {
+  const consumer = new Consumer({
+    clientId: 'test',
+    groupId: `test-${Date.now()}`,
+    bootstrapBrokers: [broker],
+    deserializers: stringDeserializers,
+  });
+  const stream = await consumer.consume({ topics: ['kept'], mode: 'earliest', autocommit: false });
+  try {
+    for await (const message of stream) return message.value;
+    throw new Error('no record');
+  } finally {
+    await consumer.close(true);
+  }
+}
+
+async function getFrom(url: string): Promise<string | null> {
+  const redis = new Redis(url);
+  try {
+    return await redis.get('kept');
+  } finally {
+    redis.disconnect();
+  }
+}
+
+test('Prometheus scrapes stream and serve', async () => {
+  const { prometheusUrl, ports } = await start(['prometheus']);
+  const targets = async (): Promise<string[]> => {
+    const answer = await fetch(`${prometheusUrl}/api/v1/targets?state=active`);
+    const { data } = (await answer.json()) as { data: { activeTargets: { scrapeUrl: string }[] } };
+    return data.activeTargets.map((target) => target.scrapeUrl).sort();
+  };
+  const expected = [ports.serve, ports.streamMetrics].map((port) => `http://127.0.0.1:${port}/metrics`);
+  await expect.poll(targets, { timeout: 20_000 }).toEqual(expected.sort());
+});
+
+test('a part that runs elsewhere replaces the local one', async () => {
+  const running = await start(['kafka', 'redis', 'clickhouse'], {
+    external: { kafkaBrokers: 'broker:9092', clickhouseUrl: 'http://far:8123' },
+  });
+  expect(running).toMatchObject({ kafkaBrokers: 'broker:9092', clickhouseUrl: 'http://far:8123' });
+  expect(running.redisUrl).toMatch(/^redis:\/\/127\.0\.0\.1:\d+$/);
+  expect(recordedPids()).toEqual([running.pidOf('redis')]);
+});
+
+describe('processes that outlive or die', () => {
+  test('children end with a parent that is killed', async () => {
+    const { parent } = await startElsewhere('redis,clickhouse');
+    const children = recordedPids();
+    expect(children.filter(isAlive)).toHaveLength(2);
+    parent.kill('SIGKILL');
+    await expect.poll(() => children.filter(isAlive), { timeout: 10_000 }).toEqual([]);
+  });
+
+  test('a folder in use is refused, and free again after SIGTERM', async () => {
+    const { parent } = await startElsewhere('redis');
+    const children = recordedPids();
+    await expect(start(['redis'])).rejects.toMatchObject({
+      code: 'FOLDER_IN_USE',
+      message: expect.stringContaining(`process ${parent.pid}`),
+    });
+    const ended = new Promise((resolve) => parent.once('exit', resolve));
+    parent.kill('SIGTERM');
+    expect(await ended).toBe(0);
+    expect(children.filter(isAlive)).toEqual([]);
+    await start(['redis']);
+  });
+
+  test('only our own left-overs are ended at the next start', async () => {
+    const left = spawn('sleep', ['600.25']);
+    const foreign = spawn('sleep', ['600.75']);
+    spawned.push(left, foreign);
+    const processes = await takeFolder(dir);
+    processes.add('left', left.pid!, '600.25');
+    processes.add('reused', foreign.pid!, 'redis-server');
+    processes.release();
+    await takeFolder(dir);
+    expect(isAlive(left.pid!)).toBe(false);
+    expect(isAlive(foreign.pid!)).toBe(true);
+  });
+});
+
+describe('refusals', () => {
+  test('a taken port is named', async () => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+    const { port } = taken.address() as { port: number };
+    await expect(assertPortFree('Redis', port)).rejects.toMatchObject({
+      code: 'PORT_TAKEN',
+      message: expect.stringContaining(`Redis needs port ${port}`),
+    });
+    taken.close();
+  });
+
+  test('a missing tool is named with its package', () => {
+    expect(() => findTool('no-such-server', 'no-such-package')).toThrow(
+      'no-such-server is not installed. On Debian or Ubuntu: apt-get install no-such-package',
+    );
+  });
+
+  test('a child that dies while starting shows the tail of its log', async () => {
+    await expect(supervise('echo first; echo the reason >&2; exit 3', false)).rejects.toMatchObject({
+      code: 'CHILD_CRASHED',
+      message: expect.stringMatching(
+        /part exited with code 3 while starting\.\nThe last lines of .*part\.log:\n {2}first\n {2}the reason/,
+      ),
+    });
+  });
+
+  test('a child that never becomes ready is ended and reported', async () => {
+    await expect(supervise('echo waiting; exec sleep 600.5', false)).rejects.toMatchObject({
+      code: 'CHILD_NOT_READY',
+    });
+    expect(recordedPids()).toEqual([]);
+  });
+
+  test('restarts are limited, then the part is reported with its last words', async () => {
+    const child = await supervise('echo ready; echo bye; exit 1', true);
+    await expect.poll(() => events.at(-1)?.kind, { timeout: 30_000 }).toBe('gave-up');
+    expect(events.filter((event) => event.kind === 'restarted')).toHaveLength(5);
+    expect(events.at(-1)?.message).toMatch(
+      /part died after 5 restarts and stays down: exited with code 1\n[\s\S]*bye/,
+    );
+    await child.stop();
+  }, 40_000);
+});
+
+async function supervise(script: string, restart: boolean) {
+  return superviseChild(
+    {
+      name: 'part',
+      command: '/bin/sh',
+      args: ['-c', script],
+      marker: script,
+      logFolder: path.join(dir, 'logs'),
+      isReady: (log) => log.includes('ready'),
+      readyWithinMs: 1000,
+      stopWithinMs: 2000,
+      restart,
+    },
+    await takeFolder(dir),
+    (event) => events.push(event),
+  );
+}

@@ -1,0 +1,130 @@
+// `flywheel up` as a newcomer meets it: everything from nothing, a second start that goes on with what is there, and Ctrl-C.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Summary } from '../../cli/up-summary.ts';
+
+const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
+const BUYERS = 200;
+const START_MS_MAX = 240_000;
+
+let dir: string;
+let first: Summary;
+
+beforeAll(() => {
+  dir = mkdtempSync(path.join(tmpdir(), 'flywheel-up-'));
+});
+
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+interface Run {
+  process: ChildProcess;
+  output(): string;
+  code: Promise<number | null>;
+}
+
+function up(...options: string[]): Run {
+  const args = ['--import', 'tsx', 'cli/main.ts', 'up', '--dir', dir, '--ports', 'ephemeral'];
+  const child = spawn(process.execPath, [...args, '--buyers', String(BUYERS), ...options], {
+    cwd: PROJECT,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+  }
+  return {
+    process: child,
+    output: () => output,
+    code: new Promise((resolve) => child.once('exit', resolve)),
+  };
+}
+
+function pidsLeft(): number[] {
+  const { children } = JSON.parse(readFileSync(path.join(dir, 'pids.json'), 'utf8')) as {
+    children: { pid: number }[];
+  };
+  return children.map(({ pid }) => pid).filter((pid) => existsSync(`/proc/${pid}`));
+}
+
+test(
+  '--once feeds, drains, ends with the summary as JSON and leaves nothing running',
+  async () => {
+    const run = up('--once');
+    expect(await run.code, run.output()).toBe(0);
+    first = JSON.parse(run.output().trimEnd().split('\n').at(-1)!) as Summary;
+    expect(first.namespace).toBe('default');
+    expect(first.events.buyers).toBeGreaterThan(BUYERS / 2);
+    const { applied = 0, late = 0, duplicate = 0 } = first.events.byVerdict;
+    expect(applied).toBeGreaterThan(first.events.buyers);
+    expect(applied + late + duplicate).toBe(first.events.total);
+    expect(first.opportunities?.opened).toBeGreaterThan(0);
+    for (const { steps } of first.funnels) {
+      const buyers = steps.map((step) => step.buyers);
+      expect(buyers).toEqual([...buyers].sort((a, b) => b - a));
+    }
+    expect(first.funnels.length).toBeGreaterThan(0);
+    expect(first.campaigns.length).toBeGreaterThan(0);
+    expect(first.accounts.map(({ account }) => account).sort()).toEqual(
+      [...new Set(first.campaigns.map(({ account }) => account))].sort(),
+    );
+    expect(first.transitions.new).toBeGreaterThan(0);
+    expect(first.triggers.created).toBeGreaterThan(0);
+    expect(run.output()).toMatch(/\[1\/5\] .*\[2\/5\] .*\[3\/5\] .*\[4\/5\] .*\[5\/5\] /s);
+    expect(statSync(path.join(dir, 'keys.json')).mode & 0o777).toBe(0o600);
+    expect(pidsLeft()).toEqual([]);
+  },
+  START_MS_MAX,
+);
+
+test(
+  'a second start goes on with the data, keeps live events coming, and Ctrl-C ends it in order',
+  async () => {
+    const run = up();
+    await expect
+      .poll(() => run.output(), { timeout: START_MS_MAX, interval: 200 })
+      .toContain('Ctrl-C stops everything.');
+    expect(run.output()).toContain('by an earlier start');
+    const url = /API +(\S+)/.exec(run.output())![1]!;
+    const secret = /secret (sk_\S+)/.exec(run.output())![1]!;
+    const write = /write (wk_\S+)/.exec(run.output())![1]!;
+    expect((await fetch(`${url}/readyz`)).status).toBe(200);
+
+    const sent = await fetch(`${url}/v1/track`, {
+      method: 'POST',
+      headers: { authorization: `Basic ${btoa(`${write}:`)}`, 'content-type': 'application/json' },
+      body: '{"userId":"you","event":"Product Viewed"}',
+    });
+    expect(sent.status).toBe(200);
+    const buyer = async (): Promise<number> =>
+      (await fetch(`${url}/v1/buyers/u:you`, { headers: { authorization: `Bearer ${secret}` } })).status;
+    await expect.poll(buyer, { timeout: 20_000 }).toBe(200);
+
+    const clickhouse = /ClickHouse (\S+)/.exec(run.output())![1]!;
+    const events = async (): Promise<number> => {
+      const answer = await fetch(`${clickhouse}/?database=flywheel&query=SELECT+count()+FROM+events+FINAL`);
+      return Number(await answer.text());
+    };
+    await expect.poll(events, { timeout: 20_000 }).toBeGreaterThan(first.events.total + 1);
+
+    run.process.kill('SIGINT');
+    expect(await run.code, run.output()).toBe(0);
+    expect(pidsLeft()).toEqual([]);
+  },
+  START_MS_MAX,
+);
+
+test('what cannot be fed is refused before anything is started', async () => {
+  const format = up('--replay', 'no-such-format:README.md');
+  const file = up('--replay', 'rees46:no-such-file.csv');
+  expect([await format.code, await file.code]).toEqual([1, 1]);
+  expect(format.output()).toContain('has no format no-such-format; there are simulate, rees46');
+  expect(file.output()).toMatch(/names .*no-such-file\.csv, which is not there/);
+  expect(format.output()).not.toContain('[1/5]');
+});

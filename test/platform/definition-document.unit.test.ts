@@ -1,0 +1,185 @@
+// What makes a definition acceptable: every reason at once, defaults filled in, references that lead somewhere.
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { type DefinitionType, definitionSchemas, definitionTypes } from '../../domain/definition.ts';
+import { canonicalJson } from '../../platform/canonical.ts';
+import {
+  checkDocument,
+  danglingReferences,
+  forbiddenChanges,
+  publishOrder,
+} from '../../platform/definition-document.ts';
+import { readDefinitionFiles } from '../../platform/definition-files.ts';
+
+function reasonsOf(type: DefinitionType, document: unknown, id = 'x'): readonly string[] {
+  const checked = checkDocument(type, id, document);
+  return checked.ok ? [] : checked.reasons;
+}
+
+const experiment = {
+  name: 'e',
+  status: 'running',
+  variations: [
+    { key: 'a', value: 1, weight: 0.5 },
+    { key: 'b', value: 2, weight: 0.5 },
+  ],
+  fallback: 'a',
+};
+
+describe('one document', () => {
+  test('has its defaults filled in and stands in canonical form', () => {
+    const checked = checkDocument('funnel', 'f', { steps: ['visit', 'order'], windowMs: 1_000, name: 'F' });
+    expect(checked.ok && JSON.stringify(checked.document)).toBe(
+      '{"mode":"default","name":"F","steps":["visit","order"],"windowMs":1000}',
+    );
+  });
+
+  test('all reasons come at once: the id, types, limits', () => {
+    const reasons = reasonsOf('funnel', { name: 1, steps: ['visit'], windowMs: -1 }, 'no spaces, please');
+    expect(reasons.map((reason) => reason.split(':')[0])).toEqual([
+      'the id "no spaces, please" must fit ^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$',
+      'name',
+      'steps',
+      'windowMs',
+    ]);
+  });
+
+  test('a field that there is not is a mistake, also deep inside', () => {
+    expect(
+      reasonsOf('account', {
+        name: 'a',
+        currency: 'EUR',
+        dailyBudgetMicros: 1,
+        budget: 2,
+        pacing: { gane: 1 },
+      }),
+    ).toEqual(['budget: there is no such field', 'pacing.gane: there is no such field']);
+  });
+
+  test.each<[string, DefinitionType, unknown, string]>([
+    [
+      'lateness beyond the memory of ids',
+      'settings',
+      { latenessMs: 10, idMemoryMs: 10 },
+      'latenessMs must be less',
+    ],
+    [
+      'a fallback that is no variation',
+      'experiment',
+      { ...experiment, fallback: 'c' },
+      'fallback: c is none of',
+    ],
+    [
+      'variations of one name',
+      'experiment',
+      { ...experiment, variations: [experiment.variations[0], experiment.variations[0]] },
+      'variations: their keys must differ',
+    ],
+    [
+      'weights that do not add up',
+      'experiment',
+      { ...experiment, variations: [experiment.variations[0], { key: 'b', value: 2, weight: 0.4 }] },
+      'the weights add up to 0.9',
+    ],
+    [
+      'a namespace without room',
+      'experiment',
+      { ...experiment, namespace: { id: 'n', from: 1, to: 0 } },
+      'from must be',
+    ],
+    [
+      'a stage that is none',
+      'trigger',
+      { name: 't', on: 'transition', to: ['qualified'] },
+      'qualified is none of new',
+    ],
+    [
+      'a moment that is none',
+      'trigger',
+      { name: 't', on: 'opportunity', to: ['new'] },
+      'new is none of opened',
+    ],
+  ])('%s is refused', (_, type, document, reason) => {
+    expect(reasonsOf(type, document).join('; ')).toContain(reason);
+  });
+
+  test('-0 has no canonical form and is refused like any fault', () => {
+    const behind = { name: 's', horizonMs: 1, halfLifeMs: 60_000, intercept: -0, engagement: {} };
+    expect(reasonsOf('score', behind)).toEqual(['$.intercept is -0: it has no canonical JSON']);
+  });
+});
+
+describe('references', () => {
+  const set = (definitions: Partial<Record<DefinitionType, Record<string, unknown>>>) => ({
+    list: <Document>(type: DefinitionType) =>
+      Object.entries(definitions[type] ?? {}).map(([id, document]) => ({
+        id,
+        document: document as Document,
+      })),
+  });
+
+  test('each one that leads nowhere is named', () => {
+    expect(
+      danglingReferences(
+        set({
+          behaviours: { b: { rules: [{ kind: 'page', behaviour: 'visit' }] } },
+          campaign: { c: { accountId: 'none', scoreId: 'none' } },
+          funnel: { f: { steps: ['visit', 'order', 'order'] } },
+          lifecycle: { default: { matureBehaviours: ['inquiry'] } },
+        }),
+      ),
+    ).toEqual([
+      'campaign c: there is no account none',
+      'campaign c: there is no score none',
+      'funnel f: no rule of the behaviours maps an event to order',
+      'lifecycle default: no rule of the behaviours maps an event to inquiry',
+    ]);
+  });
+
+  test('a campaign keeps its account, an account its currency', () => {
+    expect(forbiddenChanges('campaign', { accountId: 'a' }, { accountId: 'b' })).toHaveLength(1);
+    expect(forbiddenChanges('account', { currency: 'EUR' }, { currency: 'USD' })).toHaveLength(1);
+    expect(forbiddenChanges('account', { utcOffsetMinutes: 0 }, { utcOffsetMinutes: 60 })).toHaveLength(1);
+    expect(forbiddenChanges('campaign', { accountId: 'a' }, { accountId: 'a', name: 'new' })).toEqual([]);
+    expect(forbiddenChanges('campaign', null, { accountId: 'b' })).toEqual([]);
+  });
+
+  test('every type has its place in the order of publishing', () => {
+    expect([...publishOrder].sort()).toEqual([...definitionTypes].sort());
+  });
+});
+
+describe('files', () => {
+  test('those of the project are right and come in an order that needs nothing later', async () => {
+    const files = await readDefinitionFiles(fileURLToPath(new URL('../../definitions/', import.meta.url)));
+    expect(new Set(files.map(({ type }) => type))).toEqual(new Set(definitionTypes));
+    const places = files.map(({ type }) => publishOrder.indexOf(type));
+    expect(places).toEqual([...places].sort((left, right) => left - right));
+    for (const { type, document } of files) {
+      expect(canonicalJson(definitionSchemas[type].parse(document))).toBe(JSON.stringify(document));
+    }
+  });
+
+  test('every fault of every file is told at once', async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'flywheel-definitions-'));
+    const put = async (name: string, text: string) => {
+      await mkdir(path.dirname(path.join(folder, name)), { recursive: true });
+      await writeFile(path.join(folder, name), text);
+    };
+    await put('funnel/broken.json', '{');
+    await put('funnel/short.json', '{"name":"s","steps":["visit"],"windowMs":1}');
+    await put('funnels/x.json', '{}');
+    await put('settings/default.json', '{"latenes":1}');
+    const failure = await readDefinitionFiles(folder).catch((error: Error) => error);
+    await rm(folder, { recursive: true });
+    expect(failure).toMatchObject({ code: 'DEFINITION_INVALID' });
+    const { message } = failure as Error;
+    expect(message).toContain('broken.json: not JSON');
+    expect(message).toContain('short.json: steps');
+    expect(message).toContain('funnels/x.json: the file must be <type>/<id>.json');
+    expect(message).toContain('settings/default.json: latenes: there is no such field');
+  });
+});

@@ -1,0 +1,176 @@
+// The real app over the run's real parts, with definitions given by the test and state written by it in the layout
+// that the stream writes: what the answering routes are tested with.
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { FastifyInstance } from 'fastify';
+import { inject } from 'vitest';
+import { type Buyer, newBuyer } from '../../domain/buyer.ts';
+import { type DefinitionType, definitionSchemas, type InForce } from '../../domain/definition.ts';
+import { hashApiKey } from '../../platform/api-keys.ts';
+import { encodeBuyer } from '../../platform/buyer-codec.ts';
+import { canonicalHash } from '../../platform/canonical.ts';
+import { type ClickHouse, openClickHouse } from '../../platform/clickhouse.ts';
+import { readConfig } from '../../platform/config.ts';
+import { createProducer, type Producer } from '../../platform/kafka.ts';
+import { readPartition } from '../../platform/kafka-read.ts';
+import { openTopicAdmin, type TopicAdmin } from '../../platform/kafka-topics.ts';
+import { buyerPartition, type PartitionKeys, partitionKeys } from '../../platform/keys.ts';
+import { type Namespace, namespaceOf } from '../../platform/namespace.ts';
+import { openRedis, type RedisClient } from '../../platform/redis.ts';
+import { buildApp } from '../../serve/app.ts';
+import { apiKeys } from '../../serve/authentication.ts';
+import type { Dependencies } from '../../serve/dependencies.ts';
+import { serveMetrics } from '../../serve/metrics.ts';
+
+export const GENERATION = 1;
+export const secret = { authorization: 'Bearer secret-key' };
+export const writeOnly = { authorization: 'Bearer write-key' };
+
+/** Definitions that a test sets at will. */
+export class DefinitionsGiven {
+  readonly #known = new Map<string, InForce>();
+  caughtUp = true;
+
+  set(type: DefinitionType, id: string, document: unknown, revision = 1): InForce {
+    const parsed = definitionSchemas[type].parse(document);
+    const inForce = { id, revision, hash: canonicalHash(parsed), document: parsed };
+    this.#known.set(`${type}/${id}`, inForce);
+    return inForce;
+  }
+
+  view(): Dependencies['definitionLog'] {
+    return {
+      isCaughtUp: () => this.caughtUp,
+      find: <Document>(type: DefinitionType, id: string) =>
+        this.#known.get(`${type}/${id}`) as InForce<Document> | undefined,
+      list: <Document>(type: DefinitionType) =>
+        [...this.#known]
+          .filter(([name]) => name.startsWith(`${type}/`))
+          .map(([, each]) => each as InForce<Document>)
+          .sort((a, b) => (a.id < b.id ? -1 : 1)),
+    };
+  }
+}
+
+export interface Answering {
+  readonly app: FastifyInstance;
+  readonly namespace: Namespace;
+  readonly redis: RedisClient;
+  readonly clickhouse: ClickHouse;
+  readonly producer: Producer;
+  readonly definitions: DefinitionsGiven;
+  readonly logged: { message: string; fields: unknown }[];
+  /** What the clock says, and how far the monotonic one is ahead of the real one; tests may move both. */
+  readonly clock: { nowMs: number; aheadMs: number };
+  keysOf(topic: 'events' | 'spend', partition: number): PartitionKeys;
+  /** Writes a partition's watermark and a fresh stamp, as its owner does. */
+  setHead(topic: 'events' | 'spend', partition: number, head: Record<string, string | number>): Promise<void>;
+  /** Writes a buyer, and the watermark of its partition. */
+  setBuyer(key: string, change: Partial<Buyer>, watermarkMs: number): Promise<void>;
+  /** Everything that stands in one partition of a topic, parsed. */
+  logOf(
+    topic: 'events' | 'spend',
+    partition: number,
+  ): Promise<{ key: string | null; record: Record<string, unknown> }[]>;
+  close(): Promise<void>;
+}
+
+/** Applies sql/ to the namespace's database. */
+async function createTables(namespace: Namespace): Promise<void> {
+  const url = inject('clickhouseUrl');
+  const bare = openClickHouse({ url, database: 'default' });
+  await bare.command({ query: `CREATE DATABASE IF NOT EXISTS ${namespace.database}` });
+  await bare.close();
+  const client = openClickHouse({ url, database: namespace.database });
+  const text = readFileSync(new URL('../../sql/001_tables.sql', import.meta.url), 'utf8');
+  for (const query of text.split(/^----$/m)) await client.command({ query });
+  await client.close();
+}
+
+/** @param wrap replaces parts, to play their failures. */
+export async function answering(
+  name: string,
+  options: { tables?: boolean; wrap?: (dependencies: Dependencies) => Dependencies } = {},
+): Promise<Answering> {
+  const namespace = namespaceOf(`${name}-${randomBytes(3).toString('hex')}`);
+  const brokers = inject('kafkaBrokers');
+  const [redis, producer, admin] = await Promise.all([
+    openRedis({ url: inject('redisUrl'), autoPipelining: true }),
+    createProducer({ brokers, clientId: name, deliveryTimeoutMs: 10_000 }),
+    openTopicAdmin(brokers),
+    options.tables === true ? createTables(namespace) : undefined,
+  ]);
+  await admin.createMissing(namespace);
+  const clickhouse = openClickHouse({ url: inject('clickhouseUrl'), database: namespace.database });
+  const definitions = new DefinitionsGiven();
+  const logged: Answering['logged'] = [];
+  const note = (message: string, fields?: unknown): void => void logged.push({ message, fields });
+  const clock = { nowMs: Date.now(), aheadMs: 0 };
+  const dependencies: Dependencies = {
+    config: readConfig({}),
+    namespace,
+    generations: { events: GENERATION, spend: GENERATION },
+    producer,
+    kafkaIsUp: () => true,
+    redis,
+    clickhouse,
+    definitionLog: definitions.view(),
+    keys: apiKeys({
+      keys: [
+        { name: 'secret', scope: 'secret', sha256: hashApiKey('secret-key') },
+        { name: 'site', scope: 'write', sha256: hashApiKey('write-key') },
+      ],
+    }),
+    noticeSecret: Buffer.from('0123456789abcdef'),
+    metrics: serveMetrics(),
+    log: { info: note, warn: note, error: note },
+    clock: { nowMs: () => clock.nowMs, monotonicMs: () => performance.now() + clock.aheadMs },
+  };
+  const app = await buildApp(options.wrap?.(dependencies) ?? dependencies);
+  await app.ready();
+  const keysOf = (topic: 'events' | 'spend', partition: number): PartitionKeys =>
+    partitionKeys(namespace, { topic, generation: GENERATION, partition });
+  const setHead: Answering['setHead'] = async (topic, partition, head) => {
+    await redis.hset(keysOf(topic, partition).head, head);
+  };
+  return {
+    app,
+    namespace,
+    redis,
+    clickhouse,
+    producer,
+    definitions,
+    logged,
+    clock,
+    keysOf,
+    setHead,
+    async setBuyer(key, change, watermarkMs) {
+      const partition = buyerPartition(key);
+      await redis.set(keysOf('events', partition).buyer(key), encodeBuyer({ ...newBuyer(key), ...change }));
+      await setHead('events', partition, { watermark: watermarkMs });
+    },
+    logOf: (topic, partition) => readAll(brokers, admin, namespace.topics[topic], partition),
+    async close() {
+      await app.close();
+      await producer.close();
+      await admin.close();
+      await clickhouse.close();
+      redis.disconnect();
+    },
+  };
+}
+
+async function readAll(brokers: string, admin: TopicAdmin, topic: string, partition: number) {
+  const { high } = (await admin.watermarks(topic))[partition]!;
+  const found: { key: string | null; record: Record<string, unknown> }[] = [];
+  if (high === 0) return found;
+  for await (const batch of readPartition({ brokers, topic, partition, from: 0, to: high })) {
+    for (const { key, value } of batch) {
+      found.push({
+        key: key === null ? null : key.toString(),
+        record: JSON.parse(value!.toString()) as Record<string, unknown>,
+      });
+    }
+  }
+  return found;
+}

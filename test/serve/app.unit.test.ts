@@ -1,0 +1,384 @@
+// What holds for every route: errors are problem documents, keys have scopes, health, metrics and the description answer.
+import { connect } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import { afterEach, describe, expect, it } from 'vitest';
+import { hashApiKey } from '../../platform/api-keys.ts';
+import { PlatformError } from '../../platform/platform-error.ts';
+import type { Dependencies } from '../../serve/dependencies.ts';
+import { appOf, SECRET, type World, WRITE, world } from './without-parts.ts';
+
+let app: FastifyInstance | undefined;
+
+afterEach(async () => {
+  await app?.close();
+  app = undefined;
+});
+
+async function open(given: World = world()): Promise<FastifyInstance> {
+  app = await appOf(given);
+  return app;
+}
+
+const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
+const message = { userId: 'u', event: 'e', messageId: 'm' };
+
+function expectProblem(
+  answer: { statusCode: number; headers: Record<string, unknown>; json(): unknown },
+  status: number,
+  code: string,
+) {
+  expect(answer.statusCode).toBe(status);
+  expect(answer.headers['content-type']).toBe('application/problem+json');
+  expect(answer.json()).toMatchObject({
+    status,
+    code,
+    type: `urn:flywheel:problem:${code}`,
+    title: expect.any(String),
+    detail: expect.any(String),
+  });
+}
+
+describe('errors are problem documents', () => {
+  it('for an address that there is not', async () => {
+    expectProblem(await (await open()).inject('/v1/nothing/here'), 404, 'not_found');
+  });
+
+  it('for a method that an address does not take, which names those it takes', async () => {
+    const answer = await (await open()).inject({ method: 'GET', url: '/v1/track?x=1' });
+    expectProblem(answer, 405, 'method_not_allowed');
+    expect(answer.headers.allow).toBe('OPTIONS, POST');
+  });
+
+  it('for an address that cannot be decoded', async () => {
+    expectProblem(await (await open()).inject('/v1/%zz'), 400, 'malformed');
+  });
+
+  it('for a body that a schema refuses, with where', async () => {
+    const answer = await (await open()).inject({
+      method: 'POST',
+      url: '/v1/clock',
+      headers: bearer(SECRET),
+      payload: { time: {} },
+    });
+    expectProblem(answer, 400, 'invalid');
+    expect(answer.json().errors[0]).toMatchObject({ pointer: '/time' });
+  });
+
+  it('for JSON that is none, a type that is not taken and too much of it, on routes of any kind', async () => {
+    const opened = await open();
+    const headers = { ...bearer(SECRET), 'content-type': 'application/json' };
+    expectProblem(
+      await opened.inject({ method: 'POST', url: '/v1/clock', headers, payload: '{' }),
+      400,
+      'malformed',
+    );
+    expectProblem(
+      await opened.inject({ method: 'POST', url: '/v1/clock', headers, payload: '' }),
+      400,
+      'malformed',
+    );
+    const xml = { ...headers, 'content-type': 'text/xml' };
+    expectProblem(
+      await opened.inject({ method: 'POST', url: '/v1/clock', headers: xml, payload: '<a/>' }),
+      415,
+      'unsupported_media_type',
+    );
+    const large = JSON.stringify({ time: 1, x: 'x'.repeat(2_000_000) });
+    expectProblem(
+      await opened.inject({ method: 'POST', url: '/v1/clock', headers, payload: large }),
+      413,
+      'too_large',
+    );
+  });
+
+  it('for a bug, without telling what it was, and the log has it', async () => {
+    const given = world({
+      producer: {
+        sendBatch: async () => Promise.reject(new TypeError('secret detail')),
+      } as unknown as Dependencies['producer'],
+    });
+    const answer = await (await open(given)).inject({
+      method: 'POST',
+      url: '/v1/track',
+      headers: bearer(WRITE),
+      payload: message,
+    });
+    expectProblem(answer, 500, 'internal');
+    expect(answer.body).not.toContain('secret detail');
+    expect(given.remembered.errors).toEqual(['a request failed']);
+  });
+
+  it('for what is no HTTP at all', async () => {
+    const opened = await open();
+    await opened.listen({ host: '127.0.0.1', port: 0 });
+    const { port } = opened.server.address() as { port: number };
+    const text = await new Promise<string>((resolve, reject) => {
+      let received = '';
+      const socket = connect(port, '127.0.0.1', () => socket.write('nonsense\r\n\r\n'));
+      socket.on('data', (data) => {
+        received += data;
+      });
+      socket.on('close', () => resolve(received));
+      socket.on('error', reject);
+    });
+    expect(text).toMatch(/^HTTP\/1\.1 400 Bad Request\r\ncontent-type: application\/problem\+json/);
+  });
+});
+
+describe('keys', () => {
+  it('a write key collects and does nothing else', async () => {
+    const opened = await open();
+    const collect = await opened.inject({
+      method: 'POST',
+      url: '/v1/track',
+      headers: bearer(WRITE),
+      payload: message,
+    });
+    expect(collect.statusCode).toBe(200);
+    for (const url of ['/v1/clock', '/v1/spend', '/v1/notices']) {
+      expectProblem(
+        await opened.inject({ method: 'POST', url, headers: bearer(WRITE), payload: {} }),
+        403,
+        'forbidden',
+      );
+    }
+  });
+
+  it('a secret key collects too', async () => {
+    const answer = await (await open()).inject({
+      method: 'POST',
+      url: '/v1/track',
+      headers: bearer(SECRET),
+      payload: message,
+    });
+    expect(answer.statusCode).toBe(200);
+  });
+
+  it('is taken as Bearer, as user name of Basic and as X-API-Key', async () => {
+    const opened = await open();
+    const basic = `Basic ${Buffer.from(`${SECRET}:`).toString('base64')}`;
+    for (const headers of [bearer(SECRET), { authorization: basic }, { 'x-api-key': SECRET }]) {
+      const answer = await opened.inject({
+        method: 'POST',
+        url: '/v1/clock',
+        headers,
+        payload: { time: '2026-03-01T12:00:00Z' },
+      });
+      expect(answer.statusCode).toBe(200);
+    }
+  });
+
+  it.each([
+    ['none', {}],
+    ['an unknown one', { authorization: 'Bearer nobody' }],
+    ['an empty one', { authorization: 'Bearer ' }],
+    ['another scheme', { authorization: `Digest ${SECRET}` }],
+    ['its own hash', { authorization: `Bearer ${hashApiKey(SECRET)}` }],
+  ])('%s is a 401 that says which schemes there are', async (_name, headers) => {
+    const answer = await (await open()).inject({
+      method: 'POST',
+      url: '/v1/clock',
+      headers,
+      payload: { time: 1 },
+    });
+    expectProblem(answer, 401, 'unauthorized');
+    expect(answer.headers['www-authenticate']).toContain('Bearer');
+  });
+});
+
+describe('the feeder’s clock', () => {
+  it('writes one supplied clock record into every partition of events and spend', async () => {
+    const given = world();
+    const answer = await (await open(given)).inject({
+      method: 'POST',
+      url: '/v1/clock',
+      headers: bearer(SECRET),
+      payload: { time: '2019-11-01T00:00:00Z' },
+    });
+    expect(answer.json()).toEqual({ success: true, partitions: 16 });
+    const places = given.remembered.sent.map(({ topic, partition, key }) => `${topic}/${partition}/${key}`);
+    expect(new Set(places).size).toBe(16);
+    expect(places.filter((place) => place.startsWith('events/'))).toHaveLength(12);
+    for (const { value } of given.remembered.sent) {
+      expect(JSON.parse(String(value))).toEqual({
+        kind: 'clock',
+        time: Date.parse('2019-11-01'),
+        supplied: true,
+      });
+    }
+  });
+
+  it.each([
+    ['2026-03-01T12:06:00Z', 'future'],
+    [12, 'absurd_time'],
+    ['tomorrow', 'invalid'],
+  ])('refuses %s', async (time, code) => {
+    const answer = await (await open()).inject({
+      method: 'POST',
+      url: '/v1/clock',
+      headers: bearer(SECRET),
+      payload: { time },
+    });
+    expectProblem(answer, 400, code);
+  });
+});
+
+describe('when Kafka does not keep up', () => {
+  const failing = (code: 'KAFKA_QUEUE_FULL' | 'KAFKA_NOT_DELIVERED') =>
+    ({
+      sendBatch: async () => Promise.reject(new PlatformError(code, 'no')),
+    }) as unknown as Dependencies['producer'];
+
+  it('a full queue is a 429 with Retry-After', async () => {
+    const answer = await (await open(world({ producer: failing('KAFKA_QUEUE_FULL') }))).inject({
+      method: 'POST',
+      url: '/v1/track',
+      headers: bearer(WRITE),
+      payload: message,
+    });
+    expectProblem(answer, 429, 'busy');
+    expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
+  });
+
+  it('no acknowledgement is a 503 with Retry-After, on every route that takes data in', async () => {
+    const opened = await open(world({ producer: failing('KAFKA_NOT_DELIVERED') }));
+    for (const [url, payload] of [
+      ['/v1/track', message],
+      ['/v1/batch', { batch: [message] }],
+      ['/v1/batch', '{'],
+      ['/v1/clock', { time: 1_750_000_000_000 }],
+    ] as const) {
+      const answer = await opened.inject({
+        method: 'POST',
+        url,
+        headers: { ...bearer(SECRET), 'content-type': 'application/json' },
+        payload,
+      });
+      expectProblem(answer, 503, 'log_unavailable');
+      expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
+    }
+  });
+
+  it('a broker that is known to be away is a 503 at once, and nothing is handed over', async () => {
+    const given = world({ kafkaIsUp: () => false });
+    const answer = await (await open(given)).inject({
+      method: 'POST',
+      url: '/v1/track',
+      headers: bearer(WRITE),
+      payload: message,
+    });
+    expectProblem(answer, 503, 'log_unavailable');
+    expect(given.remembered.sent).toEqual([]);
+  });
+
+  it('bytes that wait are bounded: what does not fit is a 429, and fits again later', async () => {
+    const waiting: (() => void)[] = [];
+    const opened = await open(
+      world({
+        producer: {
+          sendBatch: () => new Promise<number[]>((resolve) => waiting.push(() => resolve([]))),
+        } as unknown as Dependencies['producer'],
+      }),
+    );
+    const payload = {
+      batch: [{ ...message, type: 'track', properties: { a: 'x'.repeat(200_000) } }],
+      padding: 'x'.repeat(4_500_000),
+    };
+    const request = () =>
+      opened.inject({ method: 'POST', url: '/v1/batch', headers: bearer(WRITE), payload });
+    const answers: { statusCode: number; headers: Record<string, unknown>; json(): unknown }[] = [];
+    const requests = Array.from({ length: 20 }, () => request().then((answer) => answers.push(answer)));
+    await expect.poll(() => [waiting.length, answers.length], { timeout: 10_000 }).toEqual([14, 6]);
+    for (const answer of answers) expectProblem(answer, 429, 'busy');
+    for (const resolve of waiting) resolve();
+    await Promise.all(requests);
+    expect(answers.slice(6).map((answer) => answer.statusCode)).toEqual(Array(14).fill(200));
+    const later = request();
+    await expect.poll(() => waiting.length).toBe(15);
+    waiting[14]!();
+    expect((await later).statusCode).toBe(200);
+  });
+});
+
+describe('health', () => {
+  it('answers while nothing else does', async () => {
+    const answer = await (await open()).inject('/healthz');
+    expect(answer.json()).toEqual({ ok: true });
+  });
+
+  it('is ready when every part is up', async () => {
+    const answer = await (await open()).inject('/readyz');
+    expect(answer.statusCode).toBe(200);
+    expect(answer.json()).toEqual({
+      ready: true,
+      namespace: 'default',
+      parts: {
+        kafka: { up: true },
+        redis: { up: true },
+        clickhouse: { up: true },
+        definitions: { up: true },
+      },
+    });
+  });
+
+  const down = async () => {
+    throw new Error('refused');
+  };
+  it.each([
+    ['kafka', { kafkaIsUp: () => false }],
+    ['redis', { redis: { ping: down } }],
+    ['clickhouse', { clickhouse: { ping: async () => ({ success: false, error: new Error('refused') }) } }],
+    ['definitions', { definitionLog: { isCaughtUp: () => false, find: () => undefined, list: () => [] } }],
+  ])('says that %s is down', async (part, overrides) => {
+    const answer = await (await open(world(overrides as unknown as Partial<Dependencies>))).inject('/readyz');
+    expect(answer.statusCode).toBe(503);
+    const { ready, parts } = answer.json();
+    expect(ready).toBe(false);
+    for (const [name, { up, detail }] of Object.entries<{ up: boolean; detail?: string }>(parts)) {
+      expect(up, name).toBe(name !== part);
+      if (name === part) expect(detail).toEqual(expect.any(String));
+    }
+  });
+});
+
+describe('what operators and programmers look at', () => {
+  it('metrics count events, rejects and route seconds', async () => {
+    const opened = await open();
+    await opened.inject({ method: 'POST', url: '/v1/track', headers: bearer(WRITE), payload: message });
+    await opened.inject({
+      method: 'POST',
+      url: '/v1/track',
+      headers: bearer(WRITE),
+      payload: { event: 'nobody' },
+    });
+    const { body, headers } = await opened.inject('/metrics');
+    expect(headers['content-type']).toContain('text/plain');
+    expect(body).toContain('flywheel_collect_events_total{kind="track"} 1');
+    expect(body).toContain('flywheel_collect_rejected_total{reason="missing_id"} 1');
+    expect(body).toContain(
+      'flywheel_serve_route_seconds_count{method="POST",route="/v1/track",status="200"} 1',
+    );
+  });
+
+  it('the description is OpenAPI 3.1 and names every public route', async () => {
+    const opened = await open();
+    const { openapi, paths } = (await opened.inject('/docs/json')).json();
+    expect(openapi).toBe('3.1.0');
+    for (const path of [
+      '/v1/track',
+      '/v1/batch',
+      '/v1/b',
+      '/v1/spend',
+      '/v1/notices',
+      '/v1/n/{signed}',
+      '/v1/clock',
+      '/readyz',
+    ]) {
+      expect(paths, path).toHaveProperty([path]);
+    }
+    expect(paths['/v1/track'].post.requestBody.content['application/json'].schema.properties).toHaveProperty(
+      'userId',
+    );
+    expect((await opened.inject('/docs')).headers['content-type']).toContain('text/html');
+  });
+});

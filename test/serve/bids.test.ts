@@ -1,0 +1,232 @@
+// Bids over the real parts: a lease asked for by the log and read from Redis, prices set aside from it, and signed
+// notices that settle in the ledger.
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { newBuyer } from '../../domain/buyer.ts';
+import { score as scoreSchema } from '../../domain/definition.ts';
+import { scoreOf } from '../../domain/score.ts';
+import { verifyNotice } from '../../serve/notice-address.ts';
+import { type AccountOwner, ownAccount } from './account-owner.ts';
+import { type Answering, answering, secret, writeOnly } from './answering.ts';
+
+const DAY_MS = 86_400_000;
+const W = Date.UTC(2026, 0, 15);
+const score = {
+  name: 'Opportunity',
+  horizonMs: 7 * DAY_MS,
+  halfLifeMs: DAY_MS,
+  intercept: -1,
+  engagement: { view: 1 },
+  country: { DE: 0.5 },
+};
+const account = { name: 'Acme', currency: 'EUR', dailyBudgetMicros: 1_000_000_000 };
+const campaign = {
+  name: 'Search',
+  accountId: 'acme',
+  channel: 'search',
+  valueMicros: 10_000_000,
+  maxBidMicros: 5_000_000,
+  countries: ['DE', 'FR'],
+};
+
+let here: Answering;
+let owner: AccountOwner;
+beforeAll(async () => {
+  here = await answering('bids');
+  here.clock.nowMs = Date.now();
+  here.definitions.set('score', 'opportunity', score, 2);
+  here.definitions.set('account', 'acme', account, 3);
+  here.definitions.set('account', 'nobody', account);
+  here.definitions.set('campaign', 'search', campaign, 4);
+  here.definitions.set('campaign', 'paused', { ...campaign, status: 'paused' });
+  here.definitions.set('campaign', 'worthless', { ...campaign, valueMicros: 0 });
+  here.definitions.set('campaign', 'unscored', { ...campaign, scoreId: 'nothing' });
+  here.definitions.set('campaign', 'orphan', { ...campaign, accountId: 'nothing' });
+  here.definitions.set('campaign', 'unowned', { ...campaign, accountId: 'nobody' });
+  owner = await ownAccount(here, 'acme');
+});
+afterAll(async () => {
+  await here?.close();
+  await owner?.stop();
+});
+
+async function bid(payload: Record<string, unknown>, query = '') {
+  const response = await here.app.inject({
+    method: 'POST',
+    url: `/v1/bids${query}`,
+    headers: { ...secret, host: 'bids.example' },
+    payload,
+  });
+  return { status: response.statusCode, body: response.json() };
+}
+
+describe('POST /v1/bids', () => {
+  it('bids score × value × multiplier from a lease that it asked for, and explains it', async () => {
+    const engagement = [
+      { halfLifeMs: DAY_MS, referenceMs: W - DAY_MS, sums: [{ behaviour: 'view', sum: 4 }] },
+    ];
+    await here.setBuyer('u:buyer-1', { engagement }, W);
+    const { status, body } = await bid(
+      { campaignId: 'search', buyerKey: 'buyer-1', country: 'DE', bidId: 'bid-1' },
+      '?waitMs=2000',
+    );
+    expect(status).toBe(200);
+    const country = { value: 'DE', timeMs: 0, messageId: '' };
+    const scored = scoreOf(scoreSchema.parse(score), { ...newBuyer('u:buyer-1'), engagement, country }, W);
+    const worthMicros = Math.floor(scored.probability * 10_000_000);
+    const bidMicros = Math.min(worthMicros, 5_000_000);
+    const [lease] = owner.state.leases;
+    expect(body).toMatchObject({
+      bidId: 'bid-1',
+      campaignId: 'search',
+      accountId: 'acme',
+      bidMicros,
+      currency: 'EUR',
+      reason: 'bid',
+      worthMicros,
+      validMs: 60_000,
+      lease: lease!.id,
+      inputs: {
+        probability: scored.probability,
+        logit: scored.logit,
+        factors: scored.factors,
+        scoreAsOf: new Date(W).toISOString(),
+        buyerKey: 'u:buyer-1',
+        buyerKnown: true,
+        country: 'DE',
+        valueMicros: 10_000_000,
+        maxBidMicros: 5_000_000,
+        multiplier: 1,
+        floorMicros: 0,
+        leaseLeftMicros: lease!.amountMicros,
+      },
+      versions: {
+        campaign: { id: 'search', revision: 4 },
+        account: { id: 'acme', revision: 3 },
+        score: { id: 'opportunity', revision: 2 },
+      },
+    });
+    expect(bidMicros).toBe(5_000_000);
+    expect(owner.records[0]).toMatchObject({ kind: 'leaseRequest', account: 'acme', lease: lease!.id });
+
+    const next = await bid({ campaignId: 'search', buyerKey: 'buyer-1', country: 'DE' });
+    expect(next.body.inputs.leaseLeftMicros).toBe(lease!.amountMicros - bidMicros);
+  });
+
+  it('carries signed addresses whose call settles, or frees, in the ledger', async () => {
+    const { body } = await bid({ campaignId: 'search', country: 'FR', bidId: 'bid-2', priceUnits: 1_000 });
+    const address = new URL(body.notices.win);
+    expect(address.host).toBe('bids.example');
+    const signed = address.pathname.split('/').at(-1)!;
+    expect(verifyNotice(Buffer.from('0123456789abcdef'), signed)).toEqual({
+      notice: 'win',
+      account: 'acme',
+      campaign: 'search',
+      channel: 'search',
+      country: 'FR',
+      bid: 'bid-2',
+      lease: body.lease,
+      currency: 'EUR',
+      costMicros: body.bidMicros,
+      priceUnits: 1_000,
+    });
+    const lost = await bid({ campaignId: 'search', country: 'FR', bidId: 'bid-3' });
+    const lease = owner.state.leases.find((each) => each.id === body.lease)!;
+    expect(lost.body.lease).toBe(body.lease);
+    for (const url of [`${address.pathname}?price=500`, new URL(lost.body.notices.loss).pathname]) {
+      expect((await here.app.inject({ url })).statusCode).toBe(204);
+    }
+    await vi.waitFor(() => {
+      expect(lease.settledMicros).toBe(500_000);
+      // The win gives back what it did not cost, the loss all that it had set aside.
+      expect(lease.freedMicros).toBe(body.bidMicros - 500_000 + lost.body.bidMicros);
+    });
+  });
+
+  it.each([
+    ['paused', { campaignId: 'paused' }, 'paused'],
+    ['for other countries', { campaignId: 'search', country: 'US' }, 'countryExcluded'],
+    ['for a country that is not known', { campaignId: 'search' }, 'countryExcluded'],
+    ['worth nothing', { campaignId: 'worthless', country: 'DE' }, 'zeroValue'],
+    ['below the floor', { campaignId: 'search', country: 'DE', floorMicros: 5_000_001 }, 'belowMinimum'],
+    ['without a score', { campaignId: 'unscored', country: 'DE' }, 'unknownScore'],
+    ['without an account', { campaignId: 'orphan', country: 'DE' }, 'unknownAccount'],
+    ['without a lease', { campaignId: 'unowned', country: 'DE' }, 'noLease'],
+  ])('bids nothing for a campaign that is %s', async (_case, request, reason) => {
+    const { status, body } = await bid(request, '?waitMs=0');
+    expect(status).toBe(200);
+    expect([body.bidMicros, body.reason, body.lease, body.notices]).toEqual([0, reason, null, null]);
+    expect(body.versions.campaign.id).toBe(request.campaignId);
+  });
+
+  it('answers a batch in its order, each with its own reason', async () => {
+    const { body } = await bid({
+      bids: [
+        { campaignId: 'search', country: 'DE' },
+        { campaignId: 'nothing' },
+        { campaignId: 'paused' },
+        { campaignId: 'search', country: 'FR' },
+      ],
+    });
+    expect(body.bids.map((each: { reason: string }) => each.reason)).toEqual([
+      'bid',
+      'unknownCampaign',
+      'paused',
+      'bid',
+    ]);
+    expect(body.bids.map((each: { bidMicros: number }) => each.bidMicros > 0)).toEqual([
+      true,
+      false,
+      false,
+      true,
+    ]);
+  });
+
+  it('never sets aside more than the leases that the ledger granted, under a flood', async () => {
+    const small = { ...account, dailyBudgetMicros: 40_000_000, leaseShare: 1 };
+    here.definitions.set('account', 'small', small);
+    here.definitions.set('campaign', 'flood', { ...campaign, accountId: 'small', countries: [] });
+    const smallOwner = await ownAccount(here, 'small');
+    try {
+      await bid({ campaignId: 'flood' }, '?waitMs=2000');
+      const bids = { bids: Array.from({ length: 100 }, () => ({ campaignId: 'flood' })) };
+      const answers = [];
+      for (let round = 0; round < 3; round += 1) {
+        const flood = await Promise.all([bid(bids), bid(bids), bid(bids)]);
+        answers.push(...flood.flatMap((each) => each.body.bids as { bidMicros: number; reason: string }[]));
+        here.clock.aheadMs += 1_000;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      const reserved = answers.reduce((sum, each) => sum + each.bidMicros, 0);
+      const granted = smallOwner.state.leases.reduce((sum, lease) => sum + lease.amountMicros, 0);
+      expect(reserved).toBeGreaterThan(20_000_000);
+      expect(reserved).toBeLessThanOrEqual(granted);
+      expect(granted).toBeLessThanOrEqual(40_000_000);
+      expect(['noLease', 'leaseExhausted']).toContain(answers.at(-1)!.reason);
+    } finally {
+      await smallOwner.stop();
+    }
+  });
+
+  it('stops when its lease is over, by the monotonic clock', async () => {
+    await bid({ campaignId: 'search', country: 'DE' });
+    here.clock.aheadMs += 60_001;
+    const { body } = await bid({ campaignId: 'search', country: 'DE' }, '?waitMs=0');
+    expect([body.bidMicros, body.reason]).toEqual([0, 'noLease']);
+    const again = await bid({ campaignId: 'search', country: 'DE' }, '?waitMs=2000');
+    expect(again.body.reason).toBe('bid');
+  });
+
+  it('answers what is wrong with a problem', async () => {
+    const unknown = await bid({ campaignId: 'nothing' });
+    expect([unknown.status, unknown.body.code]).toEqual([404, 'unknown_definition']);
+    const missing = await bid({});
+    expect([missing.status, missing.body.code]).toEqual([400, 'invalid']);
+    expect(missing.body.detail).toContain('campaignId');
+    const empty = await bid({ bids: [] });
+    expect([empty.status, empty.body.errors[0].pointer]).toEqual([400, '/bids']);
+    const inBatch = await bid({ bids: [{ campaignId: 'search', country: 'germany' }] });
+    expect([inBatch.status, inBatch.body.errors[0].pointer]).toEqual([400, '/bids/0/country']);
+    const write = await here.app.inject({ method: 'POST', url: '/v1/bids', headers: writeOnly, payload: {} });
+    expect(write.statusCode).toBe(403);
+  });
+});

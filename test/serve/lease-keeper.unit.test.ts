@@ -1,0 +1,332 @@
+// The lease keeper against the ledger's own rules, with a clock that the test moves: what processes set aside together
+// never exceeds the budget, and no process takes money that it did not ask for.
+import fc from 'fast-check';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { type AccountState, newAccount } from '../../domain/account.ts';
+import {
+  type AccountDefinition,
+  account as accountSchema,
+  settings as settingsSchema,
+} from '../../domain/definition.ts';
+import type { Effect } from '../../domain/effect.ts';
+import type { LeaseRequestRecord } from '../../domain/record.ts';
+import { accountDueMs, fireAccountTimer, transitionAccount } from '../../domain/transition-account.ts';
+import { LeaseKeeper } from '../../serve/bids/lease-keeper.ts';
+import { AccountLeases, type LeasePorts } from '../../serve/bids/leases.ts';
+
+const DAY = Date.UTC(2026, 0, 15);
+const MINUTE_MS = 60_000;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  return () => vi.useRealTimers();
+});
+
+/** One account's owner, as the stream has it: the log's time is the clock's. */
+class Ledger {
+  state: AccountState = newAccount('acme');
+  readonly definition: AccountDefinition;
+  readonly requests: LeaseRequestRecord[] = [];
+  #offset = 0;
+
+  constructor(change: Partial<AccountDefinition> = {}) {
+    this.definition = accountSchema.parse({
+      name: 'Acme',
+      currency: 'EUR',
+      dailyBudgetMicros: 100_000_000,
+      ...change,
+    });
+  }
+
+  take(record: LeaseRequestRecord, nowMs: number): Effect[] {
+    this.requests.push(record);
+    this.#offset += 1;
+    const effects: Effect[] = [];
+    const inForce = { id: 'acme', revision: 1, hash: '', document: this.definition };
+    const context = (atMs: number) => ({
+      nowMs: atMs,
+      appendMs: atMs,
+      partition: 0,
+      offset: this.#offset,
+      settings: settingsSchema.parse({}),
+      account: () => inForce,
+      campaign: () => undefined,
+    });
+    for (;;) {
+      const dueMs = accountDueMs(this.state, context(nowMs));
+      if (dueMs === 0 || dueMs > nowMs) break;
+      fireAccountTimer(this.state, context(dueMs), effects);
+    }
+    transitionAccount(this.state, record, context(nowMs), effects);
+    return effects;
+  }
+}
+
+interface World {
+  readonly ledger: Ledger;
+  wallMs: number;
+  monotonicMs: number;
+  /** What becomes of a request on its way. */
+  fate: 'taken' | 'lost' | 'takenButFailed' | 'unanswered';
+  readonly warnings: string[];
+}
+
+function worldOf(ledger: Ledger): World {
+  return { ledger, wallMs: DAY + 10 * 3_600_000, monotonicMs: 5_000, fate: 'taken', warnings: [] };
+}
+
+let ids = 0;
+
+function portsOf(world: World, process: string): LeasePorts {
+  return {
+    process,
+    clock: { nowMs: () => world.wallMs, monotonicMs: () => world.monotonicMs },
+    read: async (account) => ({
+      account,
+      partition: 0,
+      watermarkMs: world.wallMs,
+      state: world.fate === 'unanswered' ? null : world.ledger.state,
+    }),
+    async send(record) {
+      if (world.fate === 'lost') throw new Error('Kafka is away');
+      world.ledger.take(record, world.wallMs);
+      if (world.fate === 'takenButFailed') throw new Error('no acknowledgement came');
+    },
+    definition: () => world.ledger.definition,
+    newId() {
+      ids += 1;
+      return `lease-${ids}`;
+    },
+    warn: (message) => world.warnings.push(message),
+  };
+}
+
+/** Lets time pass for the timers, the wall and the monotonic clock alike. */
+async function pass(world: World, ms: number): Promise<void> {
+  const stepMs = Math.max(20, ms / 20);
+  for (let passed = 0; passed < ms; passed += stepMs) {
+    world.wallMs += stepMs;
+    world.monotonicMs += stepMs;
+    await vi.advanceTimersByTimeAsync(stepMs);
+  }
+}
+
+/** Bids of one price until the leases refuse; what they set aside. */
+function drain(leases: AccountLeases, priceMicros: number): number {
+  let total = 0;
+  for (let count = 0; count < 500; count += 1) {
+    const lease = leases.leaseFor(priceMicros);
+    if (lease === undefined || lease.leftMicros < priceMicros) break;
+    leases.reserve(lease, priceMicros);
+    total += priceMicros;
+  }
+  return total;
+}
+
+describe('a process that bids', () => {
+  it('asks once, uses what it was granted, and asks ahead when little is left', async () => {
+    const world = worldOf(new Ledger());
+    const leases = new AccountLeases('acme', portsOf(world, 'p1'));
+    expect(leases.leaseFor(1)).toBeUndefined();
+    leases.want(1_000_000);
+    await pass(world, 100);
+    expect(world.ledger.requests).toHaveLength(1);
+    const lease = leases.leaseFor(1)!;
+    expect(lease.id).toBe(world.ledger.requests[0]!.lease);
+    expect(lease.amountMicros).toBe(world.ledger.state.leases[0]!.amountMicros);
+    leases.reserve(lease, Math.floor(lease.amountMicros * 0.6));
+    await pass(world, 400);
+    expect(world.ledger.requests).toHaveLength(1);
+    leases.reserve(lease, Math.floor(lease.amountMicros * 0.2));
+    await pass(world, 400);
+    expect(world.ledger.requests).toHaveLength(2);
+    // The next one is ready beside what is left of the first.
+    expect(world.ledger.state.leases).toHaveLength(2);
+    expect(leases.leaseFor(lease.leftMicros)!.id).toBe(lease.id);
+    expect(leases.leaseFor(lease.leftMicros + 1)!.id).toBe(world.ledger.requests[1]!.lease);
+  });
+
+  it('has the next lease before the first ends, and stops at its end if there is none', async () => {
+    const world = worldOf(new Ledger());
+    const leases = new AccountLeases('acme', portsOf(world, 'p1'));
+    leases.want(1_000_000);
+    await pass(world, 100);
+    const first = leases.leaseFor(1)!;
+    leases.reserve(first, 1);
+    await pass(world, 45_000);
+    leases.want(1_000_000);
+    expect(world.ledger.requests).toHaveLength(2);
+    world.fate = 'lost';
+    await pass(world, 16_000);
+    leases.want(1_000_000);
+    expect(leases.leaseFor(1)!.id).not.toBe(first.id);
+    await pass(world, 59_000);
+    expect(leases.leaseFor(1)).toBeUndefined();
+    expect(world.warnings).toContain('a lease could not be asked for');
+    world.fate = 'taken';
+    leases.want(1_000_000);
+    await pass(world, 3_000);
+    expect(leases.leaseFor(1)).toBeDefined();
+  });
+
+  it('counts a lease’s life from before it asked, on the monotonic clock', async () => {
+    const world = worldOf(new Ledger());
+    const ports = portsOf(world, 'p1');
+    const slow: LeasePorts = {
+      ...ports,
+      async send(record) {
+        await ports.send(record);
+        // The answer takes a while, and meanwhile somebody turns the wall clock back.
+        world.monotonicMs += 5_000;
+        world.wallMs -= 3_600_000;
+      },
+    };
+    const leases = new AccountLeases('acme', slow);
+    const askedMs = world.monotonicMs;
+    leases.want(1);
+    await pass(world, 100);
+    const lease = leases.leaseFor(1)!;
+    expect(lease.deadlineMs).toBeGreaterThanOrEqual(askedMs + MINUTE_MS);
+    expect(lease.deadlineMs).toBeLessThanOrEqual(askedMs + MINUTE_MS + 40);
+  });
+
+  it('stops at the end of the account’s day', async () => {
+    const world = worldOf(new Ledger());
+    world.wallMs = DAY + 24 * 3_600_000 - 10_000;
+    const leases = new AccountLeases('acme', portsOf(world, 'p1'));
+    leases.want(1);
+    await pass(world, 100);
+    expect(leases.leaseFor(1)!.ttlMs).toBeLessThanOrEqual(10_000);
+  });
+
+  it('never takes a lease that it did not ask for', async () => {
+    const world = worldOf(new Ledger());
+    const other = new AccountLeases('acme', portsOf(world, 'p0'));
+    other.want(1_000_000);
+    await pass(world, 100);
+    world.fate = 'lost';
+    const leases = new AccountLeases('acme', portsOf(world, 'p1'));
+    leases.want(1_000_000);
+    await pass(world, 5_000);
+    expect(world.ledger.state.leases).toHaveLength(1);
+    expect(leases.leaseFor(1)).toBeUndefined();
+  });
+
+  it('voids a request whose answer it gave up, so that its money is free again', async () => {
+    const world = worldOf(new Ledger());
+    const leases = new AccountLeases('acme', portsOf(world, 'p1'));
+    world.fate = 'takenButFailed';
+    leases.want(1_000_000);
+    await pass(world, 200);
+    expect(world.ledger.state.leases).toHaveLength(1);
+    world.fate = 'taken';
+    await pass(world, 3_000);
+    const [first, second] = world.ledger.requests;
+    expect(second!.voids).toEqual([first!.lease]);
+    expect(world.ledger.state.leases.map((lease) => lease.id)).toEqual([second!.lease]);
+    expect(leases.leaseFor(1)!.id).toBe(second!.lease);
+  });
+
+  it('gives up a request that is not answered, and never uses a late answer to it', async () => {
+    const world = worldOf(new Ledger());
+    const leases = new AccountLeases('acme', portsOf(world, 'p1'));
+    world.fate = 'unanswered';
+    leases.want(1_000_000);
+    await pass(world, 11_000);
+    expect(world.warnings).toContain('a lease request was not answered');
+    const [first] = world.ledger.requests;
+    world.fate = 'taken';
+    await pass(world, 3_000);
+    expect(leases.leaseFor(1)!.id).not.toBe(first!.lease);
+    expect(world.ledger.requests[1]!.voids).toEqual([first!.lease]);
+    expect(world.ledger.state.leases.some((lease) => lease.id === first!.lease)).toBe(false);
+  });
+
+  it('lets go when nobody bids, and gives back what no bid touched', async () => {
+    const world = worldOf(new Ledger());
+    const leases = new AccountLeases('acme', portsOf(world, 'p1'));
+    leases.want(1_000_000);
+    await pass(world, 130_000);
+    expect(world.ledger.state.leases).toEqual([]);
+    expect(world.ledger.requests.at(-1)!.amountMicros).toBe(0);
+    const before = world.ledger.requests.length;
+    await pass(world, 120_000);
+    expect(world.ledger.requests).toHaveLength(before);
+    leases.want(1_000_000);
+    await pass(world, 200);
+    expect(leases.leaseFor(1)).toBeDefined();
+  });
+
+  it('gives back when it closes, except what a bid may still win', async () => {
+    const world = worldOf(new Ledger());
+    const keeper = new LeaseKeeper(portsOf(world, 'p1'));
+    const leases = keeper.of('acme');
+    leases.want(1_000_000);
+    await pass(world, 100);
+    const used = leases.leaseFor(1)!;
+    leases.reserve(used, Math.floor(used.amountMicros * 0.9));
+    await pass(world, 500);
+    expect(world.ledger.state.leases).toHaveLength(2);
+    await keeper.close();
+    expect(world.ledger.state.leases.map((lease) => lease.id)).toEqual([used.id]);
+    await pass(world, 5_000);
+    expect(leases.leaseFor(1)).toBeUndefined();
+  });
+
+  it('backs off when the budget is spent, and does not make a waiting bid wait for nothing', async () => {
+    const world = worldOf(new Ledger({ dailyBudgetMicros: 0 }));
+    const leases = new AccountLeases('acme', portsOf(world, 'p1'));
+    leases.want(1_000_000);
+    let isOver = false;
+    const waited = leases.waitForLease(2_000).then(() => {
+      isOver = true;
+    });
+    await pass(world, 200);
+    expect(isOver).toBe(true);
+    await waited;
+    await pass(world, 10_000);
+    expect(world.ledger.requests.length).toBeLessThanOrEqual(7);
+    expect(leases.leaseFor(1)).toBeUndefined();
+  });
+
+  it('refuses to set aside more than is left', async () => {
+    const world = worldOf(new Ledger());
+    const leases = new AccountLeases('acme', portsOf(world, 'p1'));
+    leases.want(1);
+    await pass(world, 100);
+    const lease = leases.leaseFor(1)!;
+    expect(() => leases.reserve(lease, lease.leftMicros + 1)).toThrow(RangeError);
+    expect(() => leases.reserve(lease, -1)).toThrow(RangeError);
+  });
+});
+
+describe('several processes', () => {
+  it('never set aside more than the day’s budget together, whatever is lost on the way', async () => {
+    const fates = ['taken', 'taken', 'lost', 'takenButFailed', 'unanswered'] as const;
+    const step = fc.record({
+      who: fc.nat(2),
+      priceMicros: fc.integer({ min: 1, max: 4_000_000 }),
+      passMs: fc.constantFrom(20, 200, 1_000, 20_000),
+      fate: fc.constantFrom(...fates),
+      restart: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 25 }), async (steps) => {
+        const world = worldOf(new Ledger({ dailyBudgetMicros: 50_000_000 }));
+        const keepers = [0, 1, 2].map((index) => new AccountLeases('acme', portsOf(world, `p${index}`)));
+        let reserved = 0;
+        for (const [index, { who, priceMicros, passMs, fate, restart }] of steps.entries()) {
+          world.fate = fate;
+          const leases = keepers[who]!;
+          leases.want(priceMicros);
+          await pass(world, passMs);
+          reserved += drain(leases, priceMicros);
+          if (restart && index % 5 === 4)
+            keepers[who] = new AccountLeases('acme', portsOf(world, `q${index}`));
+          expect(reserved).toBeLessThanOrEqual(50_000_000);
+        }
+      }),
+      { numRuns: 15 },
+    );
+  }, 120_000);
+});

@@ -1,0 +1,452 @@
+// Reports from ClickHouse and rolling counts from Redis, against rows and windows written in the stream's layout.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { insertCompact } from '../../platform/clickhouse.ts';
+import { windowName } from '../../platform/keys.ts';
+import { topicPartitions } from '../../platform/namespace.ts';
+import { type Answering, answering, GENERATION, secret, writeOnly } from './answering.ts';
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 86_400_000;
+const NOW = Date.UTC(2026, 0, 15, 12, 30, 20);
+const funnel = { name: 'Purchase', steps: ['view', 'inquiry', 'order'], windowMs: DAY_MS };
+
+let here: Answering;
+beforeAll(async () => {
+  here = await answering('reports', { tables: true });
+  here.clock.nowMs = NOW;
+  here.definitions.set('settings', 'default', { latenessMs: 10 * MINUTE_MS });
+  here.definitions.set('funnel', 'purchase', funnel, 2);
+  here.definitions.set('account', 'acme', { name: 'Acme', currency: 'EUR', dailyBudgetMicros: 1 });
+  here.definitions.set('campaign', 'c1', { name: 'Search, Germany', accountId: 'acme', channel: 'search' });
+});
+afterAll(() => here?.close());
+
+async function get(path: string, status = 200) {
+  const response = await here.app.inject({ url: path, headers: secret });
+  expect([response.statusCode, response.body]).toEqual([status, expect.anything()]);
+  return response.json();
+}
+
+const seconds = (ms: number): number => Math.floor(ms / 1_000);
+
+describe('GET /v1/reports/funnel', () => {
+  beforeAll(async () => {
+    const columns = [
+      'funnel',
+      'revision',
+      'hour',
+      'country',
+      'industry',
+      'channel',
+      'generation',
+      'partition',
+      'steps',
+      'version',
+    ] as const;
+    const hour = Math.floor(NOW / HOUR_MS) * HOUR_MS;
+    const row = (ms: number, cell: string[], steps: number[], more: Record<string, unknown> = {}) => {
+      const values = { revision: 2, generation: GENERATION, partition: 0, version: 1, ...more };
+      const { revision, generation, partition, version } = values;
+      return ['purchase', revision, seconds(ms), ...cell, generation, partition, steps, version];
+    };
+    const german = ['DE', 'toys', 'search'];
+    await insertCompact(
+      here.clickhouse,
+      'funnel_hours',
+      [...columns],
+      [
+        row(hour, german, [9, 9, 9], { version: 1 }),
+        row(hour, german, [10, 4, 1], { version: 2 }),
+        row(hour, german, [10, 4, 1], { partition: 3 }),
+        row(hour - HOUR_MS, ['FR', 'toys', 'direct'], [5, 0, 0]),
+        row(hour - 40 * DAY_MS, german, [100, 100, 100]),
+        row(hour, german, [1_000, 1_000, 1_000], { generation: GENERATION + 1 }),
+        row(hour, german, [7, 7, 7], { revision: 1 }),
+      ],
+    );
+  });
+
+  it('sums the current generation’s latest values, with rates between steps', async () => {
+    const body = await get('/v1/reports/funnel?funnel=purchase');
+    expect(body).toEqual({
+      period: { from: new Date(NOW - 30 * DAY_MS).toISOString(), to: new Date(NOW).toISOString() },
+      by: null,
+      generation: GENERATION,
+      funnel: 'purchase',
+      revision: 2,
+      rows: [
+        {
+          segment: '',
+          steps: [
+            { step: 'view', count: 25, rateFromPrevious: null, rateFromFirst: null },
+            { step: 'inquiry', count: 8, rateFromPrevious: 0.32, rateFromFirst: 0.32 },
+            { step: 'order', count: 2, rateFromPrevious: 0.25, rateFromFirst: 0.08 },
+          ],
+        },
+      ],
+    });
+  });
+
+  it('groups by country and keeps to the hours asked for', async () => {
+    const by = await get('/v1/reports/funnel?funnel=purchase&by=country');
+    expect(
+      by.rows.map((row: { segment: string; steps: { count: number }[] }) => [
+        row.segment,
+        row.steps.map((step) => step.count),
+      ]),
+    ).toEqual([
+      ['DE', [20, 8, 2]],
+      ['FR', [5, 0, 0]],
+    ]);
+    const hour = await get(
+      '/v1/reports/funnel?funnel=purchase&from=2026-01-15T12:10:00Z&to=2026-01-15T13:00:00Z',
+    );
+    expect(hour.rows[0].steps[0].count).toBe(20);
+    const revision = await get('/v1/reports/funnel?funnel=purchase&revision=1');
+    expect(revision.rows[0].steps.map((step: { step: string }) => step.step)).toEqual([
+      'step 1',
+      'step 2',
+      'step 3',
+    ]);
+  });
+
+  it('says what is wrong with a question', async () => {
+    expect((await get('/v1/reports/funnel?funnel=nothing', 404)).code).toBe('unknown_definition');
+    expect((await get('/v1/reports/funnel', 400)).code).toBe('invalid');
+    expect((await get('/v1/reports/funnel?funnel=purchase&by=planet', 400)).code).toBe('invalid');
+    expect((await get('/v1/reports/funnel?funnel=purchase&from=yesterday', 400)).detail).toContain(
+      'ISO 8601',
+    );
+    const backwards = '/v1/reports/funnel?funnel=purchase&from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z';
+    expect((await get(backwards, 400)).detail).toContain('before');
+    const write = await here.app.inject({ url: '/v1/reports/funnel?funnel=purchase', headers: writeOnly });
+    expect(write.statusCode).toBe(403);
+  });
+});
+
+describe('GET /v1/reports/opportunities', () => {
+  beforeAll(async () => {
+    const columns = [
+      'key',
+      'time',
+      'generation',
+      'partition',
+      'offset',
+      'ordinal',
+      'opportunity_id',
+      'change',
+      'subject',
+      'stage',
+      'opened_at',
+      'quality',
+      'qualified',
+      'country',
+      'industry',
+      'channel',
+      'level',
+      'revision',
+    ] as const;
+    const opened = NOW - DAY_MS;
+    const change = (
+      offset: number,
+      ordinal: number,
+      id: string,
+      what: string,
+      stage: string,
+      quality: number,
+      more: { country?: string; generation?: number; opened?: number } = {},
+    ) => [
+      `u:${id}`,
+      opened + offset,
+      more.generation ?? GENERATION,
+      1,
+      offset,
+      ordinal,
+      id,
+      what,
+      'supplier-1',
+      stage,
+      more.opened ?? opened,
+      quality,
+      quality >= 0.5 ? 1 : 0,
+      more.country ?? 'DE',
+      'toys',
+      'search',
+      'L1',
+      1,
+    ];
+    await insertCompact(
+      here.clickhouse,
+      'opportunities',
+      [...columns],
+      [
+        change(1, 0, '1-1', 'opened', 'contact', 0.2),
+        change(2, 0, '1-1', 'advanced', 'inquiry', 0.6),
+        change(2, 1, '1-1', 'qualified', 'inquiry', 0.6),
+        change(2, 1, '1-1', 'qualified', 'inquiry', 0.6),
+        change(3, 0, '1-3', 'opened', 'order', 0.9, { country: 'FR' }),
+        change(3, 1, '1-3', 'qualified', 'order', 0.9, { country: 'FR' }),
+        change(4, 0, '1-3', 'fulfilled', 'order', 0.9, { country: 'FR' }),
+        change(5, 0, '1-5', 'opened', 'contact', 0.1),
+        change(6, 0, '1-5', 'lost', 'contact', 0.1),
+        change(7, 0, '1-7', 'opened', 'contact', 0.1, { opened: NOW - 60 * DAY_MS }),
+        change(8, 0, '1-8', 'opened', 'contact', 0.1, { generation: GENERATION + 1 }),
+      ],
+    );
+  });
+
+  it('counts each opportunity once, as it stands now', async () => {
+    const body = await get('/v1/reports/opportunities');
+    expect(body.rows).toEqual([
+      {
+        segment: '',
+        opened: 3,
+        qualified: 2,
+        inquiries: 2,
+        orders: 1,
+        open: 1,
+        fulfilled: 1,
+        completed: 0,
+        lost: 1,
+        evicted: 0,
+        meanQuality: expect.closeTo((0.6 + 0.9 + 0.1) / 3, 9),
+        qualifiedRate: 2 / 3,
+        orderRate: 1 / 3,
+      },
+    ]);
+    expect(body.top).toEqual([
+      {
+        id: '1-1',
+        key: 'u:1-1',
+        subject: 'supplier-1',
+        stage: 'inquiry',
+        quality: 0.6,
+        qualified: true,
+        opened: new Date(NOW - DAY_MS).toISOString(),
+        changed: new Date(NOW - DAY_MS + 2).toISOString(),
+        country: 'DE',
+        industry: 'toys',
+        channel: 'search',
+        level: 'L1',
+      },
+    ]);
+    const by = await get('/v1/reports/opportunities?by=country&top=0');
+    expect(by.rows.map((row: { segment: string; opened: number }) => [row.segment, row.opened])).toEqual([
+      ['DE', 2],
+      ['FR', 1],
+    ]);
+    expect(by.top).toEqual([]);
+  });
+});
+
+describe('GET /v1/reports/campaigns', () => {
+  it('sums absolute values and names what they belong to', async () => {
+    const columns = [
+      'campaign',
+      'account',
+      'hour',
+      'country',
+      'channel',
+      'generation',
+      'partition',
+      'impressions',
+      'clicks',
+      'cost_micros',
+      'version',
+    ] as const;
+    const at = seconds(NOW - HOUR_MS);
+    await insertCompact(
+      here.clickhouse,
+      'campaign_hours',
+      [...columns],
+      [
+        ['c1', 'acme', at, 'DE', 'search', GENERATION, 2, 999, 99, 9_999, 1],
+        ['c1', 'acme', at, 'DE', 'search', GENERATION, 2, 1_000, 10, 5_000_000, 2],
+        ['c1', 'acme', at, 'FR', 'search', GENERATION, 2, 1_000, 0, 1_000_000, 2],
+        ['c2', 'other', at, '', 'social', GENERATION, 1, 10, 0, 0, 1],
+      ],
+    );
+    const body = await get('/v1/reports/campaigns');
+    expect(body.rows).toEqual([
+      {
+        campaign: 'c1',
+        name: 'Search, Germany',
+        account: 'acme',
+        currency: 'EUR',
+        segment: '',
+        impressions: 2_000,
+        clicks: 10,
+        costMicros: 6_000_000,
+        clickRate: 0.005,
+        costPerClickMicros: 600_000,
+        costPerThousandMicros: 3_000_000,
+      },
+      {
+        campaign: 'c2',
+        name: null,
+        account: 'other',
+        currency: null,
+        segment: '',
+        impressions: 10,
+        clicks: 0,
+        costMicros: 0,
+        clickRate: 0,
+        costPerClickMicros: null,
+        costPerThousandMicros: 0,
+      },
+    ]);
+    const by = await get('/v1/reports/campaigns?campaign=c1&by=country');
+    expect(by.rows.map((row: { segment: string; clicks: number }) => [row.segment, row.clicks])).toEqual([
+      ['DE', 10],
+      ['FR', 0],
+    ]);
+    expect((await get('/v1/reports/campaigns?by=industry', 400)).code).toBe('invalid');
+  });
+});
+
+describe('GET /v1/reports/north-star', () => {
+  it('answers a row a day and segment', async () => {
+    const columns = [
+      'day',
+      'country',
+      'industry',
+      'channel',
+      'generation',
+      'partition',
+      'visitors',
+      'opportunities',
+      'quality_opportunities',
+      'version',
+    ] as const;
+    await insertCompact(
+      here.clickhouse,
+      'north_star_days',
+      [...columns],
+      [
+        ['2026-01-15', 'DE', 'toys', 'search', GENERATION, 0, 1, 1, 1, 1],
+        ['2026-01-15', 'DE', 'toys', 'search', GENERATION, 0, 10, 4, 2, 2],
+        ['2026-01-15', 'FR', 'toys', 'search', GENERATION, 1, 10, 0, 0, 1],
+        ['2026-01-14', 'DE', 'toys', 'search', GENERATION, 0, 3, 0, 0, 1],
+      ],
+    );
+    const body = await get('/v1/reports/north-star?from=2026-01-14T05:00:00Z');
+    expect(body.rows).toEqual([
+      {
+        day: '2026-01-14',
+        segment: '',
+        visitors: 3,
+        opportunities: 0,
+        qualityOpportunities: 0,
+        opportunitiesPerVisitor: 0,
+        qualityPerVisitor: 0,
+      },
+      {
+        day: '2026-01-15',
+        segment: '',
+        visitors: 20,
+        opportunities: 4,
+        qualityOpportunities: 2,
+        opportunitiesPerVisitor: 0.2,
+        qualityPerVisitor: 0.1,
+      },
+    ]);
+    const by = await get('/v1/reports/north-star?by=country&from=2026-01-15T00:00:00Z');
+    expect(by.rows.map((row: { segment: string }) => row.segment)).toEqual(['DE', 'FR']);
+  });
+});
+
+describe('GET /v1/rolling/funnels/{id}', () => {
+  async function setWindow(partition: number, grain: 'm' | 'h', ms: number, cells: Record<string, string>) {
+    const bucket = Math.floor(ms / (grain === 'm' ? MINUTE_MS : HOUR_MS));
+    const key = here.keysOf('events', partition).window(windowName('funnel:purchase', 2, grain, bucket));
+    await here.redis.hset(key, cells);
+  }
+  const counts = (steps: { count: number }[]): number[] => steps.map((step) => step.count);
+
+  it('reads each partition at its own watermark and says as of when', async () => {
+    const behindMs = NOW - 8 * MINUTE_MS;
+    await here.setHead('events', 0, { watermark: NOW });
+    await here.setHead('events', 5, { watermark: behindMs });
+    await here.setHead('events', 6, { watermark: 0 });
+    const german = 'DE|toys|search';
+    // Partition 0 at 12:30:20: 5 minutes begin at 12:25:20, so the minute 12:25 counts and 12:24 does not.
+    await setWindow(0, 'm', Date.UTC(2026, 0, 15, 12, 30), { [german]: '1,0,0', 'FR|toys|direct': '2,1,0' });
+    await setWindow(0, 'm', Date.UTC(2026, 0, 15, 12, 25), { [german]: '10,5,1' });
+    await setWindow(0, 'm', Date.UTC(2026, 0, 15, 12, 24), { [german]: '100,50,10' });
+    // Partition 5 at 12:22:20: 12:17 counts, 12:16 does not.
+    await setWindow(5, 'm', Date.UTC(2026, 0, 15, 12, 17), { 'other||': '4,0,0' });
+    await setWindow(5, 'm', Date.UTC(2026, 0, 15, 12, 16), { 'other||': '1000,0,0' });
+    await setWindow(0, 'h', NOW - 24 * HOUR_MS, { [german]: '7,7,7' });
+    await setWindow(0, 'h', NOW - 25 * HOUR_MS, { [german]: '9,9,9' });
+    await setWindow(0, 'h', NOW, { [german]: '3,2,1' });
+
+    const five = await get('/v1/rolling/funnels/purchase?window=5m&by=country');
+    expect(five).toMatchObject({
+      funnel: 'purchase',
+      revision: 2,
+      window: '5m',
+      asOf: new Date(behindMs).toISOString(),
+      incomplete: false,
+      spreadMs: 8 * MINUTE_MS,
+      partitions: 2,
+    });
+    expect(counts(five.steps)).toEqual([17, 6, 1]);
+    expect(five.steps[1].rateFromPrevious).toBeCloseTo(6 / 17, 12);
+    expect(
+      five.segments.map((each: { segment: string; steps: { count: number }[] }) => [
+        each.segment,
+        counts(each.steps),
+      ]),
+    ).toEqual([
+      ['DE', [11, 5, 1]],
+      ['other', [4, 0, 0]],
+      ['FR', [2, 1, 0]],
+    ]);
+    expect(counts((await get('/v1/rolling/funnels/purchase?window=1h')).steps)).toEqual([1_117, 56, 11]);
+    expect(counts((await get('/v1/rolling/funnels/purchase?window=24h')).steps)).toEqual([10, 9, 8]);
+  });
+
+  it('is incomplete when partitions are further apart than lateness', async () => {
+    await here.setHead('events', 5, { watermark: NOW - 11 * MINUTE_MS });
+    const body = await get('/v1/rolling/funnels/purchase?window=5m');
+    expect([body.incomplete, body.spreadMs]).toEqual([true, 11 * MINUTE_MS]);
+    expect(body.segments).toEqual([]);
+  });
+
+  it('is empty, and as of never, before the first record', async () => {
+    for (let partition = 0; partition < topicPartitions.events; partition += 1) {
+      await here.redis.del(here.keysOf('events', partition).head);
+    }
+    const body = await get('/v1/rolling/funnels/purchase');
+    expect([body.asOf, body.incomplete, body.partitions]).toEqual([null, false, 0]);
+    expect(body.steps[1]).toEqual({ step: 'inquiry', count: 0, rateFromPrevious: null, rateFromFirst: null });
+  });
+
+  it('says what is wrong with a question', async () => {
+    expect((await get('/v1/rolling/funnels/nothing', 404)).code).toBe('unknown_definition');
+    expect((await get('/v1/rolling/funnels/purchase?window=2h', 400)).code).toBe('invalid');
+  });
+});
+
+describe('a ClickHouse that is away', () => {
+  it('is a 503 with a time to come back', async () => {
+    const away = await answering('reports-away', {
+      wrap: (dependencies) => ({
+        ...dependencies,
+        clickhouse: Object.assign(Object.create(dependencies.clickhouse), {
+          query: async () => {
+            throw Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
+          },
+        }),
+      }),
+    });
+    try {
+      const response = await away.app.inject({ url: '/v1/reports/north-star', headers: secret });
+      expect([response.statusCode, response.json().code]).toEqual([503, 'reports_unavailable']);
+      expect(response.headers['retry-after']).toBe('5');
+    } finally {
+      await away.close();
+    }
+  });
+});

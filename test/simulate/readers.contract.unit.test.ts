@@ -1,0 +1,318 @@
+// One suite that every reader passes, on the real set: the checked figures of its README, a stream and not a
+// buffer, the same again, ids that are its own, and faults named by their row.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { definitionSchemas } from '../../domain/definition.ts';
+import type { FeedItem } from '../../simulate/feed.ts';
+import { FileError } from '../../simulate/readers/csv-rows.ts';
+import { dailySpend } from '../../simulate/readers/daily-spend.ts';
+import { kagSpend } from '../../simulate/readers/kag-spend.ts';
+import { onlineRetail } from '../../simulate/readers/online-retail.ts';
+import type { Reader } from '../../simulate/readers/reader.ts';
+import { readers } from '../../simulate/readers/readers.ts';
+import { rees46 } from '../../simulate/readers/rees46.ts';
+import { sharedFile } from './shared-data.ts';
+
+/** The largest set has half a million rows. */
+const TIMEOUT_MS = 180_000;
+
+/** What one reading came to. */
+interface Seen {
+  items: number;
+  readonly ids: Set<string>;
+  readonly events: Map<string, number>;
+  readonly keys: Set<string>;
+  readonly countries: Set<string>;
+  readonly accounts: Map<string, number>;
+  readonly campaigns: Set<string>;
+  lines: number;
+  value: number;
+  costMicros: number;
+  impressions: number;
+  clicks: number;
+  firstMs: number;
+  lastMs: number;
+  backwards: number;
+  heapBytesMax: number;
+}
+
+interface Case {
+  readonly reader: Reader;
+  readonly path: string;
+  /** A cell of the header that the format cannot do without, and a row that is wrong, in terms of a good one. */
+  readonly needed: string;
+  readonly spoil: (cells: string[]) => void;
+  readonly figures: (seen: Seen) => void;
+}
+
+function addEvent(seen: Seen, item: FeedItem): void {
+  if (item.to !== 'events') return;
+  const message = item.message as { event: string; properties: Record<string, unknown> };
+  seen.keys.add(item.key);
+  seen.events.set(message.event, (seen.events.get(message.event) ?? 0) + 1);
+  if (typeof message.properties.lines === 'number') seen.lines += message.properties.lines;
+  if (typeof message.properties.value === 'number') seen.value += message.properties.value;
+  if (typeof message.properties.country === 'string') seen.countries.add(message.properties.country);
+}
+
+function addSpend(seen: Seen, item: FeedItem): void {
+  if (item.to !== 'spend' || item.row.kind !== 'report') return;
+  seen.accounts.set(item.account, (seen.accounts.get(item.account) ?? 0) + 1);
+  seen.campaigns.add(item.row.campaign);
+  seen.costMicros += item.row.costMicros;
+  seen.impressions += item.row.impressions;
+  seen.clicks += item.row.clicks;
+}
+
+async function readAll(reader: Reader, file: string): Promise<Seen> {
+  const seen: Seen = {
+    items: 0,
+    ids: new Set(),
+    events: new Map(),
+    keys: new Set(),
+    countries: new Set(),
+    accounts: new Map(),
+    campaigns: new Set(),
+    lines: 0,
+    value: 0,
+    costMicros: 0,
+    impressions: 0,
+    clicks: 0,
+    firstMs: Number.POSITIVE_INFINITY,
+    lastMs: 0,
+    backwards: 0,
+    heapBytesMax: 0,
+  };
+  for await (const item of reader.read(file, {})) {
+    seen.items += 1;
+    const { messageId } = item.to === 'events' ? item.message : item.row;
+    seen.ids.add(messageId as string);
+    addEvent(seen, item);
+    addSpend(seen, item);
+    if (item.arrivalMs < seen.lastMs) seen.backwards += 1;
+    seen.firstMs = Math.min(seen.firstMs, item.arrivalMs);
+    seen.lastMs = Math.max(seen.lastMs, item.arrivalMs);
+    if (seen.items % 1_000 === 0) {
+      seen.heapBytesMax = Math.max(seen.heapBytesMax, process.memoryUsage().heapUsed);
+    }
+  }
+  return seen;
+}
+
+const cases: readonly Case[] = [
+  {
+    reader: rees46,
+    path: 'clickstream_rees46_oct2019/rees46_2019_oct_head.csv.gz',
+    needed: 'event_type',
+    spoil: (cells) => {
+      cells[0] = 'noon';
+    },
+    figures: (seen) => {
+      expect(seen.items).toBe(17_434);
+      expect(Object.fromEntries(seen.events)).toEqual({
+        'Product Viewed': 17_055,
+        'Inquiry Sent': 165,
+        'Order Completed': 214,
+      });
+      expect(seen.keys.size).toBe(4_504);
+      expect(seen.firstMs).toBe(Date.parse('2019-10-01T00:00:00Z'));
+      expect(seen.lastMs).toBeLessThanOrEqual(Date.parse('2019-10-01T02:50:00Z'));
+    },
+  },
+  {
+    reader: onlineRetail,
+    path: 'lifecycle_online_retail/online_retail.csv.gz',
+    needed: 'InvoiceNo',
+    spoil: (cells) => {
+      cells[5] = 'cheap';
+    },
+    figures: (seen) => {
+      expect(seen.items).toBe(25_900);
+      expect(seen.lines).toBe(541_909);
+      expect(Object.fromEntries(seen.events)).toEqual({
+        'Order Completed': 22_064,
+        'Order Cancelled': 3_836,
+      });
+      expect([...seen.keys].filter((key) => key.startsWith('u:'))).toHaveLength(4_372);
+      expect(Math.round(seen.value * 100) / 100).toBe(9_747_747.93);
+      // 38 names, three of which have no code of their own
+      expect(seen.countries.size).toBe(36);
+      expect(seen.countries).toContain('ZZ');
+      expect(new Date(seen.firstMs).toISOString()).toBe('2010-12-01T08:26:00.000Z');
+      expect(new Date(seen.lastMs).toISOString()).toBe('2011-12-09T12:50:00.000Z');
+    },
+  },
+  {
+    reader: kagSpend,
+    path: 'ads_kag_conversion/kag_conversion_data.csv',
+    needed: 'Spent',
+    spoil: (cells) => {
+      cells[9] = '-';
+    },
+    figures: (seen) => {
+      expect(seen.items).toBe(1_143);
+      expect(seen.campaigns.size).toBe(1_143);
+      expect(Object.fromEntries(seen.accounts)).toEqual({ 'xyz-916': 54, 'xyz-936': 464, 'xyz-1178': 625 });
+      expect(seen.impressions).toBe(213_434_828);
+      expect(seen.clicks).toBe(38_165);
+      expect(Math.round(seen.costMicros / 10_000) / 100).toBe(58_705.23);
+    },
+  },
+  {
+    reader: dailySpend,
+    path: 'ads_campaign_daily_feb2021/marketing_feb2021.csv',
+    needed: 'mark_spent',
+    spoil: (cells) => {
+      cells[1] = '01.02.2021';
+    },
+    figures: (seen) => {
+      expect(seen.items).toBe(308);
+      expect(seen.campaigns.size).toBe(11);
+      expect(seen.accounts.size).toBe(4);
+      expect(seen.costMicros).toBe(30_590_879_820_000);
+      expect(seen.clicks).toBe(2_999_919);
+    },
+  },
+];
+
+it('covers every format', () => {
+  expect(cases.map((each) => each.reader)).toEqual(readers);
+});
+
+describe.each(cases)('$reader.format', ({ reader, path, needed, spoil, figures }) => {
+  const file = sharedFile(path);
+  let folder = '';
+  let plain = '';
+
+  beforeAll(() => {
+    if (file === null) return;
+    folder = mkdtempSync(join(tmpdir(), 'readers-'));
+    const bytes = readFileSync(file);
+    plain = (file.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8');
+  });
+  afterAll(() => {
+    if (folder !== '') rmSync(folder, { recursive: true });
+  });
+
+  /** The whole set, read once for the tests that look at its figures. */
+  let whole: Promise<{ seen: Seen; heapBytesBefore: number }> | undefined;
+  const readWhole = (): Promise<{ seen: Seen; heapBytesBefore: number }> => {
+    const heapBytesBefore = process.memoryUsage().heapUsed;
+    whole ??= readAll(reader, file!).then((seen) => ({ seen, heapBytesBefore }));
+    return whole;
+  };
+  const written = (name: string, content: string | Buffer): string => {
+    const target = join(folder, name);
+    writeFileSync(target, content);
+    return target;
+  };
+  /** The header and the first 200 rows. */
+  const head = (): string[] => plain.split(/\r?\n/).slice(0, 201);
+  const failure = async (target: string): Promise<FileError> => {
+    const outcome = await readAll(reader, target).catch((error: unknown) => error);
+    expect(outcome).toBeInstanceOf(FileError);
+    return outcome as FileError;
+  };
+
+  it.skipIf(file === null)(
+    'gives the figures that were checked, in order, with ids of its own',
+    async () => {
+      const seen = await readAll(reader, file!);
+      figures(seen);
+      expect(seen.ids.size).toBe(seen.items);
+      expect(seen.backwards).toBe(0);
+      for (const id of seen.ids) {
+        expect(id).toMatch(new RegExp(`^${reader.format}:[^:]+:[1-9][0-9]*$`));
+        break;
+      }
+    },
+    TIMEOUT_MS,
+  );
+
+  it.skipIf(file === null)(
+    'streams: a first item before the file is read, and no growth with its length',
+    async () => {
+      const items = reader.read(file!, {});
+      const first = await items.next();
+      expect(first.done).toBe(false);
+      await items.return();
+      const { seen, heapBytesBefore } = await readWhole();
+      expect(seen.heapBytesMax - heapBytesBefore).toBeLessThan(150e6);
+    },
+    TIMEOUT_MS,
+  );
+
+  it.skipIf(file === null)('gives the same again, packed or not, from the start', async () => {
+    const text = `${head().join('\n')}\n`;
+    const take = async (target: string): Promise<FeedItem[]> => {
+      const items: FeedItem[] = [];
+      for await (const item of reader.read(target, {})) items.push(item);
+      return items;
+    };
+    const open = written('a/../part.csv', text);
+    const first = await take(open);
+    expect(first.length).toBeGreaterThan(0);
+    expect(await take(open)).toEqual(first);
+    // by its first bytes, whatever it is called; the name stands in the ids
+    writeFileSync(open, gzipSync(text));
+    expect(await take(open)).toEqual(first);
+  });
+
+  it.skipIf(file === null)('names the row that is wrong', async () => {
+    const lines = head();
+    const cells = lines[7]!.split(',');
+    spoil(cells);
+    const error = await failure(written('wrong.csv', lines.with(7, cells.join(',')).join('\n')));
+    expect(error.code).toBe('ROW_WRONG');
+    expect(error.message).toMatch(/wrong\.csv, row 7: /);
+  });
+
+  it.skipIf(file === null)('refuses what is not of its format, is cut off or is not there', async () => {
+    const lines = head();
+    const other = await failure(
+      written('other.csv', lines.with(0, lines[0]!.replace(needed, 'x')).join('\n')),
+    );
+    expect(other.code).toBe('FILE_NOT_OF_FORMAT');
+    expect(other.message).toContain(needed);
+    expect((await failure(written('empty.csv', ''))).code).toBe('FILE_NOT_OF_FORMAT');
+    expect((await failure(join(folder, 'none.csv'))).code).toBe('FILE_UNREADABLE');
+    const packed = gzipSync(plain);
+    const cut = await failure(written('cut.csv.gz', packed.subarray(0, packed.length >> 1)));
+    expect(cut.message).toMatch(/cut\.csv\.gz, after row \d+: .*unexpected end/i);
+    const ragged = await failure(written('ragged.csv', [...lines.slice(0, 4), 'one,two'].join('\n')));
+    expect(ragged.code).toBe('ROW_WRONG');
+  });
+
+  it.skipIf(file === null)(
+    'offers definitions that fit its spend',
+    async () => {
+      const definitions = await reader.definitions(file!, {});
+      for (const { type, document } of definitions) definitionSchemas[type].parse(document);
+      const ids = new Set(definitions.map((each) => `${each.type}/${each.id}`));
+      const { accounts, campaigns } = (await readWhole()).seen;
+      expect(ids).toEqual(
+        new Set([
+          ...[...accounts.keys()].map((id) => `account/${id}`),
+          ...[...campaigns].map((id) => `campaign/${id}`),
+        ]),
+      );
+    },
+    TIMEOUT_MS,
+  );
+});
+
+it('takes the day and the currency that are given', async () => {
+  const file = sharedFile('ads_kag_conversion/kag_conversion_data.csv');
+  if (file === null) return;
+  for await (const item of kagSpend.read(file, { date: '2020-02-29', currency: 'EUR' })) {
+    expect(item.to === 'spend' && item.row).toMatchObject({
+      periodStartMs: Date.UTC(2020, 1, 29),
+      currency: 'EUR',
+    });
+    break;
+  }
+  await expect(kagSpend.read(file, { date: 'today' }).next()).rejects.toThrow('not YYYY-MM-DD');
+});

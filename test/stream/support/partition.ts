@@ -1,0 +1,204 @@
+// One partition without servers: the stream's own decode and fold, its stores as maps, so that thousands of logs can be
+// tried. It can be cut into any batches and, as if a process had died at each cut, be taken over from its stores alone.
+import type { Buyer } from '../../../domain/buyer.ts';
+import type { DefinitionType } from '../../../domain/definition.ts';
+import { readDocument } from '../../../domain/definition.ts';
+import { arrange, type KeptDefinition } from '../../../domain/in-force.ts';
+import { decodeBuyer, encodeBuyer } from '../../../platform/buyer-codec.ts';
+import { newBatch } from '../../../stream/batch.ts';
+import { noBugs } from '../../../stream/bugs.ts';
+import { decode, type Message } from '../../../stream/decode.ts';
+import { type Fold, foldRecord } from '../../../stream/process.ts';
+import type { Row } from '../../../stream/rows.ts';
+import type { Head } from '../../../stream/state.ts';
+import { compareKeys, createTimerQueue, type Timer } from '../../../stream/timers.ts';
+import { createWaitingTriggers, type WaitingTrigger } from '../../../stream/triggers.ts';
+import { createWindows } from '../../../stream/windows.ts';
+import { createWork, type Work } from '../../../stream/work.ts';
+
+export const PARTITION = 0;
+
+/** How the log is cut: the sizes of the batches, repeated, and whether the process dies after each. */
+export interface Cuts {
+  readonly sizes: readonly number[];
+  readonly restarts: boolean;
+}
+
+export interface Partition {
+  /** Applies everything pushed so far. */
+  run(values: readonly string[]): void;
+  buyer(key: string): Buyer | undefined;
+  readonly head: Head;
+  /** Every timer that was set, with the watermark at which it was. */
+  readonly armed: readonly { readonly dueMs: number; readonly watermarkMs: number }[];
+  /** Rows by table, in the order in which they were made. */
+  readonly rows: ReadonlyMap<string, readonly Row[]>;
+  readonly sent: readonly string[];
+  /** The stores as text, for comparison. */
+  stored(): Record<string, unknown>;
+}
+
+interface Stores {
+  head: Head;
+  kept: readonly KeptDefinition[];
+  readonly blobs: Map<string, Buffer>;
+  readonly timers: Map<string, number>;
+  readonly windows: Map<string, Map<string, string>>;
+  readonly triggers: Map<string, string>;
+}
+
+/** A definition record as it stands in the log. */
+export function definitionValue(
+  type: DefinitionType,
+  id: string,
+  revision: number,
+  document: object,
+): string {
+  const common = { hash: '0'.repeat(64), previousHash: null, by: 'test', why: '', at: Date.UTC(2024, 0, 1) };
+  return JSON.stringify({
+    kind: 'definition',
+    type,
+    id,
+    revision,
+    document: readDocument(type, document),
+    ...common,
+  });
+}
+
+function newHead(): Head {
+  return { nonce: '', seq: 0, offset: 0, fired: 0, ordinal: 0, watermarkMs: 0, anchor: null };
+}
+
+function takeUp(stores: Stores): Work {
+  const windows = createWindows();
+  for (const [name, cells] of stores.windows) windows.load(name, Object.fromEntries(cells));
+  const triggers = createWaitingTriggers();
+  triggers.load([...stores.triggers.values()].map((json) => JSON.parse(json) as WaitingTrigger));
+  return createWork({
+    id: { topic: 'events', generation: 1, partition: PARTITION },
+    head: { ...stores.head },
+    inForce: { kept: stores.kept, definitions: arrange(stores.kept) },
+    windows,
+    triggers,
+    counters: { verdict: () => {}, rejected: () => {} },
+  });
+}
+
+function earliest(timers: ReadonlyMap<string, number>, count: number): Timer[] {
+  return [...timers]
+    .map(([key, dueMs]) => ({ key, dueMs }))
+    .sort((a, b) => a.dueMs - b.dueMs || compareKeys(a.key, b.key))
+    .slice(0, count);
+}
+
+function writeWindows(work: Work, stores: Stores): void {
+  const { written, deleted } = work.windows.changes();
+  for (const { name, fields } of written) {
+    const cells = stores.windows.get(name) ?? new Map<string, string>();
+    for (const [cell, value] of fields) cells.set(cell, value);
+    stores.windows.set(name, cells);
+  }
+  for (const name of deleted) stores.windows.delete(name);
+}
+
+/** @param appendMs when every record was appended: later than any of them */
+export function createPartition(cuts: Cuts, appendMs: number): Partition {
+  const stores: Stores = {
+    head: newHead(),
+    kept: [],
+    blobs: new Map(),
+    timers: new Map(),
+    windows: new Map(),
+    triggers: new Map(),
+  };
+  let work = takeUp(stores);
+  let log: Message[] = [];
+  let batches = 0;
+  const armed: { dueMs: number; watermarkMs: number }[] = [];
+  const rows = new Map<string, Row[]>();
+  const sent: string[] = [];
+
+  function commit(fold: Fold): void {
+    for (const key of work.changed) stores.blobs.set(key, encodeBuyer(work.states.get(key) as Buyer));
+    work.changed.clear();
+    for (const [key, dueMs] of fold.timers.changes()) {
+      if (dueMs === 0) stores.timers.delete(key);
+      else stores.timers.set(key, dueMs);
+    }
+    writeWindows(work, stores);
+    for (const [id, trigger] of work.triggers.changes()) {
+      if (trigger === null) stores.triggers.delete(id);
+      else stores.triggers.set(id, JSON.stringify(trigger));
+    }
+    stores.kept = work.inForce.kept;
+    stores.head = { ...work.head };
+    const { batch } = fold;
+    for (const [table, more] of batch.rows) rows.set(table, [...(rows.get(table) ?? []), ...more]);
+    rows.set('events', [...(rows.get('events') ?? []), ...batch.eventRows]);
+    for (const { to, source, value } of batch.records) sent.push(`${to} ${source} ${value}`);
+  }
+
+  function step(): void {
+    const size = cuts.sizes[batches % cuts.sizes.length]!;
+    batches += 1;
+    const messages = log.slice(0, size);
+    const decoded = messages.map((message) => decode('events', message));
+    const { timersPerCommit } = work.inForce.definitions.settings;
+    const ahead = earliest(stores.timers, timersPerCommit + 1);
+    for (const key of new Set([...decoded.map((one) => one.key), ...ahead.map((timer) => timer.key)])) {
+      const blob = stores.blobs.get(key);
+      if (blob !== undefined && !work.states.has(key)) work.states.set(key, decodeBuyer(key, blob));
+    }
+    const queue = createTimerQueue(ahead);
+    const arm = (key: string, dueMs: number): void => {
+      armed.push({ dueMs, watermarkMs: work.head.watermarkMs });
+      queue.arm(key, dueMs);
+    };
+    const fold: Fold = {
+      batch: newBatch(work.head.offset),
+      timers: { ...queue, arm },
+      timersLeft: timersPerCommit,
+      bugs: noBugs,
+    };
+    let folded = 0;
+    while (
+      folded < messages.length &&
+      foldRecord(work, fold, messages[folded]!, decoded[folded]!) === 'folded'
+    )
+      folded += 1;
+    log = log.slice(folded);
+    commit(fold);
+    if (cuts.restarts) work = takeUp(stores);
+  }
+
+  return {
+    run(values) {
+      const from = work.head.offset;
+      log = values.map((value, index) => {
+        const bytes = Buffer.from(value);
+        return { partition: PARTITION, offset: from + index, value: bytes, appendMs, size: bytes.length };
+      });
+      while (log.length > 0) step();
+    },
+    buyer(key) {
+      const blob = stores.blobs.get(key);
+      return blob === undefined ? undefined : decodeBuyer(key, blob);
+    },
+    get head() {
+      return stores.head;
+    },
+    armed,
+    rows,
+    sent,
+    stored: () => ({
+      head: stores.head,
+      kept: stores.kept,
+      blobs: [...stores.blobs].map(([key, blob]) => `${key} ${blob.toString('hex')}`).sort(),
+      timers: [...stores.timers].map(([key, dueMs]) => `${key} ${dueMs}`).sort(),
+      windows: [...stores.windows]
+        .map(([name, cells]) => `${name} ${[...cells].map((cell) => cell.join('=')).sort()}`)
+        .sort(),
+      triggers: [...stores.triggers].map(([id, json]) => `${id} ${json}`).sort(),
+    }),
+  };
+}

@@ -1,0 +1,122 @@
+// Which definitions are in force at which offset of one partition, by the log alone.
+import {
+  type AccountDefinition,
+  type BehaviourMap,
+  type CampaignDefinition,
+  type FunnelDefinition,
+  type LifecycleDefinition,
+  type OpportunityDefinition,
+  readDocument,
+  type ScoreDefinition,
+  type Settings,
+  settings as settingsSchema,
+  type TriggerDefinition,
+} from '../domain/definition.ts';
+import type { DefinitionRecord } from '../domain/record.ts';
+
+/** A definition and the offset of the record that brought it into force here. */
+export interface Standing<Document = unknown> {
+  readonly type: string;
+  readonly id: string;
+  readonly revision: number;
+  readonly hash: string;
+  readonly document: Document;
+  readonly sinceOffset: number;
+}
+
+/** Everything in force from `sinceOffset` on, until the next epoch begins. */
+export interface Epoch {
+  readonly sinceOffset: number;
+  readonly all: readonly Standing[];
+  readonly settings: Settings;
+  readonly behaviourRules: BehaviourMap['rules'];
+  readonly funnels: readonly Standing<FunnelDefinition>[];
+  readonly lifecycle: Standing<LifecycleDefinition> | undefined;
+  readonly opportunity: Standing<OpportunityDefinition> | undefined;
+  readonly triggers: readonly Standing<TriggerDefinition>[];
+  readonly halfLivesMs: readonly number[];
+  readonly accounts: readonly Standing<AccountDefinition>[];
+  readonly campaigns: readonly Standing<CampaignDefinition>[];
+}
+
+export interface DefinitionHistory {
+  /** Takes a definition record in the order of the log; false if its revision is not above the one in force. */
+  accept(offset: number, record: DefinitionRecord): boolean;
+  at(offset: number): Epoch;
+  readonly epochs: readonly Epoch[];
+}
+
+export function openHistory(): DefinitionHistory {
+  /** By type and id, the withdrawn ones too: a revision counts on. */
+  const latest = new Map<string, Standing<unknown>>();
+  const epochs: Epoch[] = [epochOf(-1, [])];
+  return {
+    epochs,
+    at(offset) {
+      let index = epochs.length - 1;
+      while (index > 0 && epochs[index]!.sinceOffset > offset) index -= 1;
+      return epochs[index]!;
+    },
+    accept(offset, record) {
+      const name = `${record.type}/${record.id}`;
+      const known = latest.get(name);
+      if (known !== undefined && record.revision <= known.revision) return false;
+      const { type, id, revision, hash } = record;
+      // As its schema reads it: one that was written straight into the log may lack its defaults.
+      const document = readDocument(type, record.document) ?? null;
+      latest.set(name, { type, id, revision, hash, document, sinceOffset: offset });
+      epochs.push(
+        epochOf(
+          offset,
+          [...latest.values()].filter((standing) => standing.document !== null),
+        ),
+      );
+      return true;
+    },
+  };
+}
+
+function epochOf(sinceOffset: number, all: readonly Standing[]): Epoch {
+  const of = <Document>(type: string): Standing<Document>[] =>
+    all
+      .filter((standing) => standing.type === type)
+      .map((standing) => standing as Standing<Document>)
+      .sort((a, b) => (a.id < b.id ? -1 : 1));
+  return {
+    sinceOffset,
+    all,
+    settings: of<Settings>('settings')[0]?.document ?? settingsSchema.parse({}),
+    behaviourRules: of<BehaviourMap>('behaviours').flatMap((map) => map.document.rules),
+    funnels: of<FunnelDefinition>('funnel'),
+    lifecycle: of<LifecycleDefinition>('lifecycle')[0],
+    opportunity: of<OpportunityDefinition>('opportunity')[0],
+    triggers: of<TriggerDefinition>('trigger'),
+    halfLivesMs: [...new Set(of<ScoreDefinition>('score').map((score) => score.document.halfLifeMs))],
+    accounts: of<AccountDefinition>('account'),
+    campaigns: of<CampaignDefinition>('campaign'),
+  };
+}
+
+/** A funnel's revision and the offsets between which it was in force: after `sinceOffset`, before `untilOffset`. */
+export interface FunnelSpan extends Standing<FunnelDefinition> {
+  readonly untilOffset: number;
+}
+
+/** Every revision of every funnel that was ever in force, in the order in which they came. */
+export function funnelSpans({ epochs }: DefinitionHistory): FunnelSpan[] {
+  const spans = new Map<string, FunnelSpan>();
+  epochs.forEach((epoch, index) => {
+    const untilOffset = epochs[index + 1]?.sinceOffset ?? Number.POSITIVE_INFINITY;
+    for (const funnel of epoch.funnels)
+      spans.set(`${funnel.id}:${funnel.revision}`, { ...funnel, untilOffset });
+  });
+  return [...spans.values()];
+}
+
+/** The first rule that fits names the behaviour; '' if none does. */
+export function behaviourBy(rules: BehaviourMap['rules'], kind: string, event: string | undefined): string {
+  for (const rule of rules) {
+    if (rule.kind === kind && (rule.event === undefined || rule.event === event)) return rule.behaviour;
+  }
+  return '';
+}

@@ -1,0 +1,53 @@
+// Judges one buyer's records in the order of the log: applied, late or duplicate.
+import type { SegmentRecord } from '../domain/record.ts';
+import { type Known, learn, nothingKnown } from './attributes.ts';
+import { behaviourBy, type DefinitionHistory, type Epoch } from './in-force.ts';
+
+/** A segment record of one buyer, as the walk found it. */
+export interface OwnRecord {
+  /** Its place in the partition's walk. */
+  readonly index: number;
+  readonly offset: number;
+  /** The partition's watermark after it. */
+  readonly watermarkMs: number;
+  readonly record: SegmentRecord;
+  readonly key: string;
+  readonly timeMs: number;
+}
+
+export interface Judged extends OwnRecord {
+  readonly verdict: 'applied' | 'late' | 'duplicate';
+  /** '' if unmapped. */
+  readonly behaviour: string;
+  readonly epoch: Epoch;
+  /** What is known of the buyer after it. */
+  readonly known: Known;
+}
+
+/** Every record of the buyer with its verdict. Late and duplicate ones teach nothing and are not remembered. */
+export function judge(records: readonly OwnRecord[], history: DefinitionHistory): Judged[] {
+  const appliedTimesMs: number[] = [];
+  const appliedAt = new Map<string, number[]>();
+  let known = nothingKnown;
+  return records.map((own) => {
+    const { index, offset, watermarkMs, record, key, timeMs } = own;
+    const epoch = history.at(offset);
+    const { latenessMs, idMemoryMs, maxIdsPerBuyer } = epoch.settings;
+    const behaviour = behaviourBy(epoch.behaviourRules, record.kind, record.event);
+    const earlier = appliedAt.get(record.messageId);
+    const isRemembered = earlier?.some(
+      (place) =>
+        appliedTimesMs[place]! >= watermarkMs - idMemoryMs && place >= appliedTimesMs.length - maxIdsPerBuyer,
+    );
+    let verdict: Judged['verdict'] = 'applied';
+    if (isRemembered) verdict = 'duplicate';
+    else if (timeMs < watermarkMs - latenessMs) verdict = 'late';
+    else {
+      if (earlier === undefined) appliedAt.set(record.messageId, [appliedTimesMs.length]);
+      else earlier.push(appliedTimesMs.length);
+      appliedTimesMs.push(timeMs);
+      known = learn(known, record);
+    }
+    return { index, offset, watermarkMs, record, key, timeMs, behaviour, epoch, verdict, known };
+  });
+}

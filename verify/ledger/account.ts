@@ -1,0 +1,295 @@
+// One account lived through in the order of the log: settled spend, budgets and leases, by the words of
+// docs/decisions/spend.md.
+import type { AccountDefinition } from '../../domain/definition.ts';
+import type { LeaseRequestRecord, NoticeRecord, ReportRecord } from '../../domain/record.ts';
+import type { Epoch } from '../in-force.ts';
+import { Book } from './book.ts';
+import type { LedgerFacts, SpendVerdict } from './facts.ts';
+import {
+  type Beyond,
+  type HeldLease,
+  NOTICES_KEPT_MAX,
+  outstandingMicros,
+  outstandingOf,
+  remembersRefusal,
+  takeCost,
+  takeLoss,
+} from './leases.ts';
+import { DAY_MS, type Figures, HOUR_MS, type Report } from './reports.ts';
+
+const MINUTE_MS = 60_000;
+const DAY_OPEN_MS = 35 * DAY_MS;
+const HORIZON_MARGIN_MS = 5 * MINUTE_MS;
+const CHANNELS_MAX = 50;
+
+/** What holds at one record. */
+export interface SpendMoment {
+  readonly offset: number;
+  readonly appendMs: number;
+  readonly watermarkMs: number;
+  readonly epoch: Epoch;
+}
+
+export class AccountLedger {
+  readonly id: string;
+  currency = '';
+  utcOffsetMinutes = 0;
+  readonly books: Book[] = [];
+  leases: HeldLease[] = [];
+  readonly refusals: string[] = [];
+  readonly beyond: Beyond = {
+    lateWins: 0,
+    lateWinMicros: 0,
+    contradicted: 0,
+    contradictedMicros: 0,
+    leaseOverspendMicros: 0,
+    closedRecords: 0,
+    closedRecordMicros: 0,
+    unremembered: 0,
+  };
+  /** By epoch of the watermark: `campaign|kind|bid` of the notices taken without a held lease. */
+  readonly #taken = new Map<number, Set<string>>();
+  readonly #facts: LedgerFacts;
+
+  constructor(id: string, facts: LedgerFacts) {
+    this.id = id;
+    this.#facts = facts;
+  }
+
+  /** Leases whose horizon the watermark passes are freed, each at its time. */
+  free(untilMs: number, offset: (dueMs: number) => number): void {
+    const over = this.leases.filter(({ horizonMs }) => horizonMs + 1 <= untilMs);
+    for (const lease of over) {
+      const timeMs = lease.horizonMs + 1;
+      this.#end(lease, 'freed', timeMs, offset(timeMs));
+    }
+  }
+
+  take(record: ReportRecord | NoticeRecord | LeaseRequestRecord, moment: SpendMoment): void {
+    const definition = moment.epoch.accounts.find(({ id }) => id === this.id)?.document;
+    const reason = this.#refusal(record, definition, moment);
+    if (reason !== undefined || definition === undefined) {
+      this.#facts.rejected.set(moment.offset, reason ?? 'unknownAccount');
+      return;
+    }
+    if (this.currency === '') {
+      this.currency = definition.currency;
+      this.utcOffsetMinutes = definition.utcOffsetMinutes;
+    }
+    if (record.kind === 'leaseRequest') {
+      this.#request(record, definition, moment);
+      return;
+    }
+    const verdict = record.kind === 'report' ? this.#report(record, moment) : this.#notice(record, moment);
+    this.#facts.spend.push({ offset: moment.offset, record, verdict });
+  }
+
+  get settledMicros(): number {
+    return this.books.reduce((sum, book) => sum + book.settledMicros, 0);
+  }
+
+  settledOn(dayMs: number): number {
+    return this.books.reduce((sum, book) => (book.dayMs === dayMs ? sum + book.settledMicros : sum), 0);
+  }
+
+  #refusal(
+    record: ReportRecord | NoticeRecord | LeaseRequestRecord,
+    definition: AccountDefinition | undefined,
+    { epoch, watermarkMs }: SpendMoment,
+  ): string | undefined {
+    if (definition === undefined) return 'unknownAccount';
+    const currency = this.currency === '' ? definition.currency : this.currency;
+    if (record.kind === 'leaseRequest') return definition.currency === currency ? undefined : 'currency';
+    const campaign = epoch.campaigns.find(({ id }) => id === record.campaign)?.document;
+    if (campaign === undefined) return 'unknownCampaign';
+    if (campaign.accountId !== this.id) return 'foreignCampaign';
+    if (record.currency !== currency) return 'currency';
+    const utcOffsetMinutes = this.currency === '' ? definition.utcOffsetMinutes : this.utcOffsetMinutes;
+    if (record.kind === 'report') {
+      const intoDayMs = record.periodStart - dayOf(record.periodStart, utcOffsetMinutes);
+      if (intoDayMs % (record.period === 'day' ? DAY_MS : HOUR_MS) !== 0) return 'periodStart';
+      if (Math.min(record.asOf, record.receivedAt) < record.periodStart) return 'asOf';
+    }
+    if (this.settledMicros + record.costMicros > Number.MAX_SAFE_INTEGER) return 'overflow';
+    const dayMs = this.#dayOf(record, utcOffsetMinutes);
+    if (!isOpen(dayMs, watermarkMs) || this.#find(dayMs, record) !== undefined) return undefined;
+    const channels = this.books.filter((book) => book.dayMs === dayMs && book.campaign === record.campaign);
+    return channels.length < CHANNELS_MAX ? undefined : 'channels';
+  }
+
+  #report(record: ReportRecord, { watermarkMs }: SpendMoment): SpendVerdict {
+    const dayMs = dayOf(record.periodStart, this.utcOffsetMinutes);
+    const report: Report = {
+      country: record.country,
+      hour: record.period === 'day' ? undefined : (record.periodStart - dayMs) / HOUR_MS,
+      asOfMs: Math.min(record.asOf, record.receivedAt),
+      figures: [record.impressions, record.clicks, record.costMicros],
+    };
+    if (!isOpen(dayMs, watermarkMs)) return this.#closed(record.costMicros);
+    const verdict = this.#find(dayMs, record)?.judge(report) ?? 'applied';
+    if (verdict === 'applied') this.#open(dayMs, record).apply(report, watermarkMs);
+    return verdict;
+  }
+
+  #notice(record: NoticeRecord, moment: SpendMoment): SpendVerdict {
+    const { watermarkMs, epoch } = moment;
+    const lease = this.leases.find(({ id }) => id === record.lease);
+    const isNew =
+      lease === undefined ? this.#rememberLoose(record, moment) : this.#rememberLeased(lease, record);
+    if (!isNew) return 'duplicate';
+    const dayMs = this.#dayOf(record, this.utcOffsetMinutes);
+    const isLoss = record.notice === 'loss';
+    if (lease !== undefined && isLoss) takeLoss(lease, record, this.beyond);
+    if (lease !== undefined && !isLoss) takeCost(lease, record, this.beyond);
+    if (lease === undefined && record.lease !== undefined && !isLoss) {
+      if (record.notice === 'win' || record.costMicros > 0) {
+        this.beyond.lateWins += 1;
+        this.beyond.lateWinMicros += record.costMicros;
+      }
+    }
+    if (!isOpen(dayMs, watermarkMs)) return this.#closed(isLoss ? 0 : record.costMicros);
+    const verdict = record.timestamp < watermarkMs - epoch.settings.latenessMs ? 'late' : 'applied';
+    const figures: Figures = [
+      record.notice === 'impression' ? 1 : 0,
+      record.notice === 'click' ? 1 : 0,
+      isLoss ? 0 : record.costMicros,
+    ];
+    if (figures.every((figure) => figure === 0)) return verdict;
+    const timeMs = Math.min(Math.max(record.timestamp, dayMs), dayMs + DAY_MS - 1);
+    const book = this.#open(dayMs, record);
+    if (record.lease !== undefined) book.clearedMicros += record.costMicros;
+    book.add({ timeMs, country: record.country, figures });
+    return verdict;
+  }
+
+  #request(record: LeaseRequestRecord, definition: AccountDefinition, moment: SpendMoment): void {
+    const { offset, watermarkMs, appendMs } = moment;
+    if (this.leases.some(({ id }) => id === record.lease) || this.refusals.includes(record.lease)) return;
+    for (const lease of [...this.leases]) {
+      const isVoid = lease.process === record.process && (record.voids ?? []).includes(lease.id);
+      if (isVoid) this.#end(lease, 'voided', watermarkMs, offset);
+    }
+    const fromMs = Math.max(watermarkMs, appendMs);
+    const dayMs = dayOf(fromMs, this.utcOffsetMinutes);
+    const { dailyBudgetMicros, totalBudgetMicros } = definition;
+    const ofDay = this.leases.filter((lease) => lease.dayMs === dayMs);
+    const usedToday = this.settledOn(dayMs) + outstandingMicros(ofDay);
+    const usedInAll = this.settledMicros + outstandingMicros(this.leases);
+    const free = Math.min(
+      dailyBudgetMicros - usedToday,
+      (totalBudgetMicros ?? Number.POSITIVE_INFINITY) - usedInAll,
+    );
+    const amountMicros = Math.min(record.amountMicros, Math.floor(definition.leaseShare * Math.max(0, free)));
+    const untilMs = Math.min(fromMs + definition.leaseTtlMs, dayMs + DAY_MS);
+    const { lease, process } = record;
+    const fact = { offset, account: this.id, lease, process, untilMs, timeMs: watermarkMs };
+    if (amountMicros < 1) {
+      remembersRefusal(this.refusals, lease);
+      this.#facts.leases.push({ ...fact, status: 'refused', amountMicros: 0 });
+      return;
+    }
+    const horizonMs = untilMs + definition.bidLifeMs + definition.noticeHorizonMs + HORIZON_MARGIN_MS;
+    const granted = {
+      id: lease,
+      process,
+      dayMs,
+      amountMicros,
+      untilMs,
+      horizonMs,
+      settledMicros: 0,
+      freedMicros: 0,
+    };
+    this.leases.push({ ...granted, seen: new Set(), lost: new Map() });
+    this.#facts.leases.push({ ...fact, status: 'granted', amountMicros });
+    this.#facts.grants.push({
+      offset,
+      account: this.id,
+      lease,
+      committedTodayMicros: usedToday + amountMicros,
+      dailyBudgetMicros,
+      committedTotalMicros: usedInAll + amountMicros,
+      totalBudgetMicros,
+    });
+  }
+
+  #end(lease: HeldLease, status: 'voided' | 'freed', timeMs: number, offset: number): void {
+    this.leases = this.leases.filter((each) => each !== lease);
+    const { id, process, untilMs } = lease;
+    const amountMicros = outstandingOf(lease);
+    this.#facts.leases.push({
+      offset,
+      account: this.id,
+      lease: id,
+      process,
+      status,
+      amountMicros,
+      untilMs,
+      timeMs,
+    });
+  }
+
+  #closed(costMicros: number): 'late' {
+    this.beyond.closedRecords += 1;
+    this.beyond.closedRecordMicros += costMicros;
+    return 'late';
+  }
+
+  /** False if it was taken under its lease before. */
+  #rememberLeased(lease: HeldLease, { notice, bid }: NoticeRecord): boolean {
+    const name = `${notice}|${bid}`;
+    if (lease.seen.has(name)) return false;
+    if (lease.seen.size < NOTICES_KEPT_MAX) lease.seen.add(name);
+    else this.beyond.unremembered += 1;
+    return true;
+  }
+
+  /** False if it was taken in this epoch of the watermark or the one before. */
+  #rememberLoose({ campaign, notice, bid }: NoticeRecord, { watermarkMs, epoch }: SpendMoment): boolean {
+    const lengthMs = Math.min(Math.max(epoch.settings.idMemoryMs, MINUTE_MS), 7 * DAY_MS);
+    const now = Math.floor(watermarkMs / lengthMs);
+    for (const old of this.#taken.keys()) if (old < now - 1) this.#taken.delete(old);
+    const name = `${campaign}|${notice}|${bid}`;
+    if (this.#taken.get(now)?.has(name) || this.#taken.get(now - 1)?.has(name)) return false;
+    const current = this.#taken.get(now) ?? new Set();
+    if (current.size < NOTICES_KEPT_MAX) current.add(name);
+    else this.beyond.unremembered += 1;
+    this.#taken.set(now, current);
+    return true;
+  }
+
+  #dayOf(record: ReportRecord | NoticeRecord, utcOffsetMinutes: number): number {
+    if (record.kind === 'report') return dayOf(record.periodStart, utcOffsetMinutes);
+    const lease = this.leases.find(({ id }) => id === record.lease);
+    return lease?.dayMs ?? dayOf(record.timestamp, utcOffsetMinutes);
+  }
+
+  #find(dayMs: number, record: ReportRecord | NoticeRecord): Book | undefined {
+    const channel = channelOf(record);
+    return this.books.find(
+      (book) => book.dayMs === dayMs && book.campaign === record.campaign && book.channel === channel,
+    );
+  }
+
+  #open(dayMs: number, record: ReportRecord | NoticeRecord): Book {
+    const found = this.#find(dayMs, record);
+    if (found !== undefined) return found;
+    const book = new Book(record.campaign, channelOf(record), dayMs);
+    this.books.push(book);
+    return book;
+  }
+}
+
+/** The fields of a cell's name are joined by this sign. */
+export function channelOf({ channel }: ReportRecord | NoticeRecord): string {
+  return channel.replaceAll('|', '/');
+}
+
+/** Midnight of the account's day. */
+export function dayOf(timeMs: number, utcOffsetMinutes: number): number {
+  const shifted = timeMs + utcOffsetMinutes * MINUTE_MS;
+  return shifted - (((shifted % DAY_MS) + DAY_MS) % DAY_MS) - utcOffsetMinutes * MINUTE_MS;
+}
+
+export function isOpen(dayMs: number, watermarkMs: number): boolean {
+  return dayMs + DAY_MS + DAY_OPEN_MS > Math.floor(watermarkMs / HOUR_MS) * HOUR_MS;
+}

@@ -1,0 +1,88 @@
+// One campaign in one channel on one day of its account: the reports held and the notices that still stand beside them.
+import { bookReports, type Figures, HOUR_MS, hold, isCounted, judgeReport, type Report } from './reports.ts';
+
+const MINUTE_MS = 60_000;
+/** Hours that ended so long ago count as one minute. */
+const MINUTES_KEPT_MS = 12 * HOUR_MS;
+
+/** A notice that settled, one by one as it came. */
+export interface StandingNotice {
+  readonly timeMs: number;
+  readonly country: string;
+  readonly figures: Figures;
+}
+
+export class Book {
+  readonly campaign: string;
+  readonly channel: string;
+  readonly dayMs: number;
+  /** What bids with a lease cost here, whatever replaced it. */
+  clearedMicros = 0;
+  #reports: readonly Report[] = [];
+  #notices: StandingNotice[] = [];
+  #settled: ReadonlyMap<string, Figures> | undefined;
+
+  constructor(campaign: string, channel: string, dayMs: number) {
+    this.campaign = campaign;
+    this.channel = channel;
+    this.dayMs = dayMs;
+  }
+
+  judge(report: Report): 'applied' | 'late' | 'duplicate' {
+    return judgeReport(this.#reports, report);
+  }
+
+  /** An applied report: what notices told of its region up to its `asOf` is in it, minute by minute. */
+  apply(report: Report, watermarkMs: number): void {
+    this.#reports = hold(this.#reports, report);
+    const latest = new Map<string, number>();
+    for (const notice of this.#notices) {
+      const group = this.#groupOf(notice, watermarkMs);
+      latest.set(group, Math.max(latest.get(group) ?? 0, notice.timeMs));
+    }
+    this.#notices = this.#notices.filter((notice) => {
+      const lastMs = latest.get(this.#groupOf(notice, watermarkMs))!;
+      return !isCounted(report, notice.country, this.#hourOf(notice.timeMs), lastMs);
+    });
+    this.#settled = undefined;
+  }
+
+  /** A notice, unless a held report has counted it. */
+  add(notice: StandingNotice): void {
+    const hour = this.#hourOf(notice.timeMs);
+    if (this.#reports.some((report) => isCounted(report, notice.country, hour, notice.timeMs))) return;
+    this.#notices.push(notice);
+    this.#settled = undefined;
+  }
+
+  /** Settled by `hour|country`; what came to nothing is not there. */
+  get settled(): ReadonlyMap<string, Figures> {
+    if (this.#settled !== undefined) return this.#settled;
+    const sums = bookReports(this.#reports, this.dayMs);
+    for (const { timeMs, country, figures } of this.#notices) {
+      const place = `${this.#hourOf(timeMs)}|${country}`;
+      const sum = sums.get(place) ?? [0, 0, 0];
+      sums.set(place, [sum[0] + figures[0], sum[1] + figures[1], sum[2] + figures[2]]);
+    }
+    for (const [place, figures] of sums) if (figures.every((figure) => figure === 0)) sums.delete(place);
+    this.#settled = sums;
+    return sums;
+  }
+
+  get settledMicros(): number {
+    let sum = 0;
+    for (const [, , costMicros] of this.settled.values()) sum += costMicros;
+    return sum;
+  }
+
+  #hourOf(timeMs: number): number {
+    return Math.floor((timeMs - this.dayMs) / HOUR_MS);
+  }
+
+  #groupOf({ timeMs, country }: StandingNotice, watermarkMs: number): string {
+    const hour = this.#hourOf(timeMs);
+    const hourEndMs = this.dayMs + (hour + 1) * HOUR_MS;
+    const isOld = hourEndMs + MINUTES_KEPT_MS <= Math.floor(watermarkMs / HOUR_MS) * HOUR_MS;
+    return isOld ? `h${hour}|${country}` : `m${Math.floor(timeMs / MINUTE_MS)}|${country}`;
+  }
+}

@@ -1,0 +1,155 @@
+// The oracle, top to bottom: read the log and the stores, work out by other means what must have come of the log,
+// compare it with all that Redis and ClickHouse hold.
+import { type ClickHouse, openClickHouse, pingClickHouse } from '../platform/clickhouse.ts';
+import type { Config } from '../platform/config.ts';
+import { partitionKeys, type StatefulTopic } from '../platform/keys.ts';
+import { namespaceOf } from '../platform/namespace.ts';
+import { openRedis } from '../platform/redis.ts';
+import { compareWindows } from './aggregates.ts';
+import { compareBuyers } from './buyer-states.ts';
+import { Comparison, type Difference, type KindResult } from './compare.ts';
+import { decodeEvent, decodeSpend } from './decode.ts';
+import { compareAppliedIds, compareEventRows, compareLinkRows } from './event-rows.ts';
+import {
+  compareDefinitionRows,
+  compareExposureRows,
+  compareOpportunityRows,
+  compareTransitionRows,
+} from './fact-rows.ts';
+import { type Implied, shortfallsOf } from './implied.ts';
+import { keepLedger } from './ledger/ledger.ts';
+import { openLogReader } from './log.ts';
+import { comparePartitions } from './partitions.ts';
+import { workOut } from './people.ts';
+import { compareRejectedLog, compareRejectRows } from './reject-rows.ts';
+import { type Scope, versionReached } from './scope.ts';
+import { windowFunnelLevels } from './scratch.ts';
+import { readGenerations, readTopic, type Sources, takeSnapshots } from './snapshot.ts';
+import { compareAccounts, compareCampaignHours, compareLeaseRows, compareSpendRows } from './spend-states.ts';
+import { readHead } from './stored.ts';
+import { compareTriggers } from './triggers.ts';
+import { walk } from './watermark.ts';
+
+export interface VerifyOptions {
+  readonly config: Config;
+  /** How long to wait for the stream to have applied and delivered everything. */
+  readonly waitMs: number;
+  /** What the reports of the feeders imply. */
+  readonly implied: Implied;
+  /** Told in a line of what is being done. */
+  readonly onProgress: (line: string) => void;
+}
+
+export interface Verdict {
+  readonly namespace: string;
+  readonly kinds: readonly KindResult[];
+  readonly differenceCount: number;
+  /** The first of each kind, in full. */
+  readonly differences: readonly Difference[];
+  /** Kinds of which fewer were compared than there must be. */
+  readonly shortfalls: readonly {
+    readonly kind: string;
+    readonly compared: number;
+    readonly atLeast: number;
+  }[];
+  readonly elapsedMs: number;
+}
+
+/** @throws what the clients throw when a store cannot be read, Error if the log is not whole */
+export async function verify(options: VerifyOptions): Promise<Verdict> {
+  const { config, waitMs, implied, onProgress } = options;
+  const startedMs = performance.now();
+  const namespace = namespaceOf(config.namespace);
+  const log = openLogReader(config.kafkaBrokers);
+  const redis = await openRedis({ url: config.redisUrl });
+  const clickhouse = openClickHouse({ url: config.clickhouseUrl, database: namespace.database });
+  try {
+    await pingClickHouse(clickhouse, config.clickhouseUrl);
+    const sources: Sources = { namespace, redis, log, patience: { leftMs: waitMs } };
+    const scope = await readAll(sources, clickhouse, onProgress);
+    await compareAll(scope, onProgress);
+    const { comparison } = scope;
+    return {
+      namespace: namespace.name,
+      kinds: comparison.kinds,
+      differenceCount: comparison.differenceCount,
+      differences: comparison.differences,
+      shortfalls: shortfallsOf(comparison, implied),
+      elapsedMs: performance.now() - startedMs,
+    };
+  } finally {
+    redis.disconnect();
+    await Promise.allSettled([log.close(), clickhouse.close()]);
+  }
+}
+
+/** Partitions with outboxes first, then the topics that those fill. */
+async function readAll(
+  sources: Sources,
+  clickhouse: ClickHouse,
+  onProgress: VerifyOptions['onProgress'],
+): Promise<Scope> {
+  const { namespace, redis } = sources;
+  const generations = await readGenerations(redis, namespace);
+  const snapshotsOf = (topic: StatefulTopic) =>
+    takeSnapshots(sources, topic, generations[topic], (partition, records) =>
+      onProgress(`${topic} ${partition}: read ${records} records and their state`),
+    );
+  const events = await snapshotsOf('events');
+  const spend = await snapshotsOf('spend');
+  const [rejected] = await snapshotsOf('rejected');
+  const triggers = await readTopic(sources, 'triggers');
+  const now = new Map<string, bigint>();
+  for (const { stored } of [...events, ...spend]) {
+    const head = await readHead(redis, partitionKeys(namespace, stored.id));
+    now.set(`${stored.id.topic} ${stored.id.partition}`, versionReached(head));
+  }
+  return {
+    comparison: new Comparison(),
+    clickhouse,
+    events: events.map((snapshot) => {
+      const walked = walk(snapshot.log, decodeEvent);
+      const people = workOut(walked);
+      onProgress(`events ${walked.partition}: worked out ${people.people.size} buyers`);
+      return { ...snapshot, walk: walked, people };
+    }),
+    spend: spend.map((snapshot) => {
+      const walked = walk(snapshot.log, decodeSpend);
+      return { ...snapshot, walk: walked, ledger: keepLedger(walked) };
+    }),
+    rejected: rejected!,
+    triggers,
+    versionNow: (topic, partition) => now.get(`${topic} ${partition}`) ?? 0n,
+  };
+}
+
+async function compareAll(scope: Scope, onProgress: VerifyOptions['onProgress']): Promise<void> {
+  onProgress('comparing positions, definitions, rejects');
+  comparePartitions(scope);
+  compareRejectedLog(scope);
+  await compareRejectRows(scope);
+  await compareDefinitionRows(scope);
+
+  onProgress('comparing rows of events and links');
+  await compareEventRows(scope);
+  await compareAppliedIds(scope);
+  await compareLinkRows(scope);
+
+  onProgress('asking ClickHouse for every funnel level, comparing buyers');
+  compareBuyers(scope, await windowFunnelLevels(scope));
+
+  onProgress('comparing windows and aggregates');
+  await compareWindows(scope);
+
+  onProgress('comparing transitions, opportunities, exposures, triggers');
+  await compareTransitionRows(scope);
+  await compareOpportunityRows(scope);
+  await compareExposureRows(scope);
+  await compareTriggers(scope);
+
+  onProgress('comparing accounts, spend, leases');
+  compareAccounts(scope);
+  await compareSpendRows(scope);
+  await compareLeaseRows(scope);
+  await compareCampaignHours(scope);
+}

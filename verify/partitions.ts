@@ -1,0 +1,64 @@
+// What each partition says of itself: its place in the log, its watermark, its definitions, and that nothing waits.
+
+import { readDocument } from '../domain/definition.ts';
+import type { EventsTopicRecord, SpendTopicRecord } from '../domain/record.ts';
+import type { Fields } from './compare.ts';
+import type { LogPartition } from './log.ts';
+import { type Scope, versionReached } from './scope.ts';
+import type { StoredPartition } from './stored.ts';
+import type { Walk } from './watermark.ts';
+
+type AnyWalk = Walk<EventsTopicRecord> | Walk<SpendTopicRecord>;
+
+/** Heads, gaps, outboxes and definitions of all partitions. */
+export function comparePartitions(scope: Scope): void {
+  const { comparison } = scope;
+  comparison.expectKind('offsets', 'heads', 'watermarks', 'outboxes', 'definitions in force');
+  for (const { log, stored, walk } of [...scope.events, ...scope.spend]) {
+    comparePartition(scope, log, stored);
+    const where = `${stored.id.topic} ${stored.id.partition}`;
+    comparison.equal('watermarks', where, walk.watermarkMs, stored.head?.watermarkMs ?? 0);
+    compareDefinitions(scope, stored, walk);
+  }
+  comparePartition(scope, scope.rejected.log, scope.rejected.stored);
+}
+
+/** Each offset is one record: what it came to is in the rows, rejects and control records that are compared elsewhere. */
+function comparePartition({ comparison }: Scope, log: LogPartition, stored: StoredPartition): void {
+  const where = `${stored.id.topic} ${stored.id.partition}`;
+  comparison.counted('offsets', log.records.length);
+  for (const gap of log.gaps) comparison.differ('offsets', `${where} offset ${gap}`, 'a record', 'a gap');
+  const offset = stored.head?.offset ?? 0;
+  // The log was read up to the head; the end of the log was looked up before, so the head must not be below it.
+  const drained = { offset: Math.max(log.high, offset), fired: 0 };
+  comparison.fields('heads', where, drained, { offset, fired: stored.head?.fired ?? 0 });
+  const version = stored.head === undefined ? '' : versionReached(stored.head).toString();
+  comparison.fields(
+    'outboxes',
+    where,
+    { undelivered: 0, flushed: version },
+    { undelivered: stored.outboxEntries, flushed: stored.head?.flushed ?? '' },
+  );
+}
+
+function compareDefinitions({ comparison }: Scope, stored: StoredPartition, { steps }: AnyWalk): void {
+  const latest = new Map<string, Fields>();
+  for (const { record, inForce } of steps) {
+    if (record?.kind !== 'definition' || !inForce) continue;
+    const { type, id, revision, hash, document } = record;
+    const filled = readDocument(type, document) ?? null;
+    latest.set(`${type}/${id}`, { type, id, revision, hash, document: filled });
+  }
+  const where = `${stored.id.topic} ${stored.id.partition} definition`;
+  for (const definition of stored.definitions) {
+    const name = `${definition.type}/${definition.id}`;
+    const expected = latest.get(name);
+    if (expected === undefined)
+      comparison.differ('definitions in force', `${where} ${name}`, 'none', definition);
+    else comparison.fields('definitions in force', `${where} ${name}`, expected, { ...definition });
+    latest.delete(name);
+  }
+  for (const [name, definition] of latest) {
+    comparison.differ('definitions in force', `${where} ${name}`, definition, 'missing');
+  }
+}

@@ -1,0 +1,112 @@
+// Waits until a partition rests, and reads it as it stood then: everything that the log held is applied and delivered.
+import { generationsKey, type PartitionId, partitionKeys, type StatefulTopic } from '../platform/keys.ts';
+import type { Namespace } from '../platform/namespace.ts';
+import type { RedisClient } from '../platform/redis.ts';
+import type { LogPartition, LogReader, Watermarks } from './log.ts';
+import { versionReached } from './scope.ts';
+import { readHead, readStored, type StoredHead, type StoredPartition } from './stored.ts';
+
+export interface Sources {
+  readonly namespace: Namespace;
+  readonly redis: RedisClient;
+  readonly log: LogReader;
+  /** How long may still be waited for partitions to rest, in all; reading does not count. */
+  readonly patience: { leftMs: number };
+}
+
+export interface Snapshot {
+  readonly stored: StoredPartition;
+  readonly log: LogPartition;
+}
+
+const LOOK_MS = 100;
+/** Times that a live partition is read anew because it went on meanwhile. */
+const READS_MAX = 10;
+
+/** The generation of each topic with state, as it is kept in Redis. @throws Error for a namespace without any. */
+export async function readGenerations(
+  redis: RedisClient,
+  namespace: Namespace,
+): Promise<Record<StatefulTopic, number>> {
+  const kept = await redis.hgetall(generationsKey(namespace));
+  const generationOf = (topic: StatefulTopic): number => {
+    const generation = /^\d+/.exec(kept[namespace.topics[topic]] ?? '')?.[0];
+    if (generation === undefined) {
+      throw new Error(
+        `the namespace ${namespace.name} has no ${topic} in this Redis: was \`flywheel migrate\` run?`,
+      );
+    }
+    return Number(generation);
+  };
+  return { events: generationOf('events'), spend: generationOf('spend'), rejected: generationOf('rejected') };
+}
+
+/** All partitions of a topic, one after the other, each as of a moment at which it rested (or of the last look). */
+export async function takeSnapshots(
+  sources: Sources,
+  topic: StatefulTopic,
+  generation: number,
+  onPartition: (partition: number, records: number) => void,
+): Promise<Snapshot[]> {
+  const name = sources.namespace.topics[topic];
+  const partitions = (await sources.log.watermarks([name])).get(name) ?? [];
+  if (partitions.length === 0) throw new Error(`Kafka has no topic ${name}`);
+  const snapshots: Snapshot[] = [];
+  for (const { partition } of partitions) {
+    const snapshot = await takeSnapshot(sources, { topic, generation, partition });
+    snapshots.push(snapshot);
+    onPartition(partition, snapshot.log.records.length);
+  }
+  return snapshots;
+}
+
+/** A live partition may go on while it is read: then it is read again. */
+async function takeSnapshot(sources: Sources, id: PartitionId): Promise<Snapshot> {
+  const { namespace, redis, log } = sources;
+  const name = namespace.topics[id.topic];
+  for (let reads = 1; ; reads += 1) {
+    const { low, high } = await waitForRest(sources, id);
+    if (low > 0) {
+      throw new Error(
+        `${name} ${id.partition} begins at offset ${low}: without its beginning nothing can be worked out`,
+      );
+    }
+    const stored = await readStored(redis, namespace, id);
+    const goesOn = !isAtRest(stored.head, stored.outboxEntries, high);
+    if (goesOn && reads < READS_MAX && sources.patience.leftMs > 0) continue;
+    const read = await log.read(name, id.partition, low, stored.head?.offset ?? 0);
+    return { stored, log: { ...read, high } };
+  }
+}
+
+/** The head has reached the end of the log, nothing is undelivered and all aggregates are in. */
+function isAtRest(head: StoredHead | undefined, undelivered: number, high: number): boolean {
+  if (head === undefined) return high === 0;
+  return head.offset >= high && undelivered === 0 && head.flushed === versionReached(head).toString();
+}
+
+/** Until the partition rests, or time is over. Answers where the log ended before the head was looked at. */
+async function waitForRest(
+  { namespace, redis, log, patience }: Sources,
+  id: PartitionId,
+): Promise<Watermarks> {
+  const name = namespace.topics[id.topic];
+  const keys = partitionKeys(namespace, id);
+  for (;;) {
+    const watermarks = (await log.watermarks([name])).get(name)![id.partition]!;
+    const head = await readHead(redis, keys);
+    if (isAtRest(head, await redis.hlen(keys.outbox), watermarks.high)) return watermarks;
+    if (patience.leftMs <= 0) return watermarks;
+    patience.leftMs -= LOOK_MS;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+}
+
+/** Every record of a topic without state, as it stands. */
+export async function readTopic({ namespace, log }: Sources, topic: 'triggers'): Promise<LogPartition[]> {
+  const name = namespace.topics[topic];
+  const partitions = (await log.watermarks([name])).get(name) ?? [];
+  const all: LogPartition[] = [];
+  for (const { partition, low, high } of partitions) all.push(await log.read(name, partition, low, high));
+  return all;
+}

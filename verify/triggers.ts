@@ -1,0 +1,193 @@
+// Triggers from creation to receipt or expiry: the table, the topic and what waits in Redis.
+import type { Fields } from './compare.ts';
+import { jsonOf } from './decode.ts';
+import type { CreatedTrigger } from './facts.ts';
+import type { EventsScope, Scope } from './scope.ts';
+import { writtenBy } from './scope.ts';
+import { addTo, compareGroups, type Grouped, ms, readTable, whole } from './table.ts';
+
+/** A trigger under the id that the stream gave it. */
+interface Named extends CreatedTrigger {
+  readonly id: string;
+  /** It waits while the watermark is at most this. */
+  readonly expiresMs: number;
+}
+
+const columns = [
+  'key',
+  ms('time'),
+  'trigger_id',
+  'status',
+  'definition',
+  'revision',
+  'kind',
+  'from_stage',
+  'to_stage',
+  'data',
+  'partition',
+  whole('offset'),
+] as const;
+
+/** Compares all that there is of triggers. */
+export async function compareTriggers(scope: Scope): Promise<void> {
+  const { comparison, clickhouse, events } = scope;
+  const rows: Grouped = new Map();
+  await readTable(clickhouse, { table: 'triggers', columns, where: writtenBy(events) }, (row) => {
+    const { partition, offset, data, ...rest } = row;
+    addTo(rows, `${partition}-${offset}`, { ...rest, data: JSON.parse(data as string) });
+  });
+  const expected: Grouped = new Map();
+  const sent = recordsById(scope);
+  comparison.expectKind('triggers pending', 'triggers records');
+  for (const events of scope.events) {
+    const named = nameAll(events, rows);
+    const waiting = liveThrough(events, named, expected);
+    compareWaiting(scope, events, waiting);
+    for (const trigger of named) {
+      const where = `triggers topic ${trigger.id}`;
+      comparison.fields('triggers records', where, waitingFields(trigger), sent.get(trigger.id));
+      sent.delete(trigger.id);
+    }
+  }
+  for (const [id, record] of sent)
+    comparison.differ('triggers records', `triggers topic ${id}`, 'none', record);
+  compareGroups(comparison, 'triggers rows', expected, withoutTimeOfExpiry(rows, expected));
+}
+
+function rowOf(trigger: Named, status: string, timeMs: number): Fields {
+  const { id, key, definition, revision, on, from, to, data } = trigger;
+  return {
+    key,
+    time: timeMs,
+    trigger_id: id,
+    status,
+    definition,
+    revision,
+    kind: on,
+    from_stage: from,
+    to_stage: to,
+    data,
+  };
+}
+
+function waitingFields(trigger: Named): Fields {
+  const { id, definition, revision, on, key, from, to, timeMs, expiresMs, data } = trigger;
+  return { id, definition, revision, on, key, from, to, timeMs, expiresMs, data };
+}
+
+/** The ordinal in an id is the stream's; everything before it follows from the log. Ids are taken from the rows. */
+function nameAll({ walk, people }: EventsScope, rows: Grouped): Named[] {
+  const taken = new Set<string>();
+  return people.facts.triggers.map((trigger) => {
+    const position = `${walk.partition}-${trigger.offset}`;
+    const { ttlMs, createdMs } = timesOf(trigger, walk);
+    const row = (rows.get(position) ?? []).find(
+      (each) =>
+        each.status === 'created' &&
+        each.key === trigger.key &&
+        each.definition === trigger.definition &&
+        each.from_stage === trigger.from &&
+        each.to_stage === trigger.to &&
+        each.time === trigger.timeMs &&
+        String(each.trigger_id).startsWith(`${position}-`) &&
+        !taken.has(String(each.trigger_id)),
+    );
+    const id = row === undefined ? `${position}-?` : String(row.trigger_id);
+    taken.add(id);
+    return { ...trigger, id, expiresMs: createdMs + ttlMs };
+  });
+}
+
+/** The watermark at which it was created: a timer's due time, else the record's own. */
+function timesOf(trigger: CreatedTrigger, walk: EventsScope['walk']): { createdMs: number; ttlMs: number } {
+  const step = walk.firstReaching(0, indexOf(walk, trigger.offset))!;
+  const beforeMs = walk.steps[step.index - 1]?.watermarkMs ?? 0;
+  const createdMs = trigger.dueMs === undefined ? step.watermarkMs : Math.max(trigger.dueMs, beforeMs);
+  return { createdMs, ttlMs: walk.history.at(trigger.offset).settings.triggerTtlMs };
+}
+
+function indexOf({ steps }: EventsScope['walk'], offset: number): number {
+  let low = 0;
+  let high = steps.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (steps[middle]!.offset < offset) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Adds the rows of every trigger's life; answers those that wait at the end. */
+function liveThrough({ walk }: EventsScope, named: readonly Named[], expected: Grouped): Named[] {
+  const receipts = new Map<string, { readonly offset: number; readonly timeMs: number }[]>();
+  for (const { offset, record } of walk.steps) {
+    if (record?.kind !== 'receipt') continue;
+    receipts.set(record.trigger, [
+      ...(receipts.get(record.trigger) ?? []),
+      { offset, timeMs: record.timestamp },
+    ]);
+  }
+  return named.filter((trigger) => {
+    const position = (offset: number): string => `${walk.partition}-${offset}`;
+    addTo(expected, position(trigger.offset), rowOf(trigger, 'created', trigger.timeMs));
+    const expiry = walk.firstReaching(trigger.expiresMs + 1);
+    const receipt = (receipts.get(trigger.id) ?? []).find(({ offset }) => offset > trigger.offset);
+    if (receipt !== undefined && (expiry === undefined || receipt.offset < expiry.offset)) {
+      addTo(expected, position(receipt.offset), rowOf(trigger, 'acknowledged', receipt.timeMs));
+      return false;
+    }
+    if (expiry === undefined) return true;
+    addTo(expected, position(expiry.offset), { ...rowOf(trigger, 'expired', 0), time: 'expired' });
+    return false;
+  });
+}
+
+/**
+ * A trigger expires when the watermark passes its time: at a timer's due time or the record's own, which of them depends
+ * on timers that change nothing. So the time of an expired row must lie behind its expiry and is then taken as right.
+ */
+function withoutTimeOfExpiry(rows: Grouped, expected: Grouped): Grouped {
+  const result: Grouped = new Map();
+  for (const [position, group] of rows) {
+    const wanted = new Set(
+      (expected.get(position) ?? []).map(({ trigger_id: id, status }) => `${id} ${status}`),
+    );
+    for (const row of group) {
+      const isExpected = row.status === 'expired' && wanted.has(`${row.trigger_id} expired`);
+      addTo(result, position, isExpected ? { ...row, time: 'expired' } : row);
+    }
+  }
+  return result;
+}
+
+function compareWaiting(
+  { comparison }: Scope,
+  { walk, stored }: EventsScope,
+  waiting: readonly Named[],
+): void {
+  const left = new Map(stored.triggers);
+  for (const trigger of waiting) {
+    const where = `events ${walk.partition} pending ${trigger.id} of ${trigger.key}`;
+    comparison.fields('triggers pending', where, waitingFields(trigger), left.get(trigger.id));
+    left.delete(trigger.id);
+  }
+  for (const [id, trigger] of left) {
+    comparison.differ('triggers pending', `events ${walk.partition} pending ${id}`, 'none', trigger);
+  }
+}
+
+/** What was sent to the topic `triggers` up to where the partitions were read; a crash may send the same again. */
+function recordsById({ triggers, events }: Scope): Map<string, Fields> {
+  const records = new Map<string, Fields>();
+  for (const { records: logRecords } of triggers) {
+    for (const { value } of logRecords) {
+      const json = jsonOf(value);
+      const record = json === 'malformed' ? {} : (json.value as Fields);
+      const [partition, offset] = String(record.id).split('-').map(Number);
+      const stored = events.find(({ walk }) => walk.partition === partition)?.stored;
+      if (stored === undefined || !(offset! >= (stored.head?.offset ?? 0)))
+        records.set(String(record.id), record);
+    }
+  }
+  return records;
+}

@@ -1,0 +1,73 @@
+// One partition walked from low to high: each offset is a record or a reject, with the watermark after it.
+
+import type { EventsTopicRecord, SpendTopicRecord } from '../domain/record.ts';
+import type { Decoded, RejectReason } from './decode.ts';
+import { raises } from './decode.ts';
+import { type DefinitionHistory, openHistory } from './in-force.ts';
+import type { LogPartition, LogRecord } from './log.ts';
+
+type AnyRecord = EventsTopicRecord | SpendTopicRecord;
+
+export interface Step<Of extends AnyRecord> {
+  /** Its place in the walk: offsets may have gaps. */
+  readonly index: number;
+  readonly offset: number;
+  readonly appendMs: number;
+  readonly value: Buffer | null;
+  readonly record: Of | undefined;
+  readonly reason: RejectReason | undefined;
+  /** The watermark after this record. */
+  readonly watermarkMs: number;
+  /** Only for definitions: whether it came into force here. */
+  readonly inForce: boolean;
+}
+
+export interface Walk<Of extends AnyRecord> {
+  readonly partition: number;
+  readonly steps: readonly Step<Of>[];
+  readonly history: DefinitionHistory;
+  /** The watermark at the end; 0 if nothing raised it. */
+  readonly watermarkMs: number;
+  /** The first step, from an index on, after which the watermark is at least this; undefined if none is. */
+  firstReaching(timeMs: number, fromIndex?: number): Step<Of> | undefined;
+}
+
+/** Walks a partition's records in the order of the log. Rejected records move nothing. */
+export function walk<Of extends AnyRecord>(
+  log: LogPartition,
+  decode: (record: LogRecord, partition: number) => Decoded<Of>,
+): Walk<Of> {
+  const history = openHistory();
+  const steps: Step<Of>[] = [];
+  let watermarkMs = 0;
+  for (const logRecord of log.records) {
+    const { record, reason } = decode(logRecord, log.partition);
+    if (record !== undefined) watermarkMs = Math.max(watermarkMs, raises(record));
+    const { offset, appendMs, value } = logRecord;
+    const inForce = record?.kind === 'definition' && history.accept(offset, record);
+    steps.push({ index: steps.length, offset, appendMs, value, record, reason, watermarkMs, inForce });
+  }
+  return {
+    partition: log.partition,
+    steps,
+    history,
+    watermarkMs,
+    firstReaching: (timeMs, fromIndex = 0) => firstReaching(steps, timeMs, fromIndex),
+  };
+}
+
+/** Binary search: the watermark never falls. */
+function firstReaching<Of extends AnyRecord>(
+  steps: readonly Step<Of>[],
+  timeMs: number,
+  fromIndex: number,
+): Step<Of> | undefined {
+  let low = fromIndex;
+  let high = steps.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (steps[middle]!.watermarkMs >= timeMs) high = middle;
+    else low = middle + 1;
+  }
+  return steps[low];
+}

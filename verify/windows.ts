@@ -1,0 +1,94 @@
+// Counts gathered into minutes, hours and days, cell by cell, with the seats given in the order of the log.
+
+import type { EventsTopicRecord } from '../domain/record.ts';
+import { windowName } from '../platform/keys.ts';
+import type { Count } from './facts.ts';
+import { type DefinitionHistory, funnelSpans } from './in-force.ts';
+import type { Walk } from './watermark.ts';
+
+export type Grain = 'm' | 'h' | 'd';
+
+export const GRAIN_MS: Readonly<Record<Grain, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+const OTHER_CELL = 'other||';
+const NORTH_STAR_COLUMNS = 3;
+
+export interface ExpectedWindow {
+  readonly name: string;
+  readonly series: string;
+  readonly revision: number;
+  readonly grain: Grain;
+  readonly bucket: number;
+  /** Cell → counts by column. */
+  readonly cells: ReadonlyMap<string, readonly number[]>;
+  /** The watermark has not passed it: its counters are in Redis. */
+  readonly held: boolean;
+}
+
+/** Every window that was ever counted in, from the counts of one partition. */
+export function windowsOf(counts: readonly Count[], walk: Walk<EventsTopicRecord>): ExpectedWindow[] {
+  const windows = new Map<
+    string,
+    Omit<ExpectedWindow, 'cells'> & { readonly cells: Map<string, number[]> }
+  >();
+  const columns = columnsBySeries(walk.history);
+  const last = walk.history.at(Number.MAX_SAFE_INTEGER).settings;
+  for (const count of [...counts].sort(inLogOrder)) {
+    const { series, revision, timeMs, offset } = count;
+    const { maxCellsPerWindow } = walk.history.at(offset).settings;
+    for (const grain of grainsOf(series)) {
+      const bucket = Math.floor(timeMs / GRAIN_MS[grain]);
+      const name = windowName(series, revision, grain, bucket);
+      let window = windows.get(name);
+      if (window === undefined) {
+        const held = heldUntilMs(grain, bucket, last) > walk.watermarkMs;
+        window = { name, series, revision, grain, bucket, cells: new Map(), held };
+        windows.set(name, window);
+      }
+      const { cells } = window;
+      const cell = cells.has(count.cell) || cells.size < maxCellsPerWindow ? count.cell : OTHER_CELL;
+      const values = cells.get(cell) ?? new Array<number>(columns.get(`${series}:${revision}`) ?? 0).fill(0);
+      values[count.column] = (values[count.column] ?? 0) + 1;
+      cells.set(cell, values);
+    }
+  }
+  return [...windows.values()];
+}
+
+function grainsOf(series: string): readonly Grain[] {
+  return series === 'northstar' ? ['d'] : ['m', 'h'];
+}
+
+function columnsBySeries(history: DefinitionHistory): Map<string, number> {
+  const columns = new Map([['northstar:0', NORTH_STAR_COLUMNS]]);
+  for (const { id, revision, document } of funnelSpans(history)) {
+    columns.set(`funnel:${id}:${revision}`, document.steps.length);
+  }
+  return columns;
+}
+
+interface Retention {
+  readonly latenessMs: number;
+  readonly minuteRetentionMs: number;
+  readonly hourRetentionMs: number;
+  readonly dayRetentionMs: number;
+}
+
+/** The window is held while the watermark is below this. */
+export function heldUntilMs(grain: Grain, bucket: number, settings: Retention): number {
+  const retentionMs = {
+    m: settings.minuteRetentionMs,
+    h: settings.hourRetentionMs,
+    d: settings.dayRetentionMs,
+  };
+  return (bucket + 1) * GRAIN_MS[grain] + retentionMs[grain] + settings.latenessMs;
+}
+
+/** By offset; at one offset the timers first, by due time and then by the bytes of the key. */
+function inLogOrder(a: Count, b: Count): number {
+  if (a.offset !== b.offset) return a.offset - b.offset;
+  const dueA = a.dueMs ?? Number.POSITIVE_INFINITY;
+  const dueB = b.dueMs ?? Number.POSITIVE_INFINITY;
+  if (dueA !== dueB) return dueA - dueB;
+  return a.key === b.key ? 0 : Buffer.compare(Buffer.from(a.key), Buffer.from(b.key));
+}

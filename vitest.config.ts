@@ -1,0 +1,45 @@
+// Two projects: `unit` needs nothing but this process; `stack` shares one real Kafka, Redis and ClickHouse per run.
+
+import { defineConfig } from 'vitest/config';
+
+/** Tests that touch no server. */
+const UNIT = ['test/domain/**/*.test.ts', 'test/unit/**/*.test.ts', 'test/**/*.unit.test.ts'];
+const OPS = ['test/ops/**/*.test.ts'];
+
+export default defineConfig({
+  test: {
+    maxWorkers: 2,
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: UNIT,
+          testTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'ops',
+          include: OPS,
+          exclude: UNIT,
+          testTimeout: 180_000,
+          hookTimeout: 240_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'stack',
+          include: ['test/**/*.test.ts'],
+          exclude: [...UNIT, ...OPS],
+          globalSetup: ['test/setup/stack.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 240_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
+        },
+      },
+    ],
+  },
+});
