@@ -149,11 +149,24 @@ export const campaign = z.object({
 });
 export type CampaignDefinition = z.infer<typeof campaign>;
 
-export const targeting = z.object({
+const attributeCondition = z.object({
   attribute: z.string().min(1).max(128),
   operator: z.enum(['equals', 'notEquals', 'in', 'notIn', 'greaterThan', 'lessThan', 'exists']),
   value: z.unknown(),
 });
+
+/** Buyers who are alike, for targeting: all conditions must hold. */
+export const segment = z.object({
+  name: z.string().max(256),
+  conditions: z.array(attributeCondition).min(1).max(50),
+});
+export type SegmentDefinition = z.infer<typeof segment>;
+
+/** Who is meant: by an attribute, or by a segment (`in: false` means those outside it). */
+export const targeting = z.union([
+  attributeCondition,
+  z.object({ segment: id, in: z.boolean().default(true) }),
+]);
 
 export const experiment = z.object({
   name: z.string().max(256),
@@ -194,6 +207,7 @@ export const definitionSchemas = {
   score,
   account,
   campaign,
+  segment,
   experiment,
   trigger,
 } as const;

@@ -18,6 +18,15 @@ export interface TargetingCondition {
   readonly value?: unknown;
 }
 
+/** Targets those in a segment, or with `in: false` those outside it. */
+export interface SegmentTargeting {
+  readonly segment: string;
+  readonly in: boolean;
+}
+
+/** The conditions of a segment in force; undefined if there is none of that id, which nobody is in. */
+export type SegmentLookup = (id: string) => readonly TargetingCondition[] | undefined;
+
 /** What an experiment's document must say to be assigned; weights that do not sum to about 1 count as equal. */
 export interface ExperimentRules {
   readonly status: 'draft' | 'running' | 'stopped';
@@ -28,7 +37,7 @@ export interface ExperimentRules {
   readonly coverage: number;
   readonly namespace?: Namespace | undefined;
   /** All must hold. */
-  readonly targeting: readonly TargetingCondition[];
+  readonly targeting: readonly (TargetingCondition | SegmentTargeting)[];
   /** The key of the variation that everybody who takes part gets, also once stopped. */
   readonly forced?: string | undefined;
   /** The key of the variation of those who do not take part; the first if absent. */
@@ -133,6 +142,19 @@ export function holds(condition: TargetingCondition, attributes: Readonly<Record
   }
 }
 
+/** Whether a subject with these attributes is meant. */
+export function isTargeted(
+  targeting: ExperimentRules['targeting'],
+  attributes: Readonly<Record<string, unknown>>,
+  segmentOf: SegmentLookup,
+): boolean {
+  return targeting.every((condition) => {
+    if (!('segment' in condition)) return holds(condition, attributes);
+    const conditions = segmentOf(condition.segment);
+    return (conditions?.every((each) => holds(each, attributes)) ?? false) === condition.in;
+  });
+}
+
 function indexOfKey(rules: ExperimentRules, key: string | undefined): number {
   return rules.variations.findIndex((variation) => variation.key === key);
 }
@@ -147,12 +169,16 @@ function notIn(rules: ExperimentRules, reason: AssignmentReason): Assignment {
 }
 
 /** Decides in GrowthBook's order: state, key, namespace, targeting, bucket, forced variation, end. */
-export function assign({ id, document: rules }: Experiment, { key, attributes }: Subject): Assignment {
+export function assign(
+  { id, document: rules }: Experiment,
+  { key, attributes }: Subject,
+  segmentOf: SegmentLookup = () => undefined,
+): Assignment {
   if (rules.status === 'draft') return notIn(rules, 'draft');
   if (key === '') return notIn(rules, 'noKey');
   if (rules.namespace !== undefined && !inNamespace(key, rules.namespace))
     return notIn(rules, 'outsideNamespace');
-  if (!rules.targeting.every((condition) => holds(condition, attributes))) return notIn(rules, 'notTargeted');
+  if (!isTargeted(rules.targeting, attributes, segmentOf)) return notIn(rules, 'notTargeted');
   const bucket = growthBookHash(rules.seed || id, key, rules.hashVersion)!;
   const weights = rules.variations.map((variation) => variation.weight);
   const variationIndex = chooseVariation(bucket, bucketRanges(weights.length, rules.coverage, weights));

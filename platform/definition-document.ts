@@ -1,14 +1,12 @@
 // What makes a definition acceptable: its own schema, rules across its fields, and what it and the others refer to.
+import { z } from 'zod';
 import {
   type AccountDefinition,
-  type BehaviourMap,
   type CampaignDefinition,
   type DefinitionType,
   definitionSchemas,
   definitionTypes,
   type ExperimentDefinition,
-  type FunnelDefinition,
-  type LifecycleDefinition,
   type Settings,
   type TriggerDefinition,
 } from '../domain/definition.ts';
@@ -16,6 +14,9 @@ import { canonicalJson } from './canonical.ts';
 import { PlatformError } from './platform-error.ts';
 
 export const definitionId = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+
+/** Of these there is one in force at most. */
+const onlyOne: readonly DefinitionType[] = ['settings', 'lifecycle', 'opportunity'];
 
 /** The types in an order in which none refers to a later one. */
 export const publishOrder: readonly DefinitionType[] = [
@@ -27,6 +28,7 @@ export const publishOrder: readonly DefinitionType[] = [
   'lifecycle',
   'opportunity',
   'campaign',
+  'segment',
   'experiment',
   'trigger',
 ];
@@ -34,11 +36,6 @@ export const publishOrder: readonly DefinitionType[] = [
 export type CheckedDocument =
   | { readonly ok: true; readonly document: Record<string, unknown> }
   | { readonly ok: false; readonly reasons: string[] };
-
-/** What the other definitions say; the document that is being checked is already in it. */
-export interface DefinitionSet {
-  list<Document>(type: DefinitionType): readonly { readonly id: string; readonly document: Document }[];
-}
 
 export function isDefinitionType(type: string): type is DefinitionType {
   return (definitionTypes as string[]).includes(type);
@@ -52,14 +49,20 @@ export function checkDocument(type: DefinitionType, id: string, document: unknow
   const reasons = definitionId.test(id)
     ? []
     : [`the id ${JSON.stringify(id)} must fit ${definitionId.source}`];
+  if (onlyOne.includes(type) && id !== 'default')
+    reasons.push(`there is one ${type} only; its id is default`);
   const parsed = definitionSchemas[type].safeParse(document);
   if (!parsed.success) {
     reasons.push(
       ...parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'the document'}: ${message}`),
+      ...unknownFields(definitionSchemas[type], document, ''),
     );
     return { ok: false, reasons };
   }
-  reasons.push(...unknownFields(document, parsed.data, ''), ...crossFieldFaults(type, parsed.data));
+  reasons.push(
+    ...unknownFields(definitionSchemas[type], document, ''),
+    ...crossFieldFaults(type, parsed.data),
+  );
   try {
     const canonical = JSON.parse(canonicalJson(parsed.data)) as Record<string, unknown>;
     return reasons.length === 0 ? { ok: true, document: canonical } : { ok: false, reasons };
@@ -69,13 +72,25 @@ export function checkDocument(type: DefinitionType, id: string, document: unknow
   }
 }
 
-/** zod drops what it does not know; what was given and is gone is listed. */
-function unknownFields(given: unknown, kept: unknown, path: string): string[] {
-  if (typeof given !== 'object' || given === null || typeof kept !== 'object' || kept === null) return [];
+/** zod drops what it does not know; here it is listed, whether or not the rest of the document fits. */
+function unknownFields(schema: z.ZodType, given: unknown, path: string): string[] {
+  const inside = (inner: unknown, value: unknown, name: string | number): string[] =>
+    unknownFields(inner as z.ZodType, value, path === '' ? String(name) : `${path}.${name}`);
+  if (typeof given !== 'object' || given === null) return [];
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodNullable)
+    return unknownFields(schema.unwrap() as z.ZodType, given, path);
+  if (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault)
+    return unknownFields(schema.unwrap() as z.ZodType, given, path);
+  if (schema instanceof z.ZodArray)
+    return Array.isArray(given) ? given.flatMap((value, index) => inside(schema.element, value, index)) : [];
+  if (schema instanceof z.ZodUnion) {
+    const byOption = schema.options.map((option) => unknownFields(option as z.ZodType, given, path));
+    return byOption.reduce((fewest, each) => (each.length < fewest.length ? each : fewest));
+  }
+  if (!(schema instanceof z.ZodObject) || Array.isArray(given)) return [];
   return Object.entries(given).flatMap(([name, value]) => {
-    const field = path === '' ? name : `${path}.${name}`;
-    if (!Object.hasOwn(kept, name)) return value === undefined ? [] : [`${field}: there is no such field`];
-    return unknownFields(value, (kept as Record<string, unknown>)[name], field);
+    if (Object.hasOwn(schema.shape, name)) return inside(schema.shape[name], value, name);
+    return value === undefined ? [] : [`${path === '' ? name : `${path}.${name}`}: there is no such field`];
   });
 }
 
@@ -119,37 +134,6 @@ function experimentFaults({ variations, fallback, namespace }: ExperimentDefinit
     reasons.push('namespace: from must be below to');
   }
   return reasons;
-}
-
-/**
- * Everything that points to nothing in the set: campaign → account and score; funnel, lifecycle → a behaviour that a rule maps.
- */
-export function danglingReferences(set: DefinitionSet): string[] {
-  const accounts = new Set(set.list('account').map(({ id }) => id));
-  const scores = new Set(set.list('score').map(({ id }) => id));
-  const mapped = new Set(
-    set
-      .list<BehaviourMap>('behaviours')
-      .flatMap(({ document }) => document.rules.map((rule) => rule.behaviour)),
-  );
-  const unmapped = (owner: string, behaviours: readonly string[]): string[] =>
-    [...new Set(behaviours)]
-      .filter((behaviour) => !mapped.has(behaviour))
-      .map((behaviour) => `${owner}: no rule of the behaviours maps an event to ${behaviour}`);
-  return [
-    ...set
-      .list<CampaignDefinition>('campaign')
-      .flatMap(({ id, document: { accountId, scoreId } }) => [
-        ...(accounts.has(accountId) ? [] : [`campaign ${id}: there is no account ${accountId}`]),
-        ...(scores.has(scoreId) ? [] : [`campaign ${id}: there is no score ${scoreId}`]),
-      ]),
-    ...set
-      .list<FunnelDefinition>('funnel')
-      .flatMap(({ id, document }) => unmapped(`funnel ${id}`, document.steps)),
-    ...set
-      .list<LifecycleDefinition>('lifecycle')
-      .flatMap(({ id, document }) => unmapped(`lifecycle ${id}`, document.matureBehaviours)),
-  ];
 }
 
 /** What a new revision may not change: everything that shares a budget has one owner, and its money one currency. */

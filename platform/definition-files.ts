@@ -2,7 +2,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { DefinitionType } from '../domain/definition.ts';
-import { checkDocument, danglingReferences, isDefinitionType, publishOrder } from './definition-document.ts';
+import { checkDocument, isDefinitionType, publishOrder } from './definition-document.ts';
+import { danglingReferences } from './definition-references.ts';
 import { PlatformError } from './platform-error.ts';
 
 export interface DefinitionFile {
@@ -33,7 +34,7 @@ export async function readDefinitionFiles(folder: string): Promise<DefinitionFil
     if (checked.ok) files.push({ type, id, document: checked.document });
     else faults.push(...checked.reasons.map((reason) => `${name}: ${reason}`));
   }
-  if (faults.length === 0) faults.push(...danglingReferences(setOf(files)));
+  if (faults.length === 0) faults.push(...danglingReferences(setOf(files)).map(({ reason }) => reason));
   if (faults.length > 0) {
     throw new PlatformError(
       'DEFINITION_INVALID',

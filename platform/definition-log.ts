@@ -47,6 +47,8 @@ export interface DefinitionLog {
   list<Document = unknown>(type: DefinitionType): readonly InForce<Document>[];
   /** The last revision, also of what was withdrawn. */
   revisionOf(type: DefinitionType, id: string): Revision | undefined;
+  /** Every revision that holds, the first one first; one without a document withdrew it. */
+  historyOf(type: DefinitionType, id: string): readonly DefinitionRecord[];
   /** Last revisions that some partition may lack, in the order of the log. */
   unplaced(): readonly Revision[];
   /** Resolves when the record at that offset has been read: true if it holds, false if another was first. */
@@ -77,6 +79,7 @@ export async function openDefinitionLog(options: DefinitionLogOptions): Promise<
 class FollowedDefinitionLog implements DefinitionLog {
   #options: DefinitionLogOptions;
   #revisions = new Map<string, Revision>();
+  #histories = new Map<string, DefinitionRecord[]>();
   #lists = new Map<DefinitionType, readonly InForce[]>();
   /** Offsets of the records that hold; as few as there are revisions. */
   #held = new Set<number>();
@@ -122,6 +125,10 @@ class FollowedDefinitionLog implements DefinitionLog {
 
   revisionOf(type: DefinitionType, id: string): Revision | undefined {
     return this.#revisions.get(`${type}/${id}`);
+  }
+
+  historyOf(type: DefinitionType, id: string): readonly DefinitionRecord[] {
+    return this.#histories.get(`${type}/${id}`) ?? [];
   }
 
   unplaced(): readonly Revision[] {
@@ -200,6 +207,7 @@ class FollowedDefinitionLog implements DefinitionLog {
     const before = this.#revisions.get(`${type}/${id}`)?.record;
     if (!follows(before, defined.value)) return undefined;
     this.#revisions.set(`${type}/${id}`, { record: defined.value, offset, placed: false });
+    this.#histories.set(`${type}/${id}`, [...this.historyOf(type, id), defined.value]);
     this.#lists.delete(type);
     this.#held.add(offset);
     return defined.value.document === null ? { type, id } : { type, id, inForce: toInForce(defined.value) };

@@ -1,26 +1,18 @@
 // Publishing a definition: first into the topic `definitions`, then, once it holds there, into every partition of `events` and `spend`.
-import type { DefinitionType } from '../domain/definition.ts';
 import type { DefinitionRecord } from '../domain/record.ts';
 import { canonicalHash } from './canonical.ts';
-import {
-  checkDocument,
-  type DefinitionSet,
-  danglingReferences,
-  forbiddenChanges,
-} from './definition-document.ts';
+import { checkChange, type ProposedChange, type Referrer } from './definition-check.ts';
 import type { DefinitionLog, PlacedMarker, Revision } from './definition-log.ts';
 import type { Failpoint } from './failpoint.ts';
 import type { Outgoing, Producer } from './kafka.ts';
 import type { Namespace } from './namespace.ts';
 import { topicPartitions } from './namespace.ts';
 
-export interface Publication {
-  readonly type: DefinitionType;
-  readonly id: string;
-  /** null withdraws it. */
-  readonly document: unknown;
+export interface Publication extends ProposedChange {
   readonly by: string;
   readonly why: string;
+  /** Whether the author has seen what would be replaced; undefined: whatever is there may be. */
+  readonly precondition?: ((current: DefinitionRecord | undefined) => boolean) | undefined;
 }
 
 export type Published =
@@ -28,14 +20,20 @@ export type Published =
   | { readonly outcome: 'published' | 'unchanged'; readonly revision: number; readonly hash: string }
   /** Every reason why not; nothing was written. */
   | { readonly outcome: 'invalid'; readonly reasons: readonly string[] }
-  /** Another change came first; look at it and decide again. */
+  /** It can not be withdrawn while others refer to it; nothing was written. */
+  | { readonly outcome: 'referred'; readonly reasons: readonly string[]; readonly by: readonly Referrer[] }
+  /** There is nothing to withdraw. */
+  | { readonly outcome: 'absent' }
+  /** It is not as the author saw it, or another change came first; look at it and decide again. Revision 0: there is none. */
   | { readonly outcome: 'conflict'; readonly revision: number; readonly hash: string };
 
 export interface Publisher {
   /** @throws PlatformError of the producer; then the change may hold or not, and publishing it again is safe */
   publish(publication: Publication): Promise<Published>;
-  /** Appends to the partitions what a publisher that died left out; returns how many definitions. */
-  placeMissing(): Promise<number>;
+  /** Publishes what was checked before, with others that it needs or that need it. @throws as `publish` */
+  publishChecked(publication: Publication): Promise<Published>;
+  /** Appends to the partitions what a publisher that died left out, of those that are due; returns how many definitions. */
+  placeMissing(isDue?: (revision: Revision) => boolean): Promise<number>;
 }
 
 export interface PublisherOptions {
@@ -45,6 +43,9 @@ export interface PublisherOptions {
   readonly nowMs: () => number;
   readonly failpoint?: Failpoint;
 }
+
+const BY_MAX = 128;
+const WHY_MAX = 1_024;
 
 /** The log must have caught up. */
 export function createPublisher(options: PublisherOptions): Publisher {
@@ -60,37 +61,65 @@ export function createPublisher(options: PublisherOptions): Publisher {
     await log.verdictAt(await append(producer, namespace, marker));
   };
 
-  const placeMissing = async (): Promise<number> => {
-    const missing = log.unplaced();
+  const placeMissing = async (isDue: (revision: Revision) => boolean = () => true): Promise<number> => {
+    const missing = log.unplaced().filter(isDue);
     for (const { record } of missing) await place(record);
     return missing.length;
   };
 
-  const publish = async (publication: Publication): Promise<Published> => {
+  /** Between looking at `before` and the append nothing is awaited: the append names what was looked at. */
+  const publishSound = async (
+    publication: Publication,
+    document: Record<string, unknown> | null,
+  ): Promise<Published> => {
     const { type, id } = publication;
     const before = log.revisionOf(type, id);
-    const checked = check(log, publication, before);
-    if (!checked.ok) return { outcome: 'invalid', reasons: checked.reasons };
-    const hash = canonicalHash(checked.document);
+    const hash = canonicalHash(document);
     if (before?.record.hash === hash) {
       if (!before.placed) await place(before.record);
       return { outcome: 'unchanged', revision: before.record.revision, hash };
     }
-    const record = nextRevision(publication, checked.document, hash, before, options.nowMs());
+    const record = nextRevision(publication, document, hash, before, options.nowMs());
     const offset = await append(producer, namespace, record);
     failpoint('definition-appended');
     if (await log.verdictAt(offset)) {
       await place(record);
       return { outcome: 'published', revision: record.revision, hash };
     }
-    // Somebody else was first. If they said the same, it is the same.
+    // Somebody else was first. If they said the same, it is the same, unless the author asked for what they saw to be replaced.
     const winner = log.revisionOf(type, id)!;
-    const outcome = winner.record.hash === hash ? 'unchanged' : 'conflict';
-    if (outcome === 'unchanged' && !winner.placed) await place(winner.record);
+    const same = winner.record.hash === hash && publication.precondition === undefined;
+    if (same && !winner.placed) await place(winner.record);
+    const outcome = same ? 'unchanged' : 'conflict';
     return { outcome, revision: winner.record.revision, hash: winner.record.hash };
   };
 
-  return { publish, placeMissing };
+  const conflictOf = ({ type, id, precondition }: Publication): Published | undefined => {
+    const current = log.revisionOf(type, id)?.record;
+    if (precondition === undefined || precondition(current)) return undefined;
+    return { outcome: 'conflict', revision: current?.revision ?? 0, hash: current?.hash ?? '' };
+  };
+
+  return {
+    placeMissing,
+    publish: async (publication) => {
+      const conflict = conflictOf(publication);
+      if (conflict !== undefined) return conflict;
+      const { by, why } = publication;
+      const texts = [
+        ...(by.length > BY_MAX ? [`by: at most ${BY_MAX} characters`] : []),
+        ...(why.length > WHY_MAX ? [`why: at most ${WHY_MAX} characters`] : []),
+      ];
+      const checked = checkChange(log, publication);
+      if (checked.outcome === 'invalid') return { ...checked, reasons: [...texts, ...checked.reasons] };
+      if (checked.outcome !== 'sound') return checked;
+      if (texts.length > 0) return { outcome: 'invalid', reasons: texts };
+      return publishSound(publication, checked.document);
+    },
+    publishChecked: async (publication) =>
+      conflictOf(publication) ??
+      publishSound(publication, publication.document as Record<string, unknown> | null),
+  };
 }
 
 async function append(
@@ -125,49 +154,4 @@ function placements(namespace: Namespace, record: DefinitionRecord): Outgoing[] 
       value,
     }));
   return [...into('events'), ...into('spend')];
-}
-
-type CheckedPublication =
-  | { readonly ok: true; readonly document: Record<string, unknown> | null }
-  | { readonly ok: false; readonly reasons: readonly string[] };
-
-function check(
-  log: DefinitionLog,
-  publication: Publication,
-  before: Revision | undefined,
-): CheckedPublication {
-  const { type, id, by, why } = publication;
-  const texts = [
-    ...(by.length > 128 ? ['by: at most 128 characters'] : []),
-    ...(why.length > 1_024 ? ['why: at most 1,024 characters'] : []),
-  ];
-  if (publication.document === null) {
-    const absent = before === undefined || before.record.document === null;
-    const reasons = absent
-      ? [...texts, 'there is nothing to withdraw']
-      : [...texts, ...newlyDangling(log, type, id, null)];
-    return reasons.length === 0 ? { ok: true, document: null } : { ok: false, reasons };
-  }
-  const checked = checkDocument(type, id, publication.document);
-  if (!checked.ok) return { ok: false, reasons: [...texts, ...checked.reasons] };
-  const reasons = [
-    ...texts,
-    ...forbiddenChanges(type, before?.record.document ?? null, checked.document),
-    ...newlyDangling(log, type, id, checked.document),
-  ];
-  return reasons.length === 0 ? checked : { ok: false, reasons };
-}
-
-/** References that would point to nothing by this change, its own and those of others to it. */
-function newlyDangling(log: DefinitionLog, type: DefinitionType, id: string, document: unknown): string[] {
-  const already = new Set(danglingReferences(log));
-  const changed: DefinitionSet = {
-    list: <Document>(listed: DefinitionType) => {
-      const others = log.list<Document>(listed);
-      if (listed !== type) return others;
-      const rest = others.filter((other) => other.id !== id);
-      return document === null ? rest : [...rest, { id, document: document as Document }];
-    },
-  };
-  return danglingReferences(changed).filter((reason) => !already.has(reason));
 }

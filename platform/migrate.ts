@@ -154,7 +154,7 @@ async function publishFiles(
 }
 
 function refused(name: string, result: Published): PlatformError {
-  return result.outcome === 'invalid'
+  return 'reasons' in result
     ? new PlatformError(
         'DEFINITION_INVALID',
         `${name} cannot be published:\n  ${result.reasons.join('\n  ')}`,

@@ -2,7 +2,9 @@
 import type { ClickHouseClient } from '@clickhouse/client';
 import type { Cluster, Redis } from 'ioredis';
 import type { DefinitionType, InForce } from '../domain/definition.ts';
+import type { DefinitionRecord } from '../domain/record.ts';
 import type { Config } from '../platform/config.ts';
+import type { Publisher } from '../platform/definition-publish.ts';
 import type { Producer } from '../platform/kafka.ts';
 import type { Namespace } from '../platform/namespace.ts';
 import type { ApiKeys } from './authentication.ts';
@@ -15,6 +17,8 @@ export interface DefinitionView {
   find<Document = unknown>(type: DefinitionType, id: string): InForce<Document> | undefined;
   /** Sorted by id. */
   list<Document = unknown>(type: DefinitionType): readonly InForce<Document>[];
+  /** Every revision that holds, the first one first; one without a document withdrew it. */
+  historyOf(type: DefinitionType, id: string): readonly DefinitionRecord[];
 }
 
 export interface ServeLog {
@@ -47,6 +51,8 @@ export interface Dependencies {
   readonly redis: Redis | Cluster;
   readonly clickhouse: ClickHouseClient;
   readonly definitionLog: DefinitionView;
+  /** Changes definitions. */
+  readonly publisher: Pick<Publisher, 'publish' | 'publishChecked'>;
   readonly keys: ApiKeys;
   /** Signs the notice addresses that bids carry. */
   readonly noticeSecret: Buffer;

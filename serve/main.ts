@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { openClickHouse } from '../platform/clickhouse.ts';
 import type { Config } from '../platform/config.ts';
 import { openDefinitionLog } from '../platform/definition-log.ts';
+import { createPublisher } from '../platform/definition-publish.ts';
 import { createProducer } from '../platform/kafka.ts';
 import { ensureGeneration, openTopicAdmin } from '../platform/kafka-topics.ts';
 import { type Namespace, namespaceOf } from '../platform/namespace.ts';
@@ -10,6 +11,7 @@ import { openRedis, type RedisClient } from '../platform/redis.ts';
 import { buildApp } from './app.ts';
 import { apiKeys, noticeSecretOf, readHashedKeys } from './authentication.ts';
 import { watchBrokers } from './broker-watch.ts';
+import { keepComplete } from './definitions/completion.ts';
 import type { ServeLog } from './dependencies.ts';
 import { serveMetrics } from './metrics.ts';
 
@@ -63,9 +65,12 @@ async function openParts(config: Config, namespace: Namespace, log: ServeLog, cl
     onFatal: (error) => log.error(error.message),
   });
   closes.push(() => producer.close());
+  const publisher = createPublisher({ log: definitionLog, producer, namespace, nowMs: Date.now });
+  const monotonicMs = () => performance.now();
+  closes.push(keepComplete({ log: definitionLog, publisher, monotonicMs, onWarning }));
   const brokers = watchBrokers(config.kafkaBrokers, (up) => log.warn(`Kafka is ${up ? 'back' : 'away'}`));
   closes.push(() => brokers.close());
-  return { hashed, redis, generations, clickhouse, definitionLog, producer, brokers };
+  return { hashed, redis, generations, clickhouse, definitionLog, publisher, producer, brokers };
 }
 
 /** A connection that was in use when the close began becomes idle later, and would be kept alive for over a minute. */

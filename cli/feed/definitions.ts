@@ -28,8 +28,7 @@ async function publishAll(
     );
     for (const { name, result } of results) {
       if (result.outcome === 'published' || result.outcome === 'unchanged') continue;
-      const why =
-        result.outcome === 'invalid' ? result.reasons.join('; ') : 'somebody else changed it meanwhile';
+      const why = 'reasons' in result ? result.reasons.join('; ') : 'somebody else changed it meanwhile';
       throw new FeedError('FEED_REFUSED', `the definition ${name} cannot be published: ${why}`);
     }
   }

@@ -3,7 +3,8 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Counter } from 'prom-client';
 import { z } from 'zod';
-import type { ExperimentDefinition } from '../../domain/definition.ts';
+import type { ExperimentDefinition, SegmentDefinition } from '../../domain/definition.ts';
+import type { SegmentLookup } from '../../domain/experiment-assignment.ts';
 import { buyerPartition } from '../../platform/keys.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { entityTagOf, isUnchanged } from '../entity-tag.ts';
@@ -82,7 +83,12 @@ function openExposureLog(deps: AssignmentPorts, metrics: AssignmentMetrics): Exp
 }
 
 /** Evaluates experiments for one context, with one read of all its keys. */
-function evaluator(reader: StateReader, exposures: ExposureLog, metrics: AssignmentMetrics) {
+function evaluator(
+  reader: StateReader,
+  segmentOf: SegmentLookup,
+  exposures: ExposureLog,
+  metrics: AssignmentMetrics,
+) {
   return async (
     context: EvaluationContext,
     experiments: readonly ExperimentInForce[],
@@ -90,7 +96,7 @@ function evaluator(reader: StateReader, exposures: ExposureLog, metrics: Assignm
     const readings = await Promise.all(context.keys.map((key) => reader.buyer(key)));
     const known = readings.map((reading) => reading.buyer);
     const { key, hashKey } = context;
-    const subject = { key, hashKey, known, attributes: attributesFor(context, known) };
+    const subject = { key, hashKey, known, attributes: attributesFor(context, known), segmentOf };
     return experiments.map((experiment) => {
       const { answer, exposure, crossover } = evaluate(experiment, subject);
       if (exposure !== null) exposures.take(exposure);
@@ -161,7 +167,9 @@ export function registerAssignments(app: FastifyInstance, deps: AssignmentPorts,
   const exposures = openExposureLog(deps, metrics);
   app.addHook('onClose', () => exposures.close());
   registerFailures(app, deps);
-  const evaluateFor = evaluator(reader, exposures, metrics);
+  const segmentOf: SegmentLookup = (id) =>
+    deps.definitionLog.find<SegmentDefinition>('segment', id)?.document.conditions;
+  const evaluateFor = evaluator(reader, segmentOf, exposures, metrics);
 
   app.post('/ofrep/v1/evaluate/flags/:key', { schema: single, ...describedOnly }, async (request, reply) => {
     const { key } = request.params as { key: string };

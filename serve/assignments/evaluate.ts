@@ -2,7 +2,7 @@
 // assigned by hash. Pure: the plugin reads the state and logs the exposure.
 import type { Buyer } from '../../domain/buyer.ts';
 import type { ExperimentDefinition, InForce } from '../../domain/definition.ts';
-import { assign } from '../../domain/experiment-assignment.ts';
+import { assign, type SegmentLookup } from '../../domain/experiment-assignment.ts';
 
 export type ExperimentInForce = InForce<ExperimentDefinition>;
 
@@ -13,6 +13,8 @@ export interface EvaluationSubject {
   readonly attributes: Readonly<Record<string, unknown>>;
   /** The blobs of every key that the caller named, the subject's own first; null where nothing is known. */
   readonly known: readonly (Buyer | null)[];
+  /** The segments in force. */
+  readonly segmentOf: SegmentLookup;
 }
 
 /** Reasons of OpenFeature that OFREP 0.3 allows. */
@@ -90,7 +92,8 @@ function decide(experiment: ExperimentInForce, subject: EvaluationSubject, past:
     if (variationIndex >= 0)
       return { variationIndex, reason: 'SPLIT', detail: 'sticky', inExperiment: true, bucket: null };
   }
-  const assignment = assign(experiment, { key: subject.hashKey, attributes: subject.attributes });
+  const { hashKey: key, attributes, segmentOf } = subject;
+  const assignment = assign(experiment, { key, attributes }, segmentOf);
   const { variationIndex, inExperiment, bucket, reason: detail } = assignment;
   const rest = { variationIndex, inExperiment, bucket, detail };
   switch (detail) {

@@ -122,9 +122,10 @@ describe('publishing', () => {
         expect.stringContaining('name'),
         expect.stringContaining('steps'),
         expect.stringContaining('windowMs'),
+        'extra: there is no such field',
       ],
     });
-    expect(await publisher.publish(publication('account', 'a', null))).toMatchObject({ outcome: 'invalid' });
+    expect(await publisher.publish(publication('account', 'a', null))).toMatchObject({ outcome: 'absent' });
     expect(await recordsOf(namespace.topics.definitions, 0)).toEqual([]);
   });
 
@@ -136,8 +137,9 @@ describe('publishing', () => {
     await publisher.publish(publication('account', 'a', account(1)));
     await publisher.publish(publication('campaign', 'c', { name: 'c', accountId: 'a', channel: 'search' }));
     expect(await publisher.publish(publication('account', 'a', null))).toEqual({
-      outcome: 'invalid',
+      outcome: 'referred',
       reasons: ['campaign c: there is no account a'],
+      by: [{ type: 'campaign', id: 'c', field: 'accountId' }],
     });
     expect(await publisher.publish(publication('campaign', 'c', null))).toMatchObject({
       outcome: 'published',

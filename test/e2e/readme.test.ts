@@ -65,7 +65,10 @@ const expected: Record<string, (body: Record<string, unknown>) => void> = {
   '/v1/triggers': (body) => expect(body).toHaveProperty('triggers'),
   '/v1/rolling/': (body) => expect(body).toHaveProperty('asOf'),
   '/v1/reports/': (body) => expect(Object.keys(body).length).toBeGreaterThan(0),
-  '/v1/definitions/': (body) => expect(JSON.stringify(body)).toContain('sourcing'),
+  '/v1/definitions/funnel/sourcing"': (body) =>
+    expect(body).toMatchObject({ type: 'funnel', id: 'sourcing' }),
+  'if-none-match: *': (body) => expect(body).toMatchObject({ revision: 1, author: 'ana@example.com' }),
+  '/diff': (body) => expect(body.patch).toEqual([expect.objectContaining({ op: 'replace' })]),
 };
 
 describe('the README', () => {

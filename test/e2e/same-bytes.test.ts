@@ -163,6 +163,9 @@ async function feedLog(): Promise<void> {
     ['settings', 'default', settings],
     ['lifecycle', 'default', { ...lifecycle, churnedAfterMs: 5 * HOUR_MS }],
     ['opportunity', 'default', { ...opportunity, closeAfterMs: 7 * HOUR_MS }],
+    // There and back: a document that was in force before, as a revision of its own.
+    ['funnel', 'reached', { ...definitions['funnel/reached'], windowMs: MINUTE_MS }],
+    ['funnel', 'reached', definitions['funnel/reached']],
   ]);
   await feed(stage, unfitDefinitions(), acknowledged);
   await part(3, 550);

@@ -6,13 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { type DefinitionType, definitionSchemas, definitionTypes } from '../../domain/definition.ts';
 import { canonicalJson } from '../../platform/canonical.ts';
-import {
-  checkDocument,
-  danglingReferences,
-  forbiddenChanges,
-  publishOrder,
-} from '../../platform/definition-document.ts';
+import { checkDocument, forbiddenChanges, publishOrder } from '../../platform/definition-document.ts';
 import { readDefinitionFiles } from '../../platform/definition-files.ts';
+import { danglingReferences, missingTargets } from '../../platform/definition-references.ts';
 
 function reasonsOf(type: DefinitionType, document: unknown, id = 'x'): readonly string[] {
   const checked = checkDocument(type, id, document);
@@ -59,7 +55,19 @@ describe('one document', () => {
     ).toEqual(['budget: there is no such field', 'pacing.gane: there is no such field']);
   });
 
+  test('a field that there is not is named although another one is wrong', () => {
+    const variations = [{ key: 'a', value: { any: 1 }, weight: 2, wieght: 1 }, ...experiment.variations];
+    expect(
+      reasonsOf('experiment', { ...experiment, variations, targeting: [{ segment: 's', On: true }] }),
+    ).toEqual([
+      expect.stringContaining('variations.0.weight'),
+      'variations.0.wieght: there is no such field',
+      'targeting.0.On: there is no such field',
+    ]);
+  });
+
   test.each<[string, DefinitionType, unknown, string]>([
+    ['a second one of what there is once', 'lifecycle', {}, 'there is one lifecycle only'],
     [
       'lateness beyond the memory of ids',
       'settings',
@@ -129,14 +137,30 @@ describe('references', () => {
           campaign: { c: { accountId: 'none', scoreId: 'none' } },
           funnel: { f: { steps: ['visit', 'order', 'order'] } },
           lifecycle: { default: { matureBehaviours: ['inquiry'] } },
+          score: { s: { engagement: { order: 1, ordr: 1 } } },
+          segment: { known: {} },
+          experiment: { e: { targeting: [{ segment: 'known' }, { segment: 'none' }, { attribute: 'a' }] } },
         }),
-      ),
+      ).map(({ reason }) => reason),
     ).toEqual([
-      'campaign c: there is no account none',
-      'campaign c: there is no score none',
       'funnel f: no rule of the behaviours maps an event to order',
       'lifecycle default: no rule of the behaviours maps an event to inquiry',
+      'score s: no rule of the behaviours maps an event to ordr',
+      'campaign c: there is no account none',
+      'campaign c: there is no score none',
+      'experiment e: there is no segment none',
     ]);
+  });
+
+  test('they are found in a document that is wrong otherwise', () => {
+    const wrong = { accountId: 'none', scoreId: 7, countries: 'all' };
+    expect(missingTargets('campaign', 'c', wrong, set({})).map(({ reason }) => reason)).toEqual([
+      'campaign c: there is no account none',
+    ]);
+    for (const type of definitionTypes) {
+      for (const nonsense of [null, 1, 'x', [], { steps: {}, targeting: [null], engagement: [] }])
+        expect(missingTargets(type, 'x', nonsense, set({}))).toEqual([]);
+    }
   });
 
   test('a campaign keeps its account, an account its currency', () => {

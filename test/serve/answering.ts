@@ -6,6 +6,7 @@ import type { FastifyInstance } from 'fastify';
 import { inject } from 'vitest';
 import { type Buyer, newBuyer } from '../../domain/buyer.ts';
 import { type DefinitionType, definitionSchemas, type InForce } from '../../domain/definition.ts';
+import type { DefinitionRecord } from '../../domain/record.ts';
 import { hashApiKey } from '../../platform/api-keys.ts';
 import { encodeBuyer } from '../../platform/buyer-codec.ts';
 import { canonicalHash } from '../../platform/canonical.ts';
@@ -29,11 +30,17 @@ export const writeOnly = { authorization: 'Bearer write-key' };
 /** Definitions that a test sets at will. */
 export class DefinitionsGiven {
   readonly #known = new Map<string, InForce>();
+  readonly #histories = new Map<string, DefinitionRecord[]>();
   caughtUp = true;
 
-  set(type: DefinitionType, id: string, document: unknown, revision = 1): InForce {
+  set(type: DefinitionType, id: string, document: unknown, revision = 1) {
     const parsed = definitionSchemas[type].parse(document);
     const inForce = { id, revision, hash: canonicalHash(parsed), document: parsed };
+    const history = this.#histories.get(`${type}/${id}`) ?? [];
+    const previousHash = history.at(-1)?.hash ?? null;
+    const said = { by: 'test', why: '', at: Date.UTC(2026, 0, 1) };
+    const record: DefinitionRecord = { kind: 'definition', type, previousHash, ...inForce, ...said };
+    this.#histories.set(`${type}/${id}`, [...history, record]);
     this.#known.set(`${type}/${id}`, inForce);
     return inForce;
   }
@@ -48,6 +55,7 @@ export class DefinitionsGiven {
           .filter(([name]) => name.startsWith(`${type}/`))
           .map(([, each]) => each as InForce<Document>)
           .sort((a, b) => (a.id < b.id ? -1 : 1)),
+      historyOf: (type, id) => this.#histories.get(`${type}/${id}`) ?? [],
     };
   }
 }
@@ -73,6 +81,11 @@ export interface Answering {
     partition: number,
   ): Promise<{ key: string | null; record: Record<string, unknown> }[]>;
   close(): Promise<void>;
+}
+
+/** Definitions are given here; what changes them is tested with the real log. */
+async function readOnly(): Promise<never> {
+  throw new Error('these definitions are given by the test');
 }
 
 /** Applies sql/ to the namespace's database. */
@@ -115,6 +128,7 @@ export async function answering(
     redis,
     clickhouse,
     definitionLog: definitions.view(),
+    publisher: { publish: readOnly, publishChecked: readOnly },
     keys: apiKeys({
       keys: [
         { name: 'secret', scope: 'secret', sha256: hashApiKey('secret-key') },

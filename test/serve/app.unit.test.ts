@@ -328,7 +328,7 @@ describe('health', () => {
     ['kafka', { kafkaIsUp: () => false }],
     ['redis', { redis: { ping: down } }],
     ['clickhouse', { clickhouse: { ping: async () => ({ success: false, error: new Error('refused') }) } }],
-    ['definitions', { definitionLog: { isCaughtUp: () => false, find: () => undefined, list: () => [] } }],
+    ['definitions', { definitionLog: { isCaughtUp: () => false } }],
   ])('says that %s is down', async (part, overrides) => {
     const answer = await (await open(world(overrides as unknown as Partial<Dependencies>))).inject('/readyz');
     expect(answer.statusCode).toBe(503);

@@ -28,15 +28,18 @@ it('lists all, and those of a type, with revision and hash', async () => {
     id: 'purchase',
     revision: 2,
     hash: expect.stringMatching(/^[0-9a-f]{64}$/),
+    author: 'test',
+    reason: '',
+    changedAt: '2026-01-01T00:00:00.000Z',
     document: { ...funnel, mode: 'default' },
   });
   expect((await get('/v1/definitions/score')).json()).toEqual({ definitions: [] });
 });
 
-it('answers one with its hash as ETag, and 304 while it is unchanged', async () => {
+it('answers one with an ETag of its revision and hash, and 304 while it is unchanged', async () => {
   const one = await get('/v1/definitions/funnel/purchase');
   expect(one.json().document.steps).toEqual(['view', 'order']);
-  expect(one.headers.etag).toBe(`"${one.json().hash}"`);
+  expect(one.headers.etag).toBe(`"2-${one.json().hash.slice(0, 16)}"`);
   const again = await get('/v1/definitions/funnel/purchase', { 'if-none-match': String(one.headers.etag) });
   expect([again.statusCode, again.body]).toEqual([304, '']);
   const list = await get('/v1/definitions');

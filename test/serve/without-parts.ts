@@ -42,7 +42,12 @@ export function world(overrides: Partial<Dependencies> = {}): World {
     kafkaIsUp: () => true,
     redis: { ping: async () => 'PONG' },
     clickhouse: { ping: async () => ({ success: true }) },
-    definitionLog: { isCaughtUp: () => true, find: () => undefined, list: () => [] as InForce[] },
+    definitionLog: {
+      isCaughtUp: () => true,
+      find: () => undefined,
+      list: () => [] as InForce[],
+      historyOf: () => [],
+    },
     keys: apiKeys({
       keys: [
         { name: 'site', scope: 'write', sha256: hashApiKey(WRITE) },

@@ -174,3 +174,16 @@ export function writeDefinitions(folder: string, documents: Readonly<Record<stri
     writeFileSync(file, JSON.stringify(document));
   }
 }
+
+/** Everything that Redis keeps for the stage, as it would stand in a copy made now. */
+export async function keptKeys(stage: Stage): Promise<Map<string, Buffer>> {
+  const kept = new Map<string, Buffer>();
+  for (const key of await keysOf(stage)) kept.set(key, (await stage.redis.dumpBuffer(key))!);
+  return kept;
+}
+
+/** Puts an older copy in the place of what Redis keeps for the stage. */
+export async function restoreKeys(stage: Stage, kept: ReadonlyMap<string, Buffer>): Promise<void> {
+  await forgetState(stage);
+  for (const [key, bytes] of kept) await stage.redis.restore(key, 0, bytes);
+}

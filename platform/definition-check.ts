@@ -1,0 +1,83 @@
+// Whether a change may be published: everything that speaks against it, at once.
+import type { DefinitionType } from '../domain/definition.ts';
+import type { DefinitionRecord } from '../domain/record.ts';
+import { checkDocument, forbiddenChanges } from './definition-document.ts';
+import {
+  type Dangling,
+  type DefinitionSet,
+  danglingReferences,
+  missingTargets,
+} from './definition-references.ts';
+
+/** A change of one definition. */
+export interface ProposedChange {
+  readonly type: DefinitionType;
+  readonly id: string;
+  /** null withdraws it. */
+  readonly document: unknown;
+}
+
+/** Another definition that refers to one, and by which field. */
+export interface Referrer {
+  readonly type: DefinitionType;
+  readonly id: string;
+  readonly field: string;
+}
+
+export type CheckedChange =
+  | { readonly outcome: 'sound'; readonly document: Record<string, unknown> | null }
+  /** There is nothing to withdraw. */
+  | { readonly outcome: 'absent' }
+  | { readonly outcome: 'invalid'; readonly reasons: readonly string[] }
+  /** Others refer to what is to be withdrawn. */
+  | { readonly outcome: 'referred'; readonly reasons: readonly string[]; readonly by: readonly Referrer[] };
+
+export interface DefinitionHistory extends DefinitionSet {
+  historyOf(type: DefinitionType, id: string): readonly DefinitionRecord[];
+}
+
+/** The set as it would be with these changes; a document of null is left out. */
+export function withChanges(set: DefinitionSet, changes: readonly ProposedChange[]): DefinitionSet {
+  return {
+    list: <Document>(type: DefinitionType) => {
+      const changed = changes.filter((change) => change.type === type);
+      const kept = set.list<Document>(type).filter(({ id }) => !changed.some((change) => change.id === id));
+      const put = changed.filter(({ document }) => document !== null);
+      return [...kept, ...put.map(({ id, document }) => ({ id, document: document as Document }))];
+    },
+  };
+}
+
+/** References that would lead nowhere by these changes and do not already. */
+export function newlyDangling(set: DefinitionSet, changes: readonly ProposedChange[]): Dangling[] {
+  const already = new Set(danglingReferences(set).map(({ reason }) => reason));
+  return danglingReferences(withChanges(set, changes)).filter(({ reason }) => !already.has(reason));
+}
+
+/** One change against what is in force. */
+export function checkChange(log: DefinitionHistory, change: ProposedChange): CheckedChange {
+  const { type, id, document } = change;
+  const history = log.historyOf(type, id);
+  if (document === null) {
+    if ((history.at(-1)?.document ?? null) === null) return { outcome: 'absent' };
+    const dangling = newlyDangling(log, [change]);
+    if (dangling.length === 0) return { outcome: 'sound', document: null };
+    return {
+      outcome: 'referred',
+      reasons: dangling.map(({ reason }) => reason),
+      by: dangling.map(({ type: by, id: referrer, field }) => ({ type: by, id: referrer, field })),
+    };
+  }
+  const checked = checkDocument(type, id, document);
+  const sound = checked.ok ? checked.document : null;
+  const reasons = checked.ok ? [] : [...checked.reasons];
+  if (sound === null) {
+    reasons.push(...missingTargets(type, id, document, log).map(({ reason }) => reason));
+  } else {
+    const dangling = newlyDangling(log, [{ type, id, document: sound }]);
+    // Also what was withdrawn meanwhile: a campaign that comes back still has its account.
+    const before = history.findLast((record) => record.document !== null)?.document ?? null;
+    reasons.push(...forbiddenChanges(type, before, sound), ...dangling.map(({ reason }) => reason));
+  }
+  return reasons.length === 0 ? { outcome: 'sound', document: sound } : { outcome: 'invalid', reasons };
+}

@@ -1,0 +1,272 @@
+// Definitions that change while everything runs: two `serve`s, one `stream`, no restart. Who was first wins, what is in force
+// is the same everywhere, and the log says so when Redis does not.
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ensureApiKeys } from '../../platform/api-keys.ts';
+import { decodeBuyer } from '../../platform/buyer-codec.ts';
+import { canonicalHash } from '../../platform/canonical.ts';
+import { buyerPartition, partitionKeys } from '../../platform/keys.ts';
+import { type Child, endChildren, startChild } from './support/child.ts';
+import { type DefinitionsClient, definitionsClient, partitionsWith } from './support/definitions-client.ts';
+import { keptKeys, restoreKeys, stateOf } from './support/snapshot.ts';
+import { openStage, type Stage } from './support/stage.ts';
+import { expectVerified } from './support/whole.ts';
+
+const PARTITIONS = 16;
+let stage: Stage;
+let stream: Child;
+let keys: { write: string; secret: string };
+let urls: string[];
+let ana: DefinitionsClient;
+let ben: DefinitionsClient;
+
+beforeAll(async () => {
+  stage = await openStage('living');
+  const plainFile = path.join(stage.dir, 'keys.json');
+  keys = await ensureApiKeys({ plainFile, hashedFile: stage.config.serveKeysFile });
+  stream = startChild('stream', stage.environment);
+  const serves = [startChild('serve', stage.environment), startChild('serve', stage.environment)];
+  urls = (await Promise.all(serves.map((serve) => serve.ready))).map(({ url }) => String(url));
+  await stream.ready;
+  ana = definitionsClient(urls[0]!, keys.secret);
+  ben = definitionsClient(urls[1]!, keys.secret);
+});
+afterAll(async () => {
+  await endChildren();
+  await stage?.close();
+});
+
+const funnel = (windowMs: number, steps = ['visit', 'order']) => ({ name: 'f', steps, windowMs });
+let sent = 0;
+
+async function track(userId: string, ...events: string[]): Promise<void> {
+  const batch = events.map((event) => {
+    sent += 1;
+    return { type: 'track', event, userId, messageId: `living-${sent}` };
+  });
+  const response = await fetch(`${urls[0]}/v1/batch`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${keys.write}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ batch }),
+  });
+  expect(await response.json()).toMatchObject({ accepted: events.length });
+}
+
+/** The buyer as the stream keeps it. */
+async function buyerOf(key: string) {
+  const partition = buyerPartition(key);
+  const bytes = await stage.redis.getBuffer(
+    partitionKeys(stage.namespace, { topic: 'events', generation: 1, partition }).buyer(key),
+  );
+  return bytes === null ? null : decodeBuyer(key, bytes);
+}
+
+async function levelIn(key: string, id: string): Promise<{ revision: number; level: number } | undefined> {
+  const progress = (await buyerOf(key))?.funnels.find((each) => each.id === id);
+  return progress === undefined ? undefined : { revision: progress.revision, level: progress.counted };
+}
+
+describe('a change', () => {
+  it('is answered when every partition has it, with who and why, and is in force in stream and serve', async () => {
+    const behaviours = await ana.get('behaviours/default');
+    const rules = [
+      ...behaviours.body.document.rules,
+      { kind: 'track', event: 'Sample Ordered', behaviour: 'sample' },
+    ];
+    const changed = await ana.put('behaviours/default', { rules }, behaviours.tag);
+    expect(changed).toMatchObject({ status: 200, body: { revision: 2, author: 'ana', reason: 'to see' } });
+    const made = await ana.put('funnel/samples', funnel(1_000_000, ['view', 'sample']));
+    expect(made.status).toBe(201);
+    expect(await partitionsWith(stage, 'behaviours/default', 2)).toBe(PARTITIONS);
+    expect(await partitionsWith(stage, 'funnel/samples', 1)).toBe(PARTITIONS);
+
+    await track('living', 'Product Viewed', 'Sample Ordered');
+    await expect
+      .poll(() => levelIn('u:living', 'samples'), { timeout: 20_000 })
+      .toEqual({ revision: 1, level: 2 });
+    await expect.poll(() => ben.get('funnel/samples')).toMatchObject({ status: 200, tag: made.tag });
+    await stage.untilDrained();
+    const trail = await stage.rows(
+      `SELECT changed_by, why, count() AS partitions FROM definitions FINAL WHERE type = 'funnel' AND id = 'samples' GROUP BY changed_by, why`,
+    );
+    expect(trail).toEqual([{ changed_by: 'ana', why: 'to see', partitions: PARTITIONS }]);
+  });
+
+  it('of a segment changes at once who is in the experiment', async () => {
+    const segment = (country: string) => ({
+      name: 's',
+      conditions: [{ attribute: 'country', operator: 'equals', value: country }],
+    });
+    const experiment = {
+      name: 'for some',
+      status: 'running',
+      variations: [
+        { key: 'old', value: false, weight: 0 },
+        { key: 'new', value: true, weight: 1 },
+      ],
+      targeting: [{ segment: 'some' }],
+      fallback: 'old',
+    };
+    expect(await ana.put('experiment/for-some', experiment)).toMatchObject({
+      status: 422,
+      body: { reasons: ['experiment for-some: there is no segment some'] },
+    });
+    const some = await ana.put('segment/some', segment('US'));
+    expect((await ana.put('experiment/for-some', experiment)).status).toBe(201);
+    const variantIn = async (country: string): Promise<string> => {
+      const response = await fetch(`${urls[1]}/ofrep/v1/evaluate/flags/for-some`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${keys.secret}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ context: { targetingKey: `nobody-${country}`, country } }),
+      });
+      return ((await response.json()) as { variant: string }).variant;
+    };
+    await expect.poll(() => variantIn('US')).toBe('new');
+    expect(await variantIn('DE')).toBe('old');
+    expect((await ana.put('segment/some', segment('DE'), some.tag)).status).toBe(200);
+    await expect.poll(() => variantIn('DE')).toBe('new');
+    expect(await ana.request('DELETE', 'segment/some', undefined, { 'if-match': '*' })).toMatchObject({
+      status: 409,
+      body: { referrers: [{ type: 'experiment', id: 'for-some', field: 'targeting' }] },
+    });
+  });
+
+  it('is refused with every reason, and nothing is written', async () => {
+    const before = await stage.log(stage.namespace.topics.definitions);
+    const refused = await ana.put('campaign/wrong', {
+      name: 7,
+      accountId: 'nobody',
+      channel: 'search',
+      scoreId: 'none',
+      bugdet: 1,
+    });
+    expect(refused).toMatchObject({ status: 422, body: { code: 'invalid_definition' } });
+    expect(refused.body.reasons).toEqual([
+      expect.stringContaining('name'),
+      'bugdet: there is no such field',
+      'campaign wrong: there is no account nobody',
+      'campaign wrong: there is no score none',
+    ]);
+    expect(await ana.request('PUT', 'funnel/x', { document: funnel(1) })).toMatchObject({ status: 428 });
+    expect(await ana.put('funnel/none', funnel(1), '"1-0"')).toMatchObject({ status: 412 });
+    expect(await ana.put('funnel/samples', funnel(1))).toMatchObject({ status: 412 });
+    expect(await ana.request('DELETE', 'funnel/none', undefined, { 'if-match': '*' })).toMatchObject({
+      status: 404,
+    });
+    const rules = [{ kind: 'page', behaviour: 'visit' }];
+    const unmapped = await ana.put('behaviours/default', { rules }, '*');
+    expect(unmapped.body.reasons).toContain(
+      'funnel sourcing: no rule of the behaviours maps an event to order',
+    );
+    expect(await stage.log(stage.namespace.topics.definitions)).toHaveLength(before.length);
+  });
+
+  it('of two editors at once is made for exactly one, at whichever serve they are', async () => {
+    const { tag } = await ana.put('funnel/contested', funnel(1));
+    await expect.poll(async () => (await ben.get('funnel/contested')).tag).toBe(tag);
+    let seen = tag;
+    for (let round = 0; round < 5; round += 1) {
+      const replies = await Promise.all(
+        [ana, ben, ana, ben].map((client, index) =>
+          client.put('funnel/contested', funnel(round * 10 + index + 2), seen),
+        ),
+      );
+      expect(replies.map(({ status }) => status).sort()).toEqual([200, 412, 412, 412]);
+      const winner = replies.findIndex(({ status }) => status === 200);
+      seen = replies[winner]!.tag;
+      for (const client of [ana, ben])
+        await expect
+          .poll(() => client.get('funnel/contested'))
+          .toMatchObject({
+            tag: seen,
+            body: { revision: round + 2, document: { windowMs: round * 10 + winner + 2 } },
+          });
+    }
+  });
+
+  it('back to what was before has a revision of its own and the same hash; history and diff tell it', async () => {
+    const first = await ana.put('funnel/back', funnel(1_000));
+    const second = await ana.put('funnel/back', funnel(2_000), first.tag);
+    const third = await ana.put('funnel/back', funnel(1_000), second.tag);
+    expect(third.body).toMatchObject({ revision: 3, hash: first.body.hash });
+    // Who saw only the first A has not seen what happened since.
+    expect((await ana.put('funnel/back', funnel(3_000), first.tag)).status).toBe(412);
+    const removed = await ana.request('DELETE', 'funnel/back?author=ben&reason=unused', undefined, {
+      'if-match': third.tag,
+    });
+    expect([removed.status, (await ana.get('funnel/back')).status]).toEqual([204, 404]);
+    const { body } = await ana.get('funnel/back/history');
+    expect(
+      body.revisions.map((each: Record<string, unknown>) => [each.revision, each.author, each.reason]),
+    ).toEqual([
+      [4, 'ben', 'unused'],
+      [3, 'ana', 'to see'],
+      [2, 'ana', 'to see'],
+      [1, 'ana', 'to see'],
+    ]);
+    expect((await ana.get('funnel/back/diff?from=1&to=2')).body.patch).toEqual([
+      { op: 'replace', path: '/windowMs', value: 2_000, was: 1_000 },
+    ]);
+    expect((await ana.get('funnel/back/diff?from=1&to=3')).body.patch).toEqual([]);
+    expect((await ana.get('funnel/back/diff?from=0&to=1')).body.patch).toEqual([
+      { op: 'replace', path: '', value: { ...funnel(1_000), mode: 'default' }, was: null },
+    ]);
+    expect((await ana.get('funnel/back/diff?to=9')).body).toMatchObject({ code: 'unknown_revision' });
+    expect((await ana.put('funnel/back', funnel(4_000))).body.revision).toBe(5);
+  });
+});
+
+describe('the log', () => {
+  it('has a revision whose publisher died completed by a serve', async () => {
+    const document = { ...funnel(1_000), mode: 'default' };
+    const record = {
+      kind: 'definition',
+      type: 'funnel',
+      id: 'orphan',
+      revision: 1,
+      hash: canonicalHash(document),
+      previousHash: null,
+      document,
+      by: 'who died',
+      why: '',
+      at: Date.now(),
+    };
+    await stage.producer.send(stage.namespace.topics.definitions, 0, 'funnel/orphan', JSON.stringify(record));
+    await expect
+      .poll(() => partitionsWith(stage, 'funnel/orphan', 1), { timeout: 30_000, interval: 500 })
+      .toBe(PARTITIONS);
+  });
+
+  it('is right when Redis was rolled back: the same definitions, the same state', async () => {
+    await track('rolled-back', 'Product Viewed');
+    await stage.untilDrained();
+    const older = await keptKeys(stage);
+
+    const samples = await ana.get('funnel/samples');
+    await ana.put('funnel/samples', funnel(50_000, ['view', 'sample']), samples.tag);
+    await ana.put('funnel/since', funnel(60_000, ['view', 'sample']));
+    await track('rolled-back', 'Product Viewed', 'Sample Ordered');
+    await stage.untilDrained();
+    const expected = await stateOf(stage);
+    const definitions = (await ana.get('funnel')).body;
+
+    stream.signal('SIGKILL');
+    await stream.ended;
+    await restoreKeys(stage, older);
+    expect(await stateOf(stage)).not.toEqual(expected);
+    stream = startChild('stream', stage.environment);
+    await stream.ready;
+    await stage.untilDrained();
+    expect(await stateOf(stage)).toEqual(expected);
+    expect((await ana.get('funnel')).body).toEqual(definitions);
+    // And a change goes on from there.
+    const since = await ben.get('funnel/since');
+    expect((await ben.put('funnel/since', funnel(70_000, ['view', 'sample']), since.tag)).status).toBe(200);
+    expect(await levelIn('u:rolled-back', 'since')).toMatchObject({ revision: 1, level: 2 });
+  });
+
+  it('says the same to the oracle', async () => {
+    await stage.untilDrained();
+    await expectVerified(stage);
+  });
+});
