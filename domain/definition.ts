@@ -152,7 +152,8 @@ export type CampaignDefinition = z.infer<typeof campaign>;
 const attributeCondition = z.object({
   attribute: z.string().min(1).max(128),
   operator: z.enum(['equals', 'notEquals', 'in', 'notIn', 'greaterThan', 'lessThan', 'exists']),
-  value: z.unknown(),
+  /** A list for `in` and `notIn`; false with `exists` asks for absence. */
+  value: z.unknown().optional(),
 });
 
 /** Buyers who are alike, for targeting: all conditions must hold. */

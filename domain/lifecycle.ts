@@ -1,5 +1,5 @@
 // Lifecycle: new → mature → retained, churned by absence, and back. One step at a time, until nothing changes.
-import type { Buyer, LifecycleStage } from './buyer.ts';
+import type { LifecycleStage } from './buyer.ts';
 import type { LifecycleDefinition } from './definition.ts';
 
 export type TransitionReason = 'first' | 'matured' | 'retained' | 'returned' | 'absent';
@@ -9,7 +9,17 @@ export interface StageChange {
   readonly reason: TransitionReason;
 }
 
-function deepCount(buyer: Buyer, definition: LifecycleDefinition): number {
+/** What the lifecycle looks at. */
+export interface ActiveBuyer {
+  stage: LifecycleStage | null;
+  /** Of the last behaviour. */
+  lastMs: number;
+  /** When it became mature; 0 if never. */
+  maturedMs: number;
+  totals: readonly { readonly behaviour: string; readonly count: number }[];
+}
+
+function deepCount(buyer: ActiveBuyer, definition: LifecycleDefinition): number {
   let count = 0;
   for (const total of buyer.totals)
     if (definition.matureBehaviours.includes(total.behaviour)) count += total.count;
@@ -17,7 +27,7 @@ function deepCount(buyer: Buyer, definition: LifecycleDefinition): number {
 }
 
 /** What the buyer's activity makes of the stage, or null if it stays. */
-export function stageAfterActivity(buyer: Buyer, definition: LifecycleDefinition): StageChange | null {
+export function stageAfterActivity(buyer: ActiveBuyer, definition: LifecycleDefinition): StageChange | null {
   switch (buyer.stage) {
     case null:
       return { to: 'new', reason: 'first' };
@@ -37,6 +47,6 @@ export function stageAfterActivity(buyer: Buyer, definition: LifecycleDefinition
 }
 
 /** When absence makes the buyer churn; 0 if there is nothing to wait for. */
-export function churnDueMs(buyer: Buyer, definition: LifecycleDefinition): number {
+export function churnDueMs(buyer: ActiveBuyer, definition: LifecycleDefinition): number {
   return buyer.stage === null || buyer.stage === 'churned' ? 0 : buyer.lastMs + definition.churnedAfterMs;
 }

@@ -7,6 +7,7 @@ import {
   definitionSchemas,
   definitionTypes,
   type ExperimentDefinition,
+  type SegmentDefinition,
   type Settings,
   type TriggerDefinition,
 } from '../domain/definition.ts';
@@ -106,7 +107,12 @@ function crossFieldFaults(type: DefinitionType, document: unknown): string[] {
         : ['latenessMs must be less than idMemoryMs, or a forgotten message id could be applied again'];
     }
     case 'experiment':
-      return experimentFaults(document as ExperimentDefinition);
+      return [
+        ...experimentFaults(document as ExperimentDefinition),
+        ...conditionFaults('targeting', (document as ExperimentDefinition).targeting),
+      ];
+    case 'segment':
+      return conditionFaults('conditions', (document as SegmentDefinition).conditions);
     case 'trigger': {
       const { on, to } = document as TriggerDefinition;
       const allowed = on === 'transition' ? stages : opportunityMoments;
@@ -117,6 +123,31 @@ function crossFieldFaults(type: DefinitionType, document: unknown): string[] {
     default:
       return [];
   }
+}
+
+type Condition = SegmentDefinition['conditions'][number];
+
+/** What an operator's value must be; a condition that it is not holds for nobody, or for everybody. */
+const operands: Readonly<Record<Condition['operator'], readonly [string, (value: unknown) => boolean]>> = {
+  equals: ['a number, a text, true or false', isPlain],
+  notEquals: ['a number, a text, true or false', isPlain],
+  in: ['a list', Array.isArray],
+  notIn: ['a list', Array.isArray],
+  greaterThan: ['a number or a text', (value) => isPlain(value) && typeof value !== 'boolean'],
+  lessThan: ['a number or a text', (value) => isPlain(value) && typeof value !== 'boolean'],
+  exists: ['true, false or nothing', (value) => value === undefined || typeof value === 'boolean'],
+};
+
+function isPlain(value: unknown): boolean {
+  return ['number', 'string', 'boolean'].includes(typeof value);
+}
+
+function conditionFaults(field: string, conditions: ExperimentDefinition['targeting']): string[] {
+  return conditions.flatMap((condition, index) => {
+    if ('segment' in condition) return [];
+    const [needed, fits] = operands[condition.operator];
+    return fits(condition.value) ? [] : [`${field}.${index}.value: ${condition.operator} needs ${needed}`];
+  });
 }
 
 const WEIGHTS_TOLERANCE = 0.01;

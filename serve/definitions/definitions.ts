@@ -8,6 +8,7 @@ import { entityTagOf, isUnchanged } from '../entity-tag.ts';
 import { requestSchema, responses } from '../schema.ts';
 import { registerDefinitionEditing } from './editing.ts';
 import { registerDefinitionHistory } from './history.ts';
+import { registerDefinitionPreview } from './preview/preview.ts';
 import { definition, oneParams, shown, tagOf, tags, typeOf, typeParams } from './shapes.ts';
 
 const list = z.object({ definitions: z.array(definition) });
@@ -31,7 +32,7 @@ function listAnswer(
 /** Register under a secret key. */
 export function registerDefinitions(
   app: FastifyInstance,
-  deps: Pick<Dependencies, 'definitionLog' | 'publisher'>,
+  deps: Pick<Dependencies, 'definitionLog' | 'publisher' | 'clickhouse' | 'generations' | 'clock'>,
 ): void {
   const { definitionLog } = deps;
   const ofType = (type: DefinitionType) =>
@@ -76,4 +77,5 @@ export function registerDefinitions(
   );
   registerDefinitionEditing(app, deps);
   registerDefinitionHistory(app, deps);
+  registerDefinitionPreview(app, deps);
 }

@@ -4,13 +4,34 @@ import type { ClickHouseClient } from '@clickhouse/client';
 import { ClickHouseError } from '@clickhouse/client';
 import { retryProblem } from '../problem-details.ts';
 
-export type ReportName = 'funnel' | 'opportunities' | 'opportunities-top' | 'campaigns' | 'north-star';
+type QueryName =
+  | 'funnel'
+  | 'opportunities'
+  | 'opportunities-top'
+  | 'campaigns'
+  | 'north-star'
+  | 'preview-behaviours'
+  | 'preview-buyers'
+  | 'preview-deep'
+  | 'preview-funnel'
+  | 'preview-lives'
+  | 'preview-score'
+  | 'preview-size'
+  | 'preview-spend'
+  | 'preview-triggers';
+
+/** A query, or one with a `{name}` in it that a text of our own replaces: where ClickHouse takes no parameter. */
+export type ReportName =
+  | QueryName
+  | { readonly name: QueryName; readonly replace: Readonly<Record<string, string>> };
 
 /** A report that takes longer is too wide a question. */
 const EXECUTION_SECONDS_MAX = 30;
 const FOLDER = new URL('../../sql/reports/', import.meta.url);
 
-export type QueryParameters = Readonly<Record<string, string | number>>;
+export type QueryParameters = Readonly<
+  Record<string, string | number | readonly string[] | readonly number[]>
+>;
 export type RunReport = <Row>(name: ReportName, parameters: QueryParameters) => Promise<Row[]>;
 
 /** ClickHouse's text for a time, UTC with milliseconds. */
@@ -25,13 +46,18 @@ export function clickhouseSeconds(ms: number): string {
 
 /** @throws 503 if ClickHouse cannot be reached; its own errors are ours and stay as they are. */
 export function reportRunner(clickhouse: ClickHouseClient): RunReport {
-  const texts = new Map<ReportName, string>();
-  return async <Row>(name: ReportName, parameters: QueryParameters): Promise<Row[]> => {
-    let query = texts.get(name);
-    if (query === undefined) {
-      query = readFileSync(new URL(`${name}.sql`, FOLDER), 'utf8');
-      texts.set(name, query);
-    }
+  const texts = new Map<QueryName, string>();
+  const textOf = (name: QueryName): string => {
+    const text = texts.get(name) ?? readFileSync(new URL(`${name}.sql`, FOLDER), 'utf8');
+    texts.set(name, text);
+    return text;
+  };
+  return async <Row>(report: ReportName, parameters: QueryParameters): Promise<Row[]> => {
+    const { name, replace } = typeof report === 'string' ? { name: report, replace: {} } : report;
+    const query = Object.entries(replace).reduce(
+      (text, [place, words]) => text.replaceAll(`{${place}}`, words),
+      textOf(name),
+    );
     try {
       const answer = await clickhouse.query({
         query,

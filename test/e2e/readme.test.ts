@@ -68,6 +68,7 @@ const expected: Record<string, (body: Record<string, unknown>) => void> = {
   '/v1/definitions/funnel/sourcing"': (body) =>
     expect(body).toMatchObject({ type: 'funnel', id: 'sourcing' }),
   'if-none-match: *': (body) => expect(body).toMatchObject({ revision: 1, author: 'ana@example.com' }),
+  '/preview': (body) => expect(body).toMatchObject({ answerable: true, revision: 1 }),
   '/diff': (body) => expect(body.patch).toEqual([expect.objectContaining({ op: 'replace' })]),
 };
 

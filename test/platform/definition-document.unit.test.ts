@@ -67,6 +67,18 @@ describe('one document', () => {
   });
 
   test.each<[string, DefinitionType, unknown, string]>([
+    [
+      'a list that is none',
+      'segment',
+      { name: 's', conditions: [{ attribute: 'country', operator: 'in', value: 'DE' }] },
+      'conditions.0.value: in needs a list',
+    ],
+    [
+      'nothing to compare with',
+      'experiment',
+      { ...experiment, targeting: [{ segment: 's' }, { attribute: 'country', operator: 'equals' }] },
+      'targeting.1.value: equals needs',
+    ],
     ['a second one of what there is once', 'lifecycle', {}, 'there is one lifecycle only'],
     [
       'lateness beyond the memory of ids',

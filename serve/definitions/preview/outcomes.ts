@@ -1,0 +1,117 @@
+// What accounts, campaigns, opportunities and triggers would have said of what was spent and of what came of it.
+import { attributesOf } from '../../../domain/attributes.ts';
+import type { OpportunityStage } from '../../../domain/buyer.ts';
+import type {
+  AccountDefinition,
+  CampaignDefinition,
+  OpportunityDefinition,
+  TriggerDefinition,
+} from '../../../domain/definition.ts';
+import { qualityOf, subjectOf } from '../../../domain/opportunity.ts';
+import type { SegmentRecord } from '../../../domain/record.ts';
+import { type Measure, mappingOf, type Past } from './past.ts';
+
+interface SpendRow {
+  readonly day: string;
+  readonly country: string;
+  readonly cost_micros: number;
+}
+
+/** What was spent against the budget of each of the account's days. */
+export async function measureAccount(account: AccountDefinition, past: Past, id: string): Promise<Measure[]> {
+  const rows = await past.spend<SpendRow>('preview-spend', {
+    account: id,
+    campaign: '',
+    offsetMinutes: account.utcOffsetMinutes,
+  });
+  const days = new Map<string, number>();
+  for (const { day, cost_micros: cost } of rows) days.set(day, (days.get(day) ?? 0) + cost);
+  const budget = account.dailyBudgetMicros;
+  const spent = [...days.values()];
+  const above = spent.map((cost) => Math.max(0, cost - budget));
+  return [
+    { group: 'spent', name: 'micros', value: spent.reduce((sum, cost) => sum + cost, 0) },
+    { group: 'spent', name: 'above the daily budgets, micros', value: above.reduce((a, b) => a + b, 0) },
+    { group: 'spent', name: 'days above their budget', value: above.filter((cost) => cost > 0).length },
+    ...[...days].map(([day, cost]) => ({
+      group: 'share of the daily budget',
+      name: day,
+      value: budget === 0 ? 0 : cost / budget,
+    })),
+  ];
+}
+
+/** What the campaign spent where it would still be shown. */
+export async function measureCampaign(
+  campaign: CampaignDefinition,
+  past: Past,
+  id: string,
+): Promise<Measure[]> {
+  const account = past.list<AccountDefinition>('account').find((each) => each.id === campaign.accountId);
+  const rows = await past.spend<SpendRow>('preview-spend', {
+    account: campaign.accountId,
+    campaign: id,
+    offsetMinutes: account?.document.utcOffsetMinutes ?? 0,
+  });
+  const { countries, status } = campaign;
+  const shownIn = (country: string): boolean =>
+    status === 'active' && (countries.length === 0 || countries.includes(country));
+  const costOf = (kept: readonly SpendRow[]) => kept.reduce((sum, row) => sum + row.cost_micros, 0);
+  const byCountry = new Map<string, SpendRow[]>();
+  for (const row of rows) byCountry.set(row.country, [...(byCountry.get(row.country) ?? []), row]);
+  return [
+    { group: 'spent', name: 'micros', value: costOf(rows) },
+    {
+      group: 'spent',
+      name: 'where it is shown, micros',
+      value: costOf(rows.filter(({ country }) => shownIn(country))),
+    },
+    ...[...byCountry].map(([country, own]) => ({
+      group: 'spent by country where it is shown, micros',
+      name: country === '' ? '(unknown)' : country,
+      value: shownIn(country) ? costOf(own) : 0,
+    })),
+  ];
+}
+
+interface DeepRow {
+  readonly key: string;
+  readonly behaviour: OpportunityStage;
+  readonly record: string;
+}
+
+/** Opportunities as what a buyer asked about one subject, each as good as its best contact, inquiry or order. */
+export async function measureOpportunity(definition: OpportunityDefinition, past: Past): Promise<Measure[]> {
+  const rows = await past.events<DeepRow>('preview-deep', {
+    ...mappingOf(past.rules),
+    oneIn: past.oneIn,
+  });
+  const best = new Map<string, number>();
+  for (const { key, behaviour, record: text } of rows) {
+    const record = JSON.parse(text) as SegmentRecord;
+    const { country, level } = attributesOf(record);
+    const name = `${key} ${subjectOf(record.properties, definition)}`;
+    const quality = qualityOf(definition, behaviour, record.properties, { country, level });
+    best.set(name, Math.max(best.get(name) ?? 0, quality));
+  }
+  const qualities = [...best.values()];
+  const mean = qualities.reduce((sum, quality) => sum + quality, 0) / Math.max(1, qualities.length);
+  const qualified = qualities.filter((quality) => quality >= definition.qualifiedAt);
+  return [
+    { group: 'opportunities', name: 'all', value: qualities.length * past.oneIn },
+    { group: 'opportunities', name: 'qualified', value: qualified.length * past.oneIn },
+    { group: 'opportunities', name: 'mean quality', value: mean },
+  ];
+}
+
+/** How often it would have been offered. */
+export async function measureTrigger(trigger: TriggerDefinition, past: Past): Promise<Measure[]> {
+  const rows = await past.events<{ source: string; moment: string; count: number }>('preview-triggers');
+  return trigger.to.map((moment) => ({
+    group: 'triggers',
+    name: moment,
+    value: rows
+      .filter((row) => row.source === trigger.on && row.moment === moment)
+      .reduce((sum, { count }) => sum + count, 0),
+  }));
+}

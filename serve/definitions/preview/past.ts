@@ -1,0 +1,92 @@
+// What a preview may ask of the last days: ClickHouse's rows of a period, by a mapping of names to behaviours.
+import { z } from 'zod';
+import type { BehaviourMap, DefinitionType, InForce } from '../../../domain/definition.ts';
+import type { QueryParameters, ReportName, RunReport } from '../../reports/named-queries.ts';
+import { clickhouseSeconds, clickhouseTime } from '../../reports/named-queries.ts';
+
+/** One thing that a definition says of the past, such as a step's count. */
+export interface Measure {
+  /** What the measures beside it are parts of. */
+  readonly group: string;
+  readonly name: string;
+  readonly value: number;
+}
+
+/** A measure by what is in force and by the changed definition; null where one of them does not say it. */
+export const comparedMeasure = z.object({
+  group: z.string().meta({ examples: ['steps'] }),
+  name: z.string().meta({ examples: ['2 inquiry'] }),
+  current: z.number().nullable(),
+  changed: z.number().nullable(),
+});
+
+/** More buyers or events than that are judged by a sample, where ClickHouse cannot do it by itself. */
+const BUYERS_MAX = 200_000;
+const EVENTS_MAX = 1_000_000;
+
+type Rules = BehaviourMap['rules'];
+
+export interface PastPorts {
+  readonly run: RunReport;
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly generations: { readonly events: number; readonly spend: number };
+  list<Document>(type: DefinitionType): readonly InForce<Document>[];
+}
+
+export interface Past {
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** Set when only one in so many buyers was looked at; counts are scaled. */
+  readonly oneIn: number;
+  /** The rules in force. */
+  readonly rules: Rules;
+  list<Document>(type: DefinitionType): readonly InForce<Document>[];
+  /** Rows of `events` and what follows from them. */
+  events<Row>(name: ReportName, parameters?: QueryParameters): Promise<Row[]>;
+  spend<Row>(name: ReportName, parameters: QueryParameters): Promise<Row[]>;
+}
+
+/** The rules as the previews' queries take them. */
+export function mappingOf(rules: Rules): QueryParameters {
+  return {
+    kinds: rules.map(({ kind }) => kind),
+    names: rules.map(({ event }) => event ?? ''),
+    whatever: rules.map(({ event }) => (event === undefined ? 1 : 0)),
+    behaviours: rules.map(({ behaviour }) => behaviour),
+  };
+}
+
+/** Of all behaviours definitions, in the order in which the stream reads them. */
+export function rulesOf(maps: readonly { readonly document: BehaviourMap }[]): Rules {
+  return maps.flatMap(({ document }) => document.rules);
+}
+
+export async function openPast({ run, fromMs, toMs, generations, list }: PastPorts): Promise<Past> {
+  const within = {
+    generation: generations.events,
+    from: clickhouseTime(fromMs),
+    to: clickhouseTime(toMs),
+  };
+  const [size] = await run<{ events: number; buyers: number }>('preview-size', within);
+  const oneIn = Math.max(
+    1,
+    Math.ceil((size?.buyers ?? 0) / BUYERS_MAX),
+    Math.ceil((size?.events ?? 0) / EVENTS_MAX),
+  );
+  return {
+    fromMs,
+    toMs,
+    oneIn,
+    rules: rulesOf(list<BehaviourMap>('behaviours')),
+    list,
+    events: (name, parameters = {}) => run(name, { ...within, ...parameters }),
+    spend: (name, parameters) =>
+      run(name, {
+        generation: generations.spend,
+        from: clickhouseSeconds(fromMs),
+        to: clickhouseSeconds(toMs),
+        ...parameters,
+      }),
+  };
+}

@@ -1,0 +1,177 @@
+// Before a change is saved: what it would have said over the last days, beside what is in force says of the same days.
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import type {
+  AccountDefinition,
+  BehaviourMap,
+  CampaignDefinition,
+  DefinitionType,
+  ExperimentDefinition,
+  FunnelDefinition,
+  LifecycleDefinition,
+  OpportunityDefinition,
+  ScoreDefinition,
+  SegmentDefinition,
+  TriggerDefinition,
+} from '../../../domain/definition.ts';
+import { checkChange } from '../../../platform/definition-check.ts';
+import { iso } from '../../answer.ts';
+import type { Dependencies } from '../../dependencies.ts';
+import { problemError } from '../../problem-details.ts';
+import { reportRunner } from '../../reports/named-queries.ts';
+import { period } from '../../reports/period.ts';
+import { requestSchema, responses } from '../../schema.ts';
+import { oneParams, tags, typeOf, writing } from '../shapes.ts';
+import { measureBehaviours, measureFunnel, measureLifecycle, measureScore } from './behaviour.ts';
+import { measureAccount, measureCampaign, measureOpportunity, measureTrigger } from './outcomes.ts';
+import { comparedMeasure, type Measure, openPast, type Past, rulesOf } from './past.ts';
+import { measureExperiment, measureSegment, unknownAttributes } from './targeting.ts';
+
+type PreviewPorts = Pick<Dependencies, 'clickhouse' | 'definitionLog' | 'generations' | 'clock'>;
+
+const DAY_MS = 86_400_000;
+const DAYS_MAX = 90;
+
+interface Kind {
+  /** What the reader of the numbers must know. */
+  note(document: unknown): string;
+  measure(document: unknown, past: Past, id: string): Promise<Measure[]>;
+}
+
+const ownKeys =
+  'Buyers are keys as they arrived; what lies before the period is not seen, so buyers begin anew with it.';
+
+function contextNote(attributes: readonly string[]): string {
+  return attributes.length === 0
+    ? ''
+    : ` Of the past only country, industry, channel, level and stage are known: ${attributes.join(', ')} counts as absent.`;
+}
+
+/** Undefined where nothing can be said. */
+const kinds: Readonly<Record<DefinitionType, Kind | undefined>> = {
+  settings: undefined,
+  behaviours: {
+    note: () => `Events by behaviour, and every funnel in force by the changed names. ${ownKeys}`,
+    measure: (document, past, id) => {
+      const maps = past.list<BehaviourMap>('behaviours').filter((map) => map.id !== id);
+      const all = [...maps, { id, document: document as BehaviourMap }];
+      return measureBehaviours(rulesOf(all.sort((a, b) => (a.id < b.id ? -1 : 1))), past);
+    },
+  },
+  funnel: {
+    note: () => `How many buyers reached each step, by ClickHouse’s windowFunnel. ${ownKeys}`,
+    measure: (document, past) => measureFunnel(document as FunnelDefinition, past),
+  },
+  lifecycle: {
+    note: () => `How many buyers are in which stage at the end of the period. ${ownKeys}`,
+    measure: (document, past) => measureLifecycle(document as LifecycleDefinition, past),
+  },
+  opportunity: {
+    note: () => `What a buyer asked about one subject counts as one opportunity. ${ownKeys}`,
+    measure: (document, past) => measureOpportunity(document as OpportunityDefinition, past),
+  },
+  score: {
+    note: () => `The distribution over the buyers of the period, as of its end. ${ownKeys}`,
+    measure: (document, past) => measureScore(document as ScoreDefinition, past),
+  },
+  account: {
+    note: () => 'What was spent, day by day of the account, against its daily budget.',
+    measure: (document, past, id) => measureAccount(document as AccountDefinition, past, id),
+  },
+  campaign: {
+    note: () =>
+      'What was spent where it would be shown. What other bids would have won cannot be said from what was won.',
+    measure: (document, past, id) => measureCampaign(document as CampaignDefinition, past, id),
+  },
+  segment: {
+    note: (document) =>
+      `Buyers of the period who match.${contextNote(unknownAttributes((document as SegmentDefinition).conditions))}`,
+    measure: (document, past) => measureSegment(document as SegmentDefinition, past),
+  },
+  experiment: {
+    note: (document) =>
+      `The variants that buyers of the period would get by hash; who was exposed before keeps what was seen.${contextNote(unknownAttributes((document as ExperimentDefinition).targeting))}`,
+    measure: (document, past, id) => measureExperiment(document as ExperimentDefinition, past, id),
+  },
+  trigger: {
+    note: () => 'How often what it asks for happened.',
+    measure: (document, past) => measureTrigger(document as TriggerDefinition, past),
+  },
+};
+
+/** Both side by side, in the order of the changed one. */
+function compare(current: readonly Measure[] | null, changed: readonly Measure[]) {
+  const nameOf = ({ group, name }: Measure): string => JSON.stringify([group, name]);
+  const before = new Map((current ?? []).map((measure) => [nameOf(measure), measure]));
+  const after = new Map(changed.map((measure) => [nameOf(measure), measure]));
+  const gone = [...before.values()].filter((measure) => !after.has(nameOf(measure)));
+  return [...after.values(), ...gone].map((measure) => ({
+    group: measure.group,
+    name: measure.name,
+    current: before.get(nameOf(measure))?.value ?? null,
+    changed: after.get(nameOf(measure))?.value ?? null,
+  }));
+}
+
+/** Register under a secret key. */
+export function registerDefinitionPreview(app: FastifyInstance, deps: PreviewPorts): void {
+  const run = reportRunner(deps.clickhouse);
+  const query = z.object({ days: z.int().min(1).max(DAYS_MAX).default(7) });
+  const body = writing.pick({ document: true });
+  const preview = z.object({
+    type: z.string(),
+    id: z.string(),
+    period,
+    revision: z.int().nullable().meta({ description: 'In force now; null if there is none.' }),
+    answerable: z.boolean().meta({ description: 'False where the past says nothing about such a change.' }),
+    note: z.string().meta({ description: 'What the numbers are, and what they leave out.' }),
+    sampledOneIn: z.int().meta({ description: '1: all buyers were looked at; else counts are scaled.' }),
+    measures: z.array(comparedMeasure),
+  });
+  const schema = {
+    tags,
+    summary: 'What a changed definition would have said over the last days',
+    description: 'Nothing is changed. The document is checked as it would be for saving it.',
+    params: requestSchema(oneParams),
+    querystring: requestSchema(query),
+    body: requestSchema(body),
+    response: responses({ 200: preview }),
+  };
+  app.post('/v1/definitions/:type/:id/preview', { schema }, async (request) => {
+    const { type: text, id } = request.params as z.infer<typeof oneParams>;
+    const { days } = request.query as z.infer<typeof query>;
+    const { document } = request.body as z.infer<typeof body>;
+    const type = typeOf(text);
+    const checked = checkChange(deps.definitionLog, { type, id, document });
+    if (checked.outcome !== 'sound') {
+      const reasons = 'reasons' in checked ? checked.reasons : [];
+      const detail = `It could not be saved: ${reasons.join('; ')}.`;
+      throw problemError({ status: 422, code: 'invalid_definition', detail, members: { reasons } });
+    }
+    const toMs = deps.clock.nowMs();
+    const fromMs = toMs - days * DAY_MS;
+    const current = deps.definitionLog.find(type, id);
+    const kind = kinds[type];
+    const said = {
+      type,
+      id,
+      period: { from: iso(fromMs), to: iso(toMs) },
+      revision: current?.revision ?? null,
+    };
+    if (kind === undefined) {
+      const note = `What other ${type} would have made of the last days cannot be said: the log would have to be replayed with them.`;
+      return { ...said, answerable: false, note, sampledOneIn: 1, measures: [] };
+    }
+    const past = await openPast({
+      run,
+      fromMs,
+      toMs,
+      generations: deps.generations,
+      list: (listed) => deps.definitionLog.list(listed),
+    });
+    const before = current === undefined ? null : await kind.measure(current.document, past, id);
+    const after = await kind.measure(checked.document, past, id);
+    const note = kind.note(checked.document);
+    return { ...said, answerable: true, note, sampledOneIn: past.oneIn, measures: compare(before, after) };
+  });
+}

@@ -1,0 +1,285 @@
+// Previews: what a changed definition would have said of rows written in the stream's layout, against the domain's own functions.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { engage } from '../../domain/engagement.ts';
+import { scoreOf } from '../../domain/score.ts';
+import { type Answering, answering, GENERATION, secret } from './answering.ts';
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 86_400_000;
+const NOW = Date.UTC(2026, 0, 15, 12);
+const track = (event: string, behaviour: string) => ({ kind: 'track', event, behaviour });
+const rules = [
+  { kind: 'page', behaviour: 'visit' },
+  track('Seen', 'view'),
+  track('Asked', 'inquiry'),
+  track('Bought', 'order'),
+];
+const funnel = { name: 'f', steps: ['view', 'inquiry', 'order'], windowMs: DAY_MS };
+const score = {
+  name: 's',
+  horizonMs: DAY_MS,
+  halfLifeMs: DAY_MS,
+  cap: 2,
+  intercept: -1,
+  engagement: { view: 0.5, inquiry: 1.5 },
+  country: { DE: 0.25, ZZ: -2 },
+};
+const lifecycle = {
+  matureBehaviours: ['inquiry'],
+  matureCount: 1,
+  retainedAfterMs: DAY_MS,
+  churnedAfterMs: 3 * DAY_MS,
+};
+
+interface Happening {
+  readonly key: string;
+  readonly hoursAgo: number;
+  readonly event?: string;
+  readonly country?: string;
+  readonly verdict?: string;
+  readonly properties?: object;
+}
+const past: Happening[] = [
+  { key: 'u:1', hoursAgo: 50, event: 'Seen', country: 'DE' },
+  { key: 'u:1', hoursAgo: 49, event: 'Asked', properties: { category: 'pumps', quantity: 1_000 } },
+  { key: 'u:1', hoursAgo: 20, event: 'Bought', country: 'US', properties: { category: 'pumps' } },
+  { key: 'u:2', hoursAgo: 30, event: 'Seen', country: 'DE' },
+  { key: 'u:2', hoursAgo: 29, event: 'Demo Seen' },
+  { key: 'u:2', hoursAgo: 28, event: 'Asked', properties: { category: 'drills' } },
+  { key: 'a:3', hoursAgo: 100, event: 'Seen' },
+  { key: 'a:3', hoursAgo: 99, event: 'Asked', verdict: 'late' },
+  { key: 'u:old', hoursAgo: 24 * 20, event: 'Seen' },
+];
+
+let here: Answering;
+
+async function insert(table: string, values: Record<string, unknown>[]): Promise<void> {
+  const clickhouse_settings = { date_time_input_format: 'best_effort' } as const;
+  await here.clickhouse.insert({ table, values, format: 'JSONEachRow', clickhouse_settings });
+}
+
+async function insertEvents(): Promise<void> {
+  const rows = past.map(
+    ({ key, hoursAgo, event = '', country = '', verdict = 'applied', properties }, offset) => {
+      const timestamp = NOW - hoursAgo * HOUR_MS;
+      const record = { kind: 'track', event, properties: { ...properties, ...(country && { country }) } };
+      return {
+        key,
+        time: new Date(timestamp).toISOString(),
+        generation: GENERATION,
+        partition: 0,
+        offset,
+        kind: 'track',
+        event,
+        verdict,
+        message_id: `m${offset}`,
+        country,
+        record: JSON.stringify(record),
+      };
+    },
+  );
+  // Delivered twice, as after a crash; and what another generation left.
+  await insert('events', rows);
+  await insert('events', rows);
+  await insert(
+    'events',
+    rows.map((row) => ({ ...row, key: `u:other-${row.key}`, generation: GENERATION + 1 })),
+  );
+}
+
+beforeAll(async () => {
+  here = await answering('preview', { tables: true });
+  here.clock.nowMs = NOW;
+  const { definitions } = here;
+  definitions.set('behaviours', 'default', { rules });
+  definitions.set('funnel', 'f', funnel, 3);
+  definitions.set('score', 'opportunity', score);
+  definitions.set('lifecycle', 'default', lifecycle);
+  definitions.set('opportunity', 'default', { qualifiedAt: 0.4 });
+  definitions.set('account', 'acme', {
+    name: 'A',
+    currency: 'EUR',
+    dailyBudgetMicros: 100,
+    utcOffsetMinutes: 60,
+  });
+  definitions.set('campaign', 'c', { name: 'C', accountId: 'acme', channel: 'search' });
+  await insertEvents();
+  await insert('transitions', [
+    { key: 'u:1', time: new Date(NOW - HOUR_MS).toISOString(), generation: GENERATION, to_stage: 'mature' },
+    { key: 'u:2', time: new Date(NOW - HOUR_MS).toISOString(), generation: GENERATION, to_stage: 'new' },
+  ]);
+  const hour = (hoursAgo: number, country: string, cost: number) => ({
+    campaign: 'c',
+    account: 'acme',
+    hour: new Date(NOW - hoursAgo * HOUR_MS).toISOString(),
+    country,
+    generation: GENERATION,
+    cost_micros: cost,
+    version: 1,
+  });
+  await insert('campaign_hours', [hour(2, 'DE', 80), hour(3, 'US', 70), hour(26, 'DE', 90)]);
+});
+afterAll(() => here?.close());
+
+async function preview(name: string, document: unknown, days = 7) {
+  const response = await here.app.inject({
+    method: 'POST',
+    url: `/v1/definitions/${name}/preview?days=${days}`,
+    headers: secret,
+    payload: { document },
+  });
+  return { status: response.statusCode, body: response.json() };
+}
+
+/** `group/name` → [current, changed]. */
+async function measures(name: string, document: unknown, days = 7) {
+  const { status, body } = await preview(name, document, days);
+  expect([status, body]).toMatchObject([200, { answerable: true, sampledOneIn: 1 }]);
+  return Object.fromEntries(
+    body.measures.map((each: { group: string; name: string; current: number; changed: number }) => [
+      `${each.group}/${each.name}`,
+      [each.current, each.changed],
+    ]),
+  );
+}
+
+describe('a preview', () => {
+  it('of a funnel counts each step by windowFunnel, of applied events, delivered twice or not', async () => {
+    expect(await measures('funnel/f', { ...funnel, windowMs: 2 * DAY_MS })).toEqual({
+      'steps/1 view': [3, 3],
+      'steps/2 inquiry': [2, 2],
+      'steps/3 order': [0, 1],
+    });
+    expect(
+      await measures('funnel/f', { ...funnel, steps: ['view', 'order'], windowMs: 2 * DAY_MS }, 30),
+    ).toEqual({
+      'steps/1 view': [4, 4],
+      'steps/2 order': [null, 1],
+      'steps/2 inquiry': [2, null],
+      'steps/3 order': [0, null],
+    });
+    expect(await measures('funnel/new', { ...funnel, mode: 'strict_order+strict_increase' })).toMatchObject({
+      'steps/1 view': [null, 3],
+      'steps/2 inquiry': [null, 2],
+    });
+  });
+
+  it('of behaviours maps the names anew, in every funnel', async () => {
+    // What nobody called a behaviour comes between the steps now.
+    here.definitions.set('funnel', 'strict', { ...funnel, mode: 'strict_order', steps: ['view', 'inquiry'] });
+    const changed = { rules: [...rules, track('Demo Seen', 'demo'), track('Asked', 'visit')] };
+    expect(await measures('behaviours/default', changed)).toMatchObject({
+      'events/(none)': [1, null],
+      'events/demo': [null, 1],
+      'events/inquiry': [2, 2],
+      'funnel strict/1 view': [3, 3],
+      'funnel strict/2 inquiry': [2, 1],
+    });
+  });
+
+  it('of a score is the distribution that the domain’s formula gives', async () => {
+    const attributes: Record<string, string | null> = { 'u:1': 'US', 'u:2': 'DE', 'a:3': null };
+    const names: Record<string, string> = { Seen: 'view', Asked: 'inquiry', Bought: 'order' };
+    const changed = { ...score, halfLifeMs: 2 * DAY_MS, intercept: 0 };
+    const means = [score, changed].map((definition) => {
+      const scores = Object.entries(attributes).map(([key, country]) => {
+        let engagement: ReturnType<typeof engage> = [];
+        for (const each of past.filter((one) => one.key === key && one.verdict === undefined)) {
+          const behaviour = names[each.event!];
+          if (behaviour === undefined) continue;
+          const timeMs = NOW - each.hoursAgo * HOUR_MS;
+          engagement = engage(engagement, [definition.halfLifeMs], behaviour, timeMs, NOW);
+        }
+        const stamped = country === null ? null : { value: country, timeMs: 0, messageId: '' };
+        const buyer = { engagement, country: stamped, industry: null, level: null };
+        return scoreOf({ industry: {}, level: {}, ...definition }, buyer, NOW).probability;
+      });
+      return scores.reduce((sum, each) => sum + each, 0) / scores.length;
+    });
+    const found = await measures('score/opportunity', changed);
+    expect(found['buyers/scored']).toEqual([3, 3]);
+    expect(found['score/mean']![0]).toBeCloseTo(means[0]!, 9);
+    expect(found['score/mean']![1]).toBeCloseTo(means[1]!, 9);
+    expect(found['score/p90']![1]).toBeGreaterThan(found['score/p10']![1]);
+  });
+
+  it('of the lifecycle counts stages at the end of the period', async () => {
+    expect(
+      await measures('lifecycle/default', { ...lifecycle, matureCount: 2, churnedAfterMs: 10 * DAY_MS }),
+    ).toEqual({
+      'stages/new': [0, 3],
+      'stages/mature': [1, 0],
+      'stages/retained': [1, 0],
+      'stages/churned': [1, 0],
+    });
+  });
+
+  it('of a segment and an experiment counts the buyers whom they mean', async () => {
+    const german = { attribute: 'country', operator: 'equals', value: 'DE' };
+    here.definitions.set('segment', 'german', { name: 'g', conditions: [german] });
+    const mature = { attribute: 'stage', operator: 'equals', value: 'mature' };
+    expect(await measures('segment/german', { name: 'g', conditions: [mature] })).toEqual({
+      'buyers/all': [3, 3],
+      'buyers/in the segment': [1, 1],
+    });
+    const asked = await preview('segment/x', {
+      name: 'x',
+      conditions: [{ attribute: 'plan', operator: 'exists' }],
+    });
+    expect(asked.body.note).toContain('plan counts as absent');
+    const experiment = {
+      name: 'e',
+      status: 'running',
+      variations: [
+        { key: 'a', value: 1, weight: 0 },
+        { key: 'b', value: 2, weight: 1 },
+      ],
+      targeting: [{ segment: 'german' }],
+      fallback: 'a',
+    };
+    expect(await measures('experiment/e', experiment)).toEqual({
+      'buyers/all': [null, 3],
+      'buyers/in the experiment': [null, 1],
+      'variants/a': [null, 0],
+      'variants/b': [null, 1],
+      'not in it/notTargeted': [null, 2],
+    });
+  });
+
+  it('of an account and a campaign holds what was spent against them, by the account’s day', async () => {
+    const account = { name: 'A', currency: 'EUR', dailyBudgetMicros: 200, utcOffsetMinutes: 60 };
+    expect(await measures('account/acme', account)).toEqual({
+      'spent/micros': [240, 240],
+      'spent/above the daily budgets, micros': [50, 0],
+      'spent/days above their budget': [1, 0],
+      'share of the daily budget/2026-01-14': [0.9, 0.45],
+      'share of the daily budget/2026-01-15': [1.5, 0.75],
+    });
+    const campaign = { name: 'C', accountId: 'acme', channel: 'search', countries: ['DE'] };
+    expect(await measures('campaign/c', campaign)).toMatchObject({
+      'spent/where it is shown, micros': [240, 170],
+      'spent by country where it is shown, micros/US': [70, 0],
+    });
+  });
+
+  it('of opportunities and triggers counts what there would have been', async () => {
+    const found = await measures('opportunity/default', { qualifiedAt: 0.1, subject: ['nothing'] });
+    expect(found['opportunities/all']).toEqual([2, 2]);
+    expect(found['opportunities/qualified']).toEqual([1, 2]);
+    const trigger = { name: 't', on: 'transition', to: ['mature', 'churned'] };
+    expect(await measures('trigger/t', trigger)).toEqual({
+      'triggers/mature': [null, 1],
+      'triggers/churned': [null, 0],
+    });
+  });
+
+  it('says plainly where nothing can be said, and refuses what could not be saved', async () => {
+    const settings = await preview('settings/default', { latenessMs: 1 });
+    expect(settings.body).toMatchObject({ answerable: false, measures: [], revision: null });
+    expect(settings.body.note).toContain('cannot be said');
+    const wrong = await preview('funnel/f', { ...funnel, steps: ['view', 'nonsense'] });
+    expect(wrong).toMatchObject({ status: 422, body: { code: 'invalid_definition' } });
+    expect(wrong.body.reasons).toEqual(['funnel f: no rule of the behaviours maps an event to nonsense']);
+    expect((await preview('funnel/f', funnel, 1_000)).status).toBe(400);
+  });
+});
