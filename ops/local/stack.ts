@@ -8,14 +8,17 @@ import { type FlywheelCommand, startFlywheel } from './flywheel-process.ts';
 import { startKafka } from './kafka.ts';
 import type { PartContext } from './part.ts';
 import { takeFolder } from './pids.ts';
-import { DEFAULT_PORTS, ephemeralPorts, type Ports } from './ports.ts';
+import { DEFAULT_PORTS, ephemeralPorts, type PortName, type Ports } from './ports.ts';
 import { startPrometheus } from './prometheus.ts';
 import { startRedis } from './redis.ts';
+import { StackError } from './stack-error.ts';
 
 export type PartName = 'kafka' | 'redis' | 'clickhouse' | 'prometheus';
 
 /** Who depends on others goes before them. */
 const STOP_ORDER = ['serve', 'stream', 'prometheus', 'clickhouse', 'kafka', 'redis'] as const;
+
+const PORT_ATTEMPTS_MAX = 5;
 
 const ALL_PARTS: readonly PartName[] = ['kafka', 'redis', 'clickhouse', 'prometheus'];
 
@@ -24,6 +27,8 @@ export interface StackOptions {
   /** Holds data, logs and the list of processes; a second start on the same folder goes on with its data. */
   dir: string;
   ports: 'default' | 'ephemeral';
+  /** How ephemeral ports are picked; for tests, which plant one that is taken. */
+  pickPorts?: (() => Promise<Ports>) | undefined;
   /** All four when left out. */
   parts?: readonly PartName[] | undefined;
   /** Parts that run elsewhere: no local one is started for them. */
@@ -68,7 +73,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   mkdirSync(dir, { recursive: true });
   const processes = await takeFolder(dir);
   const logFolder = path.join(dir, 'logs');
-  const ports = options.ports === 'default' ? DEFAULT_PORTS : await ephemeralPorts();
+  const pickPorts = options.pickPorts ?? ephemeralPorts;
+  const ports: Ports = options.ports === 'default' ? DEFAULT_PORTS : await pickPorts();
   const context: PartContext = { dir, logFolder, processes, onEvent: options.onEvent ?? (() => {}) };
   const running = new Map<PartName | FlywheelCommand, Supervised>();
   const stop = async (): Promise<void> => {
@@ -77,7 +83,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   };
   const starts = localParts(options).map(async (part) => {
     const startedAt = performance.now();
-    running.set(part, await startPart(part, context, ports, options));
+    const start = (): Promise<Supervised> => startPart(part, context, ports, options);
+    const repick = async (): Promise<void> => {
+      const others = await pickPorts();
+      for (const name of portsOf[part]) ports[name] = others[name];
+    };
+    running.set(part, options.ports === 'default' ? await start() : await startOnFreePort(start, repick));
     options.onReady?.(part, performance.now() - startedAt);
   });
   const failed = (await Promise.allSettled(starts)).find((result) => result.status === 'rejected');
@@ -95,6 +106,37 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     },
     stop,
   };
+}
+
+/** What each part listens on. */
+const portsOf: Record<PartName, readonly PortName[]> = {
+  kafka: ['kafka', 'kafkaController'],
+  redis: ['redis'],
+  clickhouse: ['clickhouse'],
+  prometheus: ['prometheus'],
+};
+
+/** Between picking a port and listening on it, another program can take it: then others are picked. */
+async function startOnFreePort(
+  start: () => Promise<Supervised>,
+  repick: () => Promise<void>,
+): Promise<Supervised> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await start();
+    } catch (error) {
+      if (attempt === PORT_ATTEMPTS_MAX || !isPortTaken(error)) throw error;
+      await repick();
+    }
+  }
+}
+
+function isPortTaken(error: unknown): boolean {
+  if (!(error instanceof StackError)) return false;
+  return (
+    error.code === 'PORT_TAKEN' ||
+    (error.code === 'CHILD_CRASHED' && /address already in use|EADDRINUSE/i.test(error.message))
+  );
 }
 
 function localParts({ parts = ALL_PARTS, external }: StackOptions): PartName[] {

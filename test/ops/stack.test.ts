@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -12,7 +12,7 @@ import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type ChildEvent, findTool, superviseChild } from '../../ops/local/child.ts';
 import { takeFolder } from '../../ops/local/pids.ts';
-import { assertPortFree } from '../../ops/local/ports.ts';
+import { assertPortFree, ephemeralPorts } from '../../ops/local/ports.ts';
 import { type Stack, type StackOptions, startStack } from '../../ops/local/stack.ts';
 
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
@@ -161,6 +161,58 @@ test('a part that runs elsewhere replaces the local one', async () => {
   expect(running).toMatchObject({ kafkaBrokers: 'broker:9092', clickhouseUrl: 'http://far:8123' });
   expect(running.redisUrl).toMatch(/^redis:\/\/127\.0\.0\.1:\d+$/);
   expect(recordedPids()).toEqual([running.pidOf('redis')]);
+});
+
+describe('a port that is taken after it was picked', () => {
+  const holders: Server[] = [];
+  afterEach(() => {
+    for (const holder of holders.splice(0)) holder.close();
+  });
+
+  async function takenPort(): Promise<number> {
+    const holder = createServer();
+    holders.push(holder);
+    await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
+    return (holder.address() as { port: number }).port;
+  }
+
+  test('is left for others, and the part that needed it listens there', async () => {
+    const port = await takenPort();
+    let picks = 0;
+    const pickPorts = async () => {
+      picks += 1;
+      const ports = await ephemeralPorts();
+      return picks < 3 ? { ...ports, redis: port } : ports;
+    };
+    const { redisUrl, ports, pidOf } = await start(['redis'], { pickPorts });
+    expect(picks).toBe(3);
+    expect(ports.redis).not.toBe(port);
+    expect(redisUrl).toBe(`redis://127.0.0.1:${ports.redis}`);
+    expect(recordedPids()).toEqual([pidOf('redis')]);
+    expect(await getFrom(redisUrl!)).toBeNull();
+  });
+
+  test('is named after a few attempts that all met it', async () => {
+    const port = await takenPort();
+    let picks = 0;
+    const pickPorts = async () => {
+      picks += 1;
+      return { ...(await ephemeralPorts()), redis: port };
+    };
+    await expect(start(['redis'], { pickPorts })).rejects.toMatchObject({
+      code: 'PORT_TAKEN',
+      message: expect.stringContaining(`Redis needs port ${port}`),
+    });
+    expect(picks).toBe(5);
+  });
+
+  test('cannot be one that the system gives to outgoing connections', async () => {
+    for (let round = 0; round < 20; round += 1) {
+      const ports = Object.values(await ephemeralPorts());
+      expect(new Set(ports).size).toBe(ports.length);
+      expect(Math.max(...ports)).toBeLessThan(32_768);
+    }
+  });
 });
 
 describe('processes that outlive or die', () => {
