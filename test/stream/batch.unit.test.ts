@@ -1,0 +1,39 @@
+// A batch as its commit keeps it is the batch that was folded.
+import { expect, it } from 'vitest';
+import { pack, unpack } from '../../platform/codec.ts';
+import {
+  addRow,
+  addVerdict,
+  fromEntry,
+  hasDelivery,
+  newBatch,
+  type OutboxEntry,
+  toEntry,
+  verdictAt,
+} from '../../stream/batch.ts';
+
+it('says verdict and behaviour of every offset after it was kept and read back', () => {
+  const batch = newBatch(1_000);
+  const verdicts = ['applied', 'late', 'duplicate', 'rejected', 'control'] as const;
+  const said = Array.from({ length: 300 }, (_, index) => ({
+    verdict: verdicts[index % 5]!,
+    behaviour: index % 3 === 0 ? '' : `behaviour ${index % 7}`,
+  }));
+  for (const { verdict, behaviour } of said) addVerdict(batch, verdict, behaviour);
+  addRow(batch, 'transitions', ['u:é', 1, null]);
+  batch.records.push({ to: 'rejected', partition: 1, key: null, value: '{}', source: 'events:1:0:7:0' });
+  const read = fromEntry(unpack(pack(toEntry(batch))) as OutboxEntry);
+  expect([read.from, read.to]).toEqual([1_000, 1_299]);
+  expect(said.map((_, index) => verdictAt(read, 1_000 + index))).toEqual(said);
+  expect([...read.rows]).toEqual([['transitions', [['u:é', 1, null]]]]);
+  expect(read.records).toEqual(batch.records);
+});
+
+it('an empty batch has nothing to deliver; one verdict, row or record is something', () => {
+  expect(hasDelivery(newBatch(5))).toBe(false);
+  const judged = newBatch(5);
+  addVerdict(judged, 'control', '');
+  const row = newBatch(5);
+  addRow(row, 'leases', []);
+  expect([hasDelivery(judged), hasDelivery(row)]).toEqual([true, true]);
+});

@@ -1,0 +1,146 @@
+// What an owner takes from a consumer: only the log from where it reads on, without a gap.
+import { describe, expect, it } from 'vitest';
+import { arrange } from '../../domain/in-force.ts';
+import { stateSchemaVersion } from '../../platform/codec.ts';
+import { partitionKeys } from '../../platform/keys.ts';
+import { namespaceOf } from '../../platform/namespace.ts';
+import type { RedisClient } from '../../platform/redis.ts';
+import { noBugs } from '../../stream/bugs.ts';
+import type { Message } from '../../stream/decode.ts';
+import { Owner } from '../../stream/owner.ts';
+import { type TakenOver, takeOver } from '../../stream/take-over.ts';
+import { createWaitingTriggers } from '../../stream/triggers.ts';
+import { createWindows } from '../../stream/windows.ts';
+import { createWork } from '../../stream/work.ts';
+
+const id = { topic: 'events', generation: 1, partition: 3 } as const;
+const keys = partitionKeys(namespaceOf('owner'), id);
+const counters = { verdict: () => {}, rejected: () => {} };
+
+function takenAt(offset: number): TakenOver {
+  const head = {
+    nonce: 'n',
+    seq: 4,
+    offset,
+    fired: 0,
+    ordinal: 0,
+    watermarkMs: 0,
+    anchor: null,
+  };
+  const work = createWork({
+    id,
+    head,
+    inForce: { kept: [], definitions: arrange([]) },
+    windows: createWindows(),
+    triggers: createWaitingTriggers(),
+    counters,
+  });
+  return { work, undelivered: [], readFrom: offset };
+}
+
+const message = (offset: number): Message => ({
+  partition: id.partition,
+  offset,
+  value: Buffer.from('{}'),
+  appendMs: 1,
+  size: 2,
+});
+const messages = (from: number, to: number): Message[] =>
+  Array.from({ length: to - from }, (_, index) => message(from + index));
+
+/** An owner that never gets to work: it is looked at before its first batch. */
+async function withOwner(readFrom: number, look: (owner: Owner) => void): Promise<void> {
+  const owner = new Owner(takenAt(readFrom), {
+    redis: {} as RedisClient,
+    keys,
+    sink: { deliver: async () => {}, close: () => {} },
+    limits: {
+      batchMax: 10,
+      batchBytesMax: 1_000,
+      cacheMax: 0,
+      undeliveredMax: 1,
+      tickMs: 60_000,
+      flushMs: 60_000,
+      clockMs: 0,
+      waitReplicas: 0,
+    },
+    observer: { committed: () => {}, fenced: () => {}, failed: () => {}, step: () => {} },
+    bugs: noBugs,
+    logEnd: 0,
+    atLogEnd: () => true,
+    now: () => 0,
+  });
+  look(owner);
+  expect(await owner.stop()).toBe('stopped');
+}
+
+describe('a poll that began before the take-over', () => {
+  it('feeds nothing from behind: the owner before had it', () =>
+    withOwner(100, (owner) => {
+      owner.push(messages(90, 100));
+      expect(owner.backlog).toBe(0);
+      owner.push(messages(95, 103));
+      expect(owner.backlog).toBe(3);
+    }));
+
+  it('feeds nothing from ahead: what lies between would be lost', () =>
+    withOwner(100, (owner) => {
+      owner.push(messages(140, 160));
+      expect(owner.backlog).toBe(0);
+      owner.push(messages(100, 141));
+      expect(owner.backlog).toBe(41);
+      owner.push(messages(120, 142));
+      expect(owner.backlog).toBe(42);
+    }));
+});
+
+/** A Redis that holds one head and nothing else. */
+function redisWith(head: Record<string, string>, refusal?: [string, string]): RedisClient {
+  return {
+    eval: async () => refusal ?? Object.entries(head).flat(),
+    smembers: async () => [],
+    hvals: async () => [],
+    hgetallBuffer: async () => ({}),
+    getBuffer: async () => null,
+  } as unknown as RedisClient;
+}
+
+describe('a take-over', () => {
+  const head = {
+    nonce: 'n',
+    seq: '4',
+    offset: '100',
+    fired: '0',
+    ordinal: '0',
+    watermark: '0',
+    anchor: '',
+    schema: String(stateSchemaVersion),
+  };
+  const take = (low: number, high: number, redis = redisWith(head)) =>
+    takeOver(redis, id, keys, { low, high }, counters);
+
+  it('reads on at the stored offset if the log still begins there or before', async () => {
+    expect((await take(100, 100)).readFrom).toBe(100);
+    expect((await take(0, 500)).readFrom).toBe(100);
+  });
+
+  it('is refused if the log begins behind the stored offset: what was cut can never be applied', async () => {
+    await expect(take(101, 500)).rejects.toMatchObject({
+      code: 'LOG_LOST',
+      message: expect.stringMatching(
+        /events 3: the state needs the log from offset 100, it begins at 101; restore/,
+      ),
+    });
+  });
+
+  it('is refused if the log ends before the stored offset: it is another log', async () => {
+    await expect(take(0, 99)).rejects.toMatchObject({ code: 'OFFSET_AHEAD' });
+  });
+
+  it('is refused if the topic was made anew since', async () => {
+    await expect(take(0, 500, redisWith(head, ['GENERATION', '7']))).rejects.toMatchObject({
+      code: 'GENERATION',
+      message: 'events 3: the state is of generation 7, the topic of 1',
+    });
+  });
+});
