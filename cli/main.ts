@@ -13,6 +13,8 @@ const COMMANDS: Record<string, () => Promise<CommandModule>> = {
   stream: () => import('./stream.ts'),
   serve: () => import('./serve.ts'),
   migrate: () => import('./migrate.ts'),
+  export: () => import('./export.ts'),
+  import: () => import('./import.ts'),
   replay: () => import('./replay.ts'),
   verify: () => import('./verify.ts'),
   bench: () => import('./bench.ts'),

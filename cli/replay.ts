@@ -1,16 +1,15 @@
 // `flywheel replay`: feeds a data set through the public API, each format into a namespace of its own.
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Config, readConfig } from '../platform/config.ts';
 import { namespaceOf } from '../platform/namespace.ts';
 import { dayOf } from '../simulate/readers/values.ts';
 import type { FeedProgress, Speed } from './feed/feed.ts';
-import { FeedError } from './feed/post.ts';
 import type { FeedReport } from './feed/report.ts';
 import { assertNamespace, runFeed } from './feed/run.ts';
 import { formats } from './feed/sources.ts';
 import { replayRejected } from './replay-rejected.ts';
+import { readSecretKey } from './secret-key.ts';
 import { duration, progressBar } from './up-steps.ts';
 
 /** Not a data set: what was turned away before, submitted again. */
@@ -64,20 +63,6 @@ function parseCount(text: string): number {
   if (!Number.isInteger(value) || value < 1)
     throw new InvalidArgumentError('must be a whole number from 1 on');
   return value;
-}
-
-/** The secret key of `flywheel up`, which is the one that may say when something arrived. */
-async function readSecretKey(file: string): Promise<string> {
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new FeedError(
-      'FEED_WRONG_ARGUMENT',
-      `no keys at ${file}: start flywheel up, or name a file with --keys-file`,
-      cause,
-    );
-  });
-  const { secret } = JSON.parse(text) as { secret?: unknown };
-  if (typeof secret === 'string') return secret;
-  throw new FeedError('FEED_WRONG_ARGUMENT', `${file} holds no secret key`);
 }
 
 function describeProgress({ sent, rejected, retries, share, elapsedMs }: FeedProgress): string {

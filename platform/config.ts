@@ -23,6 +23,9 @@ const schema = z.object({
   STREAM_CLOCK: z.enum(['on', 'off']).default('on'),
   /** JSON file of hashed API keys; written by `flywheel up` and `flywheel keys`. */
   SERVE_KEYS_FILE: z.string().default('.flywheel/keys.hashed.json'),
+  /** Where the commands that talk to a `serve` find it, and with which key; else what `flywheel up` left on this machine. */
+  FLYWHEEL_URL: z.url().optional(),
+  SECRET_KEY: z.string().optional(),
   /** Tests only: the step of the commit protocol at which the process kills itself, `name` or `name:n` for the n-th time. */
   FLYWHEEL_FAILPOINT: z.string().default(''),
   /** Tests only: one named bug, which `flywheel verify` must find. */
@@ -45,6 +48,8 @@ export interface Config {
   readonly streamCache: boolean;
   readonly streamClock: boolean;
   readonly serveKeysFile: string;
+  readonly serveUrl: string | undefined;
+  readonly secretKey: string | undefined;
   readonly failpoint: string;
   readonly bug: string;
 }
@@ -73,6 +78,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     streamCache: value.STREAM_CACHE === 'on',
     streamClock: value.STREAM_CLOCK === 'on',
     serveKeysFile: value.SERVE_KEYS_FILE,
+    serveUrl: value.FLYWHEEL_URL,
+    secretKey: value.SECRET_KEY,
     failpoint: value.FLYWHEEL_FAILPOINT,
     bug: value.FLYWHEEL_BUG,
   };

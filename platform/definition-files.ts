@@ -19,18 +19,10 @@ export interface DefinitionFile {
  * @throws PlatformError DEFINITION_INVALID with every fault of every file
  */
 export async function readDefinitionFiles(folder: string): Promise<DefinitionFile[]> {
-  const faults: string[] = [];
+  const { documents, faults } = await readDefinitionFolder(folder);
   const files: DefinitionFile[] = [];
-  for (const name of await jsonFiles(folder)) {
-    const [type = '', fileName = '', ...deeper] = name.split(path.sep);
-    if (!isDefinitionType(type) || fileName === '' || deeper.length > 0) {
-      faults.push(
-        `${name}: the file must be <type>/<id>.json, with a type out of ${publishOrder.join(', ')}`,
-      );
-      continue;
-    }
-    const id = fileName.slice(0, -'.json'.length);
-    const checked = checkDocument(type, id, await readJson(path.join(folder, name), faults));
+  for (const { name, type, id, document } of documents) {
+    const checked = checkDocument(type, id, document);
     if (checked.ok) files.push({ type, id, document: checked.document });
     else faults.push(...checked.reasons.map((reason) => `${name}: ${reason}`));
   }
@@ -45,6 +37,27 @@ export async function readDefinitionFiles(folder: string): Promise<DefinitionFil
     (left, right) =>
       publishOrder.indexOf(left.type) - publishOrder.indexOf(right.type) || (left.id < right.id ? -1 : 1),
   );
+}
+
+/** What the files of a folder say, and what cannot be read as a definition's document; nothing is checked beyond that. */
+export async function readDefinitionFolder(folder: string): Promise<{
+  documents: { name: string; type: DefinitionType; id: string; document: unknown }[];
+  faults: string[];
+}> {
+  const faults: string[] = [];
+  const documents = [];
+  for (const name of await jsonFiles(folder)) {
+    const [type = '', fileName = '', ...deeper] = name.split(path.sep);
+    if (!isDefinitionType(type) || fileName === '' || deeper.length > 0) {
+      faults.push(
+        `${name}: the file must be <type>/<id>.json, with a type out of ${publishOrder.join(', ')}`,
+      );
+      continue;
+    }
+    const id = fileName.slice(0, -'.json'.length);
+    documents.push({ name, type, id, document: await readJson(path.join(folder, name), faults) });
+  }
+  return { documents, faults };
 }
 
 async function jsonFiles(folder: string): Promise<string[]> {

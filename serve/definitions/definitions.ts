@@ -8,6 +8,7 @@ import { entityTagOf, isUnchanged } from '../entity-tag.ts';
 import { requestSchema, responses } from '../schema.ts';
 import { registerDefinitionEditing } from './editing.ts';
 import { registerDefinitionHistory } from './history.ts';
+import { registerDefinitionImport } from './import.ts';
 import { registerDefinitionPreview } from './preview/preview.ts';
 import { definition, oneParams, shown, tagOf, tags, typeOf, typeParams } from './shapes.ts';
 
@@ -78,4 +79,5 @@ export function registerDefinitions(
   registerDefinitionEditing(app, deps);
   registerDefinitionHistory(app, deps);
   registerDefinitionPreview(app, deps);
+  registerDefinitionImport(app, deps);
 }

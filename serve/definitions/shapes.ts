@@ -3,6 +3,8 @@ import { z } from 'zod';
 import { type DefinitionType, definitionTypes } from '../../domain/definition.ts';
 import type { DefinitionRecord } from '../../domain/record.ts';
 import { iso, isoTime } from '../answer.ts';
+import type { DefinitionView } from '../dependencies.ts';
+import { entityTagOf } from '../entity-tag.ts';
 import { problemError } from '../problem-details.ts';
 
 export const tags = ['definitions'];
@@ -62,6 +64,15 @@ export function typeOf(text: string): DefinitionType {
 /** Revision and hash: when a document comes back (A → B → A), who saw the first A has not seen this one. */
 export function tagOf({ revision: number, hash }: Pick<DefinitionRecord, 'revision' | 'hash'>): string {
   return `"${number}-${hash.slice(0, 16)}"`;
+}
+
+/** Of everything that is in force. */
+export function setTag(definitionLog: DefinitionView): string {
+  return entityTagOf(
+    definitionTypes.flatMap((type) =>
+      definitionLog.list(type).map(({ id, revision: number, hash }) => [type, id, number, hash]),
+    ),
+  );
 }
 
 export function shownRevision(record: DefinitionRecord): z.infer<typeof revision> {

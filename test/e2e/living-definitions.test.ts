@@ -1,5 +1,6 @@
 // Definitions that change while everything runs: two `serve`s, one `stream`, no restart. Who was first wins, what is in force
 // is the same everywhere, and the log says so when Redis does not.
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ensureApiKeys } from '../../platform/api-keys.ts';
@@ -216,6 +217,90 @@ describe('a change', () => {
   });
 });
 
+describe('files', () => {
+  /** Runs a command to its end; its last line of JSON, and what it told people. */
+  async function command(name: string, ...args: string[]) {
+    const environment = { ...stage.environment, FLYWHEEL_URL: urls[1]!, SECRET_KEY: keys.secret };
+    const child = startChild(name, environment, ['definitions', ...args]);
+    const { code } = await child.ended;
+    const line = child.output().trim();
+    return { code, said: child.errors(), body: line === '' ? null : JSON.parse(line) };
+  }
+  const fileOf = (folder: string, name: string) => path.join(folder, `${name}.json`);
+  const read = async (file: string) => JSON.parse(await readFile(file, 'utf8'));
+  const write = (file: string, document: unknown) => writeFile(file, JSON.stringify(document));
+
+  it('that were exported change nothing; changed ones are planned first, and applied as planned', async () => {
+    const folder = path.join(stage.dir, 'files');
+    const first = await command('export', folder);
+    expect(first.code, first.said).toBe(0);
+    expect(first.body.written).toBeGreaterThan(20);
+    expect((await command('import', folder, '--plan')).body).toMatchObject({ applied: false, changes: [] });
+
+    // A behaviour gets another name wherever it stands: no order of single changes could do that.
+    const rename = (behaviour: string) => (behaviour === 'sample' ? 'trial' : behaviour);
+    const rules = (await read(fileOf(folder, 'behaviours/default'))).rules as { behaviour: string }[];
+    const renamed = rules.map((rule) => ({ ...rule, behaviour: rename(rule.behaviour) }));
+    await write(fileOf(folder, 'behaviours/default'), { rules: renamed });
+    const samples = await read(fileOf(folder, 'funnel/samples'));
+    await write(fileOf(folder, 'funnel/samples'), { ...samples, steps: samples.steps.map(rename) });
+    await write(fileOf(folder, 'funnel/added'), funnel(5_000));
+    await rm(fileOf(folder, 'funnel/contested'));
+
+    const asked = await command('import', folder);
+    expect([asked.code, asked.body.applied]).toEqual([1, false]);
+    expect(asked.said).toContain('~ /steps/1: "sample" → "trial"');
+    expect(asked.said).toContain('1 to create, 2 to change, 1 to withdraw');
+    expect((await ana.get('funnel/added')).status).toBe(404);
+
+    const applied = await command('import', folder, '--yes', '--author', 'git', '--reason', 'merged');
+    expect(applied.code, applied.said).toBe(0);
+    expect(
+      applied.body.changes.map((each: Record<string, unknown>) => `${each.action} ${each.type}/${each.id}`),
+    ).toEqual([
+      'change behaviours/default',
+      'create funnel/added',
+      'change funnel/samples',
+      'withdraw funnel/contested',
+    ]);
+    await expect
+      .poll(async () => (await ana.get('funnel/samples')).body)
+      .toMatchObject({ author: 'git', reason: 'merged', document: { steps: ['view', 'trial'] } });
+    await expect.poll(async () => (await ana.get('funnel/contested')).status).toBe(404);
+    await track('imported', 'Product Viewed', 'Sample Ordered');
+    await expect
+      .poll(() => levelIn('u:imported', 'samples'), { timeout: 20_000 })
+      .toEqual({ revision: 2, level: 2 });
+  });
+
+  it('are refused as a whole when any of them is wrong, or when somebody was faster', async () => {
+    const folder = path.join(stage.dir, 'wrong');
+    await command('export', folder);
+    await write(fileOf(folder, 'funnel/added'), funnel(6_000));
+    await write(fileOf(folder, 'funnel/wrong'), { ...funnel(1), steps: ['visit', 'nonsense'], extra: 1 });
+    await rm(fileOf(folder, 'account/mail-partners'));
+    const refused = await command('import', folder, '--yes');
+    expect(refused.code).toBe(1);
+    expect(refused.said).toContain('funnel/wrong: extra: there is no such field');
+    await write(fileOf(folder, 'funnel/wrong'), { ...funnel(1), steps: ['visit', 'nonsense'] });
+    const dangling = await command('import', folder, '--yes');
+    expect(dangling.said).toContain('funnel wrong: no rule of the behaviours maps an event to nonsense');
+    expect(dangling.said).toContain('campaign mail-return: there is no account mail-partners');
+    expect((await ana.get('funnel/added')).body.document.windowMs).toBe(5_000);
+
+    const body = { definitions: [{ type: 'funnel', id: 'added', document: funnel(7_000) }] };
+    const plan = await ana.request('POST', 'import?plan=true', body);
+    expect(plan).toMatchObject({ status: 200, body: { changes: [{ action: 'change', revision: 2 }] } });
+    expect((await ana.request('POST', 'import', body)).status).toBe(428);
+    await ana.put('funnel/between', funnel(1));
+    expect(await ana.request('POST', 'import', body, { 'if-match': plan.tag })).toMatchObject({
+      status: 412,
+    });
+    const none = { definitions: [], withdrawOthers: true };
+    expect(await ana.request('POST', 'import?plan=true', none)).toMatchObject({ status: 422 });
+  });
+});
+
 describe('the log', () => {
   it('has a revision whose publisher died completed by a serve', async () => {
     const document = { ...funnel(1_000), mode: 'default' };
@@ -243,8 +328,8 @@ describe('the log', () => {
     const older = await keptKeys(stage);
 
     const samples = await ana.get('funnel/samples');
-    await ana.put('funnel/samples', funnel(50_000, ['view', 'sample']), samples.tag);
-    await ana.put('funnel/since', funnel(60_000, ['view', 'sample']));
+    await ana.put('funnel/samples', funnel(50_000, ['view', 'trial']), samples.tag);
+    await ana.put('funnel/since', funnel(60_000, ['view', 'trial']));
     await track('rolled-back', 'Product Viewed', 'Sample Ordered');
     await stage.untilDrained();
     const expected = await stateOf(stage);
@@ -261,7 +346,7 @@ describe('the log', () => {
     expect((await ana.get('funnel')).body).toEqual(definitions);
     // And a change goes on from there.
     const since = await ben.get('funnel/since');
-    expect((await ben.put('funnel/since', funnel(70_000, ['view', 'sample']), since.tag)).status).toBe(200);
+    expect((await ben.put('funnel/since', funnel(70_000, ['view', 'trial']), since.tag)).status).toBe(200);
     expect(await levelIn('u:rolled-back', 'since')).toMatchObject({ revision: 1, level: 2 });
   });
 

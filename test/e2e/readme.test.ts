@@ -69,6 +69,8 @@ const expected: Record<string, (body: Record<string, unknown>) => void> = {
     expect(body).toMatchObject({ type: 'funnel', id: 'sourcing' }),
   'if-none-match: *': (body) => expect(body).toMatchObject({ revision: 1, author: 'ana@example.com' }),
   '/preview': (body) => expect(body).toMatchObject({ answerable: true, revision: 1 }),
+  'export definitions': (body) => expect(body.written).toBeGreaterThan(20),
+  'import definitions': (body) => expect(body).toMatchObject({ applied: false, changes: [] }),
   '/diff': (body) => expect(body.patch).toEqual([expect.objectContaining({ op: 'replace' })]),
 };
 

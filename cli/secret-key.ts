@@ -1,0 +1,35 @@
+// Where a command that talks to a running `serve` finds its address and the secret key.
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Config } from '../platform/config.ts';
+import { FeedError } from './feed/post.ts';
+
+/** The secret key that `flywheel up` left. @throws FeedError FEED_WRONG_ARGUMENT if there is none */
+export async function readSecretKey(file: string): Promise<string> {
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new FeedError(
+      'FEED_WRONG_ARGUMENT',
+      `no keys at ${file}: start flywheel up, or name a file with --keys-file`,
+      cause,
+    );
+  });
+  const { secret } = JSON.parse(text) as { secret?: unknown };
+  if (typeof secret === 'string') return secret;
+  throw new FeedError('FEED_WRONG_ARGUMENT', `${file} holds no secret key`);
+}
+
+export interface ServeOptions {
+  readonly url?: string;
+  readonly keysFile?: string;
+}
+
+/** Options first, then the environment (FLYWHEEL_URL, SECRET_KEY), then what `flywheel up` left on this machine. */
+export async function serveOf(
+  config: Config,
+  options: ServeOptions,
+): Promise<{ url: string; secretKey: string }> {
+  const url = options.url ?? config.serveUrl ?? `http://${config.serveHost}:${config.servePort}`;
+  const file = options.keysFile ?? path.join(config.dir, 'keys.json');
+  const secretKey = options.keysFile === undefined ? config.secretKey : undefined;
+  return { url: url.replace(/\/+$/, ''), secretKey: secretKey ?? (await readSecretKey(file)) };
+}
