@@ -36,7 +36,7 @@ const FOLDERS = Object.keys(MAY_IMPORT);
 const NEVER = [{ from: 'verify', target: /^domain\/transition(-[^/]*)?\.ts$/ }];
 
 /** Folders whose arrows the linter's configuration holds too, so that an editor shows a violation at once. */
-const LINTED = ['domain', 'platform', 'stream', 'serve', 'verify', 'simulate'];
+const LINTED = ['domain', 'platform', 'stream', 'serve', 'jobs', 'verify', 'simulate'];
 
 const IMPORT = /(?:\bfrom\s*|\bimport\s*\(\s*|\bimport\s+)(['"])([^'"]+)\1/g;
 const IMPURE =

@@ -12,6 +12,8 @@ const COMMANDS: Record<string, () => Promise<CommandModule>> = {
   up: () => import('./up.ts'),
   stream: () => import('./stream.ts'),
   serve: () => import('./serve.ts'),
+  jobs: () => import('./jobs.ts'),
+  deliveries: () => import('./deliveries.ts'),
   migrate: () => import('./migrate.ts'),
   export: () => import('./export.ts'),
   import: () => import('./import.ts'),

@@ -100,6 +100,7 @@ async function startParts(options: Options, steps: Steps, stopping: AbortControl
     if (options.ports === 'default') {
       await assertPortFree('serve', DEFAULT_PORTS.serve);
       await assertPortFree('the metrics of stream', DEFAULT_PORTS.streamMetrics);
+      await assertPortFree('the metrics of jobs', DEFAULT_PORTS.jobsMetrics);
     }
     stack = await startStack({
       dir,
@@ -136,6 +137,10 @@ async function startProcesses(
     CLICKHOUSE_URL: stack.clickhouseUrl!,
     SERVE_PORT: String(stack.ports.serve),
     STREAM_METRICS_PORT: String(stack.ports.streamMetrics),
+    JOBS_METRICS_PORT: String(stack.ports.jobsMetrics),
+    JOBS_SECRETS_FILE: path.join(dir, 'webhook-secrets.json'),
+    // Receivers on this machine are what one tries things out with.
+    JOBS_ALLOW_HOSTS: '127.0.0.1,localhost',
     SERVE_KEYS_FILE: path.join(dir, 'keys.hashed.json'),
   };
   const config = readConfig(environment);
@@ -149,11 +154,12 @@ async function startProcesses(
     });
     return `namespace ${config.namespace} is up to date`;
   });
-  await steps.run('stream and serve', 3, async () => {
+  await steps.run('stream, serve and jobs', 3, async () => {
     signal.throwIfAborted();
     await Promise.all([
       stack.startFlywheel('stream', environment),
       stack.startFlywheel('serve', environment),
+      stack.startFlywheel('jobs', environment),
     ]);
     return 'up';
   });

@@ -199,6 +199,40 @@ export const trigger = z.object({
 });
 export type TriggerDefinition = z.infer<typeof trigger>;
 
+const minutes = (n: number): number => n * 60_000;
+const hours = (n: number): number => n * 3_600_000;
+
+/** Where triggers are pushed to: a webhook by the Standard Webhooks specification. */
+export const receiver = z.object({
+  name: z.string().max(128),
+  url: z.url({ protocol: /^https?$/ }).max(2_048),
+  /** The triggers that it gets; none named: all. */
+  triggers: z.array(id).max(100).default([]),
+  /** The name of its signing secret. The secret itself never stands in a definition (docs/decisions/triggers.md). */
+  secret: id,
+  status: z.enum(['active', 'disabled']).default('active'),
+  /** An attempt that is not answered by then has failed. */
+  timeoutMs: durationMs.min(100).max(60_000).default(15_000),
+  /** Requests to it at a time. */
+  concurrency: z.int().min(1).max(64).default(4),
+  /** Pauses after the first, second, … failed attempt; after the last one the delivery is dead. Standard Webhooks' schedule. */
+  retryAfterMs: z
+    .array(durationMs.max(days(7)))
+    .max(30)
+    .default([
+      5_000,
+      minutes(5),
+      minutes(30),
+      hours(2),
+      hours(5),
+      hours(10),
+      hours(14),
+      hours(20),
+      hours(24),
+    ]),
+});
+export type ReceiverDefinition = z.infer<typeof receiver>;
+
 export const definitionSchemas = {
   settings,
   behaviours,
@@ -211,6 +245,7 @@ export const definitionSchemas = {
   segment,
   experiment,
   trigger,
+  receiver,
 } as const;
 export type DefinitionType = keyof typeof definitionSchemas;
 export const definitionTypes = Object.keys(definitionSchemas) as DefinitionType[];

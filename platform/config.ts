@@ -26,6 +26,13 @@ const schema = z.object({
   /** Where the commands that talk to a `serve` find it, and with which key; else what `flywheel up` left on this machine. */
   FLYWHEEL_URL: z.url().optional(),
   SECRET_KEY: z.string().optional(),
+  JOBS_METRICS_PORT: port.default(18_082),
+  /** JSON file of the receivers' signing secrets by name; written by `flywheel deliveries secret`. */
+  JOBS_SECRETS_FILE: z.string().default('.flywheel/webhook-secrets.json'),
+  /** Comma separated hosts (`host` or `host:port`) that may be called though their address is not a public one. */
+  JOBS_ALLOW_HOSTS: z.string().default(''),
+  /** An intent is sent within so long or not at all; who takes over waits for it. */
+  JOBS_INTENT_LIFE_MS: z.coerce.number().int().min(100).max(60_000).default(10_000),
   /** Tests only: the step of the commit protocol at which the process kills itself, `name` or `name:n` for the n-th time. */
   FLYWHEEL_FAILPOINT: z.string().default(''),
   /** Tests only: one named bug, which `flywheel verify` must find. */
@@ -50,6 +57,10 @@ export interface Config {
   readonly serveKeysFile: string;
   readonly serveUrl: string | undefined;
   readonly secretKey: string | undefined;
+  readonly jobsMetricsPort: number;
+  readonly jobsSecretsFile: string;
+  readonly jobsAllowHosts: readonly string[];
+  readonly jobsIntentLifeMs: number;
   readonly failpoint: string;
   readonly bug: string;
 }
@@ -80,6 +91,10 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     serveKeysFile: value.SERVE_KEYS_FILE,
     serveUrl: value.FLYWHEEL_URL,
     secretKey: value.SECRET_KEY,
+    jobsMetricsPort: value.JOBS_METRICS_PORT,
+    jobsSecretsFile: value.JOBS_SECRETS_FILE,
+    jobsAllowHosts: value.JOBS_ALLOW_HOSTS.split(',').filter((host) => host !== ''),
+    jobsIntentLifeMs: value.JOBS_INTENT_LIFE_MS,
     failpoint: value.FLYWHEEL_FAILPOINT,
     bug: value.FLYWHEEL_BUG,
   };

@@ -7,6 +7,7 @@ import {
   definitionSchemas,
   definitionTypes,
   type ExperimentDefinition,
+  type ReceiverDefinition,
   type SegmentDefinition,
   type Settings,
   type TriggerDefinition,
@@ -32,6 +33,7 @@ export const publishOrder: readonly DefinitionType[] = [
   'segment',
   'experiment',
   'trigger',
+  'receiver',
 ];
 
 export type CheckedDocument =
@@ -119,6 +121,12 @@ function crossFieldFaults(type: DefinitionType, document: unknown): string[] {
       return to
         .filter((target) => !allowed.includes(target))
         .map((target) => `to: ${target} is none of ${allowed.join(', ')}`);
+    }
+    case 'receiver': {
+      const url = new URL((document as ReceiverDefinition).url);
+      return url.username === '' && url.password === '' && url.hash === ''
+        ? []
+        : ['url: it may carry no user, password or fragment; receivers know us by the signature'];
     }
     default:
       return [];

@@ -12,7 +12,7 @@ export interface DefinitionSet {
 }
 
 /** `behaviour` is one that a rule maps; `knownBehaviour` may also be a standard one. */
-type Target = 'account' | 'score' | 'segment' | 'behaviour' | 'knownBehaviour';
+type Target = 'account' | 'score' | 'segment' | 'trigger' | 'behaviour' | 'knownBehaviour';
 
 interface Reference {
   /** The field that refers, such as `steps`. */
@@ -66,6 +66,8 @@ function referencesOf(type: DefinitionType, document: unknown): Reference[] {
       const segments = Array.isArray(targeting) ? targeting.map((each) => fieldOf(each, 'segment')) : [];
       return refer('targeting', 'segment', textsOf(segments));
     }
+    case 'receiver':
+      return own('triggers', 'trigger');
     case 'settings':
     case 'behaviours':
     case 'account':
@@ -84,6 +86,7 @@ function targetsOf(set: DefinitionSet): Targets {
     account: ids('account'),
     score: ids('score'),
     segment: ids('segment'),
+    trigger: ids('trigger'),
     behaviour: new Set(mapped),
     knownBehaviour: new Set([...standardBehaviours, ...mapped]),
   };
@@ -112,7 +115,7 @@ export function missingTargets(
 }
 
 /**
- * Everything that points to nothing in the set: campaign → account and score; experiment → segment; funnel, lifecycle →
+ * Everything that points to nothing in the set: campaign → account and score; experiment → segment; receiver → trigger; funnel, lifecycle →
  * a behaviour that a rule maps; score, opportunity → such a one or a standard one.
  */
 export function danglingReferences(set: DefinitionSet): Dangling[] {

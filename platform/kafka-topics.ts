@@ -24,6 +24,7 @@ const messageBytesMax: Record<TopicName, number> = {
   definitions: 1_048_576,
   rejected: 8_388_608,
   triggers: 1_048_576,
+  deliveries: 1_048_576,
 };
 
 export interface TopicDescription {
@@ -179,7 +180,10 @@ function topicSettings(name: TopicName): Record<string, string> {
   return {
     'message.timestamp.type': 'LogAppendTime',
     'max.message.bytes': String(messageBytesMax[name]),
-    'cleanup.policy': 'delete',
+    // Each record of a delivery is its whole state; the week before compaction keeps every intent for the oracle.
+    ...(name === 'deliveries'
+      ? { 'cleanup.policy': 'compact', 'min.compaction.lag.ms': '604800000' }
+      : { 'cleanup.policy': 'delete' }),
     // The log is what everything is replayed from: how long it is kept is a decision of operations, not of age.
     'retention.ms': '-1',
     'retention.bytes': '-1',

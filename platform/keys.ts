@@ -68,6 +68,11 @@ export function generationsKey(namespace: Namespace): string {
   return `${namespace.redisPrefix}flywheel:generations`;
 }
 
+/** String: the process that leads the jobs, for as long as it renews it. */
+export function jobsLeaderKey(namespace: Namespace): string {
+  return `${namespace.redisPrefix}flywheel:jobs:leader`;
+}
+
 /** The partition of `events` that owns a buyer's (or company's) key. */
 export function buyerPartition(key: string): number {
   return partitionOf(key, topicPartitions.events);

@@ -7,6 +7,7 @@ export interface Namespace {
     readonly definitions: string;
     readonly rejected: string;
     readonly triggers: string;
+    readonly deliveries: string;
   };
   /** ClickHouse database. */
   readonly database: string;
@@ -32,6 +33,7 @@ export function namespaceOf(name: string): Namespace {
       definitions: `${prefix}definitions`,
       rejected: `${prefix}events.rejected`,
       triggers: `${prefix}triggers`,
+      deliveries: `${prefix}deliveries`,
     },
     database: name === 'default' ? 'flywheel' : `flywheel_${name.replaceAll('-', '_')}`,
     redisPrefix: name === 'default' ? '' : `${name}.`,
@@ -39,4 +41,11 @@ export function namespaceOf(name: string): Namespace {
 }
 
 /** Partitions of each topic when it is created. */
-export const topicPartitions = { events: 12, spend: 4, definitions: 1, rejected: 1, triggers: 4 } as const;
+export const topicPartitions = {
+  events: 12,
+  spend: 4,
+  definitions: 1,
+  rejected: 1,
+  triggers: 4,
+  deliveries: 1,
+} as const;

@@ -10,6 +10,7 @@ import { registerClock } from './clock.ts';
 import { registerCollect } from './collect/routes.ts';
 import { registerDefinitions } from './definitions/definitions.ts';
 import { requireDefinitions } from './definitions/pending.ts';
+import { registerDeliveries } from './deliveries/deliveries.ts';
 import type { Dependencies } from './dependencies.ts';
 import { registerHealth } from './health.ts';
 import { createIntake } from './intake.ts';
@@ -80,6 +81,7 @@ export async function buildApp(dependencies: Dependencies): Promise<FastifyInsta
     registerBids(answers, dependencies, reader);
     registerBudgets(answers, dependencies, reader);
     registerTriggers(answers, dependencies, reader);
+    registerDeliveries(answers, dependencies);
     registerBuyers(answers, dependencies, reader);
     registerRolling(answers, dependencies, reader);
     registerReports(answers, dependencies);

@@ -8,6 +8,7 @@ import type { Publisher } from '../platform/definition-publish.ts';
 import type { Producer } from '../platform/kafka.ts';
 import type { Namespace } from '../platform/namespace.ts';
 import type { ApiKeys } from './authentication.ts';
+import type { DeliveryView } from './deliveries/view.ts';
 import type { ServeMetrics } from './metrics.ts';
 
 /** The definitions in force, as the `definitions` topic tells them. */
@@ -51,6 +52,8 @@ export interface Dependencies {
   readonly redis: Redis | Cluster;
   readonly clickhouse: ClickHouseClient;
   readonly definitionLog: DefinitionView;
+  /** What receivers of triggers are owed. */
+  readonly deliveries: DeliveryView;
   /** Changes definitions. */
   readonly publisher: Pick<Publisher, 'publish' | 'publishChecked'>;
   readonly keys: ApiKeys;

@@ -12,6 +12,7 @@ import { buildApp } from './app.ts';
 import { apiKeys, noticeSecretOf, readHashedKeys } from './authentication.ts';
 import { watchBrokers } from './broker-watch.ts';
 import { keepComplete } from './definitions/completion.ts';
+import { openDeliveryView } from './deliveries/view.ts';
 import type { ServeLog } from './dependencies.ts';
 import { serveMetrics } from './metrics.ts';
 
@@ -57,6 +58,8 @@ async function openParts(config: Config, namespace: Namespace, log: ServeLog, cl
   closes.push(() => clickhouse.close());
   const definitionLog = await openDefinitionLog({ brokers: config.kafkaBrokers, namespace, onWarning });
   closes.push(() => definitionLog.close());
+  const deliveries = openDeliveryView({ brokers: config.kafkaBrokers, namespace, onWarning });
+  closes.push(() => deliveries.close());
   const producer = await createProducer({
     brokers: config.kafkaBrokers,
     clientId: 'flywheel-serve',
@@ -70,7 +73,7 @@ async function openParts(config: Config, namespace: Namespace, log: ServeLog, cl
   closes.push(keepComplete({ log: definitionLog, publisher, monotonicMs, onWarning }));
   const brokers = watchBrokers(config.kafkaBrokers, (up) => log.warn(`Kafka is ${up ? 'back' : 'away'}`));
   closes.push(() => brokers.close());
-  return { hashed, redis, generations, clickhouse, definitionLog, publisher, producer, brokers };
+  return { hashed, redis, generations, clickhouse, definitionLog, deliveries, publisher, producer, brokers };
 }
 
 /** A connection that was in use when the close began becomes idle later, and would be kept alive for over a minute. */

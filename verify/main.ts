@@ -2,6 +2,7 @@
 // compare it with all that Redis and ClickHouse hold.
 import { type ClickHouse, openClickHouse, pingClickHouse } from '../platform/clickhouse.ts';
 import type { Config } from '../platform/config.ts';
+import { readDeliveryRecords } from '../platform/delivery-log.ts';
 import { partitionKeys, type StatefulTopic } from '../platform/keys.ts';
 import { namespaceOf } from '../platform/namespace.ts';
 import { openRedis } from '../platform/redis.ts';
@@ -9,6 +10,7 @@ import { compareWindows } from './aggregates.ts';
 import { compareBuyers } from './buyer-states.ts';
 import { Comparison, type Difference, type KindResult } from './compare.ts';
 import { decodeEvent, decodeSpend } from './decode.ts';
+import { compareDeliveries } from './deliveries.ts';
 import { compareAppliedIds, compareEventRows, compareLinkRows } from './event-rows.ts';
 import {
   compareDefinitionRows,
@@ -27,7 +29,7 @@ import { windowFunnelLevels } from './scratch.ts';
 import { readGenerations, readTopic, type Sources, takeSnapshots } from './snapshot.ts';
 import { compareAccounts, compareCampaignHours, compareLeaseRows, compareSpendRows } from './spend-states.ts';
 import { readHead } from './stored.ts';
-import { compareTriggers } from './triggers.ts';
+import { compareTriggers, recordsById } from './triggers.ts';
 import { walk } from './watermark.ts';
 
 export interface VerifyOptions {
@@ -66,7 +68,7 @@ export async function verify(options: VerifyOptions): Promise<Verdict> {
   try {
     await pingClickHouse(clickhouse, config.clickhouseUrl);
     const sources: Sources = { namespace, redis, log, patience: { leftMs: waitMs } };
-    const scope = await readAll(sources, clickhouse, onProgress);
+    const scope = await readAll(sources, clickhouse, config.kafkaBrokers, onProgress);
     await compareAll(scope, onProgress);
     const { comparison } = scope;
     return {
@@ -87,6 +89,7 @@ export async function verify(options: VerifyOptions): Promise<Verdict> {
 async function readAll(
   sources: Sources,
   clickhouse: ClickHouse,
+  brokers: string,
   onProgress: VerifyOptions['onProgress'],
 ): Promise<Scope> {
   const { namespace, redis } = sources;
@@ -99,6 +102,7 @@ async function readAll(
   const spend = await snapshotsOf('spend');
   const [rejected] = await snapshotsOf('rejected');
   const triggers = await readTopic(sources, 'triggers');
+  const deliveries = await readDeliveryRecords(brokers, namespace);
   const now = new Map<string, bigint>();
   for (const { stored } of [...events, ...spend]) {
     const head = await readHead(redis, partitionKeys(namespace, stored.id));
@@ -119,6 +123,8 @@ async function readAll(
     }),
     rejected: rejected!,
     triggers,
+    deliveries,
+    namespace: namespace.name,
     versionNow: (topic, partition) => now.get(`${topic} ${partition}`) ?? 0n,
   };
 }
@@ -146,6 +152,8 @@ async function compareAll(scope: Scope, onProgress: VerifyOptions['onProgress'])
   await compareOpportunityRows(scope);
   await compareExposureRows(scope);
   await compareTriggers(scope);
+
+  compareDeliveries(scope, recordsById(scope));
 
   onProgress('comparing accounts, spend, leases');
   compareAccounts(scope);

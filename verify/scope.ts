@@ -1,4 +1,5 @@
 // What one run of the oracle works on: the log as it was read, the stores as they stood, and what follows from the log.
+import type { DeliveriesTopicRecord } from '../domain/delivery.ts';
 import type { EventsTopicRecord, SpendTopicRecord } from '../domain/record.ts';
 import type { ClickHouse } from '../platform/clickhouse.ts';
 import type { StatefulTopic } from '../platform/keys.ts';
@@ -26,6 +27,8 @@ export interface SpendScope {
 }
 
 export interface Scope {
+  /** The namespace's name. */
+  readonly namespace: string;
   readonly comparison: Comparison;
   readonly clickhouse: ClickHouse;
   readonly events: readonly EventsScope[];
@@ -33,6 +36,8 @@ export interface Scope {
   /** `events.rejected` and `triggers`, as they were read. */
   readonly rejected: { readonly log: LogPartition; readonly stored: StoredPartition };
   readonly triggers: readonly LogPartition[];
+  /** What readers of `deliveries` see, in order; null for what is no record of it. */
+  readonly deliveries: readonly { readonly offset: number; readonly record: DeliveriesTopicRecord | null }[];
   /** Where a partition stands now: a live one goes on while it is verified as it stood before. */
   versionNow(topic: StatefulTopic, partition: number): bigint;
 }

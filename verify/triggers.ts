@@ -177,7 +177,8 @@ function compareWaiting(
 }
 
 /** What was sent to the topic `triggers` up to where the partitions were read; a crash may send the same again. */
-function recordsById({ triggers, events }: Scope): Map<string, Fields> {
+/** What the topic `triggers` holds, by id. */
+export function recordsById({ triggers, events }: Scope): Map<string, Fields> {
   const records = new Map<string, Fields>();
   for (const { records: logRecords } of triggers) {
     for (const { value } of logRecords) {

@@ -1,4 +1,4 @@
-// Flywheel's own processes, `stream` and `serve`, supervised like the parts that they run on.
+// Flywheel's own processes, `stream`, `serve` and `jobs`, supervised like the parts that they run on.
 
 import { fileURLToPath } from 'node:url';
 import { type Supervised, superviseChild } from './child.ts';
@@ -7,10 +7,10 @@ import type { PartContext } from './part.ts';
 const READY_WITHIN_MS = 60_000;
 const STOP_WITHIN_MS = 25_000;
 
-export type FlywheelCommand = 'stream' | 'serve';
+export type FlywheelCommand = 'stream' | 'serve' | 'jobs';
 
 /**
- * Starts `flywheel stream` or `flywheel serve` and resolves when it has printed that it is ready.
+ * Starts `flywheel stream`, `serve` or `jobs` and resolves when it has printed that it is ready.
  * @param environment its settings, as platform/config.ts reads them
  */
 export function startFlywheel(

@@ -13,6 +13,7 @@ export const DEFAULT_PORTS = {
   prometheus: 19090,
   serve: 18080,
   streamMetrics: 18081,
+  jobsMetrics: 18082,
 } as const;
 
 export type PortName = keyof typeof DEFAULT_PORTS;

@@ -1,4 +1,4 @@
-// A Prometheus that scrapes the local `stream` and `serve`.
+// A Prometheus that scrapes the local `stream`, `serve` and `jobs`.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -13,9 +13,10 @@ const TEMPLATE = fileURLToPath(new URL('../prometheus/prometheus.yml', import.me
 
 export interface PrometheusOptions {
   port: number;
-  /** Where `stream` and `serve` answer /metrics, as host:port. */
+  /** Where `stream`, `serve` and `jobs` answer /metrics, as host:port. */
   streamTarget: string;
   serveTarget: string;
+  jobsTarget: string;
 }
 
 /** Starts Prometheus with its data under `<dir>/prometheus` and resolves when it is ready. */
@@ -29,7 +30,8 @@ export async function startPrometheus(context: PartContext, options: PrometheusO
     configFile,
     readFileSync(TEMPLATE, 'utf8')
       .replaceAll('{{STREAM_TARGET}}', options.streamTarget)
-      .replaceAll('{{SERVE_TARGET}}', options.serveTarget),
+      .replaceAll('{{SERVE_TARGET}}', options.serveTarget)
+      .replaceAll('{{JOBS_TARGET}}', options.jobsTarget),
   );
   return superviseChild(
     {

@@ -16,7 +16,7 @@ import { StackError } from './stack-error.ts';
 export type PartName = 'kafka' | 'redis' | 'clickhouse' | 'prometheus';
 
 /** Who depends on others goes before them. */
-const STOP_ORDER = ['serve', 'stream', 'prometheus', 'clickhouse', 'kafka', 'redis'] as const;
+const STOP_ORDER = ['jobs', 'serve', 'stream', 'prometheus', 'clickhouse', 'kafka', 'redis'] as const;
 
 const PORT_ATTEMPTS_MAX = 5;
 
@@ -53,12 +53,12 @@ export interface Stack {
   redisUrl: string | undefined;
   clickhouseUrl: string | undefined;
   prometheusUrl: string | undefined;
-  /** Ports set aside for `serve` and for the metrics of `stream`. */
+  /** Ports set aside for `serve` and for the metrics of `stream` and `jobs`. */
   ports: Ports;
   logFolder: string;
   /** The process of a local part or of Flywheel, for tests that kill it. */
   pidOf(name: PartName | FlywheelCommand): number | undefined;
-  /** Starts `stream` or `serve` beside the parts; `environment` as platform/config.ts reads it. */
+  /** Starts `stream`, `serve` or `jobs` beside the parts; `environment` as platform/config.ts reads it. */
   startFlywheel(command: FlywheelCommand, environment: Record<string, string>): Promise<void>;
   /** Stops everything, last dependant first, and gives the folder free. */
   stop(): Promise<void>;
@@ -171,6 +171,7 @@ function startPart(
         port: ports.prometheus,
         streamTarget: `127.0.0.1:${ports.streamMetrics}`,
         serveTarget: `127.0.0.1:${ports.serve}`,
+        jobsTarget: `127.0.0.1:${ports.jobsMetrics}`,
       });
   }
 }

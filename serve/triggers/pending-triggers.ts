@@ -1,36 +1,22 @@
 // Reads the triggers that wait to be delivered, from those partitions only whose owner is known to be at the log's
 // end and alive: an old copy of Redis, or one that is being replayed, must not write to people twice.
+import type { WaitingTrigger } from '../../domain/delivery.ts';
 import { topicPartitions } from '../../platform/namespace.ts';
+import { type WithholdingReason, withholdingReason } from '../../platform/trigger-offer.ts';
 import { fromRedis, type StateReader } from '../state.ts';
 
-/** An owner renews its stamp each second; an older one may be a copy's. */
-export const STAMP_AGE_MS_MAX = 5_000;
 /** Triggers that one partition gives in one trip. */
 const PAGE = 200;
 /** Triggers that one answer looks at in one partition: a filter that fits nothing must end. */
 const SCANNED_MAX = 20_000;
 
-/** A trigger as the stream keeps it. */
-export interface PendingTrigger {
-  readonly id: string;
-  readonly definition: string;
-  readonly revision: number;
-  readonly on: 'transition' | 'opportunity';
-  readonly key: string;
-  readonly from: string;
-  readonly to: string;
-  readonly timeMs: number;
-  readonly expiresMs: number;
-  readonly data: Readonly<Record<string, unknown>>;
-}
-
 export interface WithheldPartition {
   readonly partition: number;
-  readonly reason: 'no owner yet' | 'behind the log' | 'owner not seen';
+  readonly reason: WithholdingReason;
 }
 
 export interface Offer {
-  readonly triggers: readonly PendingTrigger[];
+  readonly triggers: readonly WaitingTrigger[];
   readonly withheld: readonly WithheldPartition[];
 }
 
@@ -38,7 +24,7 @@ export interface OfferRequest {
   readonly partitions: readonly number[];
   readonly limit: number;
   nowMs(): number;
-  accepts(trigger: PendingTrigger): boolean;
+  accepts(trigger: WaitingTrigger): boolean;
 }
 
 interface PartitionScan {
@@ -46,25 +32,14 @@ interface PartitionScan {
   cursor: string;
   scanned: number;
   done: boolean;
-  withheld: WithheldPartition['reason'] | null;
-  found: Map<string, PendingTrigger>;
+  withheld: WithholdingReason | null;
+  found: Map<string, WaitingTrigger>;
 }
 
 export const allPartitions: readonly number[] = Array.from(
   { length: topicPartitions.events },
   (_, index) => index,
 );
-
-/** Why a partition's triggers may not be offered now; null if they may. */
-export function withholdingReason(
-  ready: string | null,
-  stamp: string | null,
-  nowMs: number,
-): WithheldPartition['reason'] | null {
-  if (stamp === null || stamp === '') return 'no owner yet';
-  if (ready !== '1') return 'behind the log';
-  return Math.abs(nowMs - Number(stamp)) < STAMP_AGE_MS_MAX ? null : 'owner not seen';
-}
 
 /** One page of one partition; the stamp comes in the same trip and is judged after it. */
 async function scanPage(reader: StateReader, scan: PartitionScan, request: OfferRequest): Promise<void> {
@@ -84,7 +59,7 @@ async function scanPage(reader: StateReader, scan: PartitionScan, request: Offer
     return;
   }
   for (let index = 1; index < entries.length; index += 2) {
-    const trigger = JSON.parse(entries[index]!) as PendingTrigger;
+    const trigger = JSON.parse(entries[index]!) as WaitingTrigger;
     if (request.accepts(trigger)) scan.found.set(trigger.id, trigger);
   }
 }

@@ -1,12 +1,12 @@
 // Acknowledgements: a receipt in `events` under the buyer's key, answered after Kafka has it. Until the stream has
 // removed a trigger it is remembered here, so that it is not offered again meanwhile.
-import type { ReceiptRecord } from '../../domain/record.ts';
+import type { WaitingTrigger } from '../../domain/delivery.ts';
 import type { Producer } from '../../platform/kafka.ts';
 import { buyerPartition } from '../../platform/keys.ts';
 import { topicPartitions } from '../../platform/namespace.ts';
+import { receiptMessage } from '../../platform/trigger-offer.ts';
 import { RecentKeys } from '../recent-keys.ts';
 import { fromRedis, type StateReader } from '../state.ts';
-import type { PendingTrigger } from './pending-triggers.ts';
 
 /** Acknowledged triggers that are remembered; the stream removes them within seconds. */
 const REMEMBERED_MAX = 100_000;
@@ -52,18 +52,7 @@ export function createReceipts({ reader, producer, topic, nowMs }: ReceiptPorts)
     if (key !== undefined) return buyerPartition(key) === partition ? { key } : 'misplaced';
     if (acknowledged.has(id)) return 'acknowledged';
     const stored = await fromRedis(reader.redis.hget(reader.keysOf('events', partition).triggers, id));
-    return stored === null ? 'unknown' : { key: (JSON.parse(stored) as PendingTrigger).key };
-  }
-
-  function recordOf(id: string, key: string) {
-    const record: ReceiptRecord = {
-      kind: 'receipt',
-      messageId: `receipt-${id}`,
-      key,
-      trigger: id,
-      timestamp: nowMs(),
-    };
-    return { topic, partition: buyerPartition(key), key, value: Buffer.from(JSON.stringify(record)) };
+    return stored === null ? 'unknown' : { key: (JSON.parse(stored) as WaitingTrigger).key };
   }
 
   return {
@@ -71,7 +60,9 @@ export function createReceipts({ reader, producer, topic, nowMs }: ReceiptPorts)
     async acknowledge(acknowledgements) {
       const found = await Promise.all(acknowledgements.map(keyOf));
       const records = found.flatMap((each, index) =>
-        typeof each === 'string' ? [] : [recordOf(acknowledgements[index]!.id, each.key)],
+        typeof each === 'string'
+          ? []
+          : [receiptMessage(topic, acknowledgements[index]!.id, each.key, nowMs())],
       );
       if (records.length > 0) await producer.sendBatch(records, 'refuse');
       return found.map((each, index) => {

@@ -2,13 +2,14 @@
 import type { FastifyInstance } from 'fastify';
 import { Counter } from 'prom-client';
 import { z } from 'zod';
+import type { WaitingTrigger } from '../../domain/delivery.ts';
 import { buyerPartition } from '../../platform/keys.ts';
 import { buyerKeyOf, iso, isoTime, logProblem } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { problemError } from '../problem-details.ts';
 import { requestSchema, responses } from '../schema.ts';
 import type { StateReader } from '../state.ts';
-import { allPartitions, offerTriggers, type PendingTrigger } from './pending-triggers.ts';
+import { allPartitions, offerTriggers } from './pending-triggers.ts';
 import { type AcknowledgementStatus, createReceipts, type Receipts } from './receipts.ts';
 
 const LIMIT_MAX = 1_000;
@@ -56,7 +57,7 @@ const offered = z.object({
 const acknowledgement = z.object({ id: triggerId, key: recordKey.optional() });
 const status = z.enum(['acknowledged', 'unknown', 'misplaced']);
 
-function shown(trigger: PendingTrigger): z.infer<typeof offered>['triggers'][number] {
+function shown(trigger: WaitingTrigger): z.infer<typeof offered>['triggers'][number] {
   const { id, definition, revision, on, key, from, to, timeMs, expiresMs, data } = trigger;
   return { id, definition, revision, on, key, from, to, time: iso(timeMs), expires: iso(expiresMs), data };
 }

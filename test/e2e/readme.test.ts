@@ -63,6 +63,8 @@ const expected: Record<string, (body: Record<string, unknown>) => void> = {
   '/v1/bids': (body) => expect(JSON.stringify(body)).toContain('reason'),
   '/budget': (body) => expect(JSON.stringify(body)).toContain('search-portfolio'),
   '/v1/triggers': (body) => expect(body).toHaveProperty('triggers'),
+  '/definitions/receiver/crm': (body) => expect(body).toMatchObject({ revision: 1, type: 'receiver' }),
+  '/v1/deliveries': (body) => expect(body).toEqual({ deliveries: [] }),
   '/v1/rolling/': (body) => expect(body).toHaveProperty('asOf'),
   '/v1/reports/': (body) => expect(Object.keys(body).length).toBeGreaterThan(0),
   '/v1/definitions/funnel/sourcing"': (body) =>

@@ -122,6 +122,24 @@ describe('one document', () => {
       { name: 't', on: 'opportunity', to: ['new'] },
       'new is none of opened',
     ],
+    [
+      'a receiver with a password',
+      'receiver',
+      { name: 'r', url: 'https://me:secret@a.example/', secret: 'crm' },
+      'it may carry no user',
+    ],
+    [
+      'a receiver that is no web address',
+      'receiver',
+      { name: 'r', url: 'file:///etc/passwd', secret: 'crm' },
+      'url',
+    ],
+    [
+      'a receiver with its secret in the document',
+      'receiver',
+      { name: 'r', url: 'https://a.example/', secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw+/=' },
+      'secret',
+    ],
   ])('%s is refused', (_, type, document, reason) => {
     expect(reasonsOf(type, document).join('; ')).toContain(reason);
   });

@@ -100,6 +100,13 @@ async function createTables(namespace: Namespace): Promise<void> {
   await client.close();
 }
 
+const noDeliveries: Dependencies['deliveries'] = {
+  isCaughtUp: () => true,
+  find: () => undefined,
+  latest: () => [],
+  close: async () => {},
+};
+
 /** @param wrap replaces parts, to play their failures. */
 export async function answering(
   name: string,
@@ -128,6 +135,7 @@ export async function answering(
     redis,
     clickhouse,
     definitionLog: definitions.view(),
+    deliveries: noDeliveries,
     publisher: { publish: readOnly, publishChecked: readOnly },
     keys: apiKeys({
       keys: [

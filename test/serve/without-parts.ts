@@ -48,6 +48,7 @@ export function world(overrides: Partial<Dependencies> = {}): World {
       list: () => [] as InForce[],
       historyOf: () => [],
     },
+    deliveries: { isCaughtUp: () => true, find: () => undefined, latest: () => [], close: async () => {} },
     keys: apiKeys({
       keys: [
         { name: 'site', scope: 'write', sha256: hashApiKey(WRITE) },

@@ -50,6 +50,10 @@ function contextNote(attributes: readonly string[]): string {
 /** Undefined where nothing can be said. */
 const kinds: Readonly<Record<DefinitionType, Kind | undefined>> = {
   settings: undefined,
+  receiver: {
+    note: () => 'A receiver measures nothing: it is told of triggers from then on.',
+    measure: async () => [],
+  },
   behaviours: {
     note: () => `Events by behaviour, and every funnel in force by the changed names. ${ownKeys}`,
     measure: (document, past, id) => {

@@ -1,0 +1,127 @@
+// One attempt at one delivery, step by step; what a crash between two steps leaves is in docs/decisions/triggers.md.
+import type { InForce, ReceiverDefinition } from '../domain/definition.ts';
+import { type Answer, answered, type Delivery } from '../domain/delivery.ts';
+import type { Failpoint } from '../platform/failpoint.ts';
+import type { Namespace } from '../platform/namespace.ts';
+import type { WebhookSecrets } from '../platform/webhook-secrets.ts';
+import { cloudEventOf, webhookHeaders } from './message.ts';
+import type { AttemptOutcome, JobsMetrics } from './metrics.ts';
+import type { PendingCheck } from './pending.ts';
+import { IntentOver, type Sender } from './send.ts';
+import type { DeliveryWriter } from './writer.ts';
+
+/** A state that cannot be trusted now is asked again after so long; a receiver without a secret likewise. */
+export const UNKNOWN_RETRY_MS = 1_000;
+const NO_SECRET_RETRY_MS = 30_000;
+
+export interface AttemptPorts {
+  readonly namespace: Namespace;
+  readonly writer: DeliveryWriter;
+  readonly pending: PendingCheck;
+  readonly sender: Sender;
+  readonly secrets: WebhookSecrets;
+  readonly metrics: JobsMetrics;
+  readonly failpoint: Failpoint;
+  readonly intentLifeMs: number;
+  /** Raised when this turn of leadership is over. */
+  readonly signal: AbortSignal;
+  nowMs(): number;
+  monotonicMs(): number;
+  /** In [0, 1). */
+  chance(): number;
+  warn(message: string): void;
+}
+
+function outcomeOf({ status }: Answer): AttemptOutcome {
+  if (status >= 200 && status < 300) return 'delivered';
+  return status === 410 ? 'gone' : 'failed';
+}
+
+/** Neither clock has passed the intent's end: a stopped process finds both far ahead, a suspended machine at least one. */
+function intentClock({ nowMs, monotonicMs, intentLifeMs }: AttemptPorts): () => boolean {
+  const startedAt = monotonicMs();
+  const startedWall = nowMs();
+  return () => monotonicMs() - startedAt < intentLifeMs && nowMs() - startedWall < intentLifeMs;
+}
+
+function later(delivery: Delivery, waitMs: number, ports: AttemptPorts): Delivery {
+  return { ...delivery, dueMs: ports.nowMs() + waitMs };
+}
+
+/**
+ * Answers the delivery as it stands afterwards: what changed is in Kafka by then.
+ * @throws what the writer throws, and when the turn is over: then nothing more may be done here
+ */
+export async function attemptDelivery(
+  delivery: Delivery,
+  receiver: InForce<ReceiverDefinition>,
+  ports: AttemptPorts,
+): Promise<Delivery> {
+  const { writer, pending, secrets, metrics, nowMs, failpoint } = ports;
+  const standing = await pending.standing(delivery.trigger);
+  if (standing === 'unknown') return later(delivery, UNKNOWN_RETRY_MS, ports);
+  if (standing === 'gone') {
+    const detail = 'the trigger was acknowledged elsewhere or has expired';
+    const settled: Delivery = { ...delivery, status: 'settled', atMs: nowMs(), detail };
+    await writer.write([settled]);
+    metrics.settled(delivery.receiver);
+    return settled;
+  }
+  const keys = await secrets.keysOf(receiver.document.secret);
+  if (keys.length === 0) {
+    ports.warn(`receiver ${receiver.id}: there is no secret ${receiver.document.secret}; its triggers wait`);
+    return later(delivery, NO_SECRET_RETRY_MS, ports);
+  }
+  const mayStart = intentClock(ports);
+  const { timeoutMs } = receiver.document;
+  const intent: Delivery = {
+    ...delivery,
+    status: 'sending',
+    attempt: delivery.attempt + 1,
+    atMs: nowMs(),
+    intentLifeMs: ports.intentLifeMs,
+    timeoutMs,
+  };
+  await writer.write([intent]);
+  failpoint('jobs-intent');
+  const answer = await sendIntent(intent, receiver, keys, mayStart, ports);
+  ports.signal.throwIfAborted();
+  failpoint('jobs-answered');
+  // Not sent is no failure of the receiver's: its schedule does not move.
+  const after: Delivery =
+    answer === null
+      ? { ...intent, status: 'queued', atMs: nowMs(), dueMs: nowMs(), detail: 'not sent in time' }
+      : answered(intent, answer, receiver.document, nowMs(), ports.chance());
+  await writer.write([after]);
+  return after;
+}
+
+/** Null: nothing was sent. */
+async function sendIntent(
+  intent: Delivery,
+  { id, document }: InForce<ReceiverDefinition>,
+  keys: readonly Buffer[],
+  mayStart: () => boolean,
+  ports: AttemptPorts,
+): Promise<Answer | null> {
+  const { sender, metrics, monotonicMs, signal } = ports;
+  const body = cloudEventOf(ports.namespace, intent);
+  const startedAt = monotonicMs();
+  try {
+    const headers = webhookHeaders(intent.id, ports.nowMs(), body, keys);
+    const answer = await sender.send({
+      url: document.url,
+      headers,
+      body,
+      timeoutMs: document.timeoutMs,
+      mayStart,
+      signal,
+    });
+    metrics.attempt(id, outcomeOf(answer), monotonicMs() - startedAt);
+    return answer;
+  } catch (error) {
+    if (!(error instanceof IntentOver)) throw error;
+    metrics.attempt(id, 'unsent', monotonicMs() - startedAt);
+    return null;
+  }
+}

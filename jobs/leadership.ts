@@ -1,0 +1,77 @@
+// Which process should lead: a key in Redis with an expiry, renewed while the process lives. It says who *should*; who
+// *may* is Kafka's word (platform/kafka-transactions.ts), so a Redis that is lost or rolled back costs nothing but turns.
+import type { RedisClient } from '../platform/redis.ts';
+
+export const LEASE_MS = 5_000;
+const RENEW_MS = 1_500;
+const TRY_MS = 1_000;
+
+/** Renews and gives back only what is still ours. */
+const RENEW = `if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0`;
+const GIVE_BACK = `if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0`;
+
+export interface LeadershipOptions {
+  readonly redis: RedisClient;
+  readonly key: string;
+  /** Names this process. */
+  readonly token: string;
+  /** Ends the candidacy. */
+  readonly signal: AbortSignal;
+  readonly onWarning: (message: string) => void;
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms);
+    function done(): void {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    }
+    signal.addEventListener('abort', done);
+    if (signal.aborted) done();
+  });
+}
+
+async function tryTake({ redis, key, token }: LeadershipOptions): Promise<boolean> {
+  return (await redis.set(key, token, 'PX', LEASE_MS, 'NX')) === 'OK';
+}
+
+/**
+ * Waits for its turn, leads, and begins again when `lead` ends. `lead` gets a signal that is raised when another has
+ * taken the turn (that the candidacy ends it must see by itself); Redis being away is no reason to stop, since Kafka holds the line.
+ */
+export async function runForLeadership(
+  options: LeadershipOptions,
+  lead: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const { redis, key, token, signal, onWarning } = options;
+  while (!signal.aborted) {
+    const taken = await tryTake(options).catch((error: Error) => {
+      onWarning(`the leadership could not be asked for: ${error.message}`);
+      return false;
+    });
+    if (!taken) {
+      await pause(TRY_MS, signal);
+      continue;
+    }
+    const turn = new AbortController();
+    const renewal = setInterval(() => {
+      redis.eval(RENEW, 1, key, token, LEASE_MS).then(
+        (kept) => {
+          if (kept === 0) turn.abort();
+        },
+        (error: Error) => onWarning(`the leadership could not be renewed: ${error.message}`),
+      );
+    }, RENEW_MS);
+    try {
+      await lead(turn.signal);
+    } catch (error) {
+      onWarning(`the turn ended: ${(error as Error).message}`);
+    } finally {
+      clearInterval(renewal);
+      await redis.eval(GIVE_BACK, 1, key, token).catch(() => {});
+    }
+    if (!signal.aborted) await pause(TRY_MS, signal);
+  }
+}

@@ -1,0 +1,258 @@
+// The role `jobs`: work by the clock, under one fenced leader. Its work now: sending triggers to their receivers.
+// Read `lead` top to bottom: open the transactional id (which fences the leader before), read what is owed, go on.
+import { randomBytes, randomInt } from 'node:crypto';
+import type { InForce, ReceiverDefinition } from '../domain/definition.ts';
+import { waitingTrigger } from '../domain/delivery.ts';
+import type { Config } from '../platform/config.ts';
+import { type DefinitionLog, openDefinitionLog } from '../platform/definition-log.ts';
+import { createPublisher, type Publisher } from '../platform/definition-publish.ts';
+import { readDeliveries, readDeliveryRecord } from '../platform/delivery-log.ts';
+import { createFailpoint, type Failpoint } from '../platform/failpoint.ts';
+import { createProducer, type Producer } from '../platform/kafka.ts';
+import { type LogRecord, readPartition } from '../platform/kafka-read.ts';
+import { ensureGeneration, openTopicAdmin, type TopicAdmin } from '../platform/kafka-topics.ts';
+import { openTransactionalProducer } from '../platform/kafka-transactions.ts';
+import { jobsLeaderKey } from '../platform/keys.ts';
+import { createRegistry, serveMetrics } from '../platform/metrics.ts';
+import { type Namespace, namespaceOf, topicPartitions } from '../platform/namespace.ts';
+import { openRedis, type RedisClient } from '../platform/redis.ts';
+import { compileValidator } from '../platform/validate.ts';
+import { openWebhookSecrets } from '../platform/webhook-secrets.ts';
+import { createDispatcher, type Dispatcher } from './dispatch.ts';
+import { runForLeadership } from './leadership.ts';
+import { createJobsMetrics, type JobsMetrics } from './metrics.ts';
+import { createPendingCheck } from './pending.ts';
+import { createSender, type Sender } from './send.ts';
+import { createDeliveryWriter } from './writer.ts';
+
+/** How long a turn that ends waits for what is under way. */
+const DRAIN_MS_MAX = 10_000;
+const CHANCE_STEPS = 2 ** 32;
+
+export interface JobsLog {
+  info(message: string): void;
+  warn(message: string): void;
+}
+
+export interface Jobs {
+  readonly namespace: Namespace;
+  readonly metricsUrl: string;
+  /** Finishes what is under way, gives the leadership back, closes the parts. */
+  close(): Promise<void>;
+}
+
+interface Parts {
+  readonly config: Config;
+  readonly namespace: Namespace;
+  readonly redis: RedisClient;
+  readonly admin: TopicAdmin;
+  /** Of `events`. */
+  readonly generation: number;
+  readonly definitions: DefinitionLog;
+  readonly publisher: Publisher;
+  readonly producer: Producer;
+  readonly sender: Sender;
+  readonly metrics: JobsMetrics;
+  readonly failpoint: Failpoint;
+  readonly log: JobsLog;
+  /** Raised when the process is to end. */
+  readonly stop: AbortSignal;
+}
+
+const validateTrigger = compileValidator(waitingTrigger);
+
+/** A record that is no trigger is passed by: the stream alone writes here, and the oracle looks at every one. */
+function triggerOf({ value }: LogRecord) {
+  try {
+    const checked = validateTrigger(JSON.parse(value?.toString('utf8') ?? ''));
+    return checked.ok ? checked.value : null;
+  } catch {
+    return null;
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve());
+  });
+}
+
+async function disable({ publisher, log }: Parts, receiver: InForce<ReceiverDefinition>): Promise<void> {
+  const published = await publisher.publish({
+    type: 'receiver',
+    id: receiver.id,
+    document: { ...receiver.document, status: 'disabled' },
+    by: 'jobs',
+    why: 'it answered 410 Gone',
+    // Whoever has changed it meanwhile knows better.
+    precondition: (current) => current?.hash === receiver.hash,
+  });
+  log.warn(`receiver ${receiver.id} answered 410 Gone: ${published.outcome}`);
+}
+
+/** Triggers of all partitions, from where the leader before had come to. */
+async function readTriggers(
+  { config, namespace, admin }: Parts,
+  cursors: ReadonlyMap<number, number>,
+  dispatcher: Dispatcher,
+  signal: AbortSignal,
+): Promise<void> {
+  const topic = namespace.topics.triggers;
+  const watermarks = await admin.watermarks(topic);
+  const partitions = Array.from({ length: topicPartitions.triggers }, (_, partition) => partition);
+  await Promise.all(
+    partitions.map(async (partition) => {
+      const from = cursors.get(partition) ?? watermarks[partition]!.low;
+      const brokers = config.kafkaBrokers;
+      for await (const batch of readPartition({ brokers, topic, partition, from, signal }))
+        await dispatcher.take(
+          partition,
+          batch.map((record) => ({ offset: record.offset, trigger: triggerOf(record) })),
+        );
+    }),
+  );
+}
+
+/** Replays that are asked for from now on; the leader's own records come by too and say nothing new. */
+async function readReplays(
+  { config, namespace }: Parts,
+  from: number,
+  dispatcher: Dispatcher,
+  signal: AbortSignal,
+): Promise<void> {
+  const topic = namespace.topics.deliveries;
+  const read = readPartition({ brokers: config.kafkaBrokers, topic, partition: 0, from, signal });
+  for await (const batch of read) {
+    for (const record of batch.map(readDeliveryRecord))
+      if (record?.kind === 'replay') await dispatcher.replay(record);
+  }
+}
+
+async function lead(parts: Parts, lost: AbortSignal): Promise<void> {
+  const { config, namespace, definitions, log, stop, metrics } = parts;
+  const failed = new AbortController();
+  const over = AbortSignal.any([lost, failed.signal]);
+  const fail = (error: Error): void => {
+    if (over.aborted) return;
+    log.warn(`this turn of the jobs ends: ${error.message}`);
+    failed.abort();
+  };
+  const transactional = await openTransactionalProducer({
+    brokers: config.kafkaBrokers,
+    clientId: 'flywheel-jobs',
+    transactionalId: `flywheel-jobs-${namespace.name}`,
+    onWarning: log.warn,
+  });
+  const { fold, next } = await readDeliveries(config.kafkaBrokers, namespace);
+  const dispatcher = createDispatcher({
+    ...parts,
+    writer: createDeliveryWriter(transactional, namespace, fail),
+    pending: createPendingCheck({ ...parts, nowMs: Date.now }),
+    secrets: openWebhookSecrets(config.jobsSecretsFile),
+    intentLifeMs: config.jobsIntentLifeMs,
+    signal: over,
+    nowMs: Date.now,
+    monotonicMs: () => performance.now(),
+    chance: () => randomInt(CHANCE_STEPS) / CHANCE_STEPS,
+    warn: log.warn,
+    receivers: () => definitions.list<ReceiverDefinition>('receiver'),
+    disable: (receiver) => disable(parts, receiver),
+    fail,
+  });
+  const forgetChanges = definitions.onChange(({ type }) => type === 'receiver' && dispatcher.refresh());
+  const readersOver = AbortSignal.any([over, stop]);
+  log.info('this process leads the jobs');
+  metrics.leads(true);
+  try {
+    await dispatcher.resume(fold);
+    const readers = [
+      readTriggers(parts, fold.cursors, dispatcher, readersOver),
+      readReplays(parts, next, dispatcher, readersOver),
+    ].map((reader) => reader.catch(fail));
+    await aborted(readersOver);
+    const drained = dispatcher.drain();
+    const impatience = setTimeout(() => failed.abort(), DRAIN_MS_MAX);
+    await Promise.all([drained, ...readers]);
+    clearTimeout(impatience);
+  } finally {
+    metrics.leads(false);
+    forgetChanges();
+    await transactional.close();
+    log.info('this turn of the jobs is over');
+  }
+}
+
+type Close = () => unknown;
+
+/**
+ * Opens the parts and stands for the leadership from then on.
+ * @throws PlatformError of the part that cannot be opened
+ */
+export async function startJobs(config: Config, log: JobsLog): Promise<Jobs> {
+  const namespace = namespaceOf(config.namespace);
+  const closes: Close[] = [];
+  const closeInTurn = async (): Promise<void> => {
+    for (let close = closes.pop(); close !== undefined; close = closes.pop()) await close();
+  };
+  const stopping = new AbortController();
+  try {
+    const redis = await openRedis({ url: config.redisUrl, onWarning: log.warn });
+    closes.push(() => redis.disconnect());
+    const admin = openTopicAdmin(config.kafkaBrokers);
+    closes.push(() => admin.close());
+    const { events: generation } = await ensureGeneration(namespace, admin, redis);
+    const definitions = await openDefinitionLog({
+      brokers: config.kafkaBrokers,
+      namespace,
+      onWarning: log.warn,
+    });
+    closes.push(() => definitions.close());
+    const producer = await createProducer({
+      brokers: config.kafkaBrokers,
+      clientId: 'flywheel-jobs-receipts',
+      deliveryTimeoutMs: 0,
+      onWarning: log.warn,
+    });
+    closes.push(() => producer.close());
+    const registry = createRegistry();
+    const server = await serveMetrics(registry, { host: config.serveHost, port: config.jobsMetricsPort });
+    closes.push(() => server.close());
+    const sender = createSender({ allowedHosts: config.jobsAllowHosts });
+    closes.push(() => sender.close());
+    const parts: Parts = {
+      config,
+      namespace,
+      redis,
+      admin,
+      generation,
+      definitions,
+      publisher: createPublisher({ log: definitions, producer, namespace, nowMs: Date.now }),
+      producer,
+      sender,
+      metrics: createJobsMetrics(registry),
+      failpoint: createFailpoint(config.failpoint),
+      log,
+      stop: stopping.signal,
+    };
+    await definitions.caughtUp();
+    const candidacy = runForLeadership(
+      {
+        redis,
+        key: jobsLeaderKey(namespace),
+        token: randomBytes(8).toString('hex'),
+        signal: stopping.signal,
+        onWarning: log.warn,
+      },
+      (lost) => lead(parts, lost),
+    );
+    closes.push(async () => {
+      stopping.abort();
+      await candidacy;
+    });
+    return { namespace, metricsUrl: server.url, close: closeInTurn };
+  } catch (error) {
+    await closeInTurn();
+    throw error;
+  }
+}

@@ -1,0 +1,90 @@
+// What the sender of webhooks counts and shows.
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+
+export type AttemptOutcome = 'delivered' | 'failed' | 'gone' | 'unsent';
+export type DeadReason = 'exhausted' | 'gone' | 'inactive' | 'overflow';
+
+/** Open deliveries of one receiver. */
+export interface OpenDeliveries {
+  readonly count: number;
+  /** Since the oldest was queued. */
+  readonly oldestAgeMs: number;
+}
+
+export interface JobsMetrics {
+  attempt(receiver: string, outcome: AttemptOutcome, elapsedMs: number): void;
+  retry(receiver: string): void;
+  dead(receiver: string, reason: DeadReason): void;
+  settled(receiver: string): void;
+  receipt(): void;
+  leads(leading: boolean): void;
+  /** Asked at each scrape; null while another process leads. */
+  showOpen(read: (() => ReadonlyMap<string, OpenDeliveries>) | null): void;
+}
+
+export function createJobsMetrics(registry: Registry): JobsMetrics {
+  const registers = [registry];
+  let readOpen: (() => ReadonlyMap<string, OpenDeliveries>) | null = null;
+  const attempts = new Histogram({
+    name: 'flywheel_delivery_attempt_seconds',
+    help: 'Attempts to send a trigger to a receiver, from the request to the end of its answer, by outcome.',
+    labelNames: ['receiver', 'outcome'],
+    buckets: [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+    registers,
+  });
+  const retries = new Counter({
+    name: 'flywheel_delivery_retries_total',
+    help: 'Failed attempts that are to be repeated.',
+    labelNames: ['receiver'],
+    registers,
+  });
+  const dead = new Counter({
+    name: 'flywheel_deliveries_dead_total',
+    help: 'Deliveries given up until somebody replays them, by reason.',
+    labelNames: ['receiver', 'reason'],
+    registers,
+  });
+  const settled = new Counter({
+    name: 'flywheel_deliveries_settled_total',
+    help: 'Deliveries whose trigger was acknowledged elsewhere or expired before they were sent.',
+    labelNames: ['receiver'],
+    registers,
+  });
+  const receipts = new Counter({
+    name: 'flywheel_delivery_receipts_total',
+    help: 'Triggers acknowledged because all their receivers have them.',
+    registers,
+  });
+  const leads = new Gauge({ name: 'flywheel_jobs_leads', help: '1 while this process sends.', registers });
+  const oldest = new Gauge({
+    name: 'flywheel_deliveries_oldest_open_seconds',
+    help: 'Age of the oldest delivery that is still to be made.',
+    labelNames: ['receiver'],
+    registers,
+  });
+  new Gauge({
+    name: 'flywheel_deliveries_open',
+    help: 'Deliveries that are still to be made.',
+    labelNames: ['receiver'],
+    registers,
+    collect() {
+      this.reset();
+      oldest.reset();
+      for (const [receiver, { count, oldestAgeMs }] of readOpen?.() ?? []) {
+        this.set({ receiver }, count);
+        oldest.set({ receiver }, oldestAgeMs / 1_000);
+      }
+    },
+  });
+  return {
+    attempt: (receiver, outcome, elapsedMs) => attempts.observe({ receiver, outcome }, elapsedMs / 1_000),
+    retry: (receiver) => retries.inc({ receiver }),
+    dead: (receiver, reason) => dead.inc({ receiver, reason }),
+    settled: (receiver) => settled.inc({ receiver }),
+    receipt: () => receipts.inc(),
+    leads: (leading) => leads.set(leading ? 1 : 0),
+    showOpen(read) {
+      readOpen = read;
+    },
+  };
+}

@@ -1,0 +1,139 @@
+// The topic `deliveries`, one partition: what receivers are owed. Only the leader of the jobs writes deliveries and
+// cursors, in transactions; anybody may ask for a replay.
+import { createHash } from 'node:crypto';
+import {
+  type DeliveriesTopicRecord,
+  type Delivery,
+  type DeliveryReplay,
+  delivery,
+  deliveryCursor,
+  deliveryReplay,
+} from '../domain/delivery.ts';
+import type { Outgoing } from './kafka.ts';
+import { type LogRecord, readPartition } from './kafka-read.ts';
+import { openTopicAdmin } from './kafka-topics.ts';
+import type { Namespace } from './namespace.ts';
+import { compileValidator } from './validate.ts';
+
+const validators = {
+  delivery: compileValidator(delivery),
+  cursor: compileValidator(deliveryCursor),
+  replay: compileValidator(deliveryReplay),
+};
+
+/**
+ * The `webhook-id` of a trigger for a receiver: a function of both, so that it stays whatever is lost. The generation
+ * stands in it because a resized topic gives trigger ids anew.
+ */
+export function deliveryIdOf(
+  namespace: Namespace,
+  generation: number,
+  receiver: string,
+  trigger: string,
+): string {
+  const text = [namespace.name, generation, receiver, trigger].join('\n');
+  return `msg_${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
+}
+
+function keyOf(record: DeliveriesTopicRecord): string {
+  switch (record.kind) {
+    case 'delivery':
+      return record.id;
+    case 'cursor':
+      return `cursor:${record.partition}`;
+    case 'replay':
+      return `replay:${record.id}`;
+  }
+}
+
+/** The record as it is written: its key is what compaction keeps the last of. */
+export function deliveryMessage(namespace: Namespace, record: DeliveriesTopicRecord): Outgoing {
+  return {
+    topic: namespace.topics.deliveries,
+    partition: 0,
+    key: keyOf(record),
+    value: JSON.stringify(record),
+  };
+}
+
+/** The record, or null for what is none (nobody can stop the sender with garbage). */
+export function readDeliveryRecord({ value }: Pick<LogRecord, 'value'>): DeliveriesTopicRecord | null {
+  if (value === null) return null;
+  try {
+    const parsed = JSON.parse(value.toString('utf8')) as { kind?: unknown };
+    const validate = Object.hasOwn(validators, String(parsed?.kind))
+      ? validators[parsed.kind as keyof typeof validators]
+      : undefined;
+    const checked = validate?.(parsed);
+    return checked?.ok ? checked.value : null;
+  } catch {
+    return null;
+  }
+}
+
+/** What the topic says, its records folded in order. */
+export interface DeliveryFold {
+  /** By id; the latest change last. */
+  readonly deliveries: Map<string, Delivery>;
+  /** Where each partition of `triggers` is to be read on. */
+  readonly cursors: Map<number, number>;
+  /** Replays that were asked for of deliveries that have not changed since. */
+  readonly replays: Map<string, DeliveryReplay>;
+}
+
+export function emptyDeliveryFold(): DeliveryFold {
+  return { deliveries: new Map(), cursors: new Map(), replays: new Map() };
+}
+
+export function foldDelivery(fold: DeliveryFold, record: DeliveriesTopicRecord): void {
+  switch (record.kind) {
+    case 'delivery':
+      fold.deliveries.delete(record.id);
+      fold.deliveries.set(record.id, record);
+      fold.replays.delete(record.id);
+      break;
+    case 'cursor':
+      fold.cursors.set(record.partition, record.next);
+      break;
+    case 'replay':
+      fold.replays.set(record.id, record);
+      break;
+  }
+}
+
+/** Every committed record up to the topic's end as it is now, in order; `next` is where to read on. */
+async function readRecords(
+  brokers: string,
+  namespace: Namespace,
+  each: (record: DeliveriesTopicRecord | null, offset: number) => void,
+): Promise<number> {
+  const topic = namespace.topics.deliveries;
+  const admin = openTopicAdmin(brokers);
+  const [watermarks] = await admin.watermarks(topic).finally(() => admin.close());
+  const { low, high } = watermarks!;
+  for await (const batch of readPartition({ brokers, topic, partition: 0, from: low, to: high }))
+    for (const record of batch) each(readDeliveryRecord(record), record.offset);
+  return high;
+}
+
+/** The whole topic, record by record; null for what is no record of it. */
+export async function readDeliveryRecords(
+  brokers: string,
+  namespace: Namespace,
+): Promise<{ readonly offset: number; readonly record: DeliveriesTopicRecord | null }[]> {
+  const records: { offset: number; record: DeliveriesTopicRecord | null }[] = [];
+  await readRecords(brokers, namespace, (record, offset) => records.push({ offset, record }));
+  return records;
+}
+
+/** The whole topic, folded; `next` is where to read on. */
+export async function readDeliveries(
+  brokers: string,
+  namespace: Namespace,
+): Promise<{ fold: DeliveryFold; next: number }> {
+  const fold = emptyDeliveryFold();
+  const next = await readRecords(brokers, namespace, (record) => {
+    if (record !== null) foldDelivery(fold, record);
+  });
+  return { fold, next };
+}

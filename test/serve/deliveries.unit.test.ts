@@ -1,0 +1,100 @@
+// What the API says of deliveries and what it writes when one is to be sent again.
+import { describe, expect, it } from 'vitest';
+import type { Delivery } from '../../domain/delivery.ts';
+import { appOf, NOW_MS, SECRET, WRITE, world } from './without-parts.ts';
+
+function deliveryOf(id: string, status: Delivery['status'], receiver = 'crm'): Delivery {
+  return {
+    kind: 'delivery',
+    id,
+    receiver,
+    status,
+    attempt: 3,
+    failures: 3,
+    dueMs: NOW_MS,
+    createdMs: NOW_MS - 5_000,
+    atMs: NOW_MS,
+    answer: 500,
+    detail: 'out of order',
+    intentLifeMs: 10_000,
+    timeoutMs: 15_000,
+    trigger: {
+      id: '3-120482-0',
+      definition: 'lost-buyer',
+      revision: 1,
+      on: 'transition',
+      key: 'u:1',
+      from: 'mature',
+      to: 'churned',
+      timeMs: NOW_MS - 9_000,
+      expiresMs: NOW_MS + 9_000,
+      data: {},
+    },
+  };
+}
+
+const all = [
+  deliveryOf('msg_a', 'dead'),
+  deliveryOf('msg_b', 'delivered', 'mail'),
+  deliveryOf('msg_c', 'dead', 'mail'),
+];
+const headers = { authorization: `Bearer ${SECRET}` };
+
+async function serving(isCaughtUp = true) {
+  const given = world({
+    deliveries: {
+      isCaughtUp: () => isCaughtUp,
+      find: (id: string) => all.find((each) => each.id === id),
+      latest: () => all,
+      close: async () => {},
+    },
+  });
+  return { app: await appOf(given), sent: given.remembered.sent };
+}
+
+describe('GET /v1/deliveries', () => {
+  it('shows them by status and receiver, up to a limit', async () => {
+    const { app } = await serving();
+    const ids = async (search: string) => {
+      const answer = await app.inject({ url: `/v1/deliveries${search}`, headers });
+      expect(answer.statusCode).toBe(200);
+      return (answer.json() as { deliveries: { id: string }[] }).deliveries.map(({ id }) => id);
+    };
+    expect(await ids('')).toEqual(['msg_a', 'msg_b', 'msg_c']);
+    expect(await ids('?status=dead')).toEqual(['msg_a', 'msg_c']);
+    expect(await ids('?status=dead&receiver=mail')).toEqual(['msg_c']);
+    expect(await ids('?limit=1')).toEqual(['msg_a']);
+    const [first] = (await app.inject({ url: '/v1/deliveries', headers })).json().deliveries;
+    expect(first).toMatchObject({ attempts: 3, answer: 500, trigger: { id: '3-120482-0', key: 'u:1' } });
+  });
+
+  it('needs a secret key, a known status, and to have read to the end', async () => {
+    const { app } = await serving();
+    const write = { authorization: `Bearer ${WRITE}` };
+    expect((await app.inject({ url: '/v1/deliveries', headers: write })).statusCode).toBe(403);
+    expect((await app.inject({ url: '/v1/deliveries?status=lost', headers })).statusCode).toBe(400);
+    const behind = await serving(false);
+    const answer = await behind.app.inject({ url: '/v1/deliveries', headers });
+    expect([answer.statusCode, answer.json().code]).toEqual([503, 'deliveries_pending']);
+  });
+});
+
+describe('POST /v1/deliveries/{id}/replay', () => {
+  it('writes the wish with the delivery that it is about', async () => {
+    const { app, sent } = await serving();
+    const answer = await app.inject({ method: 'POST', url: '/v1/deliveries/msg_a/replay', headers });
+    expect([answer.statusCode, answer.json()]).toEqual([202, { id: 'msg_a', status: 'queued' }]);
+    expect(sent).toHaveLength(1);
+    const [message] = sent as { topic: string; key: string; value: string }[];
+    expect([message!.topic, message!.key]).toEqual(['deliveries', 'replay:msg_a']);
+    expect(JSON.parse(message!.value)).toMatchObject({ kind: 'replay', by: 'team', delivery: all[0] });
+  });
+
+  it('refuses what is not dead or not known, and writes nothing', async () => {
+    const { app, sent } = await serving();
+    const statusOf = async (id: string) =>
+      (await app.inject({ method: 'POST', url: `/v1/deliveries/${id}/replay`, headers })).statusCode;
+    expect([await statusOf('msg_b'), await statusOf('msg_x')]).toEqual([409, 404]);
+    expect(sent).toEqual([]);
+  });
+});
