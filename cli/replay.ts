@@ -3,6 +3,7 @@ import path from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Config, readConfig } from '../platform/config.ts';
 import { namespaceOf } from '../platform/namespace.ts';
+import { readers } from '../simulate/readers/readers.ts';
 import { dayOf } from '../simulate/readers/values.ts';
 import type { FeedProgress, Speed } from './feed/feed.ts';
 import type { FeedReport } from './feed/report.ts';
@@ -164,6 +165,12 @@ async function replay(format: string, file: string | undefined, options: Options
   }
 }
 
+/** One line a format, under the options. */
+function describeFormats(): string {
+  const lines = readers.map(({ format, summary }) => `  ${format.padEnd(14)} ${summary}`);
+  return ['', 'Formats of files:', ...lines].join('\n');
+}
+
 /** Adds the command. */
 export function register(program: Command): void {
   program
@@ -178,7 +185,7 @@ export function register(program: Command): void {
       new Option('--speed <times>', 'max, or times as fast as it was').argParser(parseSpeed).default('max'),
     )
     .option('--until <time>', 'end with a clock record of this time in every partition', parseTime)
-    .option('--date <YYYY-MM-DD>', 'kag-spend: the day it is taken to be of', parseDate)
+    .option('--date <YYYY-MM-DD>', 'for a set without dates: the day it is taken to be of', parseDate)
     .option(
       '--currency <code>',
       'kag-spend, daily-spend: the currency, which the files do not name',
@@ -191,5 +198,6 @@ export function register(program: Command): void {
     .option('--since <time>', 'rejected: only what was rejected from then on', parseTime)
     .option('--reason <reason>', 'rejected: only what was rejected for it')
     .option('--dry-run', 'rejected: count, submit nothing')
+    .addHelpText('after', describeFormats())
     .action(replay);
 }

@@ -2,8 +2,8 @@
 // Everything is validated against these schemas once, when it is decoded; inside, the types are trusted.
 import { z } from 'zod';
 
-/** Epoch milliseconds, after 2000-01-01 and before 2100-01-01: anything else is an absurd time. */
-export const epochMs = z.int().min(946_684_800_000).max(4_102_444_800_000);
+/** Epoch milliseconds, after 1990-01-01 and before 2100-01-01: anything else is an absurd time. */
+export const epochMs = z.int().min(631_152_000_000).max(4_102_444_800_000);
 const id = z.string().min(1).max(256);
 const properties = z.record(z.string(), z.unknown());
 const currency = z.string().regex(/^[A-Z]{3}$/);

@@ -1,7 +1,7 @@
 // Times as clients write them: ISO 8601 or epoch milliseconds.
 
-/** The range of domain/record.ts `epochMs`: before 2000 and from 2100 on a time is absurd. */
-const EARLIEST_MS = 946_684_800_000;
+/** The range of domain/record.ts `epochMs`: before 1990 and from 2100 on a time is absurd. */
+const EARLIEST_MS = 631_152_000_000;
 const LATEST_MS = 4_102_444_800_000;
 
 /** How far ahead of its receipt a record's time may be. */
@@ -50,7 +50,7 @@ export function timeFault(
         : '';
     return {
       reason: 'absurd_time',
-      detail: `${name} ${JSON.stringify(given)} is not between 2000 and 2100${hint}`,
+      detail: `${name} ${JSON.stringify(given)} is not between 1990 and 2100${hint}`,
     };
   }
   if (timeMs > limitMs) {

@@ -74,9 +74,9 @@ export interface FeedSpend {
 
 export type FeedItem = FeedMessage | FeedSpend;
 
-/** A definition that a data set needs and that no file of the project holds: its accounts and campaigns. */
+/** A definition that a data set needs and that no file of the project holds: accounts, campaigns, funnels. */
 export interface FeedDefinition {
-  readonly type: 'account' | 'campaign';
+  readonly type: 'account' | 'campaign' | 'funnel';
   readonly id: string;
   readonly document: Readonly<Record<string, unknown>>;
 }

@@ -1,4 +1,4 @@
-// Puts the accounts and campaigns of a data set in force before its spend is fed, and waits until `serve` knows them.
+// Puts the definitions of a data set in force before its rows are fed, and waits until `serve` knows them.
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Config } from '../../platform/config.ts';
 import { openDefinitionLog } from '../../platform/definition-log.ts';
@@ -53,9 +53,13 @@ export async function publishDefinitions(
     try {
       await log.caughtUp();
       const publisher = createPublisher({ log, producer, namespace, nowMs: Date.now });
-      const ofType = (type: FeedDefinition['type']) => definitions.filter((each) => each.type === type);
-      await publishAll(publisher, ofType('account'), by);
-      await publishAll(publisher, ofType('campaign'), by);
+      const isAccount = ({ type }: FeedDefinition): boolean => type === 'account';
+      await publishAll(publisher, definitions.filter(isAccount), by);
+      await publishAll(
+        publisher,
+        definitions.filter((each) => !isAccount(each)),
+        by,
+      );
     } finally {
       await log.close();
     }

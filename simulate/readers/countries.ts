@@ -1,12 +1,14 @@
-// Names of countries as the UK wholesaler of `online-retail` wrote them, to ISO 3166-1 alpha-2.
+// Names of countries as `online-retail` and `x-education` write them, to ISO 3166-1 alpha-2.
 
 const codes: Readonly<Record<string, string>> = {
   Australia: 'AU',
   Austria: 'AT',
   Bahrain: 'BH',
+  Bangladesh: 'BD',
   Belgium: 'BE',
   Brazil: 'BR',
   Canada: 'CA',
+  China: 'CN',
   Cyprus: 'CY',
   'Czech Republic': 'CZ',
   Denmark: 'DK',
@@ -14,31 +16,49 @@ const codes: Readonly<Record<string, string>> = {
   Finland: 'FI',
   France: 'FR',
   Germany: 'DE',
+  Ghana: 'GH',
   Greece: 'GR',
   'Hong Kong': 'HK',
   Iceland: 'IS',
+  India: 'IN',
+  Indonesia: 'ID',
   Israel: 'IL',
   Italy: 'IT',
   Japan: 'JP',
+  Kenya: 'KE',
+  Kuwait: 'KW',
   Lebanon: 'LB',
+  Liberia: 'LR',
   Lithuania: 'LT',
+  Malaysia: 'MY',
   Malta: 'MT',
   Netherlands: 'NL',
+  Nigeria: 'NG',
   Norway: 'NO',
+  Oman: 'OM',
+  Philippines: 'PH',
   Poland: 'PL',
   Portugal: 'PT',
+  Qatar: 'QA',
   RSA: 'ZA',
+  Russia: 'RU',
   'Saudi Arabia': 'SA',
   Singapore: 'SG',
+  'South Africa': 'ZA',
   Spain: 'ES',
+  'Sri Lanka': 'LK',
   Sweden: 'SE',
   Switzerland: 'CH',
+  Tanzania: 'TZ',
   USA: 'US',
+  Uganda: 'UG',
   'United Arab Emirates': 'AE',
   'United Kingdom': 'GB',
+  'United States': 'US',
+  Vietnam: 'VN',
 };
 
-/** `ZZ` for what has no code of its own: Channel Islands (two codes), European Community, Unspecified, any other name. */
+/** `ZZ` for what has no code of its own: Channel Islands (two codes), European Community, Asia/Pacific Region, Unspecified, any other name. */
 export function countryCodeOf(name: string): string {
   return Object.hasOwn(codes, name) ? codes[name]! : 'ZZ';
 }

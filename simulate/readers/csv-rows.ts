@@ -11,6 +11,7 @@ export interface CsvRow {
   /** 1 is the first row after the header. */
   readonly number: number;
   get(column: string): string;
+  has(column: string): boolean;
 }
 
 /** A file that is not what it is said to be, or a row of it that makes no sense. */
@@ -76,7 +77,7 @@ export async function* csvRows(
       }
       number += 1;
       const places = index;
-      yield { number, get: (column) => cells[places.get(column)!]! };
+      yield { number, get: (column) => cells[places.get(column)!]!, has: (column) => places.has(column) };
     }
   } catch (cause) {
     if (cause instanceof FileError) throw cause;

@@ -76,4 +76,10 @@ async function definitions(file: string, options: ReaderOptions): Promise<FeedDe
   return spendDefinitions(accounts, campaigns.values());
 }
 
-export const dailySpend: Reader = { format: FORMAT, topic: 'spend', read, definitions };
+export const dailySpend: Reader = {
+  format: FORMAT,
+  summary: 'spend by campaign and day',
+  topic: 'spend',
+  read,
+  definitions,
+};

@@ -2,10 +2,10 @@
 // advertising campaigns an account. The set has no date of its own (the one in the file was added by others).
 import { basename } from 'node:path';
 import type { FeedDefinition, FeedSpend } from '../feed.ts';
-import { type CsvRow, csvRows, FileError, rowError } from './csv-rows.ts';
+import { type CsvRow, csvRows, rowError } from './csv-rows.ts';
 import type { Reader, ReaderOptions } from './reader.ts';
 import { spendDefinitions } from './spend-definitions.ts';
-import { countOf, dayOf, microsOf } from './values.ts';
+import { countOf, dateOf, microsOf } from './values.ts';
 
 const FORMAT = 'kag-spend';
 const COLUMNS = ['ad_id', 'xyz_campaign_id', 'Impressions', 'Clicks', 'Spent'];
@@ -20,17 +20,8 @@ function idOf(file: string, row: CsvRow, column: string, prefix: string): string
   return `${prefix}-${value}`;
 }
 
-/** @throws FileError if the date is not `YYYY-MM-DD`. */
-function dateOf(options: ReaderOptions): number {
-  const text = options.date ?? DEFAULT_DATE;
-  const dayMs = dayOf(text);
-  if (dayMs === null)
-    throw new FileError('FILE_NOT_OF_FORMAT', `the date ${JSON.stringify(text)} is not YYYY-MM-DD`);
-  return dayMs;
-}
-
 async function* read(file: string, options: ReaderOptions): AsyncGenerator<FeedSpend, void, undefined> {
-  const dayMs = dateOf(options);
+  const dayMs = dateOf(options, DEFAULT_DATE);
   for await (const row of csvRows(file, COLUMNS)) {
     const asOfMs = dayMs + DAY_MS;
     yield {
@@ -70,4 +61,10 @@ async function definitions(file: string, options: ReaderOptions): Promise<FeedDe
   );
 }
 
-export const kagSpend: Reader = { format: FORMAT, topic: 'spend', read, definitions };
+export const kagSpend: Reader = {
+  format: FORMAT,
+  summary: 'spend by ad, of one day',
+  topic: 'spend',
+  read,
+  definitions,
+};

@@ -93,4 +93,10 @@ async function* read(file: string): AsyncGenerator<FeedMessage, void, undefined>
   for (const invoice of open.values()) yield feedOf(file, invoice);
 }
 
-export const onlineRetail: Reader = { format: FORMAT, topic: 'events', read, definitions: async () => [] };
+export const onlineRetail: Reader = {
+  format: FORMAT,
+  summary: "a wholesaler's invoices: order",
+  topic: 'events',
+  read,
+  definitions: async () => [],
+};

@@ -10,12 +10,14 @@ export interface ReaderOptions {
 
 export interface Reader {
   readonly format: string;
+  /** What it reads, in a few words, for the command's help. */
+  readonly summary: string;
   readonly topic: 'events' | 'spend';
   /**
    * Reads `file` (CSV, gzip or not) as a stream; may be called again and gives the same.
    * @throws FileError naming the row that is wrong.
    */
   read(file: string, options: ReaderOptions): AsyncGenerator<FeedItem, void, undefined>;
-  /** The accounts and campaigns that the file speaks of; none for events. */
+  /** What must be in force before: the accounts and campaigns that the file speaks of, funnels over its behaviours. */
   definitions(file: string, options: ReaderOptions): Promise<FeedDefinition[]>;
 }

@@ -67,4 +67,10 @@ async function* read(file: string): AsyncGenerator<FeedItem, void, undefined> {
   }
 }
 
-export const rees46: Reader = { format: FORMAT, topic: 'events', read, definitions: async () => [] };
+export const rees46: Reader = {
+  format: FORMAT,
+  summary: 'clicks of a shop: view, inquiry (cart), order',
+  topic: 'events',
+  read,
+  definitions: async () => [],
+};

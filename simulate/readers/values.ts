@@ -1,5 +1,6 @@
 // Cells as values, each with the row's number in its complaint.
-import { type CsvRow, rowError } from './csv-rows.ts';
+import { type CsvRow, FileError, rowError } from './csv-rows.ts';
+import type { ReaderOptions } from './reader.ts';
 
 const MICROS = 1_000_000;
 const DECIMAL = /^-?\d+(?:\.\d+)?$/;
@@ -40,4 +41,16 @@ export function timeOf(file: string, row: CsvRow, column: string): number {
 export function dayOf(text: string): number | null {
   const timeMs = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
   return Number.isNaN(timeMs) ? null : timeMs;
+}
+
+/**
+ * Midnight (UTC) of the day that a set without dates is taken to be of.
+ * @throws FileError if the date is not `YYYY-MM-DD`.
+ */
+export function dateOf(options: ReaderOptions, otherwise: string): number {
+  const text = options.date ?? otherwise;
+  const dayMs = dayOf(text);
+  if (dayMs === null)
+    throw new FileError('FILE_NOT_OF_FORMAT', `the date ${JSON.stringify(text)} is not YYYY-MM-DD`);
+  return dayMs;
 }

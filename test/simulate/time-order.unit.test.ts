@@ -1,0 +1,20 @@
+// Any order of a source comes out by time, equal times as they stood, with lots smaller and larger than the source.
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import type { FeedItem } from '../../simulate/feed.ts';
+import { inTimeOrder } from '../../simulate/readers/time-order.ts';
+
+it('sorts stably, whatever the lots', async () => {
+  const cases = fc.tuple(fc.array(fc.nat(9), { maxLength: 60 }), fc.integer({ min: 1, max: 20 }));
+  await fc.assert(
+    fc.asyncProperty(cases, async ([times, lotItems]) => {
+      const items = times.map((arrivalMs, place) => ({ arrivalMs, place }) as unknown as FeedItem);
+      const read = async function* (): AsyncGenerator<FeedItem> {
+        yield* items;
+      };
+      const ordered: FeedItem[] = [];
+      for await (const item of inTimeOrder(read, lotItems)) ordered.push(item);
+      expect(ordered).toEqual(items.toSorted((a, b) => a.arrivalMs - b.arrivalMs));
+    }),
+  );
+});
