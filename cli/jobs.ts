@@ -5,13 +5,20 @@ import { type Config, readConfig } from '../platform/config.ts';
 
 const CLOSE_MS_MAX = 20_000;
 
-function line(level: 'info' | 'warn') {
+function line(level: 'info' | 'warn' | 'error') {
   return (message: string): void => {
     process.stderr.write(`${JSON.stringify({ level, time: new Date().toISOString(), message })}\n`);
   };
 }
 
-const log: JobsLog = { info: line('info'), warn: line('warn') };
+const log: JobsLog = {
+  info: line('info'),
+  warn: line('warn'),
+  fatal(error) {
+    line('error')(error.message);
+    process.exit(1);
+  },
+};
 
 function waitForSignal(): Promise<void> {
   return new Promise((resolve) => {

@@ -32,6 +32,8 @@ const CHANCE_STEPS = 2 ** 32;
 export interface JobsLog {
   info(message: string): void;
   warn(message: string): void;
+  /** Told when receipts can no longer be written: the process is to end, its successor writes them. */
+  fatal(error: Error): void;
 }
 
 export interface Jobs {
@@ -213,6 +215,7 @@ export async function startJobs(config: Config, log: JobsLog): Promise<Jobs> {
       clientId: 'flywheel-jobs-receipts',
       deliveryTimeoutMs: 0,
       onWarning: log.warn,
+      onFatal: log.fatal,
     });
     closes.push(() => producer.close());
     const registry = createRegistry();

@@ -56,12 +56,6 @@ export function createJobsMetrics(registry: Registry): JobsMetrics {
     registers,
   });
   const leads = new Gauge({ name: 'flywheel_jobs_leads', help: '1 while this process sends.', registers });
-  const oldest = new Gauge({
-    name: 'flywheel_deliveries_oldest_open_seconds',
-    help: 'Age of the oldest delivery that is still to be made.',
-    labelNames: ['receiver'],
-    registers,
-  });
   new Gauge({
     name: 'flywheel_deliveries_open',
     help: 'Deliveries that are still to be made.',
@@ -69,11 +63,18 @@ export function createJobsMetrics(registry: Registry): JobsMetrics {
     registers,
     collect() {
       this.reset();
-      oldest.reset();
-      for (const [receiver, { count, oldestAgeMs }] of readOpen?.() ?? []) {
-        this.set({ receiver }, count);
-        oldest.set({ receiver }, oldestAgeMs / 1_000);
-      }
+      for (const [receiver, { count }] of readOpen?.() ?? []) this.set({ receiver }, count);
+    },
+  });
+  new Gauge({
+    name: 'flywheel_deliveries_oldest_open_seconds',
+    help: 'Age of the oldest delivery that is still to be made.',
+    labelNames: ['receiver'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [receiver, { oldestAgeMs }] of readOpen?.() ?? [])
+        this.set({ receiver }, oldestAgeMs / 1_000);
     },
   });
   return {

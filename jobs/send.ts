@@ -72,7 +72,7 @@ export function createSender({ allowedHosts, lookup = publicLookup() }: SenderOp
   const guarded = new Agent({ ...settings, connect: { lookup } });
   const free = new Agent(settings);
 
-  async function post(attempt: Attempt): Promise<Answer> {
+  async function post(attempt: Attempt, signal: AbortSignal): Promise<Answer> {
     const url = new URL(attempt.url);
     const allowed = isAllowedHost(url, allowedHosts);
     if (!allowed) assertLiteralAllowed(url);
@@ -82,7 +82,7 @@ export function createSender({ allowedHosts, lookup = publicLookup() }: SenderOp
       // undici takes any iterable; its types name streams only.
       body: guardedBody(attempt) as unknown as Readable,
       dispatcher: allowed ? free : guarded,
-      signal: AbortSignal.any([attempt.signal, AbortSignal.timeout(attempt.timeoutMs)]),
+      signal,
     });
     const retryAfter = headers['retry-after'];
     const text = await beginningOf(body);
@@ -95,13 +95,20 @@ export function createSender({ allowedHosts, lookup = publicLookup() }: SenderOp
 
   return {
     async send(attempt) {
+      const ending = new AbortController();
+      const end = (): void => ending.abort(attempt.signal.reason);
+      const timer = setTimeout(() => ending.abort(new DOMException('', 'TimeoutError')), attempt.timeoutMs);
+      attempt.signal.addEventListener('abort', end, { once: true });
       try {
-        return await post(attempt);
+        return await post(attempt, ending.signal);
       } catch (error) {
         if (error instanceof IntentOver || (error as Error).cause instanceof IntentOver)
           throw new IntentOver();
         if (error instanceof ForbiddenAddress) return { status: 0, detail: error.message };
         return { status: 0, detail: reasonOf(error, attempt.timeoutMs) };
+      } finally {
+        clearTimeout(timer);
+        attempt.signal.removeEventListener('abort', end);
       }
     },
     async close() {

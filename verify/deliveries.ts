@@ -22,6 +22,7 @@ function idOf(scope: Scope, { receiver, trigger }: Delivery): string {
 /** @param sent what the topic `triggers` holds, by id */
 export function compareDeliveries(scope: Scope, sent: ReadonlyMap<string, Fields>): void {
   const { comparison } = scope;
+  comparison.expectKind('deliveries');
   const last = new Map<string, Delivery>();
   const replayed = new Set<string>();
   for (const { offset, record } of scope.deliveries) {

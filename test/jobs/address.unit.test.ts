@@ -55,7 +55,7 @@ beforeAll(async () => {
   server = createServer((request, response) => {
     requests += 1;
     if (request.url === '/away') response.writeHead(302, { location: `http://127.0.0.1:${port}/inside` });
-    response.end();
+    if (request.url !== '/silent') response.end();
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   port = (server.address() as AddressInfo).port;
@@ -139,6 +139,18 @@ describe('an attempt', () => {
     const { status, detail } = await sender.send(attempt(`http://127.0.0.1:${port}/away`));
     expect([status, detail]).toEqual([302, 'a redirect, which is not followed']);
     expect(requests).toBe(before + 1);
+    await sender.close();
+  });
+
+  it('ends with its time-out, and with the turn of its sender', async () => {
+    const sender = createSender({ allowedHosts: ['127.0.0.1'] });
+    const silent = `http://127.0.0.1:${port}/silent`;
+    const late = await sender.send({ ...attempt(silent), timeoutMs: 50 });
+    expect(late).toEqual({ status: 0, detail: 'no answer within 50 ms' });
+    const turn = new AbortController();
+    const under = sender.send({ ...attempt(silent), signal: turn.signal });
+    turn.abort();
+    expect((await under).status).toBe(0);
     await sender.close();
   });
 

@@ -143,14 +143,16 @@ async function getFrom(url: string): Promise<string | null> {
   }
 }
 
-test('Prometheus scrapes stream and serve', async () => {
+test('Prometheus scrapes stream, serve and jobs', async () => {
   const { prometheusUrl, ports } = await start(['prometheus']);
   const targets = async (): Promise<string[]> => {
     const answer = await fetch(`${prometheusUrl}/api/v1/targets?state=active`);
     const { data } = (await answer.json()) as { data: { activeTargets: { scrapeUrl: string }[] } };
     return data.activeTargets.map((target) => target.scrapeUrl).sort();
   };
-  const expected = [ports.serve, ports.streamMetrics].map((port) => `http://127.0.0.1:${port}/metrics`);
+  const expected = [ports.serve, ports.streamMetrics, ports.jobsMetrics].map(
+    (port) => `http://127.0.0.1:${port}/metrics`,
+  );
   await expect.poll(targets, { timeout: 20_000 }).toEqual(expected.sort());
 });
 

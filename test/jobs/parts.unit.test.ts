@@ -1,0 +1,114 @@
+// The small parts of the sender: secrets, signatures, queues, what it remembers, what it shows.
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Registry } from 'prom-client';
+import { Webhook } from 'standardwebhooks';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { Delivery } from '../../domain/delivery.ts';
+import { createDueQueue } from '../../jobs/due-queue.ts';
+import { webhookHeaders } from '../../jobs/message.ts';
+import { createJobsMetrics } from '../../jobs/metrics.ts';
+import { createOwed } from '../../jobs/owed.ts';
+import { addWebhookSecret, openWebhookSecrets } from '../../platform/webhook-secrets.ts';
+
+const dir = mkdtempSync(path.join(tmpdir(), 'flywheel-secrets-'));
+afterAll(() => rmSync(dir, { recursive: true }));
+
+function deliveryOf(id: string, change: Partial<Delivery> = {}): Delivery {
+  return {
+    id,
+    receiver: 'crm',
+    status: 'queued',
+    dueMs: 0,
+    createdMs: 0,
+    trigger: { id: 't' },
+    ...change,
+  } as Delivery;
+}
+
+describe('secrets', () => {
+  it('are kept from others, and both sign while one is exchanged', async () => {
+    const file = path.join(dir, 'new', 'secrets.json');
+    const secrets = openWebhookSecrets(file);
+    expect(await secrets.keysOf('crm')).toEqual([]);
+    const before = await addWebhookSecret(file, 'crm');
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(await secrets.keysOf('crm')).toHaveLength(1);
+    const fresh = await addWebhookSecret(file, 'crm');
+    expect(await secrets.keysOf('other')).toEqual([]);
+    const body = '{"a":"ü"}';
+    const headers = webhookHeaders('msg_1', Date.now(), body, await secrets.keysOf('crm'));
+    for (const secret of [before, fresh])
+      expect(new Webhook(secret).verify(body, headers)).toEqual({ a: 'ü' });
+    const third = await addWebhookSecret(file, 'crm');
+    const later = webhookHeaders('msg_1', Date.now(), body, await secrets.keysOf('crm'));
+    expect(() => new Webhook(before).verify(body, later)).toThrow();
+    expect(new Webhook(third).verify(body, later)).toEqual({ a: 'ü' });
+    expect(readFileSync(file, 'utf8')).not.toContain(before);
+  });
+
+  it('that cannot be read are an error that says where, without showing them', async () => {
+    const file = path.join(dir, 'broken.json');
+    writeFileSync(file, '{"crm": ["whsec_short"]}');
+    const error = await openWebhookSecrets(file)
+      .keysOf('crm')
+      .catch((thrown: Error) => thrown);
+    expect((error as Error).message).toContain(file);
+    expect((error as Error).message).not.toContain('short');
+  });
+});
+
+describe('a queue', () => {
+  it('gives what is due, the earliest first and of equals the first', () => {
+    const queue = createDueQueue();
+    for (const [id, dueMs] of [
+      ['b', 20],
+      ['a', 10],
+      ['c', 20],
+      ['d', 5],
+    ] as const)
+      queue.add(deliveryOf(id, { dueMs }));
+    const taken: string[] = [];
+    for (let next = queue.take(20); 'delivery' in next; next = queue.take(20)) taken.push(next.delivery.id);
+    expect(taken).toEqual(['d', 'a', 'b', 'c']);
+    queue.add(deliveryOf('e', { dueMs: 50 }));
+    expect(queue.take(20)).toEqual({ waitMs: 30 });
+    expect(queue.size).toBe(1);
+  });
+});
+
+describe('what the leader remembers', () => {
+  it('is bounded in what is dead, and knows what is finished', () => {
+    const owed = createOwed();
+    for (let number = 0; number < 10_050; number += 1)
+      owed.put(
+        deliveryOf(`m${number}`, { status: 'dead', trigger: { id: `t${number}` } as Delivery['trigger'] }),
+      );
+    expect(owed.triggers()).toHaveLength(10_000);
+    expect(owed.knows('m0')).toBe(false);
+    expect(owed.knows('m10049')).toBe(true);
+    owed.finish('t10049');
+    expect([owed.of('t10049'), owed.knows('m10049'), owed.isFinished('m10049')]).toEqual([[], true, true]);
+  });
+
+  it('is shown by receiver, and not while another leads', async () => {
+    const registry = new Registry();
+    const metrics = createJobsMetrics(registry);
+    const owed = createOwed();
+    owed.put(deliveryOf('m1', { createdMs: 1_000 }));
+    owed.put(deliveryOf('m2', { createdMs: 4_000 }));
+    owed.put(deliveryOf('m3', { status: 'dead' }));
+    metrics.showOpen(() => owed.open(9_000));
+    metrics.attempt('crm', 'failed', 20);
+    metrics.dead('crm', 'exhausted');
+    metrics.leads(true);
+    const text = await registry.metrics();
+    expect(text).toContain('flywheel_deliveries_open{receiver="crm"} 2');
+    expect(text).toContain('flywheel_deliveries_oldest_open_seconds{receiver="crm"} 8');
+    expect(text).toContain('flywheel_deliveries_dead_total{receiver="crm",reason="exhausted"} 1');
+    expect(text).toContain('flywheel_delivery_attempt_seconds_count{receiver="crm",outcome="failed"} 1');
+    metrics.showOpen(null);
+    expect(await registry.metrics()).not.toContain('flywheel_deliveries_open{');
+  });
+});
