@@ -2,6 +2,8 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
+import { definitionSchemas } from '../domain/definition.ts';
+import { jsonSchemaOf } from '../platform/validate.ts';
 
 /** Register before any route. The document is at /docs/json and /docs/yaml. */
 export async function registerOpenApi(app: FastifyInstance): Promise<void> {
@@ -31,6 +33,12 @@ export async function registerOpenApi(app: FastifyInstance): Promise<void> {
         { name: 'operate', description: 'Health and metrics.' },
       ],
       components: {
+        schemas: Object.fromEntries(
+          Object.entries(definitionSchemas).map(([type, schema]) => [
+            `Definition.${type}`,
+            jsonSchemaOf(schema),
+          ]),
+        ) as Record<string, object>,
         securitySchemes: {
           bearer: {
             type: 'http',

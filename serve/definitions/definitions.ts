@@ -14,6 +14,11 @@ import { definition, oneParams, shown, tagOf, tags, typeOf, typeParams } from '.
 
 const list = z.object({ definitions: z.array(definition) });
 
+const readable = (shape: z.ZodType) => ({
+  ...responses({ 200: shape }),
+  304: { type: 'null', description: 'Unchanged since the ETag in If-None-Match.' },
+});
+
 /** 304 if the caller has it already. */
 function answer(request: FastifyRequest, reply: FastifyReply, tag: string, body: unknown): FastifyReply {
   reply.header('etag', tag);
@@ -40,7 +45,7 @@ export function registerDefinitions(
     definitionLog.list(type).map(({ id }) => shown(definitionLog.historyOf(type, id).at(-1)!));
   app.get(
     '/v1/definitions',
-    { schema: { tags, summary: 'All definitions in force', response: responses({ 200: list }) } },
+    { schema: { tags, summary: 'All definitions in force', response: readable(list) } },
     async (request, reply) => listAnswer(request, reply, definitionTypes.flatMap(ofType)),
   );
   app.get(
@@ -50,7 +55,7 @@ export function registerDefinitions(
         tags,
         summary: 'The definitions of one type',
         params: requestSchema(typeParams),
-        response: responses({ 200: list }),
+        response: readable(list),
       },
     },
     async (request, reply) => {
@@ -65,7 +70,7 @@ export function registerDefinitions(
         tags,
         summary: 'One definition; its ETag names its revision',
         params: requestSchema(oneParams),
-        response: responses({ 200: definition }),
+        response: readable(definition),
       },
     },
     async (request, reply) => {

@@ -30,9 +30,10 @@ export const revision = z.object({
 
 /** What a writer sends: the same shape as an answer, of which only these are read. */
 export const writing = z.object({
-  document: z
-    .record(z.string(), z.unknown())
-    .meta({ description: 'The document by its kind, as in the files `definitions/<kind>/<id>.json`.' }),
+  document: z.record(z.string(), z.unknown()).meta({
+    description:
+      'The document by its kind (`components.schemas["Definition.<kind>"]`), as in the files `definitions/<kind>/<id>.json`.',
+  }),
   author: author.max(128).optional(),
   reason: reason.max(1_024).optional(),
 });

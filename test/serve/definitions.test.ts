@@ -58,7 +58,9 @@ it('answers 404 for what is not there, and takes secret keys only', async () => 
 });
 
 it('describes every route of the answers at /docs', async () => {
-  const { paths } = (await here.app.inject({ url: '/docs/json' })).json();
+  const { paths, components } = (await here.app.inject({ url: '/docs/json' })).json();
+  expect(components.schemas['Definition.funnel'].required).toEqual(['name', 'steps', 'windowMs']);
+  expect(components.schemas).toHaveProperty(['Definition.segment']);
   for (const path of ['/v1/definitions/{type}/{id}', '/v1/triggers', '/ofrep/v1/evaluate/flags/{key}']) {
     expect(Object.keys(paths)).toContain(path);
   }
