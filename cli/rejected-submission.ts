@@ -108,6 +108,9 @@ export function submissionOf(record: RejectedRecord, position: string): Submissi
   const text = Buffer.from(record.raw, 'base64').toString('utf8');
   const id = `rejected:${position}`;
   if (record.route === '') return logSubmission(fieldsOf(jsonOf(text)), id);
+  // Each has its time and id.
+  if (record.route === '/v1/exposures')
+    return { route: record.route, contentType: 'application/json', body: text };
   if (record.route === '/v1/spend' || record.route === '/v1/notices') {
     return spendSubmission(record.route, text, record.at);
   }

@@ -92,8 +92,8 @@ function createProgressLine(): { show(progress: FeedProgress): void; end(): void
 }
 
 function describeReport(report: FeedReport): string {
-  const { events, spend, rejectedByReason, namespace } = report;
-  const accepted = events.accepted + spend.accepted;
+  const { events, spend, exposures, rejectedByReason, namespace } = report;
+  const accepted = events.accepted + spend.accepted + exposures.accepted;
   const seconds = Date.parse(report.finishedAt ?? '') - Date.parse(report.startedAt);
   const reasons = Object.entries(rejectedByReason).map(([reason, count]) => `${count} ${reason}`);
   const rejected = reasons.length === 0 ? 'none rejected' : `rejected: ${reasons.join(', ')}`;

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { registerAssignments } from './assignments/assignments.ts';
+import { registerExposureIntake } from './assignments/exposure-intake.ts';
 import { requireScope } from './authentication.ts';
 import { registerBids } from './bids/bids.ts';
 import { registerBudgets } from './budgets/budgets.ts';
@@ -76,6 +77,7 @@ export async function buildApp(dependencies: Dependencies): Promise<FastifyInsta
     answers.addHook('onRequest', requireScope(dependencies.keys, 'secret'));
     answers.addHook('onRequest', requireDefinitions(dependencies.definitionLog));
     await registerClock(answers, { ...dependencies, intake });
+    registerExposureIntake(answers, { ...dependencies, intake });
     const reader = createStateReader(dependencies);
     answers.register(async (scope) => registerAssignments(scope, dependencies, reader));
     registerBids(answers, dependencies, reader);

@@ -72,11 +72,27 @@ export interface FeedSpend {
   readonly row: SpendReport | SpendNotice;
 }
 
-export type FeedItem = FeedMessage | FeedSpend;
+/** A variant that a buyer was shown, in a data set of an experiment. */
+export interface FeedExposure {
+  readonly to: 'exposures';
+  /** The buyer's key, `u:…`. */
+  readonly key: string;
+  readonly arrivalMs: number;
+  /** Place in the file that it was read from. */
+  readonly fileRow?: number;
+  readonly row: {
+    readonly messageId: string;
+    readonly experiment: string;
+    readonly variant: string;
+    readonly timeMs: number;
+  };
+}
 
-/** A definition that a data set needs and that no file of the project holds: accounts, campaigns, funnels. */
+export type FeedItem = FeedMessage | FeedSpend | FeedExposure;
+
+/** A definition that a data set needs and that no file of the project holds: accounts, campaigns, funnels, experiments. */
 export interface FeedDefinition {
-  readonly type: 'account' | 'campaign' | 'funnel';
+  readonly type: 'account' | 'campaign' | 'funnel' | 'experiment';
   readonly id: string;
   readonly document: Readonly<Record<string, unknown>>;
 }

@@ -1,7 +1,7 @@
-// What one request of a lane carries: messages for /v1/batch, reports for /v1/spend or notices for /v1/notices.
-import type { FeedItem, FeedSpend } from '../../simulate/feed.ts';
+// What one request of a lane carries: messages for /v1/batch, reports for /v1/spend or notices for /v1/notices, exposures for /v1/exposures.
+import type { FeedExposure, FeedItem, FeedSpend } from '../../simulate/feed.ts';
 
-export type BatchRoute = '/v1/batch' | '/v1/spend' | '/v1/notices';
+export type BatchRoute = '/v1/batch' | '/v1/spend' | '/v1/notices' | '/v1/exposures';
 
 export interface Batch {
   readonly route: BatchRoute;
@@ -17,10 +17,12 @@ const containers: Readonly<Record<BatchRoute, string>> = {
   '/v1/batch': 'batch',
   '/v1/spend': 'rows',
   '/v1/notices': 'notices',
+  '/v1/exposures': 'exposures',
 };
 
 function routeOf(item: FeedItem): BatchRoute {
   if (item.to === 'events') return '/v1/batch';
+  if (item.to === 'exposures') return '/v1/exposures';
   return item.row.kind === 'report' ? '/v1/spend' : '/v1/notices';
 }
 
@@ -38,8 +40,15 @@ function spendBody({ row, arrivalMs }: FeedSpend): Record<string, unknown> {
   return { ...common, period, start, impressions, clicks, asOf: new Date(asOfMs).toISOString() };
 }
 
+function exposureBody({ key, row }: FeedExposure): Record<string, unknown> {
+  const { messageId, experiment, variant, timeMs } = row;
+  const who = key.startsWith('u:') ? { userId: key.slice(2) } : { anonymousId: key.slice(2) };
+  return { messageId, ...who, experiment, variant, timestamp: new Date(timeMs).toISOString() };
+}
+
 function bodyOf(item: FeedItem): string {
-  return JSON.stringify(item.to === 'events' ? item.message : spendBody(item));
+  if (item.to === 'events') return JSON.stringify(item.message);
+  return JSON.stringify(item.to === 'exposures' ? exposureBody(item) : spendBody(item));
 }
 
 /** The next request from the front of `waiting`, which is not empty: one route, in order. */

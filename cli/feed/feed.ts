@@ -39,10 +39,11 @@ interface Rejected {
   readonly reason: string;
 }
 
+/** Exposures are not judged and move no clock: a lane of their own keeps the requests of both full. */
 function laneOf(item: FeedItem): string {
-  return item.to === 'events'
-    ? `events-${buyerPartition(item.key)}`
-    : `spend-${accountPartition(item.account)}`;
+  return item.to === 'spend'
+    ? `spend-${accountPartition(item.account)}`
+    : `${item.to}-${buyerPartition(item.key)}`;
 }
 
 /** The rejected items of an answer; a 400 that lists none means that its only item was. */
@@ -63,6 +64,7 @@ function add(counts: Record<string, number>, name: string): void {
 
 function messageIdOf(item: FeedItem): string | null {
   if (item.to === 'events') return item.message.messageId as string;
+  if (item.to === 'exposures') return item.row.messageId;
   // serve gives a report an id of its own, made of its figures
   return item.row.kind === 'notice' ? `${item.row.notice}:${item.row.bid}` : null;
 }
@@ -84,7 +86,7 @@ function countAnswer(report: FeedReport, batch: Batch, rejected: readonly Reject
   const reasons = new Map(rejected.map(({ index, reason }) => [index, reason]));
   const acknowledged: string[] = [];
   batch.items.forEach((item, index) => {
-    const counts = item.to === 'events' ? report.events : report.spend;
+    const counts = report[item.to];
     counts.sent += 1;
     if (item.to === 'events' && item.planted !== undefined) report.planted[item.planted] += 1;
     const reason = reasons.get(index);
@@ -95,7 +97,7 @@ function countAnswer(report: FeedReport, batch: Batch, rejected: readonly Reject
     }
     counts.accepted += 1;
     if (item.to === 'events') countEvent(report, item);
-    else report.spend[item.row.kind === 'report' ? 'reports' : 'notices'] += 1;
+    else if (item.to === 'spend') report.spend[item.row.kind === 'report' ? 'reports' : 'notices'] += 1;
     const id = messageIdOf(item);
     if (id !== null) acknowledged.push(id);
   });
@@ -133,10 +135,11 @@ export async function feed(options: FeedOptions): Promise<void> {
     if (acknowledgedFile !== undefined && acknowledged.length > 0) {
       await appendFile(acknowledgedFile, `${acknowledged.join('\n')}\n`);
     }
-    const { events, spend, retries } = report;
+    const { events, spend, exposures, retries } = report;
     const elapsedMs = performance.now() - startedAt;
-    const rejected = events.rejected + spend.rejected;
-    options.onProgress({ sent: events.sent + spend.sent, rejected, retries, share, elapsedMs });
+    const rejected = events.rejected + spend.rejected + exposures.rejected;
+    const sent = events.sent + spend.sent + exposures.sent;
+    options.onProgress({ sent, rejected, retries, share, elapsedMs });
     options.onAnswer();
   };
   const laneFor = (name: string): Lane => {

@@ -35,6 +35,10 @@ const feedReport = z.object({
   /** The latest event time that was accepted, by lane. */
   latestMs: counts,
   spend: z.object({ sent: count, accepted: count, rejected: count, reports: count, notices: count }),
+  /** Absent in the reports of feeds that knew of none. */
+  exposures: z
+    .object({ sent: count, accepted: count, rejected: count })
+    .default({ sent: 0, accepted: 0, rejected: 0 }),
   rejectedByReason: counts,
   /** Faults that the simulator put in; accepted, but for the invalid ones. */
   planted: z.object({ duplicate: count, delayed: count, late: count, invalid: count }),
@@ -65,6 +69,7 @@ export function newReport(
     events: { sent: 0, accepted: 0, rejected: 0, byKind: {}, overtaken: 0 },
     latestMs: {},
     spend: { sent: 0, accepted: 0, rejected: 0, reports: 0, notices: 0 },
+    exposures: { sent: 0, accepted: 0, rejected: 0 },
     rejectedByReason: {},
     planted: { duplicate: 0, delayed: 0, late: 0, invalid: 0 },
     retries: 0,
@@ -77,12 +82,12 @@ const DUPLICATES_SHARE = 0.9;
 
 /** What the counts so far imply. */
 export function impliedBy(report: FeedReport): FeedReport['atLeast'] {
-  const { events, spend, planted } = report;
+  const { events, spend, exposures, planted } = report;
   const { identify = 0, alias = 0, group = 0 } = events.byKind;
   return {
     events: events.accepted,
     links: identify + alias + group,
-    rejects: events.rejected + spend.rejected,
+    rejects: events.rejected + spend.rejected + exposures.rejected,
     duplicates: Math.floor(planted.duplicate * DUPLICATES_SHARE),
     late: events.overtaken,
     spend: spend.accepted,

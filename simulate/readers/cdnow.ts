@@ -1,6 +1,6 @@
 // CDNOW, a seller of CDs, 1997 and 1998: one transaction a row, each an order at the midnight of its day. The file goes by
 // customer, so it is put in order; the whole set and its published sample (which has the whole set's ids too) are both read.
-import type { FeedDefinition, FeedMessage } from '../feed.ts';
+import type { FeedMessage } from '../feed.ts';
 import { type CsvRow, csvRows, rowError } from './csv-rows.ts';
 import { messageOf } from './message.ts';
 import type { Reader } from './reader.ts';
@@ -37,27 +37,13 @@ async function* rows(file: string): AsyncGenerator<FeedMessage, void, undefined>
 }
 
 function read(file: string): AsyncGenerator<FeedMessage, void, undefined> {
-  return inTimeOrder(() => rows(file));
+  return inTimeOrder(rows(file));
 }
-
-/** Orders of one day are one purchase, as in the published models: times must increase. */
-const definitions: readonly FeedDefinition[] = [
-  {
-    type: 'funnel',
-    id: 'repeat-purchase',
-    document: {
-      name: 'A purchase on a later day',
-      steps: ['order', 'order'],
-      windowMs: 600 * 86_400_000,
-      mode: 'strict_increase',
-    },
-  },
-];
 
 export const cdnow: Reader = {
   format: FORMAT,
   summary: "a customer base's orders, 1997 and 1998",
   topic: 'events',
   read,
-  definitions: async () => [...definitions],
+  definitions: async () => [],
 };

@@ -68,7 +68,7 @@ async function* rows(file: string): AsyncGenerator<FeedSpend, void, undefined> {
 }
 
 function read(file: string): AsyncGenerator<FeedSpend, void, undefined> {
-  return inTimeOrder(() => rows(file));
+  return inTimeOrder(rows(file));
 }
 
 async function definitions(file: string): Promise<FeedDefinition[]> {

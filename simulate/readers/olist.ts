@@ -77,7 +77,7 @@ async function* both(file: string): AsyncGenerator<FeedMessage, void, undefined>
 }
 
 function read(file: string): AsyncGenerator<FeedMessage, void, undefined> {
-  return inTimeOrder(() => both(file));
+  return inTimeOrder(both(file));
 }
 
 const definitions: readonly FeedDefinition[] = [

@@ -1,53 +1,78 @@
-// Puts a source into the order of time that does not stand in it, in bounded memory: it is read as often as it has lots.
+// Puts a source into the order of time that does not stand in it, in bounded memory: sorted lots go to files of their own
+// and are merged (an external merge sort). What fits one lot stays in memory.
+import { createReadStream } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import type { FeedItem } from '../feed.ts';
 
-/** Items of one lot; twice as many are held at most. */
-const LOT_ITEMS = 40_000;
+/** Items of one lot. */
+const LOT_ITEMS = 25_000;
 
-interface Placed<Item> {
-  readonly item: Item;
-  /** Its place in the source, which orders equal times. */
-  readonly place: number;
+/** Equal times keep their order: the sort is stable. */
+function sorted<Item extends FeedItem>(lot: Item[]): Item[] {
+  return lot.sort((a, b) => a.arrivalMs - b.arrivalMs);
 }
 
-function comparePlaced<Item extends FeedItem>(a: Placed<Item>, b: Placed<Item>): number {
-  return a.item.arrivalMs - b.item.arrivalMs || a.place - b.place;
+async function writeLot(folder: string, number: number, lot: FeedItem[]): Promise<string> {
+  const file = join(folder, `${number}.jsonl`);
+  const lines = sorted(lot).map((item) => JSON.stringify(item));
+  await writeFile(file, `${lines.join('\n')}\n`);
+  return file;
 }
 
-/** The earliest `lotItems` of the source after `last`, in order. */
-async function nextLot<Item extends FeedItem>(
-  source: AsyncIterable<Item>,
-  last: Placed<Item> | undefined,
-  lotItems: number,
-): Promise<Placed<Item>[]> {
-  const lot: Placed<Item>[] = [];
-  let latestMs = Number.POSITIVE_INFINITY;
-  let place = 0;
-  for await (const item of source) {
-    const placed = { item, place };
-    place += 1;
-    if (item.arrivalMs > latestMs || (last !== undefined && comparePlaced(placed, last) <= 0)) continue;
-    lot.push(placed);
-    if (lot.length < 2 * lotItems) continue;
-    lot.sort(comparePlaced);
-    lot.length = lotItems;
-    latestMs = lot.at(-1)!.item.arrivalMs;
+async function* readLot<Item extends FeedItem>(file: string): AsyncGenerator<Item, void, undefined> {
+  for await (const line of createInterface({ input: createReadStream(file) })) yield JSON.parse(line) as Item;
+}
+
+/** The items of all lots by arrival; of equal ones the earlier lot's first. */
+async function* merged<Item extends FeedItem>(
+  files: readonly string[],
+): AsyncGenerator<Item, void, undefined> {
+  const lots = files.map((file) => readLot<Item>(file));
+  const heads = await Promise.all(lots.map((lot) => lot.next()));
+  try {
+    for (;;) {
+      let first = -1;
+      let firstMs = Number.POSITIVE_INFINITY;
+      for (const [index, head] of heads.entries()) {
+        if (head.done || head.value.arrivalMs >= firstMs) continue;
+        first = index;
+        firstMs = head.value.arrivalMs;
+      }
+      const head = heads[first];
+      if (head === undefined || head.done) return;
+      yield head.value;
+      heads[first] = await lots[first]!.next();
+    }
+  } finally {
+    await Promise.all(lots.map((lot) => lot.return()));
   }
-  lot.sort(comparePlaced);
-  if (lot.length > lotItems) lot.length = lotItems;
-  return lot;
 }
 
-/** What `read` gives, by arrival; what arrives at once keeps its order. `read` must give the same each time. */
+/** `items` by arrival; what arrives at once keeps its order. The files are gone when it ends, however it ends. */
 export async function* inTimeOrder<Item extends FeedItem>(
-  read: () => AsyncIterable<Item>,
+  items: AsyncIterable<Item>,
   lotItems = LOT_ITEMS,
 ): AsyncGenerator<Item, void, undefined> {
-  let last: Placed<Item> | undefined;
-  for (;;) {
-    const lot = await nextLot(read(), last, lotItems);
-    for (const { item } of lot) yield item;
-    if (lot.length < lotItems) return;
-    last = lot.at(-1);
+  const folder = await mkdtemp(join(tmpdir(), 'flywheel-order-'));
+  try {
+    const files: string[] = [];
+    let lot: Item[] = [];
+    for await (const item of items) {
+      lot.push(item);
+      if (lot.length < lotItems) continue;
+      files.push(await writeLot(folder, files.length, lot));
+      lot = [];
+    }
+    if (files.length === 0) {
+      yield* sorted(lot);
+      return;
+    }
+    if (lot.length > 0) files.push(await writeLot(folder, files.length, lot));
+    yield* merged<Item>(files);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
 }

@@ -1,0 +1,106 @@
+// Exposures that happened elsewhere: another tool's assignments, or history. They stand in the log as our own do, with the
+// time and the variant that the caller says.
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import type { ExperimentDefinition } from '../../domain/definition.ts';
+import { buyerKeyOf, type ExposureRecord } from '../../domain/record.ts';
+import type { Outgoing } from '../../platform/kafka.ts';
+import { buyerPartition } from '../../platform/keys.ts';
+import type { Dependencies } from '../dependencies.ts';
+import type { Intake, Rejection } from '../intake.ts';
+import { intakeAnswer, listed, REPLAY_HEADER, refusal } from '../intake-answer.ts';
+import { problemError } from '../problem-details.ts';
+import { requestSchema, responses } from '../schema.ts';
+import { FUTURE_MS_MAX, parseTime, timeFault } from '../time.ts';
+
+const ROUTE = '/v1/exposures';
+const EXPOSURES_MAX = 2_000;
+/** Where our own say how a variant came about. */
+const REASON = 'IMPORTED';
+
+const id = z.string().min(1).max(254);
+const exposure = z.object({
+  messageId: id.describe('repeats of it are one'),
+  userId: id.optional(),
+  anonymousId: id.optional(),
+  experiment: z.string().min(1).max(128),
+  variant: z.string().min(1).max(128),
+  timestamp: z.union([z.string(), z.number()]).describe('ISO 8601 or epoch milliseconds'),
+});
+const exposures = z.object({ exposures: z.array(exposure).min(1).max(EXPOSURES_MAX) });
+type Exposure = z.infer<typeof exposure>;
+
+type Ports = Pick<Dependencies, 'definitionLog' | 'namespace' | 'clock'> & { readonly intake: Intake };
+interface Fault {
+  readonly reason: string;
+  readonly detail: string;
+}
+
+function recordOf(
+  given: Exposure,
+  definitions: Ports['definitionLog'],
+  nowMs: number,
+): ExposureRecord | Fault {
+  const { messageId, userId, anonymousId, experiment, variant } = given;
+  const fault = (reason: string, detail: string): Fault => ({ reason, detail });
+  if (userId === undefined && anonymousId === undefined) {
+    return fault('missing_id', 'there is neither a userId nor an anonymousId');
+  }
+  const known = definitions.find<ExperimentDefinition>('experiment', experiment);
+  if (known === undefined) {
+    return fault('unknown_experiment', `no experiment ${JSON.stringify(experiment)} is defined`);
+  }
+  if (!known.document.variations.some(({ key }) => key === variant)) {
+    return fault('unknown_variant', `${experiment} has no variation ${JSON.stringify(variant)}`);
+  }
+  const timestamp = parseTime(given.timestamp);
+  const wrong = timeFault('timestamp', given.timestamp, timestamp, nowMs + FUTURE_MS_MAX);
+  if (wrong !== undefined) return wrong;
+  return {
+    kind: 'exposure',
+    messageId: messageId.toWellFormed(),
+    key: buyerKeyOf({ userId: userId?.toWellFormed(), anonymousId: anonymousId?.toWellFormed() }),
+    experiment,
+    revision: known.revision,
+    variant,
+    reason: REASON,
+    timestamp,
+  };
+}
+
+/** Register where a secret key is required and the definitions are there. */
+export function registerExposureIntake(app: FastifyInstance, ports: Ports): void {
+  const { definitionLog, namespace, clock, intake } = ports;
+  const schema = {
+    tags: ['assignments'],
+    summary: 'Take exposures that happened elsewhere: the valid part is taken, the rest comes back',
+    description: "They count like our own: a buyer's first (event time, then message id) stays.",
+    body: requestSchema(exposures),
+    response: responses({ 200: intakeAnswer }),
+  };
+  app.post(ROUTE, { schema }, async (request) => {
+    const given = (request.body as z.infer<typeof exposures>).exposures;
+    const nowMs = clock.nowMs();
+    const records: Outgoing[] = [];
+    const rejections: Rejection[] = [];
+    for (const [index, one] of given.entries()) {
+      const record = recordOf(one, definitionLog, nowMs);
+      if ('detail' in record) {
+        const raw = Buffer.from(JSON.stringify({ exposures: [one] }));
+        rejections.push({ index, ...record, raw, messageId: one.messageId });
+        continue;
+      }
+      const { key } = record;
+      const value = JSON.stringify(record);
+      records.push({ topic: namespace.topics.events, partition: buyerPartition(key), key, value });
+    }
+    const source = { requestId: request.id, route: ROUTE, atMs: nowMs };
+    const again = request.headers[REPLAY_HEADER] !== undefined;
+    const kept = again ? [] : rejections.map((one) => intake.rejected(one, source));
+    const all = records.concat(kept);
+    const bytes = all.reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
+    if (all.length > 0) await intake.write(all, bytes);
+    if (records.length === 0) throw problemError(refusal(rejections));
+    return { success: true, accepted: records.length, rejected: listed(rejections) };
+  });
+}
