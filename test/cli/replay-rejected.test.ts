@@ -119,6 +119,13 @@ it('gives a message without an id the same one each time', () => {
   expect(bodies[1]).toEqual(bodies[0]);
 });
 
+it('submits an exposure by its own route, as it came', () => {
+  const exposure = { messageId: 'e', userId: '7', experiment: 'form', variant: 'long', timestamp: 5 };
+  const submission = submissionOf(reject('/v1/exposures', { exposures: [exposure] }), '0:17')!;
+  expect(submission.route).toBe('/v1/exposures');
+  expect(JSON.parse(submission.body)).toEqual({ exposures: [exposure] });
+});
+
 it('says so when the key is not taken', async () => {
   await put(reject('/v1/track', { userId: 'u', event: 'e' }));
   await expect(replayRejected({ ...options(), secretKey: 'wrong' })).rejects.toMatchObject({

@@ -60,6 +60,7 @@ const expected: Record<string, (body: Record<string, unknown>) => void> = {
   '/v1/spend': (body) => expect(body).toMatchObject({ success: true, accepted: 1 }),
   '/v1/buyers/': (body) => expect(body).toMatchObject({ key: 'u:buyer-42' }),
   '/ofrep/': (body) => expect(body).toMatchObject({ key: 'inquiry-form' }),
+  '/v1/exposures': (body) => expect(body).toEqual({ success: true, accepted: 1, rejected: [] }),
   '/v1/bids': (body) => expect(JSON.stringify(body)).toContain('reason'),
   '/budget': (body) => expect(JSON.stringify(body)).toContain('search-portfolio'),
   '/v1/triggers': (body) => expect(body).toHaveProperty('triggers'),
