@@ -23,7 +23,6 @@ async function main(): Promise<void> {
       process.stderr.write(`${part} is ready after ${Math.round(elapsedMs)} ms\n`),
   });
   const { stop, pidOf, ...addresses } = stack;
-  process.stdout.write(`${JSON.stringify(addresses)}\n`);
   let stopping = false;
   const finish = (): void => {
     if (stopping) return;
@@ -32,6 +31,8 @@ async function main(): Promise<void> {
   };
   process.on('SIGINT', finish);
   process.on('SIGTERM', finish);
+  // Who reads this line may send a signal at once.
+  process.stdout.write(`${JSON.stringify(addresses)}\n`);
 }
 
 main().catch((error: unknown) => {

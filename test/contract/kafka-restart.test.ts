@@ -40,10 +40,14 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-async function valuesOf(topic: string): Promise<string[]> {
+/** A broker that was away is without some leaders for a moment after it is back: then it is asked again. */
+function valuesOf(topic: string): Promise<string[]> {
+  return vi.waitFor(() => readValues(topic), { timeout: 60_000, interval: 500 });
+}
+
+async function readValues(topic: string): Promise<string[]> {
   const admin = openTopicAdmin(brokers);
-  const [watermarks] = await admin.watermarks(topic);
-  await admin.close();
+  const [watermarks] = await admin.watermarks(topic).finally(() => admin.close());
   const values: string[] = [];
   for await (const batch of readPartition({ brokers, topic, partition: 0, from: 0, to: watermarks!.high })) {
     values.push(...batch.map(({ value }) => value!.toString()));
@@ -72,7 +76,7 @@ describe('a broker that hangs', () => {
     const { offset } = await waiting;
     // Not acknowledged is not the same as not written: a sender must be ready for its message to stand there.
     await vi.waitFor(() => hasty.send(topics.events, 0, null, 'hasty after'), {
-      timeout: 20_000,
+      timeout: 60_000,
       interval: 500,
     });
     const values = await valuesOf(topics.events);

@@ -71,6 +71,7 @@ test('all three are worked on as they are, none is started beside them and none 
 
   // Every child of `up` leaves a log behind, every part a folder.
   expect(readdirSync(path.join(dir, 'up', 'logs')).sort()).toEqual([
+    'jobs.log',
     'prometheus.log',
     'serve.log',
     'stream.log',

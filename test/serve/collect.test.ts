@@ -191,7 +191,7 @@ describe('a batch', () => {
     const batch = [
       track('half-1'),
       { type: 'track', messageId: 'half-2', event: 'No buyer' },
-      track('half-3', { timestamp: '1999-12-31T23:59:59Z' }),
+      track('half-3', { timestamp: '1989-12-31T23:59:59Z' }),
       track('half-4', { timestamp: new Date(Date.now() + 600_000).toISOString() }),
       track('half-5', { properties: { blob: 'x'.repeat(1_048_576) } }),
       track('half-6', { type: 'purchase' }),
