@@ -1,0 +1,13 @@
+// docs/api.md says what the routes say. After a change of theirs: npx vitest run --project unit test/serve/api-page -u
+import { expect, it } from 'vitest';
+import { type ApiDescription, apiPage } from './api-page.ts';
+import { appOf, world } from './without-parts.ts';
+
+it('docs/api.md is the page of the OpenAPI document', async () => {
+  const app = await appOf(world());
+  const description = app.swagger() as unknown as ApiDescription;
+  await app.close();
+  const page = apiPage(description);
+  for (const path of Object.keys(description.paths)) expect(page).toContain(path);
+  await expect(page).toMatchFileSnapshot('../../docs/api.md');
+});
