@@ -21,7 +21,7 @@ async function main() {
   const total = OWN_STEPS + after;
   const steps = createSteps(total);
   const installed = packagesAreCurrent();
-  await steps.run('tools', 1, ensureTools);
+  await steps.run('tools', 1, () => ensureTools({ forTests: command !== 'up' }));
   await Promise.all([
     steps.run('packages', installed ? 1 : 150, ensurePackages),
     steps.run("Kafka's jars", jarsAreCurrent() ? 1 : 15, ensureKafkaJars),

@@ -16,6 +16,16 @@ const POLICY = '/usr/sbin/policy-rc.d';
  * @property {() => boolean} isThere
  */
 
+/** What only the tests need: a browser, and a Python that can make an environment of its own for schemathesis. */
+const TEST_TOOLS = [
+  { name: 'Chromium', aptPackage: 'chromium', isThere: () => existsSync('/usr/bin/chromium') },
+  {
+    name: 'Python venv',
+    aptPackage: 'python3-venv',
+    isThere: () => succeeds('python3', ['-c', 'import ensurepip, venv']),
+  },
+];
+
 /** @returns {Tool[]} what this start needs; parts that run elsewhere need no program here */
 function neededTools() {
   /** @type {Tool[]} */
@@ -47,14 +57,16 @@ function neededTools() {
 
 /**
  * Checks the tools and installs missing ones through apt where that is possible.
+ * @param {{ forTests: boolean }} options
  * @returns {Promise<string>} a remark on what was done
  */
-export async function ensureTools() {
+export async function ensureTools({ forTests }) {
   const nodeMajor = Number(process.versions.node.split('.')[0]);
   if (nodeMajor < NODE_MAJOR_MIN) {
     throw new StepError(`Node ${NODE_MAJOR_MIN} or later is needed; this is ${process.versions.node}.`);
   }
-  const missing = neededTools().filter((tool) => !tool.isThere());
+  const needed = [...neededTools(), ...(forTests ? TEST_TOOLS : [])];
+  const missing = needed.filter((tool) => !tool.isThere());
   if (missing.length === 0) return 'all there';
   const names = missing.map((tool) => tool.name).join(', ');
   const packages = missing.map((tool) => tool.aptPackage);

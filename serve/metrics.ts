@@ -64,7 +64,15 @@ export function registerMetrics(app: FastifyInstance, metrics: ServeMetrics): vo
   });
   app.get(
     '/metrics',
-    { schema: { tags: ['operate'], summary: 'Prometheus metrics' } },
+    {
+      schema: {
+        tags: ['operate'],
+        summary: 'Prometheus metrics',
+        response: {
+          200: { description: 'The text format.', content: { 'text/plain': { schema: { type: 'string' } } } },
+        },
+      },
+    },
     async (_request, reply) => {
       reply.header('content-type', metrics.registry.contentType);
       return metrics.registry.metrics();

@@ -202,7 +202,9 @@ export function registerProblemDetails(app: FastifyInstance, log: FaultLog): voi
         error: error.stack ?? String(error),
       });
     }
-    return sendProblem(reply, problem ?? internalProblem);
+    // A body that a method without a route should have had is not what is wrong with it.
+    const own = request.is404 ? notFoundProblem(request, methodsByRoute) : problem;
+    return sendProblem(reply, own ?? internalProblem);
   });
   app.setNotFoundHandler((request, reply) => sendProblem(reply, notFoundProblem(request, methodsByRoute)));
 }

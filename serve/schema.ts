@@ -18,14 +18,17 @@ export function responseSchema(schema: z.ZodType): JsonSchema {
   return rest;
 }
 
-const problemSchema = responseSchema(problemDetails);
+const problem = {
+  description: 'A problem document (RFC 9457).',
+  content: { 'application/problem+json': { schema: responseSchema(problemDetails) } },
+};
 
 /** The `response` part of a route's schema: its success beside the problem documents. */
-export function responses(success: Record<number, z.ZodType>): Record<string, JsonSchema> {
+export function responses(success: Record<number, z.ZodType>): Record<string, object> {
   const entries = Object.entries(success).map(
     ([status, schema]) => [status, responseSchema(schema)] as const,
   );
-  return { ...Object.fromEntries(entries), '4xx': problemSchema, '5xx': problemSchema };
+  return { ...Object.fromEntries(entries), '4xx': problem, '5xx': problem };
 }
 
 const options: Options = { strict: false, allErrors: false, useDefaults: true, removeAdditional: false };
