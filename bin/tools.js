@@ -18,7 +18,7 @@ const POLICY = '/usr/sbin/policy-rc.d';
 
 /** What only the tests need: a browser, and a Python that can make an environment of its own for schemathesis. */
 const TEST_TOOLS = [
-  { name: 'Chromium', aptPackage: 'chromium', isThere: () => existsSync('/usr/bin/chromium') },
+  { name: 'Chromium', aptPackage: 'chromium', isThere: () => succeeds('chromium', ['--version']) },
   {
     name: 'Python venv',
     aptPackage: 'python3-venv',

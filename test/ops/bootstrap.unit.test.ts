@@ -34,12 +34,12 @@ describe('bin/bootstrap.js', () => {
     expect(status).toBe(1);
     expect(stdout).toBe('[1/4] tools (about 1.0 s)\n');
     expect(stderr).toBe(
-      '\nMissing: Python 3, a C++ compiler, make, Prometheus, Java 17, Maven, Redis 7. On Debian or Ubuntu: sudo apt-get install python3 g++ make prometheus openjdk-17-jre-headless maven redis-server\n',
+      '\nMissing: Python 3, a C++ compiler, make, Prometheus, Java 17, Maven, Redis 7, Chromium, Python venv. On Debian or Ubuntu: sudo apt-get install python3 g++ make prometheus openjdk-17-jre-headless maven redis-server chromium python3-venv\n',
     );
   });
 
   test('asks for no part that runs elsewhere', () => {
-    const { stderr } = run(['bin/bootstrap.js', 'prepare'], {
+    const { stderr } = run(['bin/bootstrap.js', 'up'], {
       PATH: dir,
       KAFKA_BROKERS: 'far:9092',
       REDIS_URL: 'redis://far',
