@@ -30,7 +30,6 @@ export interface Seen {
   firstMs: number;
   lastMs: number;
   backwards: number;
-  heapBytesMax: number;
 }
 
 function count(counts: Map<string, number>, name: unknown): void {
@@ -125,7 +124,6 @@ export async function readAll(
     firstMs: Number.POSITIVE_INFINITY,
     lastMs: 0,
     backwards: 0,
-    heapBytesMax: 0,
   };
   for await (const item of reader.read(file, {})) {
     seen.items += 1;
@@ -138,9 +136,6 @@ export async function readAll(
     if (item.arrivalMs < seen.lastMs) seen.backwards += 1;
     seen.firstMs = Math.min(seen.firstMs, item.arrivalMs);
     seen.lastMs = Math.max(seen.lastMs, item.arrivalMs);
-    if (seen.items % 1_000 === 0) {
-      seen.heapBytesMax = Math.max(seen.heapBytesMax, process.memoryUsage().heapUsed);
-    }
   }
   return seen;
 }
