@@ -1,5 +1,7 @@
 // Everything that answers over HTTP, put together: one plugin a capability, registered one by one. It does not listen.
 import { randomBytes } from 'node:crypto';
+import zlib from 'node:zlib';
+import compress from '@fastify/compress';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { registerAssignments } from './assignments/assignments.ts';
 import { registerExposureIntake } from './assignments/exposure-intake.ts';
@@ -9,6 +11,7 @@ import { registerBudgets } from './budgets/budgets.ts';
 import { registerBuyers } from './buyers/buyers.ts';
 import { registerClock } from './clock.ts';
 import { registerCollect } from './collect/routes.ts';
+import { registerCrossOrigin } from './cross-origin.ts';
 import { registerDefinitions } from './definitions/definitions.ts';
 import { requireDefinitions } from './definitions/pending.ts';
 import { registerDeliveries } from './deliveries/deliveries.ts';
@@ -28,6 +31,11 @@ import { registerTriggers } from './triggers/triggers.ts';
 /** Bodies of routes that set no limit of their own. */
 const BODY_BYTES_MAX = 1_048_576;
 const REQUEST_TIMEOUT_MS = 60_000;
+
+/** Smaller answers fit one packet as they are. */
+const COMPRESSED_FROM_BYTES = 1_400;
+/** Of 11: above it, answers made for one request cost more time than the bytes they save. */
+const BROTLI_QUALITY = 4;
 
 /** Ids that stay unique over restarts and processes: they name what a request left in the log. */
 function requestIds(): () => string {
@@ -65,6 +73,12 @@ export async function buildApp(dependencies: Dependencies): Promise<FastifyInsta
   app.setValidatorCompiler(validatorCompiler());
   app.decorateRequest('caller', null);
   registerProblemDetails(app, dependencies.log);
+  await app.register(compress, {
+    globalDecompression: false,
+    threshold: COMPRESSED_FROM_BYTES,
+    encodings: ['br', 'gzip', 'deflate'],
+    brotliOptions: { params: { [zlib.constants.BROTLI_PARAM_QUALITY]: BROTLI_QUALITY } },
+  });
   await registerOpenApi(app);
   registerMetrics(app, dependencies.metrics);
   registerHealth(app, dependencies);
@@ -72,14 +86,24 @@ export async function buildApp(dependencies: Dependencies): Promise<FastifyInsta
   const intake = createIntake(dependencies);
   await app.register(async (scope) => registerCollect(scope, { ...dependencies, intake }));
   await app.register(async (scope) => registerSpendIntake(scope, { ...dependencies, intake }));
+  const reader = createStateReader(dependencies);
+  // Variants are asked for by servers and by browsers, which have a write key only.
+  await app.register(async (scope) => {
+    registerCrossOrigin(scope, ['/ofrep/v1/evaluate/flags', '/ofrep/v1/evaluate/flags/:key']);
+    const asked = requireScope(dependencies.keys, 'write');
+    const ready = requireDefinitions(dependencies.definitionLog);
+    await scope.register(async (keyed) => {
+      keyed.addHook('onRequest', asked);
+      keyed.addHook('onRequest', ready);
+      registerAssignments(keyed, dependencies, reader);
+    });
+  });
   // What answers questions: all of it takes a secret key.
   await app.register(async (answers) => {
     answers.addHook('onRequest', requireScope(dependencies.keys, 'secret'));
     answers.addHook('onRequest', requireDefinitions(dependencies.definitionLog));
     await registerClock(answers, { ...dependencies, intake });
     registerExposureIntake(answers, { ...dependencies, intake });
-    const reader = createStateReader(dependencies);
-    answers.register(async (scope) => registerAssignments(scope, dependencies, reader));
     registerBids(answers, dependencies, reader);
     registerBudgets(answers, dependencies, reader);
     registerTriggers(answers, dependencies, reader);

@@ -26,6 +26,7 @@ export type Interpret = (text: string, request: FastifyRequest) => unknown;
 const gunzip = promisify(zlib.gunzip) as (bytes: Buffer, options: zlib.ZlibOptions) => Promise<Buffer>;
 const inflate = promisify(zlib.inflate) as typeof gunzip;
 const inflateRaw = promisify(zlib.inflateRaw) as typeof gunzip;
+const brotli = promisify(zlib.brotliDecompress) as typeof gunzip;
 
 /** The low half of a zlib stream's first byte (RFC 1950); some clients send the bare deflate data instead. */
 const ZLIB_DEFLATE = 8;
@@ -39,14 +40,16 @@ function unpackerOf(encoding: string, bytes: Buffer): Unpack {
       return gunzip;
     case 'deflate':
       return ((bytes[0] ?? 0) & 0x0f) === ZLIB_DEFLATE ? inflate : inflateRaw;
+    case 'br':
+      return brotli;
     case 'identity':
       return async (same) => same;
     default:
       throw problemError({
         status: 415,
         code: 'unsupported_encoding',
-        detail: `Content-Encoding ${JSON.stringify(encoding)} is not known here; send gzip, deflate or none.`,
-        headers: { 'accept-encoding': 'gzip, deflate' },
+        detail: `Content-Encoding ${JSON.stringify(encoding)} is not known here; send gzip, br, deflate or none.`,
+        headers: { 'accept-encoding': 'gzip, br, deflate' },
       });
   }
 }

@@ -18,7 +18,8 @@ export function responseSchema(schema: z.ZodType): JsonSchema {
   return rest;
 }
 
-const problem = {
+/** How errors are described: the document itself is made in problem-details.ts. */
+export const problemResponse = {
   description: 'A problem document (RFC 9457).',
   content: { 'application/problem+json': { schema: responseSchema(problemDetails) } },
 };
@@ -28,7 +29,7 @@ export function responses(success: Record<number, z.ZodType>): Record<string, ob
   const entries = Object.entries(success).map(
     ([status, schema]) => [status, responseSchema(schema)] as const,
   );
-  return { ...Object.fromEntries(entries), '4xx': problem, '5xx': problem };
+  return { ...Object.fromEntries(entries), '4xx': problemResponse, '5xx': problemResponse };
 }
 
 const options: Options = { strict: false, allErrors: false, useDefaults: true, removeAdditional: false };

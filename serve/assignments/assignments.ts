@@ -9,7 +9,7 @@ import { buyerPartition } from '../../platform/keys.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { entityTagOf, isUnchanged } from '../entity-tag.ts';
 import { type ProblemError, sendProblem } from '../problem-details.ts';
-import { requestSchema, responseSchema } from '../schema.ts';
+import { problemResponse, requestSchema, responseSchema } from '../schema.ts';
 import type { StateReader } from '../state.ts';
 import { attributesFor, type EvaluationContext, readContext } from './context.ts';
 import { type Evaluation, type ExperimentInForce, evaluate } from './evaluate.ts';
@@ -144,6 +144,8 @@ const single = {
     400: responseSchema(schemas.evaluationFailure),
     404: responseSchema(schemas.flagNotFound),
     500: responseSchema(schemas.generalErrorResponse),
+    '4xx': problemResponse,
+    '5xx': problemResponse,
   },
 };
 
@@ -158,6 +160,8 @@ const bulk = {
     304: { type: 'null', description: 'Unchanged.' },
     400: responseSchema(schemas.bulkEvaluationFailure),
     500: responseSchema(schemas.generalErrorResponse),
+    '4xx': problemResponse,
+    '5xx': problemResponse,
   },
 };
 

@@ -5,6 +5,7 @@ import type { SegmentKind } from '../../domain/record.ts';
 import type { Outgoing } from '../../platform/kafka.ts';
 import { buyerPartition } from '../../platform/keys.ts';
 import { type Caller, callerOfHeader, unauthorized } from '../authentication.ts';
+import { registerCrossOrigin } from '../cross-origin.ts';
 import type { Dependencies } from '../dependencies.ts';
 import type { Intake, Rejection } from '../intake.ts';
 import { intakeAnswer, listed, REPLAY_HEADER, refusal } from '../intake-answer.ts';
@@ -186,28 +187,15 @@ function collectHandler(route: string, kind: SegmentKind | undefined, dependency
   };
 }
 
-/** Browsers of any site may collect: a write key is public, and no cookie is involved. */
-function registerCrossOrigin(app: FastifyInstance): void {
-  app.addHook('onRequest', (_request, reply, done) => {
-    reply.header('access-control-allow-origin', '*');
-    done();
-  });
-  app.options('/v1/:collect', { schema: { hide: true } }, async (_request, reply) =>
-    reply
-      .code(204)
-      .header('access-control-allow-methods', 'POST, OPTIONS')
-      .header('access-control-allow-headers', 'authorization, content-type, content-encoding')
-      .header('access-control-max-age', '86400')
-      .send(),
-  );
-}
-
 /** Registers the routes inside a plugin scope of their own: body parsers and CORS headers are theirs alone. */
 export async function registerCollect(app: FastifyInstance, dependency: Dependency): Promise<void> {
   registerRequestBody(app, contentTypes, (text) => JSON.parse(text));
   // Messages are judged one by one in the handler; the schemas here describe them.
   app.setValidatorCompiler(() => () => true);
-  registerCrossOrigin(app);
+  registerCrossOrigin(
+    app,
+    [...Object.keys(singleRoutes), ...batchRoutes].map((name) => `/v1/${name}`),
+  );
   const common = { tags: ['collect'], response: responses({ 200: intakeAnswer }) };
   const single = requestSchema(segmentMessage);
   const batch = requestSchema(batchSchema);

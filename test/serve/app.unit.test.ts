@@ -1,5 +1,6 @@
 // What holds for every route: errors are problem documents, keys have scopes, health, metrics and the description answer.
 import { connect } from 'node:net';
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import type { FastifyInstance } from 'fastify';
 import { afterEach, describe, expect, it } from 'vitest';
 import { hashApiKey } from '../../platform/api-keys.ts';
@@ -358,6 +359,46 @@ describe('what operators and programmers look at', () => {
     expect(body).toContain(
       'flywheel_serve_route_seconds_count{method="POST",route="/v1/track",status="200"} 1',
     );
+  });
+
+  it('larger answers are packed as the client takes it, smaller ones go as they are', async () => {
+    const opened = await open();
+    const plain = await opened.inject('/docs/json');
+    const unpack = { br: brotliDecompressSync, gzip: gunzipSync };
+    for (const [encoding, unpacked] of Object.entries(unpack)) {
+      const answer = await opened.inject({ url: '/docs/json', headers: { 'accept-encoding': encoding } });
+      expect(answer.headers['content-encoding']).toBe(encoding);
+      expect(answer.headers.vary).toBe('accept-encoding');
+      expect(answer.rawPayload.length).toBeLessThan(plain.rawPayload.length / 4);
+      expect(unpacked(answer.rawPayload).equals(plain.rawPayload)).toBe(true);
+    }
+    const small = await opened.inject({ url: '/healthz', headers: { 'accept-encoding': 'gzip' } });
+    expect(small.headers['content-encoding']).toBeUndefined();
+  });
+
+  it('pages of any site may collect and ask for variants, and nothing else', async () => {
+    const opened = await open();
+    const preflight = (url: string) =>
+      opened.inject({ method: 'OPTIONS', url, headers: { origin: 'https://shop.example' } });
+    for (const url of [
+      '/v1/track',
+      '/v1/batch',
+      '/ofrep/v1/evaluate/flags',
+      '/ofrep/v1/evaluate/flags/form',
+    ]) {
+      const answer = await preflight(url);
+      expect([url, answer.statusCode]).toEqual([url, 204]);
+      expect(answer.headers['access-control-allow-headers']).toContain('if-none-match');
+    }
+    const asked = await opened.inject({ method: 'POST', url: '/ofrep/v1/evaluate/flags', payload: {} });
+    expect(asked.statusCode).toBe(401);
+    expect(asked.headers['access-control-allow-origin']).toBe('*');
+    expect(asked.headers['access-control-expose-headers']).toContain('etag');
+    for (const url of ['/v1/buyers/u:1', '/v1/definitions', '/v1/bids']) {
+      const answer = await preflight(url);
+      expect([url, answer.statusCode]).toEqual([url, 405]);
+      expect(answer.headers['access-control-allow-origin']).toBeUndefined();
+    }
   });
 
   it('the description is OpenAPI 3.1 and names every public route', async () => {

@@ -1,6 +1,6 @@
 // Collect against real Kafka: what clients send comes into the log once, what is wrong gets a clear answer and is kept.
 import { existsSync, readFileSync } from 'node:fs';
-import { gzipSync } from 'node:zlib';
+import { brotliCompressSync, constants, deflateSync, gzipSync } from 'node:zlib';
 import { Analytics } from '@segment/analytics-node';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { buyerKeyOf, segmentRecord } from '../../domain/record.ts';
@@ -178,6 +178,8 @@ describe('real clients', () => {
   });
 });
 
+const QUICKLY = { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } };
+
 describe('a batch', () => {
   it('keeps the order of a buyer’s messages', async () => {
     const ids = Array.from({ length: 200 }, (_, index) => `ordered-${index}`);
@@ -324,6 +326,36 @@ describe('bad input', () => {
     expect(packed.body.code).toBe('too_large');
   });
 
+  it('is taken however it is packed', async () => {
+    const packings = { gzip: gzipSync, br: brotliCompressSync, deflate: deflateSync };
+    for (const [encoding, pack] of Object.entries(packings)) {
+      const body = pack(JSON.stringify({ batch: [track(`packed-${encoding}`)] }));
+      const headers = { 'content-type': 'application/json', 'content-encoding': encoding };
+      expect((await post(serving, '/v1/batch', serving.keys.write, body, headers)).status).toBe(200);
+    }
+    expect(await loggedOf('packed-gzip', 'packed-br', 'packed-deflate')).toHaveLength(3);
+  });
+
+  it('what unpacks to far more than it is gets a 413 and is not unpacked to its end', async () => {
+    const zeros = Buffer.alloc(300_000_000);
+    const bombs = {
+      gzip: gzipSync(zeros),
+      br: brotliCompressSync(zeros, QUICKLY),
+      deflate: deflateSync(zeros),
+    };
+    for (const [encoding, bomb] of Object.entries(bombs)) {
+      expect(bomb.length).toBeLessThan(1_048_576);
+      const beforeBytes = process.memoryUsage().arrayBuffers;
+      const headers = { 'content-type': 'application/json', 'content-encoding': encoding };
+      const answer = await post(serving, '/v1/batch', serving.keys.write, bomb, headers);
+      expect(answer.status, encoding).toBe(413);
+      expect(process.memoryUsage().arrayBuffers - beforeBytes).toBeLessThan(100_000_000);
+    }
+    const cut = gzipSync(JSON.stringify({ batch: [track('cut-off')] })).subarray(0, -9);
+    const headers = { 'content-type': 'application/json', 'content-encoding': 'gzip' };
+    expect((await post(serving, '/v1/batch', serving.keys.write, cut, headers)).status).toBe(400);
+  });
+
   it('a body of 5 MB that cannot be read is kept whole', async () => {
     const body = 'x'.repeat(5 * 1_024 * 1_024);
     const answer = await post(serving, '/v1/batch', serving.keys.write, body, {
@@ -342,7 +374,7 @@ describe('bad input', () => {
     expect(wrong.status).toBe(400);
     const unknown = await post(serving, '/v1/batch', serving.keys.write, 'x', {
       'content-type': 'application/json',
-      'content-encoding': 'br',
+      'content-encoding': 'zstd',
     });
     expect(unknown.status).toBe(415);
     const media = await post(serving, '/v1/batch', serving.keys.write, '<a/>', {

@@ -1,0 +1,29 @@
+// CORS for what browsers call (Fetch standard): any site may, because a write key is public and no cookie is involved.
+import type { FastifyInstance } from 'fastify';
+
+const ALLOWED_HEADERS = 'authorization, content-type, content-encoding, if-none-match, x-api-key';
+/** What a page's script may read of an answer, beside what the standard lists. */
+const EXPOSED_HEADERS = 'etag, retry-after';
+const PREFLIGHT_SECONDS = 86_400;
+
+/**
+ * Lets pages of any origin call the routes of this plugin.
+ * @param addresses patterns whose preflights are answered: without a key, because browsers send none with them
+ */
+export function registerCrossOrigin(app: FastifyInstance, addresses: readonly string[]): void {
+  app.addHook('onRequest', (_request, reply, done) => {
+    reply.header('access-control-allow-origin', '*');
+    reply.header('access-control-expose-headers', EXPOSED_HEADERS);
+    done();
+  });
+  for (const address of addresses) {
+    app.options(address, { schema: { hide: true } }, async (_request, reply) =>
+      reply
+        .code(204)
+        .header('access-control-allow-methods', 'POST, OPTIONS')
+        .header('access-control-allow-headers', ALLOWED_HEADERS)
+        .header('access-control-max-age', String(PREFLIGHT_SECONDS))
+        .send(),
+    );
+  }
+}
