@@ -1,5 +1,6 @@
 // The state that is kept of one buyer: plain data, small, in one canonical form (arrays, no maps with foreign keys).
 import type { FunnelProgress } from './funnel.ts';
+import type { MergeBase } from './record.ts';
 
 /** A value with the event time and message that brought it: the later (time, then message id) wins, so arrival order does not matter. */
 export interface Stamped {
@@ -14,6 +15,14 @@ export interface RememberedBehaviour {
   behaviour: string;
   /** The partition's definition epoch when it arrived: a funnel counts only what arrived after its definition. */
   epoch: number;
+  /** The number of the part that it came by; 0 for the buyer's own. */
+  part: number;
+}
+
+/** A level that was reached, and the parts beside the buyer's own without which it would not have been. */
+export interface ReachedLevel {
+  level: number;
+  parts: number[];
 }
 
 export interface BuyerFunnel {
@@ -23,6 +32,8 @@ export interface BuyerFunnel {
   counted: number;
   /** The automaton after every settled behaviour (event time below watermark − lateness). */
   settled: FunnelProgress;
+  /** Empty as long as nothing came by a link: then the level is what was counted. */
+  reached: ReachedLevel[];
 }
 
 /** Decayed sums of behaviours, one set a half-life: Σ 2^((t − referenceMs) / halfLifeMs). */
@@ -37,9 +48,17 @@ export type LifecycleStage = 'new' | 'mature' | 'retained' | 'churned';
 
 export type OpportunityStage = 'contact' | 'inquiry' | 'order';
 
+/** What one part brought to an opportunity that several have a share in. */
+export interface OpportunityShare {
+  part: number;
+  stage: OpportunityStage;
+  updatedMs: number;
+  quality: number;
+}
+
 /** An opportunity that is open: not fulfilled, not lost. */
 export interface OpenOpportunity {
-  /** `<partition>-<offset>` of the record that opened it. */
+  /** `<partition>-<offset>` of the record that opened it; one that was taken over has `.<n>` behind it. */
   id: string;
   subject: string;
   stage: OpportunityStage;
@@ -49,6 +68,8 @@ export interface OpenOpportunity {
   /** In [0, 1]. */
   quality: number;
   qualified: boolean;
+  /** Empty if all of it is the buyer's own. */
+  shares: OpportunityShare[];
 }
 
 /** The variant of the first exposure (event time, then message id). */
@@ -57,6 +78,64 @@ export interface Exposed {
   variant: string;
   timeMs: number;
   messageId: string;
+}
+
+/** What came to a user by one link, beside behaviours and opportunities, which say so themselves; number 0 is its own. */
+export interface BuyerPart {
+  number: number;
+  /** '' for number 0. */
+  link: string;
+  visitor: string;
+  /** The user's watermark when it was merged. */
+  mergedMs: number;
+  ended: boolean;
+  firstMs: number;
+  lastMs: number;
+  country: Stamped | null;
+  industry: Stamped | null;
+  channel: Stamped | null;
+  level: Stamped | null;
+  company: Stamped | null;
+  engagement: EngagementSums[];
+  totals: { behaviour: string; count: number }[];
+  exposures: Exposed[];
+}
+
+/** A history on its way: chunks that came, until the last one is there. */
+export interface ArrivingHistory {
+  link: string;
+  visitor: string;
+  base: MergeBase;
+  /** How many chunks are there. */
+  chunks: number;
+  behaviours: [timeMs: number, behaviour: string][];
+}
+
+/** A visitor's link in force. */
+export interface VisitorLink {
+  id: string;
+  user: string;
+  /** The visitor's watermark at its record. */
+  sinceMs: number;
+  /** The visitor's stage then. */
+  stage: LifecycleStage | null;
+}
+
+export interface PastLink {
+  id: string;
+  user: string;
+  how: 'superseded' | 'revoked' | 'expired';
+}
+
+/** A visitor's side of its links; null for who never had one. */
+export interface VisitorLinks {
+  current: VisitorLink | null;
+  /** The link that owns what came before it; '' if none does. */
+  history: string;
+  /** The last ones, oldest first. */
+  past: PastLink[];
+  /** The offset from which on this visitor is a new one; 0 if it always was. */
+  bornOffset: number;
 }
 
 export interface Buyer {
@@ -68,6 +147,8 @@ export interface Buyer {
   /** First touch: the earliest (time, then message id) stays. */
   channel: Stamped | null;
   level: Stamped | null;
+  /** The latest group that the buyer was put into. */
+  company: Stamped | null;
   /** Remembered message ids of applied records, as (hash, event time) pairs in order of arrival, flat. */
   ids: number[];
   /** Mapped behaviours within the longest funnel window + lateness, sorted by event time; ties in order of arrival. */
@@ -89,6 +170,12 @@ export interface Buyer {
   timerMs: number;
   /** A cap of `settings` cut something. */
   overflow: boolean;
+  links: VisitorLinks | null;
+  /** Empty if nothing came by a link that is still kept apart; else number 0 first, in ascending order. */
+  parts: BuyerPart[];
+  /** The number that the next part gets. */
+  nextPart: number;
+  arriving: ArrivingHistory[];
 }
 
 export function newBuyer(key: string): Buyer {
@@ -100,6 +187,7 @@ export function newBuyer(key: string): Buyer {
     industry: null,
     channel: null,
     level: null,
+    company: null,
     ids: [],
     behaviours: [],
     settledCount: 0,
@@ -114,6 +202,10 @@ export function newBuyer(key: string): Buyer {
     exposures: [],
     timerMs: 0,
     overflow: false,
+    links: null,
+    parts: [],
+    nextPart: 1,
+    arriving: [],
   };
 }
 

@@ -35,6 +35,14 @@ export const settings = z.object({
   timersPerCommit: z.int().min(1).max(10_000).default(1_000),
   triggerTtlMs: durationMs.default(days(7)),
   maxPendingTriggers: z.int().min(1).max(1_000_000).default(50_000),
+  /** How long what came by a link is kept apart, so that it can be taken back; from the link on. */
+  linkMemoryMs: durationMs.default(days(90)),
+  /** A link ends when its visitor has been silent for longer; then the id is a new visitor. */
+  linkExpiryMs: durationMs.min(1).default(days(400)),
+  /** Links that one user keeps apart; beyond, the oldest become the user's own for good. */
+  maxLinksPerBuyer: z.int().min(1).max(1_000).default(50),
+  /** Behaviours in one merge record. */
+  mergeChunkBehaviours: z.int().min(1).max(5_000).default(500),
 });
 export type Settings = z.infer<typeof settings>;
 

@@ -9,7 +9,9 @@ export type EffectTable =
   | 'exposures'
   | 'triggers'
   | 'leases'
-  | 'definitions';
+  | 'definitions'
+  | 'identities'
+  | 'adjustments';
 
 export interface RowEffect {
   readonly kind: 'row';

@@ -1,18 +1,22 @@
 // A buyer's state in bytes: fields in a fixed order, times relative to a base, first byte the schema version.
 // The same state gives the same bytes.
 import type {
+  ArrivingHistory,
   Buyer,
   BuyerFunnel,
+  BuyerPart,
   EngagementSums,
   Exposed,
   LifecycleStage,
   OpenOpportunity,
   RememberedBehaviour,
   Stamped,
+  VisitorLinks,
 } from '../domain/buyer.ts';
+import type { MergeBase } from '../domain/record.ts';
 import { BinaryReader, BinaryWriter } from './binary.ts';
 
-export const buyerSchemaVersion = 1;
+export const buyerSchemaVersion = 2;
 
 const standard = ['visit', 'search', 'view', 'contact', 'inquiry', 'order', 'fulfil'];
 const stages: readonly (LifecycleStage | null)[] = [null, 'new', 'mature', 'retained', 'churned'];
@@ -85,7 +89,7 @@ function readBehaviours(reader: BinaryReader, base: number): RememberedBehaviour
   return reader.list(() => {
     const timeMs = reader.signed() + before;
     before = timeMs;
-    return { timeMs, behaviour: readBehaviour(reader), epoch: reader.unsigned() };
+    return { timeMs, behaviour: readBehaviour(reader), epoch: reader.unsigned(), part: 0 };
   });
 }
 
@@ -111,7 +115,7 @@ function readFunnels(reader: BinaryReader, base: number): BuyerFunnel[] {
     const counted = reader.unsigned();
     let index = 0;
     const settled = reader.list(() => (index++ === 0 ? reader.unsigned() : reader.signed() + base));
-    return { id, revision, counted, settled };
+    return { id, revision, counted, settled, reached: [] };
   });
 }
 
@@ -164,6 +168,7 @@ function readOpportunities(reader: BinaryReader, base: number): OpenOpportunity[
       updatedMs,
       quality,
       qualified: coded % 2 === 1,
+      shares: [],
     };
   });
 }
@@ -178,6 +183,194 @@ function writeExposures(exposures: readonly Exposed[], base: number): void {
   }
 }
 
+// — what links brought: written only where there is any —
+
+function writeTotals(totals: Buyer['totals']): void {
+  writer.unsigned(totals.length);
+  for (const { behaviour, count } of totals) {
+    writeBehaviour(behaviour);
+    writer.unsigned(count);
+  }
+}
+
+function readTotals(reader: BinaryReader): Buyer['totals'] {
+  return reader.list(() => ({ behaviour: readBehaviour(reader), count: reader.unsigned() }));
+}
+
+function readExposures(reader: BinaryReader, base: number): Exposed[] {
+  return reader.list(() => ({
+    experiment: reader.text(),
+    variant: reader.text(),
+    timeMs: reader.signed() + base,
+    messageId: reader.text(),
+  }));
+}
+
+const ends = ['superseded', 'revoked', 'expired'] as const;
+
+function writeLinks(links: VisitorLinks | null, base: number): void {
+  writer.unsigned(links === null ? 0 : links.current === null ? 1 : 2);
+  if (links === null) return;
+  if (links.current !== null) {
+    const { id, user, sinceMs, stage } = links.current;
+    writer.text(id);
+    writer.text(user);
+    writer.signed(sinceMs - base);
+    writer.unsigned(stages.indexOf(stage));
+  }
+  writer.text(links.history);
+  writer.unsigned(links.past.length);
+  for (const { id, user, how } of links.past) {
+    writer.text(id);
+    writer.text(user);
+    writer.unsigned(ends.indexOf(how));
+  }
+  writer.unsigned(links.bornOffset);
+}
+
+function readLinks(reader: BinaryReader, base: number): VisitorLinks | null {
+  const kind = reader.unsigned();
+  if (kind === 0) return null;
+  const current =
+    kind === 1
+      ? null
+      : {
+          id: reader.text(),
+          user: reader.text(),
+          sinceMs: reader.signed() + base,
+          stage: stages[reader.unsigned()] ?? null,
+        };
+  return {
+    current,
+    history: reader.text(),
+    past: reader.list(() => ({ id: reader.text(), user: reader.text(), how: ends[reader.unsigned()]! })),
+    bornOffset: reader.unsigned(),
+  };
+}
+
+function writePart(part: BuyerPart, base: number): void {
+  writer.unsigned(part.number);
+  writer.text(part.link);
+  writer.text(part.visitor);
+  writer.signed(part.mergedMs - base);
+  writer.unsigned(part.ended ? 1 : 0);
+  writeTime(part.firstMs, base);
+  writeTime(part.lastMs, base);
+  writeStamp(part.country, base);
+  writeStamp(part.industry, base);
+  writeStamp(part.channel, base);
+  writeStamp(part.level, base);
+  writeStamp(part.company, base);
+  writeEngagement(part.engagement);
+  writeTotals(part.totals);
+  writeExposures(part.exposures, base);
+}
+
+function readPart(reader: BinaryReader, base: number): BuyerPart {
+  return {
+    number: reader.unsigned(),
+    link: reader.text(),
+    visitor: reader.text(),
+    mergedMs: reader.signed() + base,
+    ended: reader.unsigned() === 1,
+    firstMs: readTime(reader, base),
+    lastMs: readTime(reader, base),
+    country: readStamp(reader, base),
+    industry: readStamp(reader, base),
+    channel: readStamp(reader, base),
+    level: readStamp(reader, base),
+    company: readStamp(reader, base),
+    engagement: readEngagement(reader),
+    totals: readTotals(reader),
+    exposures: readExposures(reader, base),
+  };
+}
+
+/** Waits for its last chunk, which comes soon: the base stays as it came. */
+function writeArriving({ link, visitor, base, chunks, behaviours }: ArrivingHistory): void {
+  writer.text(link);
+  writer.text(visitor);
+  writer.text(JSON.stringify(base));
+  writer.unsigned(chunks);
+  writer.text(JSON.stringify(behaviours));
+}
+
+function readArriving(reader: BinaryReader): ArrivingHistory {
+  return {
+    link: reader.text(),
+    visitor: reader.text(),
+    base: JSON.parse(reader.text()) as MergeBase,
+    chunks: reader.unsigned(),
+    behaviours: JSON.parse(reader.text()) as ArrivingHistory['behaviours'],
+  };
+}
+
+/** Which part each behaviour, level and share of an opportunity is of. */
+function writeShares(buyer: Buyer): void {
+  for (const { part } of buyer.behaviours) writer.unsigned(part);
+  for (const { reached } of buyer.funnels) {
+    writer.unsigned(reached.length);
+    for (const { level, parts } of reached) {
+      writer.unsigned(level);
+      writer.unsigned(parts.length);
+      for (const part of parts) writer.unsigned(part);
+    }
+  }
+  for (const { shares, openedMs } of buyer.opportunities) {
+    writer.unsigned(shares.length);
+    for (const { part, stage, updatedMs, quality } of shares) {
+      writer.unsigned(part);
+      writer.unsigned(opportunityStages.indexOf(stage));
+      writer.signed(updatedMs - openedMs);
+      writer.double(quality);
+    }
+  }
+}
+
+function readShares(reader: BinaryReader, buyer: Buyer): void {
+  for (const behaviour of buyer.behaviours) behaviour.part = reader.unsigned();
+  for (const funnel of buyer.funnels) {
+    funnel.reached = reader.list(() => ({
+      level: reader.unsigned(),
+      parts: reader.list(() => reader.unsigned()),
+    }));
+  }
+  for (const opportunity of buyer.opportunities) {
+    opportunity.shares = reader.list(() => ({
+      part: reader.unsigned(),
+      stage: opportunityStages[reader.unsigned()]!,
+      updatedMs: reader.signed() + opportunity.openedMs,
+      quality: reader.double(),
+    }));
+  }
+}
+
+const LINKS = 1;
+const PARTS = 2;
+
+function writeIdentity(buyer: Buyer, base: number): void {
+  const hasParts = buyer.nextPart > 1 || buyer.arriving.length > 0;
+  writer.unsigned((buyer.links === null ? 0 : LINKS) | (hasParts ? PARTS : 0));
+  if (buyer.links !== null) writeLinks(buyer.links, base);
+  if (!hasParts) return;
+  writer.unsigned(buyer.nextPart);
+  writer.unsigned(buyer.parts.length);
+  for (const part of buyer.parts) writePart(part, base);
+  writer.unsigned(buyer.arriving.length);
+  for (const arriving of buyer.arriving) writeArriving(arriving);
+  writeShares(buyer);
+}
+
+function readIdentity(reader: BinaryReader, buyer: Buyer, base: number): void {
+  const there = reader.unsigned();
+  if ((there & LINKS) !== 0) buyer.links = readLinks(reader, base);
+  if ((there & PARTS) === 0) return;
+  buyer.nextPart = reader.unsigned();
+  buyer.parts = reader.list(() => readPart(reader, base));
+  buyer.arriving = reader.list(() => readArriving(reader));
+  readShares(reader, buyer);
+}
+
 /** Canonical bytes of a buyer's state. The key is not in it: it is the Redis key. */
 export function encodeBuyer(buyer: Buyer): Buffer {
   const base = buyer.firstMs;
@@ -188,16 +381,13 @@ export function encodeBuyer(buyer: Buyer): Buffer {
   writeStamp(buyer.industry, base);
   writeStamp(buyer.channel, base);
   writeStamp(buyer.level, base);
+  writeStamp(buyer.company, base);
   writeIds(buyer.ids, base);
   writeBehaviours(buyer.behaviours, base);
   writer.unsigned(buyer.settledCount);
   writeFunnels(buyer.funnels, base);
   writeEngagement(buyer.engagement);
-  writer.unsigned(buyer.totals.length);
-  for (const { behaviour, count } of buyer.totals) {
-    writeBehaviour(behaviour);
-    writer.unsigned(count);
-  }
+  writeTotals(buyer.totals);
   writer.unsigned(buyer.visitDays.length);
   for (const day of buyer.visitDays) writer.signed(day);
   writer.unsigned(stages.indexOf(buyer.stage));
@@ -207,6 +397,7 @@ export function encodeBuyer(buyer: Buyer): Buffer {
   writeExposures(buyer.exposures, base);
   writeTime(buyer.timerMs, base);
   writer.unsigned(buyer.overflow ? 1 : 0);
+  writeIdentity(buyer, base);
   return writer.take();
 }
 
@@ -220,14 +411,15 @@ export class StateSchemaError extends Error {
   }
 }
 
-/** @throws StateSchemaError for a blob of another schema version. */
+/** Reads version 1, of before links, too. @throws StateSchemaError for a blob of a newer schema version. */
 export function decodeBuyer(key: string, bytes: Buffer): Buyer {
   const reader = new BinaryReader(bytes);
   const version = reader.unsigned();
-  if (version !== buyerSchemaVersion) throw new StateSchemaError(`buyer ${key}`, version, buyerSchemaVersion);
+  if (version < 1 || version > buyerSchemaVersion)
+    throw new StateSchemaError(`buyer ${key}`, version, buyerSchemaVersion);
   const base = reader.unsigned();
   // The fields stand in the order in which they are read here.
-  return {
+  const buyer: Buyer = {
     key,
     firstMs: base,
     lastMs: reader.signed() + base,
@@ -235,24 +427,26 @@ export function decodeBuyer(key: string, bytes: Buffer): Buyer {
     industry: readStamp(reader, base),
     channel: readStamp(reader, base),
     level: readStamp(reader, base),
+    company: version === 1 ? null : readStamp(reader, base),
     ids: readIds(reader, base),
     behaviours: readBehaviours(reader, base),
     settledCount: reader.unsigned(),
     funnels: readFunnels(reader, base),
     engagement: readEngagement(reader),
-    totals: reader.list(() => ({ behaviour: readBehaviour(reader), count: reader.unsigned() })),
+    totals: readTotals(reader),
     visitDays: reader.list(() => reader.signed()),
     stage: stages[reader.unsigned()] ?? null,
     stageSinceMs: readTime(reader, base),
     maturedMs: readTime(reader, base),
     opportunities: readOpportunities(reader, base),
-    exposures: reader.list(() => ({
-      experiment: reader.text(),
-      variant: reader.text(),
-      timeMs: reader.signed() + base,
-      messageId: reader.text(),
-    })),
+    exposures: readExposures(reader, base),
     timerMs: readTime(reader, base),
     overflow: reader.unsigned() === 1,
+    links: null,
+    parts: [],
+    nextPart: 1,
+    arriving: [],
   };
+  if (version > 1) readIdentity(reader, buyer, base);
+  return buyer;
 }
