@@ -6,5 +6,7 @@ export interface BuyerContext {
   readonly nowMs: number;
   readonly partition: number;
   readonly offset: number;
+  /** When the record was appended; 0 for a timer. */
+  readonly appendMs: number;
   readonly definitions: Definitions;
 }

@@ -80,8 +80,26 @@ export interface Exposed {
   messageId: string;
 }
 
+/** What is known of somebody by records alone, whatever the order in which they came. */
+export interface BuyerHistory {
+  /** Event time of the first and the last behaviour; 0 if there is none. */
+  firstMs: number;
+  lastMs: number;
+  country: Stamped | null;
+  industry: Stamped | null;
+  /** First touch: the earliest (time, then message id) stays. */
+  channel: Stamped | null;
+  level: Stamped | null;
+  /** The latest group that the buyer was put into. */
+  company: Stamped | null;
+  engagement: EngagementSums[];
+  /** How often each behaviour was applied, ever; sorted by name. */
+  totals: { behaviour: string; count: number }[];
+  exposures: Exposed[];
+}
+
 /** What came to a user by one link, beside behaviours and opportunities, which say so themselves; number 0 is its own. */
-export interface BuyerPart {
+export interface BuyerPart extends BuyerHistory {
   number: number;
   /** '' for number 0. */
   link: string;
@@ -89,16 +107,6 @@ export interface BuyerPart {
   /** The user's watermark when it was merged. */
   mergedMs: number;
   ended: boolean;
-  firstMs: number;
-  lastMs: number;
-  country: Stamped | null;
-  industry: Stamped | null;
-  channel: Stamped | null;
-  level: Stamped | null;
-  company: Stamped | null;
-  engagement: EngagementSums[];
-  totals: { behaviour: string; count: number }[];
-  exposures: Exposed[];
 }
 
 /** A history on its way: chunks that came, until the last one is there. */
@@ -138,17 +146,8 @@ export interface VisitorLinks {
   bornOffset: number;
 }
 
-export interface Buyer {
+export interface Buyer extends BuyerHistory {
   key: string;
-  firstMs: number;
-  lastMs: number;
-  country: Stamped | null;
-  industry: Stamped | null;
-  /** First touch: the earliest (time, then message id) stays. */
-  channel: Stamped | null;
-  level: Stamped | null;
-  /** The latest group that the buyer was put into. */
-  company: Stamped | null;
   /** Remembered message ids of applied records, as (hash, event time) pairs in order of arrival, flat. */
   ids: number[];
   /** Mapped behaviours within the longest funnel window + lateness, sorted by event time; ties in order of arrival. */
@@ -156,16 +155,12 @@ export interface Buyer {
   /** How many of `behaviours` (from the front) are in the funnels' settled automata. */
   settledCount: number;
   funnels: BuyerFunnel[];
-  engagement: EngagementSums[];
-  /** How often each behaviour was applied, ever; sorted by name. */
-  totals: { behaviour: string; count: number }[];
   /** The event days (UTC, days since epoch) on which the buyer was counted as a visitor and is still in a held window. */
   visitDays: number[];
   stage: LifecycleStage | null;
   stageSinceMs: number;
   maturedMs: number;
   opportunities: OpenOpportunity[];
-  exposures: Exposed[];
   /** When the buyer's timer in the partition's queue goes off; 0 if none. It may go off early and is then set again. */
   timerMs: number;
   /** A cap of `settings` cut something. */
@@ -173,14 +168,13 @@ export interface Buyer {
   links: VisitorLinks | null;
   /** Empty if nothing came by a link that is still kept apart; else number 0 first, in ascending order. */
   parts: BuyerPart[];
-  /** The number that the next part gets. */
+  /** The number that the next part gets; above 1 if there ever was one. */
   nextPart: number;
   arriving: ArrivingHistory[];
 }
 
-export function newBuyer(key: string): Buyer {
+export function newHistory(): BuyerHistory {
   return {
-    key,
     firstMs: 0,
     lastMs: 0,
     country: null,
@@ -188,18 +182,25 @@ export function newBuyer(key: string): Buyer {
     channel: null,
     level: null,
     company: null,
+    engagement: [],
+    totals: [],
+    exposures: [],
+  };
+}
+
+export function newBuyer(key: string): Buyer {
+  return {
+    key,
+    ...newHistory(),
     ids: [],
     behaviours: [],
     settledCount: 0,
     funnels: [],
-    engagement: [],
-    totals: [],
     visitDays: [],
     stage: null,
     stageSinceMs: 0,
     maturedMs: 0,
     opportunities: [],
-    exposures: [],
     timerMs: 0,
     overflow: false,
     links: null,

@@ -1,6 +1,8 @@
 // What a transition asks the world for: rows for ClickHouse, records for the log, counts in windows, triggers.
 // Effects are data; `stream/` carries them out inside and behind the commit.
 
+import type { DerivedRecord } from './record.ts';
+
 /** A table of ClickHouse whose rows depend on state; the row's position is added by the stream. */
 export type EffectTable =
   | 'transitions'
@@ -57,6 +59,14 @@ export interface ReceiptEffect {
   readonly timeMs: number;
 }
 
+type WithoutOrigin<Record_> = Record_ extends DerivedRecord ? Omit<Record_, 'origin'> : never;
+
+/** A record for the owner of another key, or this one's own. Its origin is its position: the stream adds it. */
+export interface RecordEffect {
+  readonly kind: 'record';
+  readonly record: WithoutOrigin<DerivedRecord>;
+}
+
 export interface PendingTrigger {
   readonly definition: string;
   readonly revision: number;
@@ -70,4 +80,4 @@ export interface PendingTrigger {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
-export type Effect = RowEffect | CountEffect | SetEffect | TriggerEffect | ReceiptEffect;
+export type Effect = RowEffect | CountEffect | SetEffect | TriggerEffect | ReceiptEffect | RecordEffect;

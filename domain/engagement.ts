@@ -7,7 +7,11 @@ const EPOCH_HALF_LIVES = 16;
 
 function rebase(sums: EngagementSums, nowMs: number): void {
   const epochMs = EPOCH_HALF_LIVES * sums.halfLifeMs;
-  const referenceMs = Math.floor(nowMs / epochMs) * epochMs;
+  moveReference(sums, Math.floor(nowMs / epochMs) * epochMs);
+}
+
+/** References only move on. */
+function moveReference(sums: EngagementSums, referenceMs: number): void {
   if (referenceMs <= sums.referenceMs) return;
   const factor = 2 ** ((sums.referenceMs - referenceMs) / sums.halfLifeMs);
   for (const entry of sums.sums) entry.sum *= factor;
@@ -15,7 +19,10 @@ function rebase(sums: EngagementSums, nowMs: number): void {
 }
 
 function add(sums: EngagementSums, behaviour: string, timeMs: number): void {
-  const amount = 2 ** ((timeMs - sums.referenceMs) / sums.halfLifeMs);
+  addSum(sums, behaviour, 2 ** ((timeMs - sums.referenceMs) / sums.halfLifeMs));
+}
+
+function addSum(sums: EngagementSums, behaviour: string, amount: number): void {
   const entry = sums.sums.find((candidate) => candidate.behaviour === behaviour);
   if (entry !== undefined) {
     entry.sum += amount;
@@ -45,5 +52,25 @@ export function engage(
     rebase(sums, nowMs);
     add(sums, behaviour, timeMs);
     return sums;
+  });
+}
+
+/** Two people's sums as one's, at the later of both references; only half-lives in force stay. */
+export function joinEngagement(
+  one: readonly EngagementSums[],
+  other: readonly EngagementSums[],
+  halfLivesMs: readonly number[],
+): EngagementSums[] {
+  return halfLivesMs.flatMap((halfLifeMs) => {
+    const found = [one, other].flatMap((sums) => sums.find((each) => each.halfLifeMs === halfLifeMs) ?? []);
+    if (found.length === 0) return [];
+    const referenceMs = Math.max(...found.map((sums) => sums.referenceMs));
+    const joined: EngagementSums = { halfLifeMs, referenceMs, sums: [] };
+    for (const each of found) {
+      const copy = { ...each, sums: each.sums.map((entry) => ({ ...entry })) };
+      moveReference(copy, referenceMs);
+      for (const { behaviour, sum } of copy.sums) addSum(joined, behaviour, sum);
+    }
+    return [joined];
   });
 }

@@ -2,35 +2,22 @@
 // computed anew. `default` steps count when they are reached, strict ones when nothing in time can change them.
 import { type Buyer, type BuyerFunnel, cellOf, type RememberedBehaviour, segmentOf } from './buyer.ts';
 import type { Effect } from './effect.ts';
-import { advance, emptyProgress, type FunnelProgress, level, levelAfter } from './funnel.ts';
+import { advance, type FunnelProgress, level, levelAfter } from './funnel.ts';
+import { noteLevel } from './funnel-levels.ts';
+import { instantEnd, progressIn, since } from './funnel-slice.ts';
 import type { Definitions, FunnelInForce } from './in-force.ts';
 
-interface Slice {
-  readonly behaviours: readonly RememberedBehaviour[];
-  readonly from: number;
-  readonly to: number;
-}
-
-/** The buyer's state in a funnel; another revision starts anew. */
-function progressIn(state: Buyer, funnel: FunnelInForce): BuyerFunnel {
-  const known = state.funnels.find((candidate) => candidate.id === funnel.id);
-  if (known !== undefined && known.revision === funnel.revision) return known;
-  const settled = emptyProgress(funnel.document);
-  if (known !== undefined) return Object.assign(known, { revision: funnel.revision, counted: 0, settled });
-  const started: BuyerFunnel = { id: funnel.id, revision: funnel.revision, counted: 0, settled };
-  state.funnels.push(started);
-  state.funnels.sort((a, b) => (a.id < b.id ? -1 : 1));
-  return started;
-}
-
-function count(
+/** Counts the steps up to `reached`, which the first `until` behaviours have reached, unless they were counted before. */
+export function countSteps(
   state: Buyer,
   own: BuyerFunnel,
   funnel: FunnelInForce,
   reached: number,
   timeMs: number,
+  until: number,
   effects: Effect[],
-) {
+): void {
+  if (state.nextPart > 1) noteLevel(state, own, funnel, reached, until);
   if (reached <= own.counted) return;
   const cell = cellOf(segmentOf(state));
   const { series, revision } = funnel;
@@ -40,23 +27,13 @@ function count(
   own.counted = reached;
 }
 
-/** What of `[from, to)` arrived after the funnel's definition: nearly always all of it, then the list itself. */
-function since(state: Buyer, funnel: FunnelInForce, from: number, to: number): Slice {
-  const { behaviours } = state;
-  for (let index = from; index < to; index += 1) {
-    if (behaviours[index]!.epoch >= funnel.epoch) continue;
-    const counted = behaviours.slice(from, to).filter(({ epoch }) => epoch >= funnel.epoch);
-    return { behaviours: counted, from: 0, to: counted.length };
-  }
-  return { behaviours, from, to };
-}
-
 /** Puts a behaviour at its place in time, behind those of the same instant. */
-export function remember(state: Buyer, timeMs: number, behaviour: string, epoch: number): void {
+export function remember(state: Buyer, remembered: RememberedBehaviour): void {
   const { behaviours } = state;
+  const { timeMs } = remembered;
   let index = behaviours.length;
   while (index > 0 && behaviours[index - 1]!.timeMs > timeMs) index -= 1;
-  behaviours.splice(index, 0, { timeMs, behaviour, epoch });
+  behaviours.splice(index, 0, remembered);
   // Only a cap that settled early lets a record in time arrive before what is settled.
   if (index < state.settledCount) state.settledCount += 1;
 }
@@ -75,7 +52,7 @@ export function countReached(
     const own = progressIn(state, funnel);
     const tail = since(state, funnel, state.settledCount, state.behaviours.length);
     const reached = levelAfter(funnel.document, own.settled, tail.behaviours, tail.from, tail.to);
-    count(state, own, funnel, reached, timeMs, effects);
+    countSteps(state, own, funnel, reached, timeMs, state.behaviours.length, effects);
   }
 }
 
@@ -119,10 +96,9 @@ function settleStrict(
   let from = state.settledCount;
   while (from < to) {
     const { timeMs } = state.behaviours[from]!;
-    let end = from + 1;
-    while (end < to && state.behaviours[end]!.timeMs === timeMs) end += 1;
+    const end = instantEnd(state.behaviours, from, to);
     own.settled = advanceOver(state, own, funnel, from, end);
-    count(state, own, funnel, level(own.settled), timeMs, effects);
+    countSteps(state, own, funnel, level(own.settled), timeMs, end, effects);
     from = end;
   }
 }
@@ -153,9 +129,7 @@ export function trimBehaviours(
 }
 
 function settleFirstInstant(state: Buyer, definitions: Definitions, effects: Effect[]): void {
-  const { timeMs } = state.behaviours[state.settledCount]!;
-  let to = state.settledCount + 1;
-  while (to < state.behaviours.length && state.behaviours[to]!.timeMs === timeMs) to += 1;
+  const to = instantEnd(state.behaviours, state.settledCount, state.behaviours.length);
   settleTo(state, to, definitions, effects);
 }
 

@@ -4,16 +4,20 @@ import type { BuyerContext } from './buyer-context.ts';
 import type { OpportunityDefinition } from './definition.ts';
 import type { Effect } from './effect.ts';
 import { fulfillable, isDeep, joinable, laterStage, oldest, qualityOf, subjectOf } from './opportunity.ts';
-import type { SegmentRecord } from './record.ts';
+import { share, simplified, togetherOf } from './opportunity-shares.ts';
+import type { MergeBase, SegmentRecord } from './record.ts';
 import { pushTriggers } from './trigger.ts';
 
 type Change = 'opened' | 'advanced' | 'updated' | 'fulfilled' | 'completed' | 'lost' | 'evicted';
+/** What happens to opportunities by links: handed over, taken over, given back, taken back. */
+type LinkChange = 'moved' | 'merged' | 'returned' | 'revoked';
 
-/** What a behaviour does to the buyer's opportunities. */
+/** What a behaviour does to the buyer's opportunities. `part` is the number of the part that it came by. */
 export function pursue(
   state: Buyer,
   behaviour: string,
   record: SegmentRecord,
+  part: number,
   context: BuyerContext,
   effects: Effect[],
 ): void {
@@ -23,7 +27,7 @@ export function pursue(
     const found = fulfillable(state.opportunities, subjectOf(record.properties, definition.document));
     if (found !== undefined) close(state, found, 'fulfilled', record.timestamp, context, effects);
   } else if (isDeep(behaviour)) {
-    pursueDeep(state, behaviour, record, definition.document, context, effects);
+    pursueDeep(state, behaviour, record, part, definition.document, context, effects);
   }
 }
 
@@ -31,6 +35,7 @@ function pursueDeep(
   state: Buyer,
   behaviour: OpportunityStage,
   record: SegmentRecord,
+  part: number,
   definition: OpportunityDefinition,
   context: BuyerContext,
   effects: Effect[],
@@ -40,12 +45,13 @@ function pursueDeep(
   const quality = qualityOf(definition, behaviour, record.properties, buyer);
   const joined = joinable(state.opportunities, subject);
   if (joined === undefined) {
-    openOpportunity(state, behaviour, subject, quality, record.timestamp, context, effects);
+    openOpportunity(state, behaviour, subject, quality, record.timestamp, part, context, effects);
     return;
   }
   const stage = laterStage(joined.stage, behaviour);
   const advanced = stage !== joined.stage;
   const better = quality > joined.quality;
+  share(joined, part, behaviour, quality, record.timestamp);
   joined.stage = stage;
   joined.quality = Math.max(joined.quality, quality);
   joined.updatedMs = Math.max(joined.updatedMs, record.timestamp);
@@ -61,14 +67,12 @@ function openOpportunity(
   subject: string,
   quality: number,
   timeMs: number,
+  part: number,
   context: BuyerContext,
   effects: Effect[],
 ): void {
-  const { partition, offset, definitions } = context;
-  if (state.opportunities.length >= definitions.settings.maxOpportunitiesPerBuyer) {
-    close(state, oldest(state.opportunities)!, 'evicted', timeMs, context, effects);
-    state.overflow = true;
-  }
+  const { partition, offset } = context;
+  makeRoom(state, timeMs, context, effects);
   const opened: OpenOpportunity = {
     id: `${partition}-${offset}`,
     subject,
@@ -77,6 +81,7 @@ function openOpportunity(
     updatedMs: timeMs,
     quality,
     qualified: false,
+    shares: part === 0 ? [] : [{ part, stage, updatedMs: timeMs, quality }],
   };
   state.opportunities.push(opened);
   const cell = cellOf(segmentOf(state));
@@ -84,6 +89,13 @@ function openOpportunity(
   say(state, opened, 'opened', timeMs, context, effects);
   tell(state, opened, 'opened', timeMs, context, effects);
   qualify(state, opened, timeMs, context, effects);
+}
+
+/** One that finds no room evicts the oldest. */
+function makeRoom(state: Buyer, timeMs: number, context: BuyerContext, effects: Effect[]): void {
+  if (state.opportunities.length < context.definitions.settings.maxOpportunitiesPerBuyer) return;
+  close(state, oldest(state.opportunities)!, 'evicted', timeMs, context, effects);
+  state.overflow = true;
 }
 
 function qualify(
@@ -132,7 +144,7 @@ export function opportunityDueMs(state: Buyer, definition: OpportunityDefinition
 function close(
   state: Buyer,
   opportunity: OpenOpportunity,
-  change: Change,
+  change: Change | LinkChange,
   timeMs: number,
   context: BuyerContext,
   effects: Effect[],
@@ -141,10 +153,58 @@ function close(
   say(state, opportunity, change, timeMs, context, effects);
 }
 
+/** Says of every open opportunity that it went with a link, or came back. */
+export function sayOfAll(
+  state: Buyer,
+  change: 'moved' | 'returned',
+  context: BuyerContext,
+  effects: Effect[],
+): void {
+  for (const opportunity of state.opportunities)
+    say(state, opportunity, change, context.nowMs, context, effects);
+}
+
+/** Takes over what a visitor had open, under ids of this partition. */
+export function takeOpportunities(
+  state: Buyer,
+  taken: MergeBase['opportunities'],
+  part: number,
+  context: BuyerContext,
+  effects: Effect[],
+): void {
+  taken.forEach((opportunity, index) => {
+    makeRoom(state, context.nowMs, context, effects);
+    const { stage, updatedMs, quality } = opportunity;
+    const own: OpenOpportunity = {
+      ...opportunity,
+      id: `${context.partition}-${context.offset}.${index}`,
+      shares: [{ part, stage, updatedMs, quality }],
+    };
+    state.opportunities.push(own);
+    say(state, own, 'merged', context.nowMs, context, effects);
+  });
+}
+
+/** Takes the part's shares back. What nobody else has a share in is gone. */
+export function dropShares(state: Buyer, part: number, context: BuyerContext, effects: Effect[]): void {
+  for (const opportunity of [...state.opportunities]) {
+    if (!opportunity.shares.some((each) => each.part === part)) continue;
+    const left = opportunity.shares.filter((each) => each.part !== part);
+    if (left.length === 0) {
+      close(state, opportunity, 'revoked', context.nowMs, context, effects);
+      continue;
+    }
+    const { stage, quality } = opportunity;
+    Object.assign(opportunity, togetherOf(left), { shares: simplified(left) });
+    if (opportunity.stage !== stage || opportunity.quality !== quality)
+      say(state, opportunity, 'updated', context.nowMs, context, effects);
+  }
+}
+
 function say(
   state: Buyer,
   opportunity: OpenOpportunity,
-  change: Change | 'qualified',
+  change: Change | LinkChange | 'qualified',
   timeMs: number,
   context: BuyerContext,
   effects: Effect[],

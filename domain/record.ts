@@ -210,10 +210,7 @@ export const memberRecord = z.object({
   /** '' for a `group` call, which brings `attributes`. */
   behaviour: z.string(),
   /** As the traits of a `group` call state them. */
-  attributes: z
-    .object({ country: z.string(), industry: z.string(), level: z.string() })
-    .partial()
-    .optional(),
+  attributes: z.object({ country: z.string(), industry: z.string(), level: z.string() }).partial().optional(),
 });
 export type MemberRecord = z.infer<typeof memberRecord>;
 

@@ -1,17 +1,20 @@
 // What one record, or one timer, does to one buyer. The state is changed in place: the stream owns it and forgets
 // all of it when a commit fails.
-import { attributesOf } from './attributes.ts';
-import { type Buyer, cellOf, newBuyer, type Stamped, segmentOf } from './buyer.ts';
+import { type Buyer, type BuyerPart, cellOf, newBuyer, segmentOf } from './buyer.ts';
 import type { BuyerContext } from './buyer-context.ts';
+import { historiesOf, ownOldParts, partOf } from './buyer-parts.ts';
+import { isCompany, tellCompany } from './company.ts';
 import type { Effect } from './effect.ts';
-import { engage } from './engagement.ts';
-import { countReached, remember, settle, strictDueMs, trimBehaviours } from './funnel-progress.ts';
+import { reach } from './funnel-foreign.ts';
+import { settle, strictDueMs, trimBehaviours } from './funnel-progress.ts';
 import { idHash53 } from './hash.ts';
+import { learnBehaviour, learnExposure, learnRecord } from './history.ts';
 import type { Definitions } from './in-force.ts';
-import { churnDueMs, type StageChange, stageAfterActivity } from './lifecycle.ts';
+import { churnDueMs } from './lifecycle.ts';
 import { expireOpportunities, opportunityDueMs, pursue } from './opportunity-progress.ts';
-import type { ExposureRecord, SegmentRecord } from './record.ts';
-import { pushTriggers } from './trigger.ts';
+import type { ExposureRecord, ForwardRecord, SegmentRecord } from './record.ts';
+import { changeStage, follow } from './stage-progress.ts';
+import { askForLink, effectsOf, endExpired, forward } from './visitor-link.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -23,7 +26,7 @@ export interface BuyerOutcome {
   readonly state: Buyer | undefined;
 }
 
-/** Judges and applies one collected record. Late and duplicate ones change nothing. */
+/** Judges and applies one collected record. Late and duplicate ones change nothing; a late identify still links. */
 export function transitionBuyer(
   before: Buyer | undefined,
   key: string,
@@ -34,47 +37,82 @@ export function transitionBuyer(
   const { nowMs, definitions } = context;
   const { settings } = definitions;
   const behaviour = definitions.behaviourOf(record.kind, record.event);
+  const known = before?.links == null ? before : endExpired(before, context, effects);
   const hash = idHash53(record.messageId);
-  if (before !== undefined && isRemembered(before, hash, nowMs - settings.idMemoryMs)) {
-    return { verdict: 'duplicate', behaviour, state: before };
+  if (known !== undefined && isRemembered(known, hash, nowMs - settings.idMemoryMs)) {
+    return { verdict: 'duplicate', behaviour, state: known };
   }
-  if (record.timestamp < nowMs - settings.latenessMs) return { verdict: 'late', behaviour, state: before };
-  const state = before ?? newBuyer(key);
+  if (record.kind === 'identify' || record.kind === 'alias') askForLink(record, effects);
+  if (record.timestamp < nowMs - settings.latenessMs) return { verdict: 'late', behaviour, state: known };
+  const state = known ?? newBuyer(key);
   rememberId(state, hash, record.timestamp, nowMs - settings.idMemoryMs, settings.maxIdsPerBuyer);
-  updateAttributes(state, record);
-  if (behaviour !== '') behave(state, behaviour, record, context, effects);
+  ownOldParts(state, context);
+  applyRecord(state, state.parts[0], record, behaviour, context, effectsOf(state, effects));
+  if (state.links?.current != null) forward(state, record, behaviour, context, effects);
+  else tellCompany(state, record, behaviour, effects);
   return { verdict: 'applied', behaviour, state };
 }
 
-/** Keeps the first exposure (event time, then message id) of each experiment, whatever the order of arrival. */
-export function exposeBuyer(before: Buyer | undefined, record: ExposureRecord, effects: Effect[]): Buyer {
-  const state = before ?? newBuyer(record.key);
-  const { experiment, variant, timestamp: timeMs, messageId, revision, reason } = record;
-  const first = state.exposures.find((candidate) => candidate.experiment === experiment);
-  if (first === undefined) {
-    state.exposures.push({ experiment, variant, timeMs, messageId });
-  } else if (timeMs < first.timeMs || (timeMs === first.timeMs && messageId < first.messageId)) {
-    Object.assign(first, { variant, timeMs, messageId });
+/** Applies what a linked visitor did, as its owner judged it. */
+export function forwardToBuyer(
+  before: Buyer | undefined,
+  { key, link, behaviour, record }: ForwardRecord,
+  context: BuyerContext,
+  effects: Effect[],
+): Buyer {
+  const state = before ?? newBuyer(key);
+  ownOldParts(state, context);
+  const part = partOf(state, link);
+  if (record.kind === 'exposure') {
+    learnExposed(state, part, record);
+    return state;
   }
-  const row = { key: record.key, time: timeMs, message_id: messageId, experiment, revision, variant, reason };
-  effects.push({ kind: 'row', table: 'exposures', row });
+  applyRecord(state, part, record, behaviour, context, effects);
+  tellCompany(state, record, behaviour, effects);
   return state;
+}
+
+/** Keeps the first exposure (event time, then message id) of each experiment, whatever the order of arrival. */
+export function exposeBuyer(
+  before: Buyer | undefined,
+  record: ExposureRecord,
+  context: BuyerContext,
+  effects: Effect[],
+): Buyer {
+  const known = before?.links == null ? before : endExpired(before, context, effects);
+  const state = known ?? newBuyer(record.key);
+  ownOldParts(state, context);
+  learnExposed(state, state.parts[0], record);
+  const { timestamp: time, messageId: message_id, experiment, variant, revision, reason } = record;
+  const row = { key: record.key, time, message_id, experiment, revision, variant, reason };
+  effects.push({ kind: 'row', table: 'exposures', row });
+  if (state.links?.current != null) forward(state, record, '', context, effects);
+  return state;
+}
+
+function learnExposed(state: Buyer, part: BuyerPart | undefined, record: ExposureRecord): void {
+  const { experiment, variant, timestamp: timeMs, messageId } = record;
+  for (const history of historiesOf(state, part)) {
+    learnExposure(history, { experiment, variant, timeMs, messageId });
+  }
 }
 
 /** The buyer's timer went off: settles, churns, closes what waited for this time. */
 export function fireBuyerTimer(state: Buyer, context: BuyerContext, effects: Effect[]): void {
-  settle(state, context.nowMs, context.definitions, effects);
-  expireOpportunities(state, context, effects);
+  const heard = effectsOf(state, effects);
+  settle(state, context.nowMs, context.definitions, heard);
+  expireOpportunities(state, context, heard);
   const lifecycle = context.definitions.lifecycle;
   if (lifecycle === undefined) return;
   const dueMs = churnDueMs(state, lifecycle.document);
   if (dueMs !== 0 && dueMs <= context.nowMs) {
-    changeStage(state, { to: 'churned', reason: 'absent' }, context.nowMs, context, effects);
+    changeStage(state, { to: 'churned', reason: 'absent' }, context.nowMs, context, heard);
   }
 }
 
 /** When the buyer's timer must go off at the latest; 0 if never. */
 export function buyerDueMs(state: Buyer, definitions: Definitions): number {
+  if (isCompany(state.key)) return 0;
   let dueMs = strictDueMs(state, definitions);
   const others = [
     definitions.lifecycle === undefined ? 0 : churnDueMs(state, definitions.lifecycle.document),
@@ -105,61 +143,30 @@ function rememberId(state: Buyer, hash: number, timeMs: number, sinceMs: number,
   if (drop > 0) ids.splice(0, drop);
 }
 
-function isAfter(record: SegmentRecord, stamped: Stamped): boolean {
-  return (
-    record.timestamp > stamped.timeMs ||
-    (record.timestamp === stamped.timeMs && record.messageId > stamped.messageId)
-  );
-}
-
-function latest(stamped: Stamped | null, record: SegmentRecord, value: string | undefined): Stamped | null {
-  if (value === undefined || (stamped !== null && !isAfter(record, stamped))) return stamped;
-  return { value, timeMs: record.timestamp, messageId: record.messageId };
-}
-
-function first(stamped: Stamped | null, record: SegmentRecord, value: string | undefined): Stamped | null {
-  if (value === undefined || (stamped !== null && isAfter(record, stamped))) return stamped;
-  return { value, timeMs: record.timestamp, messageId: record.messageId };
-}
-
-function updateAttributes(state: Buyer, record: SegmentRecord): void {
-  const attributes = attributesOf(record);
-  state.country = latest(state.country, record, attributes.country);
-  state.industry = latest(state.industry, record, attributes.industry);
-  state.level = latest(state.level, record, attributes.level);
-  state.channel = first(state.channel, record, attributes.channel);
-}
-
-function behave(
+/** What an applied record does, in the part that it came by (undefined: there is but the buyer's own). */
+function applyRecord(
   state: Buyer,
-  behaviour: string,
+  part: BuyerPart | undefined,
   record: SegmentRecord,
+  behaviour: string,
   context: BuyerContext,
   effects: Effect[],
 ): void {
+  const histories = historiesOf(state, part);
+  learnRecord(histories, record);
+  if (behaviour === '') return;
   const { definitions, nowMs } = context;
-  const timeMs = record.timestamp;
-  if (state.firstMs === 0 || timeMs < state.firstMs) state.firstMs = timeMs;
-  if (timeMs > state.lastMs) state.lastMs = timeMs;
-  countTotal(state, behaviour);
-  countVisitor(state, timeMs, context, effects);
-  state.engagement = engage(state.engagement, definitions.halfLivesMs, behaviour, timeMs, nowMs);
-  settle(state, nowMs, definitions, effects);
-  remember(state, timeMs, behaviour, definitions.epoch);
-  countReached(state, behaviour, timeMs, definitions, effects);
-  trimBehaviours(state, nowMs, definitions, effects);
-  pursue(state, behaviour, record, context, effects);
-  follow(state, timeMs, context, effects);
-}
-
-function countTotal(state: Buyer, behaviour: string): void {
-  const total = state.totals.find((candidate) => candidate.behaviour === behaviour);
-  if (total !== undefined) {
-    total.count += 1;
-    return;
+  const { timestamp: timeMs } = record;
+  const number = part?.number ?? 0;
+  for (const history of histories) {
+    learnBehaviour(history, behaviour, timeMs, definitions.halfLivesMs, nowMs);
   }
-  state.totals.push({ behaviour, count: 1 });
-  state.totals.sort((a, b) => (a.behaviour < b.behaviour ? -1 : 1));
+  countVisitor(state, timeMs, context, effects);
+  settle(state, nowMs, definitions, effects);
+  reach(state, { timeMs, behaviour, epoch: definitions.epoch, part: number }, nowMs, definitions, effects);
+  trimBehaviours(state, nowMs, definitions, effects);
+  pursue(state, behaviour, record, number, context, effects);
+  follow(state, timeMs, context, effects);
 }
 
 /** A buyer is one visitor a day of event time. Days that no record in time can still name are forgotten. */
@@ -169,46 +176,9 @@ function countVisitor(state: Buyer, timeMs: number, context: BuyerContext, effec
   if (state.visitDays.length > 0 && state.visitDays[0]! < oldestDay) {
     state.visitDays = state.visitDays.filter((visited) => visited >= oldestDay);
   }
-  if (state.visitDays.includes(day)) return;
+  if (day < oldestDay || state.visitDays.includes(day)) return;
   state.visitDays.push(day);
   state.visitDays.sort((a, b) => a - b);
   const cell = cellOf(segmentOf(state));
   effects.push({ kind: 'count', series: 'northstar', revision: 0, timeMs, cell, column: 0, amount: 1 });
-}
-
-/** Follows the stages that this activity leads through. */
-function follow(state: Buyer, timeMs: number, context: BuyerContext, effects: Effect[]): void {
-  const lifecycle = context.definitions.lifecycle;
-  if (lifecycle === undefined) return;
-  for (;;) {
-    const change = stageAfterActivity(state, lifecycle.document);
-    if (change === null) return;
-    changeStage(state, change, timeMs, context, effects);
-  }
-}
-
-function changeStage(
-  state: Buyer,
-  change: StageChange,
-  timeMs: number,
-  context: BuyerContext,
-  effects: Effect[],
-): void {
-  const { definitions } = context;
-  const from = state.stage ?? '';
-  state.stage = change.to;
-  state.stageSinceMs = timeMs;
-  if (change.reason === 'matured') state.maturedMs = timeMs;
-  const revision = definitions.lifecycle?.revision ?? 0;
-  const row = {
-    key: state.key,
-    time: timeMs,
-    from_stage: from,
-    to_stage: change.to,
-    reason: change.reason,
-    revision,
-  };
-  effects.push({ kind: 'row', table: 'transitions', row });
-  const data = { reason: change.reason, lifecycleRevision: revision, ...segmentOf(state) };
-  pushTriggers(definitions, { on: 'transition', key: state.key, to: change.to, from, timeMs, data }, effects);
 }

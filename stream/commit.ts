@@ -7,7 +7,7 @@ import { encodeAccount, pack } from '../platform/codec.ts';
 import type { PartitionKeys } from '../platform/keys.ts';
 import type { RedisClient } from '../platform/redis.ts';
 import { type Batch, hasDelivery, toEntry } from './batch.ts';
-import type { Head } from './state.ts';
+import { type Head, receivedText } from './state.ts';
 import type { Work } from './work.ts';
 
 /** ARGV: nonce, seq, then commands, each as its number of words and the words. */
@@ -60,6 +60,8 @@ function headFields(head: Head, seq: number): Word[] {
     head.ordinal,
     'watermark',
     head.watermarkMs,
+    'received',
+    receivedText(head),
     'anchor',
     head.anchor === null ? '' : `${head.anchor.watermarkMs}:${head.anchor.appendMs}`,
   ];

@@ -4,12 +4,15 @@ import {
   buyerKeyOf,
   type ClockRecord,
   type DefinitionRecord,
+  type DerivedRecord,
+  type EventsTopicRecord,
   type ExposureRecord,
   type LeaseRequestRecord,
   type NoticeRecord,
   type ReceiptRecord,
   type RejectedRecord,
   type ReportRecord,
+  type RevokeRecord,
   type SegmentRecord,
 } from '../domain/record.ts';
 import { accountPartition, buyerPartition, type StatefulTopic } from '../platform/keys.ts';
@@ -38,6 +41,8 @@ export type Decoded =
   | (Keyed<'segment', SegmentRecord> & { readonly raw: string })
   | Keyed<'exposure', ExposureRecord>
   | Keyed<'receipt', ReceiptRecord>
+  | Keyed<'revoke', RevokeRecord>
+  | Keyed<'derived', DerivedRecord>
   | Keyed<'clock', ClockRecord>
   | (Keyed<'definition', DefinitionRecord> & {
       /** With all defaults filled in; null withdraws the definition. */
@@ -75,7 +80,6 @@ function parse(text: string): unknown {
   return /\\u[dD][89a-fA-F]/.test(text) ? wellFormed(value) : value;
 }
 
-type EventsRecord = SegmentRecord | ExposureRecord | ReceiptRecord | ClockRecord | DefinitionRecord;
 type SpendRecord = ReportRecord | NoticeRecord | LeaseRequestRecord | ClockRecord | DefinitionRecord;
 
 function tooFarAhead(timeMs: number, receivedMs: number, appendMs: number): Decoded | null {
@@ -106,7 +110,13 @@ function fromDefinition(record: DefinitionRecord): Decoded {
   return { kind: 'definition', record, document, key: '', timeMs: 0 };
 }
 
-function fromEvents(record: EventsRecord, raw: string, message: Message): Decoded {
+/** What neither is judged nor moves the watermark. */
+function keyed(kind: Decoded['kind'], record: { readonly key: string }, partition: number): Decoded {
+  const { key } = record;
+  return misplaced(key, buyerPartition(key), partition) ?? ({ kind, record, key, timeMs: 0 } as Decoded);
+}
+
+function fromEvents(record: EventsTopicRecord, raw: string, message: Message): Decoded {
   const { appendMs, partition } = message;
   switch (record.kind) {
     case 'clock':
@@ -122,10 +132,14 @@ function fromEvents(record: EventsRecord, raw: string, message: Message): Decode
       return fromDefinition(record);
     case 'exposure':
     case 'receipt':
-      return (
-        misplaced(record.key, buyerPartition(record.key), partition) ??
-        ({ kind: record.kind, record, key: record.key, timeMs: 0 } as Decoded)
-      );
+    case 'revoke':
+      return keyed(record.kind, record, partition);
+    case 'link':
+    case 'merge':
+    case 'forward':
+    case 'linkEnded':
+    case 'member':
+      return keyed('derived', record, partition);
     default: {
       if (record.userId === undefined && record.anonymousId === undefined) {
         return reject('invalid', 'neither userId nor anonymousId is there: one of them must be');

@@ -1,9 +1,18 @@
 // Carries out what a transition asked for: rows and records into the batch, counts into windows, triggers into waiting.
-import type { CountEffect, Effect, ReceiptEffect, SetEffect, TriggerEffect } from '../domain/effect.ts';
+import type {
+  CountEffect,
+  Effect,
+  ReceiptEffect,
+  RecordEffect,
+  SetEffect,
+  TriggerEffect,
+} from '../domain/effect.ts';
 import { partitionOf } from '../domain/hash.ts';
+import { buyerPartition } from '../platform/keys.ts';
 import { topicPartitions } from '../platform/namespace.ts';
 import { addRow, type Batch } from './batch.ts';
-import { campaignRow, effectRow } from './rows.ts';
+import { campaignRow, cellParts, effectRow } from './rows.ts';
+import { bucketStartMs } from './windows.ts';
 import { nextPosition, sourceOf, type Work } from './work.ts';
 
 /** Effects in their order; each row and record takes the next ordinal of the offset at hand. */
@@ -14,7 +23,7 @@ export function carryOut(work: Work, batch: Batch, effects: readonly Effect[]): 
         addRow(batch, effect.table, effectRow(effect.table, effect.row, nextPosition(work)));
         break;
       case 'count':
-        count(work, effect);
+        count(work, batch, effect);
         break;
       case 'set':
         setCampaignHour(work, batch, effect);
@@ -25,12 +34,36 @@ export function carryOut(work: Work, batch: Batch, effects: readonly Effect[]): 
       case 'receipt':
         acknowledge(work, batch, effect);
         break;
+      case 'record':
+        send(work, batch, effect);
+        break;
     }
   }
 }
 
-function count(work: Work, effect: CountEffect): void {
-  work.windows.count(effect, work.inForce.definitions, work.head.watermarkMs);
+/** A bucket that the watermark has passed is closed: what comes for it is a row of its own. */
+function count(work: Work, batch: Batch, effect: CountEffect): void {
+  const { definitions } = work.inForce;
+  if (work.windows.count(effect, definitions, work.head.watermarkMs)) return;
+  const { series, revision, timeMs, cell, column, amount } = effect;
+  const [country, industry, channel] = cellParts(cell);
+  const start = bucketStartMs(series, timeMs) / 1_000;
+  const row = { series, revision, start, country, industry, channel, column, amount };
+  addRow(batch, 'adjustments', effectRow('adjustments', row, nextPosition(work)));
+}
+
+/** For the owner of the record's key; receivers tell repeats by the origin. */
+function send(work: Work, batch: Batch, { record }: RecordEffect): void {
+  const { generation, partition, offset, ordinal } = nextPosition(work);
+  const value = JSON.stringify({ ...record, origin: { generation, partition, offset, ordinal } });
+  const { key } = record;
+  batch.records.push({
+    to: 'events',
+    partition: buyerPartition(key),
+    key,
+    value,
+    source: sourceOf(work, ordinal),
+  });
 }
 
 /** An absolute value that the account's own state holds: versioned by position, it needs no window of its own. */

@@ -2,18 +2,28 @@
 // Nothing here waits: states and due timers were loaded before, effects are carried out behind it.
 import { type AccountState, newAccount } from '../domain/account.ts';
 import type { Buyer } from '../domain/buyer.ts';
+import type { BuyerContext } from '../domain/buyer-context.ts';
+import { transitionCompany } from '../domain/company.ts';
 import type { Effect } from '../domain/effect.ts';
 import { arrange, epochOf, type KeptDefinition } from '../domain/in-force.ts';
-import type { RejectedRecord } from '../domain/record.ts';
+import { endPart, mergeHistory } from '../domain/linked-history.ts';
+import type { DerivedRecord, RejectedRecord } from '../domain/record.ts';
 import { accountDueMs, fireAccountTimer, transitionAccount } from '../domain/transition-account.ts';
-import { buyerDueMs, exposeBuyer, fireBuyerTimer, transitionBuyer } from '../domain/transition-buyer.ts';
+import {
+  buyerDueMs,
+  exposeBuyer,
+  fireBuyerTimer,
+  forwardToBuyer,
+  transitionBuyer,
+} from '../domain/transition-buyer.ts';
+import { linkVisitor, revokeLink } from '../domain/visitor-link.ts';
 import { addRow, addVerdict, type Batch } from './batch.ts';
 import type { Bugs } from './bugs.ts';
 import type { Decoded, Message } from './decode.ts';
 import { carryOut } from './effects.ts';
 import { rejectedRecordOf } from './reject.ts';
 import { effectRow, eventRow, linkRow, rejectRow } from './rows.ts';
-import { versionOf } from './state.ts';
+import { receive, versionOf } from './state.ts';
 import type { TimerQueue } from './timers.ts';
 import type { Work } from './work.ts';
 
@@ -63,7 +73,7 @@ function fireOne(work: Work, fold: Fold, key: string, dueMs: number): void {
     const buyer = work.states.get(key) as Buyer | undefined;
     if (buyer === undefined) return;
     buyer.timerMs = 0;
-    fireBuyerTimer(buyer, buyerContext(work, dueMs), effects);
+    fireBuyerTimer(buyer, buyerContext(work, dueMs, 0), effects);
     armBuyer(work, fold, buyer);
   } else {
     const account = work.states.get(key) as AccountState | undefined;
@@ -106,7 +116,15 @@ function apply(work: Work, fold: Fold, message: Message, decoded: Decoded): Appl
     case 'segment':
       return applySegment(work, fold, message, decoded);
     case 'exposure':
-      return applyExposure(work, fold, decoded);
+      return applyToBuyer(work, fold, message, decoded.key, (before, context, effects) =>
+        exposeBuyer(before, decoded.record, context, effects),
+      );
+    case 'revoke':
+      return applyToBuyer(work, fold, message, decoded.key, (before, context, effects) =>
+        revokeLink(before, decoded.record, context, effects),
+      );
+    case 'derived':
+      return applyDerived(work, fold, message, decoded.record);
     case 'receipt': {
       const { trigger: id, key, timestamp: timeMs } = decoded.record;
       carryOut(work, fold.batch, [{ kind: 'receipt', id, key, timeMs }]);
@@ -127,9 +145,9 @@ function apply(work: Work, fold: Fold, message: Message, decoded: Decoded): Appl
   }
 }
 
-function buyerContext(work: Work, nowMs: number) {
+function buyerContext(work: Work, nowMs: number, appendMs: number): BuyerContext {
   const { partition } = work.id;
-  return { nowMs, partition, offset: work.head.offset, definitions: work.inForce.definitions };
+  return { nowMs, partition, offset: work.head.offset, appendMs, definitions: work.inForce.definitions };
 }
 
 function accountContext(work: Work, nowMs: number, appendMs: number) {
@@ -154,15 +172,17 @@ function applySegment(
   const { key, record, raw } = decoded;
   const effects: Effect[] = [];
   const before = work.states.get(key) as Buyer | undefined;
-  const context = fold.bugs.beforeSegment(before, buyerContext(work, work.head.watermarkMs));
+  const context = fold.bugs.beforeSegment(
+    before,
+    buyerContext(work, work.head.watermarkMs, message.appendMs),
+  );
   const outcome = transitionBuyer(before, key, record, context, effects);
-  if (outcome.verdict === 'applied' && outcome.state !== undefined) {
-    fold.bugs.afterSegment(outcome.state, record, context, effects);
-    work.states.set(key, outcome.state);
-    work.changed.add(key);
-    carryOut(work, fold.batch, effects);
-    armBuyer(work, fold, outcome.state);
+  const { state } = outcome;
+  if (state !== undefined && (outcome.verdict === 'applied' || state !== before)) {
+    if (outcome.verdict === 'applied') fold.bugs.afterSegment(state, record, context, effects);
+    keepBuyer(work, fold, key, state);
   }
+  carryOut(work, fold.batch, effects);
   const { generation, partition } = work.id;
   const { verdict, behaviour } = outcome;
   const at = {
@@ -182,13 +202,53 @@ function applySegment(
   return { verdict, behaviour };
 }
 
-function applyExposure(work: Work, fold: Fold, decoded: Extract<Decoded, { kind: 'exposure' }>): Applied {
+type BuyerTransition = (
+  before: Buyer | undefined,
+  context: BuyerContext,
+  effects: Effect[],
+) => Buyer | undefined;
+
+/** Applies what is not judged to the state of a key. */
+function applyToBuyer(
+  work: Work,
+  fold: Fold,
+  message: Message,
+  key: string,
+  transition: BuyerTransition,
+): Applied {
   const effects: Effect[] = [];
-  const state = exposeBuyer(work.states.get(decoded.key) as Buyer | undefined, decoded.record, effects);
-  work.states.set(decoded.key, state);
-  work.changed.add(decoded.key);
+  const context = buyerContext(work, work.head.watermarkMs, message.appendMs);
+  const state = transition(work.states.get(key) as Buyer | undefined, context, effects);
+  if (state !== undefined) keepBuyer(work, fold, key, state);
   carryOut(work, fold.batch, effects);
   return control;
+}
+
+function keepBuyer(work: Work, fold: Fold, key: string, state: Buyer): void {
+  work.states.set(key, state);
+  work.changed.add(key);
+  armBuyer(work, fold, state);
+}
+
+/** What another partition's outbox sent, or this one's own; a repeat is dropped. */
+function applyDerived(work: Work, fold: Fold, message: Message, record: DerivedRecord): Applied {
+  if (record.origin.generation !== work.id.generation || !receive(work.head, record.origin)) return control;
+  return applyToBuyer(work, fold, message, record.key, derivedTransition(record));
+}
+
+function derivedTransition(record: DerivedRecord): BuyerTransition {
+  switch (record.kind) {
+    case 'link':
+      return (before, context, effects) => linkVisitor(before, record, context, effects);
+    case 'merge':
+      return (before, context, effects) => mergeHistory(before, record, context, effects);
+    case 'forward':
+      return (before, context, effects) => forwardToBuyer(before, record, context, effects);
+    case 'linkEnded':
+      return (before, context, effects) => endPart(before, record, context, effects);
+    case 'member':
+      return (before, context) => transitionCompany(before, record, context);
+  }
 }
 
 function applySpend(

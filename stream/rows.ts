@@ -289,7 +289,7 @@ export function rejectRow(record: RejectedRecord): Row {
   ];
 }
 
-function cellParts(cell: string): [string, string, string] {
+export function cellParts(cell: string): [string, string, string] {
   const [first = '', second = '', third = ''] = cell.split('|');
   return [first, second, third];
 }

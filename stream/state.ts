@@ -1,5 +1,9 @@
 // What an owner holds of its partition between two commits, and the parts of it that a commit writes.
 import type { Definitions, KeptDefinition } from '../domain/in-force.ts';
+import type { Origin } from '../domain/record.ts';
+
+/** Where a derived record comes from, within its source partition. */
+export type ReceivedPosition = Pick<Origin, 'offset' | 'ordinal'>;
 
 /** Position, watermark and fence of one partition: the fields of its `head` hash. */
 export interface Head {
@@ -14,6 +18,8 @@ export interface Head {
   /** The next ordinal of an effect at that offset. */
   ordinal: number;
   watermarkMs: number;
+  /** The highest position of each source partition of `events` whose derived records were taken. */
+  received: Map<number, ReceivedPosition>;
   /** The last record, other than a clock, that raised the watermark: to what, and when it was appended. Null if its `receivedAt` was supplied. */
   anchor: { readonly watermarkMs: number; readonly appendMs: number } | null;
 }
@@ -26,4 +32,31 @@ export interface InForceState {
 /** next offset × 2^22 + timers fired before it: a function of the log alone, so that a re-cut batch has the same. */
 export function versionOf(head: Pick<Head, 'offset' | 'fired'>): bigint {
   return BigInt(head.offset) * 4_194_304n + BigInt(head.fired);
+}
+
+/** Takes a position if it is above what was taken of its partition; false for a repeat. */
+export function receive(head: Pick<Head, 'received'>, { partition, offset, ordinal }: Origin): boolean {
+  const known = head.received.get(partition);
+  if (known !== undefined && (known.offset > offset || (known.offset === offset && known.ordinal >= ordinal)))
+    return false;
+  head.received.set(partition, { offset, ordinal });
+  return true;
+}
+
+/** `<partition>:<offset>:<ordinal>`, comma separated, by partition. */
+export function receivedText({ received }: Pick<Head, 'received'>): string {
+  return [...received]
+    .sort(([a], [b]) => a - b)
+    .map(([partition, { offset, ordinal }]) => `${partition}:${offset}:${ordinal}`)
+    .join(',');
+}
+
+export function parseReceived(text: string): Head['received'] {
+  if (text === '') return new Map();
+  return new Map(
+    text.split(',').map((position) => {
+      const [partition = 0, offset = 0, ordinal = 0] = position.split(':').map(Number);
+      return [partition, { offset, ordinal }];
+    }),
+  );
 }

@@ -5,7 +5,7 @@ import { stateSchemaVersion, unpack } from '../platform/codec.ts';
 import type { PartitionId, PartitionKeys } from '../platform/keys.ts';
 import type { RedisClient } from '../platform/redis.ts';
 import { type Batch, fromEntry, type OutboxEntry } from './batch.ts';
-import type { Head } from './state.ts';
+import { type Head, parseReceived } from './state.ts';
 import { createWaitingTriggers, type WaitingTrigger, type WaitingTriggers } from './triggers.ts';
 import { createWindows, type Windows } from './windows.ts';
 import { createWork, type FoldCounters, type Work } from './work.ts';
@@ -55,6 +55,7 @@ function parseHead(fields: readonly string[]): Head {
     fired: number('fired'),
     ordinal: number('ordinal'),
     watermarkMs: number('watermark'),
+    received: parseReceived(named.get('received') ?? ''),
     anchor,
   };
 }

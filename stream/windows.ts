@@ -43,7 +43,8 @@ export interface WindowChanges {
 }
 
 export interface Windows {
-  count(effect: CountEffect, definitions: Definitions, nowMs: number): void;
+  /** False if the hour or day is no longer held: then the count is an adjustment. */
+  count(effect: CountEffect, definitions: Definitions, nowMs: number): boolean;
   /** Closes what is no longer held; returns the last values of hours and days that ClickHouse lacks. */
   expire(nowMs: number, definitions: Definitions, version: () => bigint): Aggregate[];
   /** What the next commit writes; calling it says that it is written. */
@@ -54,7 +55,14 @@ export interface Windows {
   load(name: string, fields: Record<string, string>): void;
 }
 
+/** The last one is what ClickHouse has. */
 const grainsOf = (series: string): readonly Grain[] => (series === 'northstar' ? ['d'] : ['m', 'h']);
+
+/** The beginning of the hour or day that ClickHouse counts this time in. */
+export function bucketStartMs(series: string, timeMs: number): number {
+  const lengthMs = grainMs[grainsOf(series).at(-1)!];
+  return Math.floor(timeMs / lengthMs) * lengthMs;
+}
 
 function columnsOf(series: string, definitions: Definitions): number {
   if (series === 'northstar') return 3;
@@ -174,9 +182,9 @@ export function createWindows(): Windows {
     return window;
   }
 
-  function countIn(grain: Grain, effect: CountEffect, definitions: Definitions, nowMs: number): void {
+  function countIn(grain: Grain, effect: CountEffect, definitions: Definitions, nowMs: number): boolean {
     const window = windowAt(grain, effect, definitions, nowMs);
-    if (window === undefined) return;
+    if (window === undefined) return false;
     const seated =
       window.cells.has(effect.cell) || window.cells.size < definitions.settings.maxCellsPerWindow;
     const cell = seated ? effect.cell : otherCell;
@@ -187,6 +195,7 @@ export function createWindows(): Windows {
     }
     values[effect.column] = (values[effect.column] ?? 0) + effect.amount;
     mark(window, cell);
+    return true;
   }
 
   function close(window: Window, version: () => bigint, closed: Aggregate[]): void {
@@ -259,7 +268,9 @@ export function createWindows(): Windows {
   return {
     count(effect, definitions, nowMs) {
       follow(definitions);
-      for (const grain of grainsOf(effect.series)) countIn(grain, effect, definitions, nowMs);
+      let isHeld = true;
+      for (const grain of grainsOf(effect.series)) isHeld = countIn(grain, effect, definitions, nowMs);
+      return isHeld;
     },
     expire,
     changes,

@@ -47,7 +47,7 @@ describe('quality', () => {
 
 function open(id: string, own: Partial<OpenOpportunity> = {}): OpenOpportunity {
   const times = { openedMs: 10, updatedMs: 10 };
-  return { id, subject: 's', stage: 'contact', ...times, quality: 0, qualified: false, ...own };
+  return { id, subject: 's', stage: 'contact', ...times, quality: 0, qualified: false, shares: [], ...own };
 }
 
 it('a deep behaviour joins the earliest of its subject that is not ordered, a fulfilment the earliest that is', () => {
@@ -83,7 +83,13 @@ describe('over time', () => {
     kept('opportunity', definition),
     kept('settings', { maxOpportunitiesPerBuyer: 2 }),
   ]);
-  const contextAt = (nowMs: number, offset = 0) => ({ nowMs, partition: 3, offset, definitions });
+  const contextAt = (nowMs: number, offset = 0) => ({
+    nowMs,
+    partition: 3,
+    offset,
+    appendMs: 0,
+    definitions,
+  });
   const changes = (effects: readonly Effect[]): unknown[] =>
     effects.flatMap((effect) =>
       effect.kind === 'row' ? [`${effect.row.opportunity_id} ${effect.row.change}`] : [],
@@ -104,13 +110,13 @@ describe('over time', () => {
     const buyer = newBuyer('u:1');
     const effects: Effect[] = [];
     const record = (timestamp: number, properties: object) => ({ timestamp, properties }) as SegmentRecord;
-    pursue(buyer, 'inquiry', record(1, { category: 's', quantity: 998 }), contextAt(1, 1), effects);
+    pursue(buyer, 'inquiry', record(1, { category: 's', quantity: 998 }), 0, contextAt(1, 1), effects);
     expect(buyer.opportunities[0]!.qualified).toBe(false);
-    pursue(buyer, 'inquiry', record(2, { category: 's', quantity: 999 }), contextAt(2, 2), effects);
-    pursue(buyer, 'inquiry', record(3, { category: 's' }), contextAt(3, 3), effects);
+    pursue(buyer, 'inquiry', record(2, { category: 's', quantity: 999 }), 0, contextAt(2, 2), effects);
+    pursue(buyer, 'inquiry', record(3, { category: 's' }), 0, contextAt(3, 3), effects);
     expect(buyer.opportunities[0]).toMatchObject({ quality: 0.45, qualified: true, updatedMs: 3 });
-    pursue(buyer, 'contact', record(4, { category: 't' }), contextAt(4, 4), effects);
-    pursue(buyer, 'contact', record(5, { category: 'u' }), contextAt(5, 5), effects);
+    pursue(buyer, 'contact', record(4, { category: 't' }), 0, contextAt(4, 4), effects);
+    pursue(buyer, 'contact', record(5, { category: 'u' }), 0, contextAt(5, 5), effects);
     expect(changes(effects)).toEqual([
       '3-1 opened',
       '3-1 updated',

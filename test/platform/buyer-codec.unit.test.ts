@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Buyer, newBuyer } from '../../domain/buyer.ts';
+import type { MergeBase } from '../../domain/record.ts';
 import { BinaryReader, BinaryWriter } from '../../platform/binary.ts';
 import { decodeBuyer, encodeBuyer, StateSchemaError } from '../../platform/buyer-codec.ts';
 
@@ -10,59 +11,134 @@ const stamp = fc.option(fc.record({ value: fc.string(), timeMs, messageId: fc.st
 const behaviour = fc.constantFrom('visit', 'view', 'order', 'fulfil', 'sampleAsked');
 const count = fc.nat(1_000_000);
 
-const buyers: fc.Arbitrary<Buyer> = fc.record({
-  key: fc.constant('u:1'),
-  firstMs: fc.oneof(fc.constant(0), timeMs),
+const totals = fc.array(fc.record({ behaviour, count }));
+const engagement = fc.array(
+  fc.record({
+    halfLifeMs: count,
+    referenceMs: timeMs,
+    sums: fc.array(fc.record({ behaviour, sum: fc.double({ noNaN: true }) })),
+  }),
+);
+const exposures = fc.array(
+  fc.record({
+    experiment: fc.string(),
+    variant: fc.string(),
+    timeMs,
+    messageId: fc.string({ unit: 'grapheme' }),
+  }),
+);
+const stage = fc.constantFrom('contact' as const, 'inquiry' as const, 'order' as const);
+const lifecycleStage = fc.constantFrom(null, 'new' as const, 'mature' as const, 'churned' as const);
+const history = {
   lastMs: timeMs,
   country: stamp,
   industry: stamp,
   channel: stamp,
   level: stamp,
+  company: stamp,
+  engagement,
+  totals,
+  exposures,
+};
+const part = fc.nat(20);
+
+/** What a buyer has whom no link ever touched. */
+const unlinked = {
+  key: fc.constant('u:1'),
+  firstMs: fc.oneof(fc.constant(0), timeMs),
+  ...history,
   ids: fc.array(fc.tuple(fc.nat(Number.MAX_SAFE_INTEGER), timeMs)).map((pairs) => pairs.flat()),
-  behaviours: fc.array(fc.record({ timeMs, behaviour, epoch: count })),
   settledCount: count,
-  funnels: fc.array(
-    fc.record({
-      id: fc.string(),
-      revision: count,
-      counted: fc.nat(12),
-      settled: fc.oneof(fc.constant([]), fc.tuple(fc.nat(12), timeMs, timeMs)),
-    }),
-  ),
-  engagement: fc.array(
-    fc.record({
-      halfLifeMs: count,
-      referenceMs: timeMs,
-      sums: fc.array(fc.record({ behaviour, sum: fc.double({ noNaN: true }) })),
-    }),
-  ),
-  totals: fc.array(fc.record({ behaviour, count })),
   visitDays: fc.array(fc.integer({ min: 0, max: 40_000 })),
-  stage: fc.constantFrom(null, 'new', 'mature', 'retained', 'churned'),
+  stage: lifecycleStage,
   stageSinceMs: fc.oneof(fc.constant(0), timeMs),
   maturedMs: fc.oneof(fc.constant(0), timeMs),
-  opportunities: fc.array(
-    fc.record({
-      id: fc.string(),
-      subject: fc.string(),
-      stage: fc.constantFrom('contact', 'inquiry', 'order'),
-      openedMs: timeMs,
-      updatedMs: timeMs,
-      quality: fc.double({ min: 0, max: 1, noNaN: true }),
-      qualified: fc.boolean(),
-    }),
-  ),
-  exposures: fc.array(
-    fc.record({
-      experiment: fc.string(),
-      variant: fc.string(),
-      timeMs,
-      messageId: fc.string({ unit: 'grapheme' }),
-    }),
-  ),
   timerMs: fc.oneof(fc.constant(0), timeMs),
   overflow: fc.boolean(),
+};
+
+const funnel = {
+  id: fc.string(),
+  revision: count,
+  counted: fc.nat(12),
+  settled: fc.oneof(fc.constant([]), fc.tuple(fc.nat(12), timeMs, timeMs)),
+};
+const opportunity = {
+  id: fc.string(),
+  subject: fc.string(),
+  stage,
+  openedMs: timeMs,
+  updatedMs: timeMs,
+  quality: fc.double({ min: 0, max: 1, noNaN: true }),
+  qualified: fc.boolean(),
+};
+
+const alone: fc.Arbitrary<Buyer> = fc.record({
+  ...unlinked,
+  behaviours: fc.array(fc.record({ timeMs, behaviour, epoch: count, part: fc.constant(0) })),
+  funnels: fc.array(fc.record({ ...funnel, reached: fc.constant([]) })),
+  opportunities: fc.array(fc.record({ ...opportunity, shares: fc.constant([]) })),
+  links: fc.constant(null),
+  parts: fc.constant([]),
+  nextPart: fc.constant(1),
+  arriving: fc.constant([]),
 });
+
+const joined: fc.Arbitrary<Buyer> = fc.record({
+  ...unlinked,
+  behaviours: fc.array(fc.record({ timeMs, behaviour, epoch: count, part })),
+  funnels: fc.array(
+    fc.record({
+      ...funnel,
+      reached: fc.array(fc.record({ level: fc.nat(12), parts: fc.array(part) })),
+    }),
+  ),
+  opportunities: fc.array(
+    fc.record({
+      ...opportunity,
+      shares: fc.array(
+        fc.record({ part, stage, updatedMs: timeMs, quality: fc.double({ min: 0, max: 1, noNaN: true }) }),
+      ),
+    }),
+  ),
+  links: fc.record({
+    current: fc.option(
+      fc.record({ id: fc.string(), user: fc.string(), sinceMs: timeMs, stage: lifecycleStage }),
+      { nil: null },
+    ),
+    history: fc.string(),
+    past: fc.array(
+      fc.record({
+        id: fc.string(),
+        user: fc.string(),
+        how: fc.constantFrom('superseded' as const, 'revoked' as const, 'expired' as const),
+      }),
+    ),
+    bornOffset: count,
+  }),
+  parts: fc.array(
+    fc.record({
+      number: part,
+      link: fc.string(),
+      visitor: fc.string(),
+      mergedMs: timeMs,
+      ended: fc.boolean(),
+      firstMs: fc.oneof(fc.constant(0), timeMs),
+      ...history,
+    }),
+  ),
+  nextPart: fc.integer({ min: 2, max: 100 }),
+  arriving: fc.array(
+    fc.record({
+      link: fc.string(),
+      visitor: fc.string(),
+      base: fc.constant({ history: true } as unknown as MergeBase),
+      chunks: fc.nat(9),
+      behaviours: fc.array(fc.tuple(timeMs, behaviour)),
+    }),
+  ),
+});
+const buyers = fc.oneof(alone, joined);
 
 describe('a buyer in bytes', () => {
   it('comes back as it was, and encodes again to the same bytes', () => {
@@ -78,9 +154,16 @@ describe('a buyer in bytes', () => {
 
   it('refuses a blob of a newer schema and says so', () => {
     const bytes = encodeBuyer(newBuyer('u:1'));
-    bytes[0] = 2;
+    bytes[0] = 3;
     expect(() => decodeBuyer('u:1', bytes)).toThrow(StateSchemaError);
-    expect(() => decodeBuyer('u:1', bytes)).toThrow(/schema version 2, this process knows 1/);
+    expect(() => decodeBuyer('u:1', bytes)).toThrow(/schema version 3, this process knows 2/);
+  });
+
+  it('reads what was written before there were links', () => {
+    const bytes = [...encodeBuyer(newBuyer('u:1'))];
+    // Version 1 had neither the company (behind the base, the last time and four attributes) nor what links brought.
+    const old = Buffer.from([1, ...bytes.slice(1, 7), ...bytes.slice(8, -1)]);
+    expect(decodeBuyer('u:1', old)).toEqual(newBuyer('u:1'));
   });
 
   it('refuses a blob that is cut short', () => {

@@ -35,9 +35,9 @@ beforeAll(async () => {
 afterAll(() => here?.close());
 
 const behaviours = [
-  { timeMs: W - 60 * MINUTE_MS, behaviour: 'view', epoch: 0 },
-  { timeMs: W - 5 * MINUTE_MS, behaviour: 'inquiry', epoch: 0 },
-  { timeMs: W - 1 * MINUTE_MS, behaviour: 'order', epoch: 0 },
+  { timeMs: W - 60 * MINUTE_MS, behaviour: 'view', epoch: 0, part: 0 },
+  { timeMs: W - 5 * MINUTE_MS, behaviour: 'inquiry', epoch: 0, part: 0 },
+  { timeMs: W - 1 * MINUTE_MS, behaviour: 'order', epoch: 0, part: 0 },
 ];
 const state = {
   firstMs: W - 60 * MINUTE_MS,
@@ -80,6 +80,7 @@ const state = {
       updatedMs: W - MINUTE_MS,
       quality: 0.75,
       qualified: true,
+      shares: [],
     },
   ],
   exposures: [{ experiment: 'form', variant: 'short', timeMs: W - 3 * MINUTE_MS, messageId: 'e1' }],

@@ -25,6 +25,7 @@ function takenAt(offset: number): TakenOver {
     fired: 0,
     ordinal: 0,
     watermarkMs: 0,
+    received: new Map(),
     anchor: null,
   };
   const work = createWork({

@@ -66,7 +66,16 @@ export function definitionValue(
 }
 
 function newHead(): Head {
-  return { nonce: '', seq: 0, offset: 0, fired: 0, ordinal: 0, watermarkMs: 0, anchor: null };
+  return {
+    nonce: '',
+    seq: 0,
+    offset: 0,
+    fired: 0,
+    ordinal: 0,
+    watermarkMs: 0,
+    received: new Map(),
+    anchor: null,
+  };
 }
 
 function takeUp(stores: Stores): Work {
@@ -76,7 +85,7 @@ function takeUp(stores: Stores): Work {
   triggers.load([...stores.triggers.values()].map((json) => JSON.parse(json) as WaitingTrigger));
   return createWork({
     id: { topic: 'events', generation: 1, partition: PARTITION },
-    head: { ...stores.head },
+    head: { ...stores.head, received: new Map(stores.head.received) },
     inForce: { kept: stores.kept, definitions: arrange(stores.kept) },
     windows,
     triggers,

@@ -1,0 +1,87 @@
+// Behaviours that were judged elsewhere come into a buyer's funnels, and leave them again.
+import type { Buyer, BuyerFunnel, RememberedBehaviour } from './buyer.ts';
+import type { Effect } from './effect.ts';
+import { advance, emptyProgress, level } from './funnel.ts';
+import { addLevel } from './funnel-levels.ts';
+import { countReached, countSteps, remember } from './funnel-progress.ts';
+import { instantEnd, progressIn, since } from './funnel-slice.ts';
+import type { Definitions, FunnelInForce } from './in-force.ts';
+import type { MergeBase } from './record.ts';
+
+/**
+ * Puts in behaviours that were judged elsewhere, whatever their time. What falls before what is settled has all funnels
+ * computed anew from what is held.
+ */
+export function insertForeign(
+  state: Buyer,
+  foreign: readonly RememberedBehaviour[],
+  nowMs: number,
+  definitions: Definitions,
+  effects: Effect[],
+): void {
+  const settledThroughMs = state.behaviours[state.settledCount - 1]?.timeMs ?? 0;
+  const settledBeforeMs = Math.max(nowMs - definitions.settings.latenessMs, settledThroughMs + 1);
+  const behaviours = [...state.behaviours, ...foreign].sort((a, b) => a.timeMs - b.timeMs);
+  state.behaviours = behaviours;
+  const unsettled = behaviours.findIndex(({ timeMs }) => timeMs >= settledBeforeMs);
+  state.settledCount = unsettled === -1 ? behaviours.length : unsettled;
+  recomputeFunnels(state, definitions, effects);
+}
+
+/** One behaviour more: at its place in time, or, if that is settled, with all funnels computed anew. */
+export function reach(
+  state: Buyer,
+  remembered: RememberedBehaviour,
+  nowMs: number,
+  definitions: Definitions,
+  effects: Effect[],
+): void {
+  const { timeMs, behaviour } = remembered;
+  if (isSettled(state, timeMs, nowMs, definitions)) {
+    insertForeign(state, [remembered], nowMs, definitions, effects);
+    return;
+  }
+  remember(state, remembered);
+  countReached(state, behaviour, timeMs, definitions, effects);
+}
+
+function isSettled(state: Buyer, timeMs: number, nowMs: number, definitions: Definitions): boolean {
+  const settledThroughMs = state.behaviours[state.settledCount - 1]?.timeMs ?? 0;
+  return timeMs <= settledThroughMs || timeMs < nowMs - definitions.settings.latenessMs;
+}
+
+/** Computes every funnel in force from the behaviours that are held; new steps count at the event time that reached them. */
+export function recomputeFunnels(state: Buyer, definitions: Definitions, effects: Effect[]): void {
+  for (const funnel of definitions.funnels) recompute(state, progressIn(state, funnel), funnel, effects);
+}
+
+function recompute(state: Buyer, own: BuyerFunnel, funnel: FunnelInForce, effects: Effect[]): void {
+  const { behaviours, settledCount } = state;
+  const until = funnel.strict ? settledCount : behaviours.length;
+  let progress = emptyProgress(funnel.document);
+  own.settled = progress;
+  for (let from = 0; from < until; ) {
+    const to = instantEnd(behaviours, from, until);
+    const part = since(state, funnel, from, to);
+    progress = advance(funnel.document, progress, part.behaviours, part.from, part.to);
+    if (to <= settledCount) own.settled = progress;
+    countSteps(state, own, funnel, level(progress), behaviours[from]!.timeMs, to, effects);
+    from = to;
+  }
+}
+
+/** What was counted for a visitor is counted for its user. */
+export function takeCounted(
+  state: Buyer,
+  counted: MergeBase['counted'],
+  part: number,
+  definitions: Definitions,
+): void {
+  for (const { funnel: id, revision, level: reached } of counted) {
+    const funnel = definitions.funnels.find((each) => each.id === id && each.revision === revision);
+    if (funnel === undefined || reached === 0) continue;
+    const own = progressIn(state, funnel);
+    own.counted = Math.max(own.counted, reached);
+    addLevel(own, { level: reached, parts: [part] });
+  }
+}
