@@ -51,6 +51,7 @@ const state = {
       revision: 4,
       counted: 3,
       settled: advance(funnel, emptyProgress(funnel), behaviours, 0, 1),
+      reached: [],
     },
   ],
   engagement: [
