@@ -53,54 +53,6 @@ describe('bug', () => {
   });
 });
 
-describe('API keys', () => {
-  let dir: string;
-  beforeAll(async () => {
-    dir = await mkdtemp(path.join(tmpdir(), 'flywheel-keys-'));
-  });
-  afterAll(() => rm(dir, { recursive: true }));
-  const filesIn = (folder: string) => ({
-    plainFile: path.join(dir, folder, 'keys.json'),
-    hashedFile: path.join(dir, folder, 'keys.hashed.json'),
-  });
-
-  test('are made once, kept private, and stand hashed for `serve`', async () => {
-    const files = filesIn('new');
-    const keys = await ensureApiKeys(files);
-    expect(keys).toEqual({ write: expect.stringMatching(/^wk_/), secret: expect.stringMatching(/^sk_/) });
-    expect(await ensureApiKeys(files)).toEqual(keys);
-    for (const file of Object.values(files)) expect((await stat(file)).mode & 0o777).toBe(0o600);
-    const hashed = await readFile(files.hashedFile, 'utf8');
-    expect(hashed).not.toContain(keys.secret);
-    expect(JSON.parse(hashed)).toEqual({
-      keys: [
-        { name: 'write', scope: 'write', sha256: hashApiKey(keys.write) },
-        { name: 'secret', scope: 'secret', sha256: hashApiKey(keys.secret) },
-      ],
-    });
-  });
-
-  test('what somebody else put into the hashed file stays', async () => {
-    const files = filesIn('shared');
-    await ensureApiKeys(files);
-    const hashed = JSON.parse(await readFile(files.hashedFile, 'utf8')) as { keys: unknown[] };
-    const other = { name: 'partner', scope: 'write', sha256: hashApiKey('wk_partner') };
-    await writeFile(files.hashedFile, JSON.stringify({ keys: [...hashed.keys, other], noticeSecret: 'ab' }));
-    await ensureApiKeys(files);
-    expect(JSON.parse(await readFile(files.hashedFile, 'utf8'))).toEqual({
-      keys: [...hashed.keys, other],
-      noticeSecret: 'ab',
-    });
-  });
-
-  test('a file that holds no keys is named, not overwritten', async () => {
-    const files = filesIn('shared');
-    await writeFile(files.plainFile, '{}');
-    await expect(ensureApiKeys(files)).rejects.toMatchObject({ code: 'KEYS_UNREADABLE' });
-    expect(await readFile(files.plainFile, 'utf8')).toBe('{}');
-  });
-});
-
 describe('metrics', () => {
   test('each registry is its own and is served as text', async () => {
     const registry = createRegistry();
