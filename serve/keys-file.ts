@@ -55,37 +55,48 @@ function follow(file: string, initial: HashedKeys, version: string, { registry, 
   let known = version;
   /** Why the file cannot be read, as it was last said; null when it can. */
   let fault: string | null = null;
-  let isClosed = false;
+  let timer: NodeJS.Timeout | undefined;
+
+  function taken(hashed: HashedKeys): void {
+    current = apiKeys(hashed);
+    fault = null;
+    metrics.broken.set(0);
+    metrics.reloads.inc({ outcome: 'taken' });
+    log.info('the API keys have changed', { file });
+  }
+
+  function refused(message: string, isOther: boolean): void {
+    metrics.broken.set(1);
+    if (message === fault && !isOther) return;
+    fault = message;
+    metrics.reloads.inc({ outcome: 'refused' });
+    log.error('the API keys cannot be read; those before stay in force', { file, error: message });
+  }
 
   async function check(): Promise<void> {
     const found = await versionOf(file);
-    // A file that is being written is asked again, even if its time does not tell that it went on.
+    // A file that cannot be read is asked again, even if its time does not tell that somebody goes on writing it.
     if (found === known && fault === null) return;
-    try {
-      current = apiKeys(await readHashedKeys(file));
-      metrics.reloads.inc({ outcome: 'taken' });
-      log.info('the API keys have changed', { file });
-      fault = null;
-    } catch (error) {
-      const { message } = error as Error;
-      if (message !== fault || found !== known) {
-        metrics.reloads.inc({ outcome: 'refused' });
-        log.error('the API keys cannot be read; those before stay in force', { file, error: message });
-      }
-      fault = message;
-    }
+    const read = await readHashedKeys(file).catch((error: Error) => error);
+    if (timer === undefined) return;
+    if (read instanceof Error) refused(read.message, found !== known);
+    else taken(read);
     known = found;
-    metrics.broken.set(fault === null ? 0 : 1);
   }
 
   function again(): void {
-    if (!isClosed) setTimeout(() => void check().finally(again), CHECK_MS).unref();
+    timer = setTimeout(() => {
+      void check().finally(() => {
+        if (timer !== undefined) again();
+      });
+    }, CHECK_MS).unref();
   }
   again();
   return {
     keys: { find: (key) => current.find(key), all: () => current.all() },
     close: () => {
-      isClosed = true;
+      clearTimeout(timer);
+      timer = undefined;
     },
   };
 }

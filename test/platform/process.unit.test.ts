@@ -1,12 +1,8 @@
 // The small parts of a process: failpoints, bugs on purpose, API keys, metrics, the cutting of SQL files.
 import { spawnSync } from 'node:child_process';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Counter } from 'prom-client';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ensureApiKeys, hashApiKey } from '../../platform/api-keys.ts';
+import { describe, expect, test } from 'vitest';
 import { bugNames, createBug } from '../../platform/bug.ts';
 import { createFailpoint } from '../../platform/failpoint.ts';
 import { createRegistry, serveMetrics } from '../../platform/metrics.ts';
