@@ -75,7 +75,8 @@ export function createGate({ keys, metrics, clock, config }: Ports): Gate {
     const taking = buckets[limit].take(caller.name, policy, amount);
     reply.headers(limitHeaders(reply, limit, policy, taking));
     if (taking.taken) return;
-    counted.count(caller.name, 'limited');
+    // A request over its limit of events has passed and was counted as that.
+    if (limit === 'requests') counted.count(caller.name, 'limited');
     counted.limited(caller.name, limit);
     const seconds = secondsOf(taking.waitMs);
     const rate = `${policy.perSecond} ${limit} a second, ${policy.burst} at once`;
