@@ -2,7 +2,13 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { chmod, readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { changeHashedKeys, type HashedKey, type Scope, writePrivate } from './hashed-keys.ts';
+import {
+  changeHashedKeys,
+  type HashedKey,
+  readHashedKeysIfAny,
+  type Scope,
+  writePrivate,
+} from './hashed-keys.ts';
 import { PlatformError } from './platform-error.ts';
 
 /** 192 bits: a plain hash keeps such a key, it cannot be guessed back. */
@@ -55,10 +61,11 @@ export async function ensureApiKeys(
     sha256: hashApiKey(pair[scope]),
     createdAt: new Date(nowMs).toISOString(),
   }));
-  await changeHashedKeys(hashedFile, (keys) => ({
-    keys: ours.reduce((all, own) => withKey(all, own, plainFile, nowMs), keys),
-    result: undefined,
-  }));
+  const withOurs = (keys: readonly HashedKey[]): readonly HashedKey[] =>
+    ours.reduce((all, own) => withKey(all, own, plainFile, nowMs), keys);
+  const before = (await readHashedKeysIfAny(hashedFile))?.keys;
+  if (before === undefined || withOurs(before) !== before)
+    await changeHashedKeys(hashedFile, (keys) => ({ keys: withOurs(keys), result: undefined }));
   return pair;
 }
 

@@ -85,6 +85,17 @@ export async function readHashedKeys(file: string): Promise<HashedKeys> {
   }
 }
 
+/** Undefined where there is no file. @throws PlatformError KEYS_UNREADABLE */
+export async function readHashedKeysIfAny(file: string): Promise<HashedKeys | undefined> {
+  try {
+    return await readHashedKeys(file);
+  } catch (error) {
+    const { cause } = error as PlatformError;
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
 /** Every process with the same keys file signs alike. */
 export function noticeSecretOf(hashed: HashedKeys): Buffer {
   if (hashed.noticeSecret !== undefined) return Buffer.from(hashed.noticeSecret, 'hex');
@@ -108,7 +119,7 @@ export async function changeHashedKeys<Result>(
   await mkdir(path.dirname(path.resolve(file)), { recursive: true });
   const unlock = await lock(`${file}.lock`);
   try {
-    const before = await existing(file);
+    const before = await readHashedKeysIfAny(file);
     const { keys, result } = change(before?.keys ?? []);
     const after = hashedKeys.parse({ ...before, keys });
     const noticeSecret = noticeSecretOf(before ?? after).toString('hex');
@@ -116,16 +127,6 @@ export async function changeHashedKeys<Result>(
     return result;
   } finally {
     await unlock();
-  }
-}
-
-async function existing(file: string): Promise<HashedKeys | undefined> {
-  try {
-    return await readHashedKeys(file);
-  } catch (error) {
-    const { cause } = error as PlatformError;
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
   }
 }
 

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ensureApiKeys, hashApiKey } from '../../platform/api-keys.ts';
+import { ensureApiKeys, hashApiKey, replacePlainKey } from '../../platform/api-keys.ts';
 import {
   changeHashedKeys,
   type HashedKey,
@@ -66,6 +66,20 @@ describe('the local pair', () => {
     await writeFile(files.hashedFile, JSON.stringify(changed));
     await ensureApiKeys(files);
     expect(JSON.parse(await readFile(files.hashedFile, 'utf8'))).toEqual(changed);
+  });
+
+  test('a rotation of one of them goes into the plain file, and the next start takes it as it is', async () => {
+    const files = filesIn('rotated');
+    const before = await ensureApiKeys(files);
+    const { plain, before: old } = await changeHashedKeys(files.hashedFile, (keys) =>
+      rotateKey(keys, { name: 'secret', overlapMs: HOUR_MS }, Date.now()),
+    );
+    expect(await replacePlainKey(files.plainFile, old.sha256, plain)).toBe(true);
+    expect(await replacePlainKey(files.plainFile, old.sha256, 'sk_other')).toBe(false);
+    const hashed = await readFile(files.hashedFile, 'utf8');
+    expect(await ensureApiKeys(files)).toEqual({ write: before.write, secret: plain });
+    expect(await readFile(files.hashedFile, 'utf8')).toBe(hashed);
+    expect((await stat(files.plainFile)).mode & 0o777).toBe(0o600);
   });
 
   test('a file that holds no keys is named, not overwritten', async () => {
