@@ -1,7 +1,20 @@
 // The only file that reads process.env. Settings are checked once, at start, with all faults in one message.
+import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 
 const port = z.coerce.number().int().min(0).max(65_535);
+
+/** The items of a comma separated list. */
+function listOf(text: string): string[] {
+  return text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+}
+
+function areAddresses(text: string): boolean {
+  return listOf(text).every((item) => ipaddr.isValid(item) || ipaddr.isValidCIDR(item));
+}
 
 const schema = z.object({
   FLYWHEEL_NAMESPACE: z.string().default('default'),
@@ -11,6 +24,10 @@ const schema = z.object({
   CLICKHOUSE_URL: z.string().default('http://127.0.0.1:18123'),
   SERVE_HOST: z.string().default('127.0.0.1'),
   SERVE_PORT: port.default(18_080),
+  /** Comma separated addresses and CIDR ranges of the proxies in front, whose X-Forwarded-* say who really calls. */
+  SERVE_TRUSTED_PROXIES: z.string().default('').refine(areAddresses, 'must be addresses or CIDR ranges'),
+  /** Refusals (401) that one address may have a second, ten times as many at once; beyond it is told 429. */
+  SERVE_REFUSED_PER_SECOND: z.coerce.number().int().min(1).max(100_000).default(10),
   STREAM_METRICS_PORT: port.default(18_081),
   /** Names this process in its consumer group, so that a restarted one rejoins at once. */
   STREAM_SLOT: z.string().default('0'),
@@ -47,6 +64,8 @@ export interface Config {
   readonly clickhouseUrl: string;
   readonly serveHost: string;
   readonly servePort: number;
+  readonly serveTrustedProxies: readonly string[];
+  readonly serveRefusedPerSecond: number;
   readonly streamMetricsPort: number;
   readonly streamSlot: string;
   readonly streamBatchMax: number;
@@ -81,6 +100,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     clickhouseUrl: value.CLICKHOUSE_URL,
     serveHost: value.SERVE_HOST,
     servePort: value.SERVE_PORT,
+    serveTrustedProxies: listOf(value.SERVE_TRUSTED_PROXIES),
+    serveRefusedPerSecond: value.SERVE_REFUSED_PER_SECOND,
     streamMetricsPort: value.STREAM_METRICS_PORT,
     streamSlot: value.STREAM_SLOT,
     streamBatchMax: value.STREAM_BATCH_MAX,
@@ -93,7 +114,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     secretKey: value.SECRET_KEY,
     jobsMetricsPort: value.JOBS_METRICS_PORT,
     jobsSecretsFile: value.JOBS_SECRETS_FILE,
-    jobsAllowHosts: value.JOBS_ALLOW_HOSTS.split(',').filter((host) => host !== ''),
+    jobsAllowHosts: listOf(value.JOBS_ALLOW_HOSTS),
     jobsIntentLifeMs: value.JOBS_INTENT_LIFE_MS,
     failpoint: value.FLYWHEEL_FAILPOINT,
     bug: value.FLYWHEEL_BUG,

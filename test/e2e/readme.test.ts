@@ -25,7 +25,15 @@ beforeAll(async () => {
   const serve = startChild('serve', stage.environment);
   const stream = startChild('stream', stage.environment);
   const [{ url }] = await Promise.all([serve.ready, stream.ready]);
-  environment = { ...process.env, FLYWHEEL_URL: String(url), WRITE_KEY: keys.write, SECRET_KEY: keys.secret };
+  const { FLYWHEEL_DIR, SERVE_KEYS_FILE } = stage.environment;
+  environment = {
+    ...process.env,
+    FLYWHEEL_DIR,
+    SERVE_KEYS_FILE,
+    FLYWHEEL_URL: String(url),
+    WRITE_KEY: keys.write,
+    SECRET_KEY: keys.secret,
+  };
 });
 
 afterAll(async () => {
@@ -74,6 +82,12 @@ const expected: Record<string, (body: Record<string, unknown>) => void> = {
   '/preview': (body) => expect(body).toMatchObject({ answerable: true, revision: 1 }),
   'export definitions': (body) => expect(body.written).toBeGreaterThan(20),
   'import definitions': (body) => expect(body).toMatchObject({ applied: false, changes: [] }),
+  'keys create': (body) =>
+    expect(body).toMatchObject({ name: 'shop', key: expect.stringMatching(/^wk_/), state: 'valid' }),
+  'keys rotate': (body) => expect(body).toMatchObject({ name: 'shop', before: { state: 'replaced' } }),
+  'keys limit': (body) =>
+    expect(body).toMatchObject({ limits: { events: { perSecond: 2_000, burst: 4_000 } } }),
+  'keys list': (body) => expect(body.keys).toHaveLength(4),
   '/diff': (body) => expect(body.patch).toEqual([expect.objectContaining({ op: 'replace' })]),
 };
 
