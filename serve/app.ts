@@ -18,6 +18,7 @@ import { registerDeliveries } from './deliveries/deliveries.ts';
 import type { Dependencies } from './dependencies.ts';
 import { registerHealth } from './health.ts';
 import { createIntake } from './intake.ts';
+import { registerLinks } from './links/links.ts';
 import { registerMetrics } from './metrics.ts';
 import { registerOpenApi } from './openapi.ts';
 import { problemOf, rawProblemResponse, registerProblemDetails, sendProblem } from './problem-details.ts';
@@ -109,6 +110,7 @@ export async function buildApp(dependencies: Dependencies): Promise<FastifyInsta
     registerTriggers(answers, dependencies, reader);
     registerDeliveries(answers, dependencies);
     registerBuyers(answers, dependencies, reader);
+    registerLinks(answers, { ...dependencies, intake }, reader);
     registerRolling(answers, dependencies, reader);
     registerReports(answers, dependencies);
     registerDefinitions(answers, dependencies);
