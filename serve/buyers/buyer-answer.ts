@@ -39,12 +39,10 @@ const buyerLink = z.object({
 export const buyerAnswer = z.object({
   key: z.string().meta({ examples: ['u:buyer-123'] }),
   person: person.nullable().meta({ description: 'Of a visitor who is linked: the user that it is.' }),
-  links: z
-    .array(buyerLink)
-    .meta({
-      description:
-        'Of a user: the links whose part is still kept apart, in the order in which they were joined.',
-    }),
+  links: z.array(buyerLink).meta({
+    description:
+      'Of a user: the links whose part is still kept apart, in the order in which they were joined.',
+  }),
   partition: z.int(),
   asOf: nullableTime.meta({ description: 'The watermark of the buyer’s partition.' }),
   firstSeen: nullableTime,
