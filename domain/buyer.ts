@@ -123,7 +123,7 @@ export interface ArrivingHistory {
 export interface VisitorLink {
   id: string;
   user: string;
-  /** The visitor's watermark at its record. */
+  /** The later of the visitor's watermark at its record, and of the record's time. */
   sinceMs: number;
   /** The visitor's stage then. */
   stage: LifecycleStage | null;

@@ -55,9 +55,21 @@ export function recomputeFunnels(state: Buyer, definitions: Definitions, effects
   for (const funnel of definitions.funnels) recompute(state, progressIn(state, funnel), funnel, effects);
 }
 
+/** Whether everything that the buyer ever did is held: then what is computed from it is all there is to say. */
+function isWhole({ totals, behaviours }: Buyer): boolean {
+  return totals.reduce((sum, { count }) => sum + count, 0) === behaviours.length;
+}
+
+function forgetLevels(state: Buyer, own: BuyerFunnel): void {
+  own.reached = [];
+  // Who never had parts and is computed anew is a company: nothing is counted for it, its level stands in `counted`.
+  if (state.nextPart === 1) own.counted = 0;
+}
+
 function recompute(state: Buyer, own: BuyerFunnel, funnel: FunnelInForce, effects: Effect[]): void {
   const { behaviours, settledCount } = state;
   const until = funnel.strict ? settledCount : behaviours.length;
+  if (isWhole(state)) forgetLevels(state, own);
   let progress = emptyProgress(funnel.document);
   own.settled = progress;
   for (let from = 0; from < until; ) {

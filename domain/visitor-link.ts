@@ -77,7 +77,9 @@ export function linkVisitor(
   const links: VisitorLinks = state.links ?? { current: null, history: '', past: [], bornOffset: 0 };
   const id = `${context.partition}-${context.offset}-${record.key.slice(2)}`;
   const ownsHistory = current == null && links.history === '';
-  const link: VisitorLink = { id, user: record.user, sinceMs: context.nowMs, stage: state.stage };
+  // A partition whose first record this is has no watermark yet.
+  const sinceMs = Math.max(context.nowMs, record.timestamp);
+  const link: VisitorLink = { id, user: record.user, sinceMs, stage: state.stage };
   state.links = { ...links, current: link, history: ownsHistory ? id : links.history };
   const from_offset = ownsHistory ? links.bornOffset : context.offset;
   say(state, link, 'linked', context, effects, { from_offset, message_id: record.messageId });

@@ -27,6 +27,8 @@ export interface Batch {
   /** Rows that depend on state, by table. */
   readonly rows: Map<Table, Row[]>;
   readonly records: OutboxRecord[];
+  /** How many derived records of each kind were taken: what a test kills a process for. */
+  readonly taken: Map<string, number>;
   /** Rows of `events` and `links`: not in the commit, built again from the log if need be. */
   readonly eventRows: Row[];
   readonly linkRows: Row[];
@@ -41,6 +43,7 @@ export function newBatch(from: number): Batch {
     behaviourNames: [''],
     rows: new Map(),
     records: [],
+    taken: new Map(),
     eventRows: [],
     linkRows: [],
   };
@@ -106,6 +109,7 @@ export function fromEntry(entry: OutboxEntry): Batch {
       value,
       source,
     })),
+    taken: new Map(),
     eventRows: [],
     linkRows: [],
   };

@@ -213,30 +213,36 @@ function openSink(parts: StreamParts, metrics: StreamMetrics): Sink {
   });
 }
 
-/** How many rejects, triggers and fired timers (rows that nothing but a timer makes) the batches hold, and which offsets. */
+/** What the batches hold that a crash could lose (a timer shows by the rows that nothing else makes), and which offsets. */
 function contentsOf(batches: readonly Batch[]) {
   const reason = columns.transitions.indexOf('reason');
-  let rejects = 0;
-  let triggers = 0;
-  let timers = 0;
-  for (const { records, rows } of batches) {
-    for (const { to } of records) {
-      if (to === 'rejected') rejects += 1;
-      else if (to === 'triggers') triggers += 1;
-    }
-    for (const row of rows.get('transitions') ?? []) if (row[reason] === 'absent') timers += 1;
+  const contents = { rejects: 0, triggers: 0, timers: 0, merges: 0, forwards: 0, definitions: 0, leases: 0 };
+  for (const { records, rows, taken } of batches) {
+    contents.rejects += records.filter(({ to }) => to === 'rejected').length;
+    contents.triggers += records.filter(({ to }) => to === 'triggers').length;
+    contents.timers += (rows.get('transitions') ?? []).filter((row) => row[reason] === 'absent').length;
+    contents.merges += taken.get('merge') ?? 0;
+    contents.forwards += taken.get('forward') ?? 0;
+    contents.definitions += rows.get('definitions')?.length ?? 0;
+    contents.leases += rows.get('leases')?.length ?? 0;
   }
-  const ranges = batches.map(({ from, to }) => `${from}..${to}`).join(' ');
-  return { rejects, triggers, timers, ranges };
+  return contents;
 }
 
-/** Passes a step's failpoint, and `<name>-full` if the batches at hand hold all that a crash could lose. */
+/**
+ * Passes a step's failpoint; `<name>-full`, `-linked`, `-leased` only if the batches at hand hold all that is meant by it.
+ */
 function pass(failpoint: Failpoint, name: string, batches: readonly Batch[]): void {
   if (failpoint === neverFails) return;
-  const { rejects, triggers, timers, ranges } = contentsOf(batches);
-  const detail = `offsets ${ranges}, rejects ${rejects}, triggers ${triggers}, timers ${timers}`;
+  const contents = contentsOf(batches);
+  const { rejects, triggers, timers, merges, forwards, definitions, leases } = contents;
+  const ranges = batches.map(({ from, to }) => `${from}..${to}`).join(' ');
+  const counts = Object.entries(contents).map(([what, count]) => `${what} ${count}`);
+  const detail = `offsets ${ranges}, ${counts.join(', ')}`;
   failpoint(name, detail);
   if (rejects > 0 && triggers > 0 && timers > 0) failpoint(`${name}-full`, detail);
+  if (merges > 0 && forwards > 0 && definitions > 0) failpoint(`${name}-linked`, detail);
+  if (leases > 0 && definitions > 0) failpoint(`${name}-leased`, detail);
 }
 
 function observe(parts: StreamParts, metrics: StreamMetrics, id: PartitionId) {

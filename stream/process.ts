@@ -233,6 +233,7 @@ function keepBuyer(work: Work, fold: Fold, key: string, state: Buyer): void {
 /** What another partition's outbox sent, or this one's own; a repeat is dropped. */
 function applyDerived(work: Work, fold: Fold, message: Message, record: DerivedRecord): Applied {
   if (record.origin.generation !== work.id.generation || !receive(work.head, record.origin)) return control;
+  fold.batch.taken.set(record.kind, (fold.batch.taken.get(record.kind) ?? 0) + 1);
   return applyToBuyer(work, fold, message, record.key, derivedTransition(record));
 }
 

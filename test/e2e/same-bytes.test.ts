@@ -37,6 +37,10 @@ const settings = {
   dayRetentionMs: 12 * HOUR_MS,
   timersPerCommit: 4,
   triggerTtlMs: 12 * HOUR_MS,
+  linkMemoryMs: 9 * HOUR_MS,
+  linkExpiryMs: 20 * HOUR_MS,
+  maxLinksPerBuyer: 2,
+  mergeChunkBehaviours: 3,
 };
 const track = (event: string, behaviour: string) => ({ kind: 'track', event, behaviour });
 /** Shorter than lateness: such a timer is due as soon as it is set. Later revisions wait longer. */
@@ -148,7 +152,7 @@ async function feedLog(): Promise<void> {
   const part = async (number: number, records: number): Promise<void> => {
     const startMs = START_MS + number * 12 * HOUR_MS;
     const options = { seed: number, startMs, days: 0.5, records, buyers: buyers(), prefix: `p${number}` };
-    const entries = mixedLog({ ...options, campaigns });
+    const entries = mixedLog({ ...options, campaigns, linked: true });
     const offsets = await feed(stage, entries, acknowledged);
     await feed(stage, receipts(entries, offsets), acknowledged);
   };

@@ -19,6 +19,8 @@ export interface MixedLogOptions {
   readonly buyers: readonly string[];
   /** Goes in front of every message id. */
   readonly prefix: string;
+  /** Users identify as visitors of `buyers`, and say aliases. */
+  readonly linked?: boolean;
   /** Campaigns by account that spend is reported for; none when left out. */
   readonly campaigns?: readonly { account: string; campaign: string; currency: string }[];
 }
@@ -89,14 +91,30 @@ function propertiesOf(random: Random): Body {
   };
 }
 
-function segmentBody(random: Random, key: string, messageId: string, nowMs: number): Body {
+/** Who a user says to have been, among visitors that several may claim. */
+function claimOf(random: Random, { buyers, linked }: MixedLogOptions): Body {
+  const visitors = buyers.filter((key) => key.startsWith('a:'));
+  if (linked !== true || visitors.length === 0) return {};
+  return { anonymousId: pick(random, visitors).slice(2) };
+}
+
+function segmentBody(
+  random: Random,
+  options: MixedLogOptions,
+  key: string,
+  messageId: string,
+  nowMs: number,
+): Body {
   const who = key.startsWith('u:') ? { userId: key.slice(2) } : { anonymousId: key.slice(2) };
   const timestamp = eventTime(random, nowMs);
   const common = { messageId, ...who, timestamp, receivedAt: nowMs + 1_000, supplied: true };
   const chance = random();
   if (chance < 0.03) {
     const traits = { country: pick(random, countries), industry: pick(random, industries), level: 'gold' };
-    return { kind: 'identify', ...common, traits };
+    return { kind: 'identify', ...common, ...(key.startsWith('u:') ? claimOf(random, options) : {}), traits };
+  }
+  if (options.linked === true && chance < 0.08 && key.startsWith('u:')) {
+    return { kind: random() < 0.7 ? 'identify' : 'alias', ...common, ...claimOf(random, options) };
   }
   if (chance < 0.05) return { kind: 'group', ...common, groupId: `g${Math.floor(random() * 5)}` };
   if (chance < 0.35) return { kind: 'page', ...common, properties: propertiesOf(random) };
@@ -104,9 +122,15 @@ function segmentBody(random: Random, key: string, messageId: string, nowMs: numb
 }
 
 /** What cannot be taken: not JSON, not of the schema, of another partition, from the future, without a buyer. */
-function unusable(random: Random, key: string, messageId: string, nowMs: number): LogEntry {
+function unusable(
+  random: Random,
+  options: MixedLogOptions,
+  key: string,
+  messageId: string,
+  nowMs: number,
+): LogEntry {
   const partition = buyerPartition(key);
-  const body = segmentBody(random, key, messageId, nowMs);
+  const body = segmentBody(random, options, key, messageId, nowMs);
   const entry = (value: unknown, at = partition): LogEntry => ({
     topic: 'events',
     partition: at,
@@ -170,7 +194,7 @@ export function mixedLog(options: MixedLogOptions): LogEntry[] {
     const messageId = `${options.prefix}-${number}`;
     const partition = buyerPartition(key);
     const chance = random();
-    if (chance < 0.03) entries.push(unusable(random, key, messageId, nowMs));
+    if (chance < 0.03) entries.push(unusable(random, options, key, messageId, nowMs));
     else if (chance < 0.08 && sent.length > 0)
       entries.push(sent[sent.length - 1 - Math.floor(random() * Math.min(20, sent.length))]!);
     else if (chance < 0.11) {
@@ -181,7 +205,7 @@ export function mixedLog(options: MixedLogOptions): LogEntry[] {
     } else if (chance < 0.2 && options.campaigns !== undefined) {
       entries.push(spendEntry(random, options, messageId, nowMs));
     } else {
-      const value = JSON.stringify(segmentBody(random, key, messageId, nowMs));
+      const value = JSON.stringify(segmentBody(random, options, key, messageId, nowMs));
       const entry: LogEntry = { topic: 'events', partition, key, value };
       sent.push(entry);
       entries.push(entry);

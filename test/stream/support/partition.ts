@@ -5,7 +5,7 @@ import type { DefinitionType } from '../../../domain/definition.ts';
 import { readDocument } from '../../../domain/definition.ts';
 import { arrange, type KeptDefinition } from '../../../domain/in-force.ts';
 import { decodeBuyer, encodeBuyer } from '../../../platform/buyer-codec.ts';
-import { newBatch } from '../../../stream/batch.ts';
+import { newBatch, type OutboxRecord } from '../../../stream/batch.ts';
 import { noBugs } from '../../../stream/bugs.ts';
 import { decode, type Message } from '../../../stream/decode.ts';
 import { type Fold, foldRecord } from '../../../stream/process.ts';
@@ -25,7 +25,7 @@ export interface Cuts {
 }
 
 export interface Partition {
-  /** Applies everything pushed so far. */
+  /** Appends to the log and applies it, in batches. */
   run(values: readonly string[]): void;
   buyer(key: string): Buyer | undefined;
   readonly head: Head;
@@ -34,6 +34,8 @@ export interface Partition {
   /** Rows by table, in the order in which they were made. */
   readonly rows: ReadonlyMap<string, readonly Row[]>;
   readonly sent: readonly string[];
+  /** What outboxes sent, repeats left out. */
+  readonly records: readonly OutboxRecord[];
   /** The stores as text, for comparison. */
   stored(): Record<string, unknown>;
 }
@@ -78,13 +80,13 @@ function newHead(): Head {
   };
 }
 
-function takeUp(stores: Stores): Work {
+function takeUp(stores: Stores, partition: number): Work {
   const windows = createWindows();
   for (const [name, cells] of stores.windows) windows.load(name, Object.fromEntries(cells));
   const triggers = createWaitingTriggers();
   triggers.load([...stores.triggers.values()].map((json) => JSON.parse(json) as WaitingTrigger));
   return createWork({
-    id: { topic: 'events', generation: 1, partition: PARTITION },
+    id: { topic: 'events', generation: 1, partition },
     head: { ...stores.head, received: new Map(stores.head.received) },
     inForce: { kept: stores.kept, definitions: arrange(stores.kept) },
     windows,
@@ -111,7 +113,7 @@ function writeWindows(work: Work, stores: Stores): void {
 }
 
 /** @param appendMs when every record was appended: later than any of them */
-export function createPartition(cuts: Cuts, appendMs: number): Partition {
+export function createPartition(cuts: Cuts, appendMs: number, partition = PARTITION): Partition {
   const stores: Stores = {
     head: newHead(),
     kept: [],
@@ -120,12 +122,13 @@ export function createPartition(cuts: Cuts, appendMs: number): Partition {
     windows: new Map(),
     triggers: new Map(),
   };
-  let work = takeUp(stores);
+  let work = takeUp(stores, partition);
   let log: Message[] = [];
   let batches = 0;
   const armed: { dueMs: number; watermarkMs: number }[] = [];
   const rows = new Map<string, Row[]>();
   const sent: string[] = [];
+  const records: OutboxRecord[] = [];
 
   function commit(fold: Fold): void {
     for (const key of work.changed) stores.blobs.set(key, encodeBuyer(work.states.get(key) as Buyer));
@@ -140,10 +143,11 @@ export function createPartition(cuts: Cuts, appendMs: number): Partition {
       else stores.triggers.set(id, JSON.stringify(trigger));
     }
     stores.kept = work.inForce.kept;
-    stores.head = { ...work.head };
+    stores.head = { ...work.head, received: new Map(work.head.received) };
     const { batch } = fold;
     for (const [table, more] of batch.rows) rows.set(table, [...(rows.get(table) ?? []), ...more]);
     rows.set('events', [...(rows.get('events') ?? []), ...batch.eventRows]);
+    records.push(...batch.records);
     for (const { to, source, value } of batch.records) sent.push(`${to} ${source} ${value}`);
   }
 
@@ -177,7 +181,7 @@ export function createPartition(cuts: Cuts, appendMs: number): Partition {
       folded += 1;
     log = log.slice(folded);
     commit(fold);
-    if (cuts.restarts) work = takeUp(stores);
+    if (cuts.restarts) work = takeUp(stores, partition);
   }
 
   return {
@@ -185,7 +189,7 @@ export function createPartition(cuts: Cuts, appendMs: number): Partition {
       const from = work.head.offset;
       log = values.map((value, index) => {
         const bytes = Buffer.from(value);
-        return { partition: PARTITION, offset: from + index, value: bytes, appendMs, size: bytes.length };
+        return { partition, offset: from + index, value: bytes, appendMs, size: bytes.length };
       });
       while (log.length > 0) step();
     },
@@ -199,8 +203,9 @@ export function createPartition(cuts: Cuts, appendMs: number): Partition {
     armed,
     rows,
     sent,
+    records,
     stored: () => ({
-      head: stores.head,
+      head: { ...stores.head, received: [...stores.head.received] },
       kept: stores.kept,
       blobs: [...stores.blobs].map(([key, blob]) => `${key} ${blob.toString('hex')}`).sort(),
       timers: [...stores.timers].map(([key, dueMs]) => `${key} ${dueMs}`).sort(),
