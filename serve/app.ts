@@ -16,6 +16,7 @@ import type { Dependencies } from './dependencies.ts';
 import { createGate } from './gate.ts';
 import { registerHealth } from './health.ts';
 import { createIntake } from './intake.ts';
+import { registerLinks } from './links/links.ts';
 import { registerMetrics } from './metrics.ts';
 import { registerOpenApi } from './openapi.ts';
 import { registerPacking } from './packing.ts';
@@ -102,6 +103,7 @@ export async function buildApp(dependencies: Dependencies): Promise<FastifyInsta
     registerTriggers(answers, dependencies, reader);
     registerDeliveries(answers, dependencies);
     registerBuyers(answers, dependencies, reader);
+    registerLinks(answers, { ...dependencies, intake }, reader);
     registerRolling(answers, dependencies, reader);
     registerReports(answers, dependencies);
     registerDefinitions(answers, dependencies);

@@ -66,7 +66,19 @@ const expected: Record<string, (body: Record<string, unknown>) => void> = {
     expect(body.rejected).toEqual([expect.objectContaining({ index: 2 })]);
   },
   '/v1/spend': (body) => expect(body).toMatchObject({ success: true, accepted: 1 }),
-  '/v1/buyers/': (body) => expect(body).toMatchObject({ key: 'u:buyer-42' }),
+  '/v1/buyers/u:': (body) => expect(body).toMatchObject({ key: 'u:buyer-42' }),
+  '/v1/identify': (body) => expect(body).toMatchObject({ success: true, accepted: 1 }),
+  '/v1/links/$LINK"': (body) =>
+    expect(body).toMatchObject({
+      visitor: 'a:visitor-1',
+      user: 'u:buyer-42',
+      status: 'active',
+      revocable: true,
+    }),
+  '/revoke': (body) => expect(body).toMatchObject({ user: 'u:buyer-42', visitorSpeaksAgain: true }),
+  '/v1/group': (body) => expect(body).toMatchObject({ success: true, accepted: 1 }),
+  '/v1/buyers/c:': (body) => expect(body).toMatchObject({ key: 'c:acme', lifecycle: { stage: null } }),
+  '/v1/reports/identity': (body) => expect(body).toMatchObject({ links: { made: expect.any(Number) } }),
   '/ofrep/': (body) => expect(body).toMatchObject({ key: 'inquiry-form' }),
   '/v1/exposures': (body) => expect(body).toEqual({ success: true, accepted: 1, rejected: [] }),
   '/v1/bids': (body) => expect(JSON.stringify(body)).toContain('reason'),

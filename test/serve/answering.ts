@@ -1,7 +1,7 @@
 // The real app over the run's real parts, with definitions given by the test and state written by it in the layout
 // that the stream writes: what the answering routes are tested with.
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { FastifyInstance } from 'fastify';
 import { inject } from 'vitest';
 import { type Buyer, newBuyer } from '../../domain/buyer.ts';
@@ -95,8 +95,12 @@ async function createTables(namespace: Namespace): Promise<void> {
   await bare.command({ query: `CREATE DATABASE IF NOT EXISTS ${namespace.database}` });
   await bare.close();
   const client = openClickHouse({ url, database: namespace.database });
-  const text = readFileSync(new URL('../../sql/001_tables.sql', import.meta.url), 'utf8');
-  for (const query of text.split(/^----$/m)) await client.command({ query });
+  const folder = new URL('../../sql/', import.meta.url);
+  const files = readdirSync(folder).filter((file) => file.endsWith('.sql'));
+  for (const file of files.sort()) {
+    const text = readFileSync(new URL(file, folder), 'utf8');
+    for (const query of text.split(/^----$/m)) await client.command({ query });
+  }
   await client.close();
 }
 
