@@ -16,6 +16,7 @@ import type { Dependencies } from './dependencies.ts';
 import { createGate } from './gate.ts';
 import { registerHealth } from './health.ts';
 import { createIntake } from './intake.ts';
+import { registerLive } from './live/live.ts';
 import { registerMetrics } from './metrics.ts';
 import { registerOpenApi } from './openapi.ts';
 import { registerPacking } from './packing.ts';
@@ -105,6 +106,7 @@ export async function buildApp(dependencies: Dependencies): Promise<FastifyInsta
     registerRolling(answers, dependencies, reader);
     registerReports(answers, dependencies);
     registerDefinitions(answers, dependencies);
+    registerLive(answers, dependencies);
   });
   return app;
 }
