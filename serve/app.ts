@@ -25,6 +25,7 @@ import { registerReports } from './reports/reports.ts';
 import { registerRolling } from './reports/rolling.ts';
 import { refusePackedBodies } from './request-body.ts';
 import { validatorCompiler } from './schema.ts';
+import { registerSources } from './sources/sources.ts';
 import { registerSpendIntake } from './spend-intake/routes.ts';
 import { createStateReader } from './state.ts';
 import { registerTriggers } from './triggers/triggers.ts';
@@ -107,6 +108,7 @@ export async function buildApp(dependencies: Dependencies): Promise<FastifyInsta
     registerReports(answers, dependencies);
     registerDefinitions(answers, dependencies);
     registerLive(answers, dependencies);
+    registerSources(answers, dependencies);
   });
   return app;
 }
