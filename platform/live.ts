@@ -16,8 +16,8 @@ export interface LiveMessage {
 const NOW = `local now = redis.call('TIME') local ms = now[1] * 1000 + math.floor(now[2] / 1000)`;
 const ANNOUNCE = `${NOW}
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ms)
-redis.call('ZADD', KEYS[1], ms + ARGV[2], ARGV[1])
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])`;
+redis.call('ZADD', KEYS[1], 'GT', ms + ARGV[2], ARGV[1])
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end`;
 const READ = `${NOW} return redis.call('ZRANGEBYSCORE', KEYS[1], ms, '+inf', 'LIMIT', 0, ARGV[1])`;
 
 /** Two who look for the same have the same text. */
