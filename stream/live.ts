@@ -1,6 +1,5 @@
 // The live debugger's side of the stream: while somebody looks, it tells behind a commit what its records came to.
 // It costs nothing when nobody looks, waits for nothing, changes nothing that is committed, and loses only itself.
-import type { Buyer } from '../domain/buyer.ts';
 import { type LiveEvent, type LiveInterest, mayWant, wants } from '../domain/live.ts';
 import type { Verdict } from '../domain/record.ts';
 import { liveChannel, liveInterestsKey } from '../platform/keys.ts';
@@ -9,8 +8,7 @@ import type { Namespace } from '../platform/namespace.ts';
 import type { RedisClient } from '../platform/redis.ts';
 import type { Batch } from './batch.ts';
 import type { Decoded, Message } from './decode.ts';
-import { changesSince, lookBefore, reasonOf } from './live-look.ts';
-import { subjectOfReject } from './reject.ts';
+import { shownOf, toldOf } from './live-event.ts';
 import type { Work } from './work.ts';
 
 /** Told when the record is folded. */
@@ -50,88 +48,6 @@ const EVENTS_PER_MESSAGE_MAX = 200;
 /** Messages that Redis has not taken yet; above it, they are given up. */
 const IN_FLIGHT_MAX = 16;
 
-type Shown = Pick<
-  LiveEvent,
-  'key' | 'person' | 'source' | 'kind' | 'messageId' | 'event' | 'timeMs' | 'receivedMs'
-> &
-  Pick<LiveEvent, 'origin'>;
-
-/**
- * Whom a record counts for. Links between visitors and users are not looked up here: the key speaks for itself.
- */
-function personOf(key: string): string {
-  return key;
-}
-
-/** What can be said of a record before it is folded; undefined for those that the debugger does not show. */
-function shownOf(decoded: Decoded): Shown | undefined {
-  switch (decoded.kind) {
-    case 'segment': {
-      const { record, key } = decoded;
-      const { kind, messageId, event = '', source = '', timestamp: timeMs, receivedAt: receivedMs } = record;
-      return { kind, key, person: personOf(key), source, messageId, event, timeMs, receivedMs };
-    }
-    case 'exposure':
-    case 'receipt': {
-      const { record, key, kind } = decoded;
-      const event = record.kind === 'exposure' ? record.experiment : record.trigger;
-      const { messageId, timestamp: timeMs } = record;
-      return { kind, key, person: personOf(key), source: '', messageId, event, timeMs, receivedMs: 0 };
-    }
-    case 'rejected': {
-      const { record } = decoded;
-      const subject = subjectOfReject(record);
-      const { sourceTopic: topic, sourcePartition: partition, sourceOffset: offset, route } = record;
-      return {
-        ...subject,
-        person: personOf(subject.key),
-        source: record.source ?? '',
-        receivedMs: record.at,
-        origin: { topic, partition, offset, request: record.sourceId, route },
-      };
-    }
-    default:
-      return undefined;
-  }
-}
-
-/** What the record came to, once it is folded. */
-function toldOf(
-  shown: Shown,
-  work: Work,
-  batch: Batch,
-  message: Message,
-  decoded: Decoded,
-): (verdict: Verdict, behaviour: string) => LiveEvent {
-  const { topic, generation, partition } = work.id;
-  const { offset } = message;
-  const common = {
-    id: `${topic}:${generation}:${partition}:${offset}`,
-    topic,
-    partition,
-    offset,
-    ...shown,
-    watermarkMs: work.head.watermarkMs,
-  };
-  if (decoded.kind === 'rejected') {
-    const { reason: code, detail } = decoded.record;
-    return () => ({ ...common, behaviour: '', verdict: 'rejected', reason: { code, detail }, changes: {} });
-  }
-  const stateOf = (): Buyer | undefined => work.states.get(shown.key) as Buyer | undefined;
-  const before = lookBefore(stateOf(), shown.messageId, batch);
-  return (verdict, behaviour) => {
-    const { definitions } = work.inForce;
-    const { latenessMs } = definitions.settings;
-    const reason =
-      decoded.kind === 'segment'
-        ? reasonOf(decoded.record, verdict, behaviour, before, common.watermarkMs, latenessMs)
-        : null;
-    const touched = verdict === 'applied' || verdict === 'control';
-    const changes = touched ? changesSince(before, stateOf(), batch, definitions, shown.timeMs) : {};
-    return { ...common, behaviour, verdict, reason, changes };
-  };
-}
-
 /** Counts what may be shown in a second. */
 function createAllowance(monotonicMs: () => number) {
   let sinceMs = Number.NEGATIVE_INFINITY;
@@ -149,15 +65,46 @@ function createAllowance(monotonicMs: () => number) {
   };
 }
 
-export function openLive(parts: LiveParts): Live {
-  const { redis, namespace, slot, failed } = parts;
-  const interestsKey = liveInterestsKey(namespace);
+interface LivePublisher {
+  /** Records that are not shown: the next message tells how many. */
+  skip(records: number): void;
+  publish(events: readonly LiveEvent[]): void;
+}
+
+/** Waits for nothing: what Redis does not take in time is given up. */
+function createLivePublisher({ redis, namespace, slot, failed }: LiveParts): LivePublisher {
   const channel = liveChannel(namespace);
+  let inFlight = 0;
+  let skipped = 0;
+  return {
+    skip(records) {
+      skipped += records;
+    },
+    publish(events) {
+      if (inFlight >= IN_FLIGHT_MAX) {
+        skipped += events.length;
+        return;
+      }
+      const message: LiveMessage = { slot, skipped, events };
+      skipped = 0;
+      inFlight += 1;
+      redis
+        .publish(channel, JSON.stringify(message))
+        .catch(failed)
+        .finally(() => {
+          inFlight -= 1;
+        });
+    },
+  };
+}
+
+export function openLive(parts: LiveParts): Live {
+  const { redis, failed } = parts;
+  const interestsKey = liveInterestsKey(parts.namespace);
+  const publisher = createLivePublisher(parts);
   const allowance = createAllowance(parts.monotonicMs);
   let interests: readonly LiveInterest[] = [];
   let reading = false;
-  let inFlight = 0;
-  let skipped = 0;
 
   async function readAgain(): Promise<void> {
     if (reading) return;
@@ -171,53 +118,39 @@ export function openLive(parts: LiveParts): Live {
     reading = false;
   }
 
-  function publish(events: readonly LiveEvent[]): void {
-    if (inFlight >= IN_FLIGHT_MAX) {
-      skipped += events.length;
-      return;
+  /** The debugger may fail; the record at hand may not. */
+  function guarded<Result>(work: () => Result): Result | undefined {
+    try {
+      return work();
+    } catch (error) {
+      failed(error);
+      return undefined;
     }
-    const message: LiveMessage = { slot, skipped, events };
-    skipped = 0;
-    inFlight += 1;
-    redis
-      .publish(channel, JSON.stringify(message))
-      .catch(failed)
-      .finally(() => {
-        inFlight -= 1;
-      });
   }
 
   function begin(): LiveBatch | undefined {
     if (interests.length === 0) return undefined;
     const wanted = interests;
     const seen: LiveEvent[] = [];
+    const look: LiveBatch['look'] = (work, batch, message, decoded) => {
+      const shown = shownOf(decoded);
+      if (shown === undefined || !wanted.some((interest) => mayWant(interest, shown))) return undefined;
+      if (!allowance.take()) {
+        publisher.skip(1);
+        return undefined;
+      }
+      const told = toldOf(shown, work, batch, message, decoded);
+      return (verdict, behaviour) =>
+        guarded(() => {
+          const event = told(verdict, behaviour);
+          if (wanted.some((interest) => wants(interest, event))) seen.push(event);
+        });
+    };
     return {
-      look(work, batch, message, decoded) {
-        // The debugger may fail; the record at hand may not.
-        try {
-          const shown = shownOf(decoded);
-          if (shown === undefined || !wanted.some((interest) => mayWant(interest, shown))) return undefined;
-          if (!allowance.take()) {
-            skipped += 1;
-            return undefined;
-          }
-          const told = toldOf(shown, work, batch, message, decoded);
-          return (verdict, behaviour) => {
-            try {
-              const event = told(verdict, behaviour);
-              if (wanted.some((interest) => wants(interest, event))) seen.push(event);
-            } catch (error) {
-              failed(error);
-            }
-          };
-        } catch (error) {
-          failed(error);
-          return undefined;
-        }
-      },
+      look: (...record) => guarded(() => look(...record)),
       committed() {
         for (let from = 0; from < seen.length; from += EVENTS_PER_MESSAGE_MAX) {
-          publish(seen.slice(from, from + EVENTS_PER_MESSAGE_MAX));
+          publisher.publish(seen.slice(from, from + EVENTS_PER_MESSAGE_MAX));
         }
       },
     };

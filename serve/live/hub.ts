@@ -1,13 +1,13 @@
 // All viewers of this process: one subscription for them, opened with the first and closed a while after the last.
-// While it is open the latest events are held, so that a viewer who comes back goes on where it was cut off.
-import type { LiveEvent, LiveInterest } from '../../domain/live.ts';
-import { liveChannel, liveInterestsKey } from '../../platform/keys.ts';
-import { announceInterest, type LiveMessage } from '../../platform/live.ts';
-import { duplicateOf, type RedisClient } from '../../platform/redis.ts';
+// So long the stream is told what they look for, and a viewer who comes back goes on where it was cut off.
+import type { LiveInterest } from '../../domain/live.ts';
+import { liveInterestsKey } from '../../platform/keys.ts';
+import { announceInterest } from '../../platform/live.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { retryProblem } from '../problem-details.ts';
 import { fromRedis } from '../state.ts';
 import { droppedFrame, openFrame, readyFrame } from './frame.ts';
+import { createSubscription } from './subscription.ts';
 import { openViewer, type Viewer } from './viewer.ts';
 
 export const VIEWERS_MAX = 50;
@@ -17,8 +17,6 @@ const RENEW_MS = 5_000;
 const HEARTBEAT_MS = 10_000;
 /** Above the time in which every stream process asks who looks (stream/live.ts). */
 const READY_MS = 750;
-/** Held for viewers who come back. */
-const RECENT_MAX = 1_000;
 const RETRY_SECONDS = 10;
 /** At a shutdown, a viewer who does not read is cut off after so long. */
 const END_MS_MAX = 1_000;
@@ -39,55 +37,26 @@ export interface LiveHub {
 
 type Ports = Pick<Dependencies, 'redis' | 'namespace' | 'log' | 'clock'>;
 
-/** What came behind the event of this id; undefined if that is not held. */
-function since(recent: readonly LiveEvent[], id: string): readonly LiveEvent[] | undefined {
-  const at = recent.findLastIndex((event) => event.id === id);
-  return at === -1 ? undefined : recent.slice(at + 1);
-}
-
-export function createLiveHub({ redis, namespace, log, clock }: Ports): LiveHub {
+export function createLiveHub(ports: Ports): LiveHub {
+  const { redis, namespace, log, clock } = ports;
   const viewers = new Set<Viewer>();
   const interestsKey = liveInterestsKey(namespace);
-  const channel = liveChannel(namespace);
-  let subscriber: Promise<RedisClient> | undefined;
-  let recent: LiveEvent[] = [];
-  let lookedAtMs = 0;
-  let renewal: NodeJS.Timeout | undefined;
-  let heartbeat: NodeJS.Timeout | undefined;
-
-  const announce = ({ interest }: Pick<Viewer, 'interest'>): Promise<void> =>
-    announceInterest(redis, interestsKey, interest, INTEREST_LIFE_MS);
-
-  function take(text: string): void {
-    const { skipped, events } = JSON.parse(text) as LiveMessage;
-    recent = [...recent, ...events].slice(-RECENT_MAX);
+  const subscription = createSubscription(ports, ({ skipped, events }) => {
     for (const viewer of viewers) {
       if (skipped > 0) viewer.say(droppedFrame(skipped, 'stream'));
       for (const event of events) viewer.show(event);
     }
-  }
+  });
+  let lookedAtMs = 0;
+  let timers: NodeJS.Timeout[] = [];
 
-  async function subscribe(): Promise<RedisClient> {
-    const own = duplicateOf(redis);
-    own.on('error', (error: Error) => log.warn(`live: ${error.message}`));
-    own.on('message', (_channel: string, text: string) => take(text));
-    try {
-      await own.subscribe(channel);
-      return own;
-    } catch (error) {
-      own.disconnect();
-      throw error;
-    }
-  }
+  const announce = ({ interest }: Pick<Viewer, 'interest'>): Promise<void> =>
+    announceInterest(redis, interestsKey, interest, INTEREST_LIFE_MS);
 
   function letGo(): void {
-    clearInterval(renewal);
-    clearInterval(heartbeat);
-    void subscriber?.then((own) => own.disconnect()).catch(() => {});
-    subscriber = undefined;
-    renewal = undefined;
-    heartbeat = undefined;
-    recent = [];
+    for (const timer of timers) clearInterval(timer);
+    timers = [];
+    subscription.close();
   }
 
   /** Says again who looks; lets the subscription go when nobody has for as long as the stream goes on. */
@@ -99,19 +68,17 @@ export function createLiveHub({ redis, namespace, log, clock }: Ports): LiveHub 
     }
   }
 
-  function begin(): Promise<RedisClient> {
-    if (subscriber !== undefined) return subscriber;
-    const opening = subscribe();
-    subscriber = opening;
-    renewal = setInterval(renew, RENEW_MS);
-    heartbeat = setInterval(() => {
-      for (const viewer of viewers) viewer.heartbeat();
-    }, HEARTBEAT_MS);
-    opening.catch(letGo);
-    return opening;
+  function beat(): void {
+    for (const viewer of viewers) viewer.heartbeat();
   }
 
-  function admit(viewer: Viewer, seconds: number): void {
+  async function begin(viewer: Viewer): Promise<void> {
+    lookedAtMs = clock.monotonicMs();
+    if (timers.length === 0) timers = [setInterval(renew, RENEW_MS), setInterval(beat, HEARTBEAT_MS)];
+    await fromRedis(Promise.all([subscription.open(), announce(viewer)]));
+  }
+
+  function endInTime(viewer: Viewer, seconds: number): void {
     const ready = setTimeout(() => viewer.say(readyFrame), READY_MS);
     const end = setTimeout(() => viewer.end(), seconds * 1_000);
     viewer.body.once('close', () => {
@@ -129,17 +96,16 @@ export function createLiveHub({ redis, namespace, log, clock }: Ports): LiveHub 
       }
       const viewer = openViewer(interest, limit);
       viewers.add(viewer);
-      lookedAtMs = clock.monotonicMs();
       try {
-        await fromRedis(Promise.all([begin(), announce(viewer)]));
+        await begin(viewer);
       } catch (error) {
         viewers.delete(viewer);
         throw error;
       }
-      const missed = lastEventId === undefined ? undefined : since(recent, lastEventId);
+      const missed = lastEventId === undefined ? undefined : subscription.since(lastEventId);
       viewer.say(openFrame(lastEventId === undefined ? null : missed !== undefined));
       for (const event of missed ?? []) viewer.show(event);
-      admit(viewer, seconds);
+      endInTime(viewer, seconds);
       return viewer;
     },
     close() {
