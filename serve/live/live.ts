@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { liveInterest } from '../../domain/live.ts';
 import { buyerKeyOf, buyerKeyText } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
-import { problemResponse, requestSchema } from '../schema.ts';
+import { problemResponse, requestSchema, responseSchema } from '../schema.ts';
 import { createLiveHub } from './hub.ts';
 
 const EVENTS_MAX = 1_000_000;
@@ -22,9 +22,20 @@ const query = z.object({
     .max(EVENTS_MAX)
     .default(EVENTS_MAX)
     .meta({ description: 'Ends after so many events.' }),
-  seconds: z.int().min(1).max(SECONDS_MAX).default(SECONDS_MAX).meta({
+  seconds: z.number().min(0.1).max(SECONDS_MAX).default(SECONDS_MAX).meta({
     description: 'Ends after so long; a client by the standard then comes back by itself.',
   }),
+});
+
+/** One of the stream. */
+const serverSentEvent = z.object({
+  event: z.enum(['open', 'ready', 'event', 'dropped']),
+  data: z.string().meta({ description: 'JSON.' }),
+  id: z
+    .string()
+    .optional()
+    .meta({ description: 'Of an `event`: its position.', examples: ['events:1:3:120'] }),
+  retry: z.int().optional(),
 });
 
 const schema = {
@@ -38,7 +49,7 @@ const schema = {
   response: {
     200: {
       description: 'Events, until the client, `limit`, `seconds` or a shutdown ends it.',
-      content: { 'text/event-stream': { schema: { type: 'string' } } },
+      content: { 'text/event-stream': { schema: responseSchema(serverSentEvent) } },
     },
     '4xx': problemResponse,
     '5xx': problemResponse,

@@ -21,7 +21,7 @@ const checks = [
 const settings = `
 [[operations]]
 include-path = "/v1/events/live"
-parameters = { "query.seconds" = 1 }
+parameters = { "query.seconds" = 0.1 }
 `;
 
 let program: string;
