@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { iso, isoTime } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { requestSchema, responses } from '../schema.ts';
-import { clickhouseTime, type RunReport } from './named-queries.ts';
+import { clickhouseTime } from '../../platform/named-query.ts';
+import type { RunReport } from './named-queries.ts';
 import { period, periodOf, periodQuery } from './period.ts';
 
 const query = periodQuery.omit({ by: true });
