@@ -24,6 +24,7 @@ import { registerReports } from './reports/reports.ts';
 import { registerRolling } from './reports/rolling.ts';
 import { refusePackedBodies } from './request-body.ts';
 import { validatorCompiler } from './schema.ts';
+import { registerSnippet } from './snippet.ts';
 import { registerSpendIntake } from './spend-intake/routes.ts';
 import { createStateReader } from './state.ts';
 import { registerTriggers } from './triggers/triggers.ts';
@@ -75,6 +76,7 @@ export async function buildApp(dependencies: Dependencies): Promise<FastifyInsta
   await registerOpenApi(app);
   registerMetrics(app, dependencies.metrics);
   registerHealth(app, dependencies);
+  await app.register(async (scope) => registerSnippet(scope, dependencies));
   // What takes data in.
   const intake = createIntake(dependencies);
   const gate = createGate(dependencies);
