@@ -26,11 +26,9 @@ async function readBuilt(file: string): Promise<string | undefined> {
 /** Registers the route inside a plugin scope of its own: no key is asked for, a page has none to show. */
 export async function registerSnippet(
   app: FastifyInstance,
-  { config, log }: Pick<Dependencies, 'config' | 'log'>,
+  { config }: Pick<Dependencies, 'config'>,
 ): Promise<void> {
-  const file = config.serveSnippetFile ?? BUILT;
-  const script = await readBuilt(file);
-  if (script === undefined) log.warn('there is no page snippet: `npm run build` makes it', { file });
+  const script = await readBuilt(config.serveSnippetFile ?? BUILT);
   const tag = entityTagOf(script ?? null);
   registerCrossOrigin(app, []);
   const schema = {

@@ -7,6 +7,8 @@ export interface Passed {
   readonly url: string;
   readonly headers: IncomingMessage['headers'];
   readonly body: Buffer;
+  /** When it came, on the clock that never goes back. */
+  readonly atMs: number;
   /** What was answered; null where nothing was. */
   status: number | null;
 }
@@ -73,7 +75,7 @@ export async function openGate(target: string): Promise<Gate> {
   const pass = async (asked: IncomingMessage, answer: ServerResponse): Promise<void> => {
     const body = await bytesOf(asked);
     const { method = '', url = '', headers } = asked;
-    const passed: Passed = { method, url, headers, body, status: null };
+    const passed: Passed = { method, url, headers, body, status: null, atMs: performance.now() };
     gate.passed.push(passed);
     const own = gate.answerFor(passed);
     if (own !== undefined) {
