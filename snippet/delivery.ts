@@ -1,6 +1,6 @@
 // Sends what waits in batches, one after the other, and keeps each message until the server has answered for it: what is
 // sent as the page closes is sent again by the next page unless an answer came. The message id makes repeats one.
-import { storedList, storeList } from './storage.ts';
+import { storeList } from './storage.ts';
 
 export interface Message {
   readonly messageId: string;
@@ -20,20 +20,24 @@ const BACKOFF_MS_MAX = 60_000;
 export interface Delivery {
   /** Keeps messages and sends them soon. */
   add(messages: readonly Message[]): void;
+  /** Forgets everything that is not under way. */
+  clear(): void;
   /** Sends at once what is not under way; `closing` does not wait for the batch before. */
   flush(closing?: boolean): void;
 }
 
-function waiting(): Message[] {
-  const oldestMs = Date.now() - AGE_MS_MAX;
-  return storedList<Message>().filter(({ timestamp }) => Date.parse(timestamp) > oldestMs);
-}
-
 export function createDelivery(url: string, writeKey: string | undefined): Delivery {
   const underWay = new Set<string>();
+  let waiting: readonly Message[] = [];
   let timer: ReturnType<typeof setTimeout> | undefined;
   let failures = 0;
   let notBeforeMs = 0;
+
+  function keep(messages: readonly Message[]): void {
+    const oldestMs = Date.now() - AGE_MS_MAX;
+    waiting = messages.filter(({ timestamp }) => Date.parse(timestamp) > oldestMs).slice(-QUEUE_MAX);
+    storeList(waiting);
+  }
 
   function flushIn(ms: number): void {
     timer ??= setTimeout(() => flush(), ms);
@@ -41,7 +45,7 @@ export function createDelivery(url: string, writeKey: string | undefined): Deliv
 
   function settle(sent: readonly Message[], status: number, retryAfter?: string | null): void {
     for (const { messageId } of sent) underWay.delete(messageId);
-    if (status === 0 || status === 408 || status === 429 || status >= 500) {
+    if ([0, 408, 429].includes(status) || status >= 500) {
       failures += 1;
       const backoffMs = Math.min(2 ** failures * 500, BACKOFF_MS_MAX) * (1 + Math.random());
       notBeforeMs = Date.now() + (Number(retryAfter) * 1_000 || backoffMs);
@@ -49,8 +53,7 @@ export function createDelivery(url: string, writeKey: string | undefined): Deliv
       // Taken, or never to be taken: both are done.
       if (status >= 400) console.error('flywheel:', status);
       failures = 0;
-      const ids = new Set(sent.map((message) => message.messageId));
-      storeList(waiting().filter((message) => !ids.has(message.messageId)));
+      keep(waiting.filter((message) => !sent.includes(message)));
     }
     flushIn(0);
   }
@@ -80,7 +83,7 @@ export function createDelivery(url: string, writeKey: string | undefined): Deliv
   function flush(closing?: boolean): void {
     clearTimeout(timer);
     timer = undefined;
-    const batch = waiting().filter(({ messageId }) => !underWay.has(messageId));
+    const batch = waiting.filter(({ messageId }) => !underWay.has(messageId));
     const waitMs = notBeforeMs - Date.now();
     if (batch.length === 0 || (underWay.size > 0 && !closing)) return;
     if (waitMs > 0) flushIn(waitMs);
@@ -89,8 +92,9 @@ export function createDelivery(url: string, writeKey: string | undefined): Deliv
 
   return {
     flush,
+    clear: () => keep([]),
     add(messages) {
-      storeList([...waiting(), ...messages].slice(-QUEUE_MAX));
+      keep([...waiting, ...messages]);
       flushIn(FLUSH_MS);
     },
   };

@@ -1,7 +1,7 @@
 // The page snippet: the Segment spec's calls as `window.flywheel`, and what a page does by itself, under consent.
 // One file, made by `npm run build`, which `serve` answers at /v1/flywheel.js.
 import { createDelivery, type Message } from './delivery.ts';
-import { IDENTITY, type Identity, storedIdentity, storedList, storeIdentity, storeList } from './storage.ts';
+import { IDENTITY, type Identity, storedIdentity, storeIdentity, takeLists } from './storage.ts';
 import { watchClicks, watchErrors, watchLoad, watchPages } from './watch.ts';
 
 type Fields = Record<string, unknown>;
@@ -12,9 +12,8 @@ const HELD_MAX = 100;
 const MESSAGE_CHARACTERS_MAX = 32_000;
 
 function newId(): string {
-  // randomUUID is in secure pages alone.
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  // 128 bits. randomUUID is in secure pages alone.
+  return crypto.getRandomValues(new Uint32Array(4)).join('-');
 }
 
 /** Global Privacy Control, or the older header that says the same. */
@@ -43,13 +42,19 @@ function start(script: HTMLScriptElement, early: Call[]): Fields {
   let identity: Identity = storedIdentity();
   let held: Message[] = [];
   let referrer = document.referrer;
-  const isAllowed = (): boolean => (needed === 'required' ? identity.c === 1 : identity.c !== 0);
+  const isAllowed = (): boolean => (needed === 'required' ? !!identity.c : identity.c !== 0);
 
   function forget(): void {
     identity = {};
     held = [];
     storeIdentity(null);
-    storeList([]);
+    takeLists();
+    delivery.clear();
+  }
+
+  function release(): void {
+    delivery.add(held);
+    held = [];
   }
 
   function send(type: string, fields: Fields): void {
@@ -92,6 +97,7 @@ function start(script: HTMLScriptElement, early: Call[]): Fields {
       send('group', { groupId, traits });
     },
     alias(userId: string, previousId?: string) {
+      identity.a ??= newId();
       const before = previousId ?? identity.u ?? identity.a;
       identity.u = userId;
       send('alias', { previousId: before });
@@ -106,8 +112,7 @@ function start(script: HTMLScriptElement, early: Call[]): Fields {
       if (given) {
         identity.c = 1;
         storeIdentity(identity);
-        delivery.add(held);
-        held = [];
+        release();
       } else {
         forget();
         identity.c = 0;
@@ -135,6 +140,7 @@ function start(script: HTMLScriptElement, early: Call[]): Fields {
     return api;
   }
   const track = (event: string, properties: Fields): void => call('track', [event, properties]);
+  if (isAllowed()) delivery.add(takeLists());
   for (const each of early) push(each);
   watchPages((left) => {
     referrer = left;
@@ -150,10 +156,12 @@ function start(script: HTMLScriptElement, early: Call[]): Fields {
   addEventListener('visibilitychange', close);
   // Another tab has said who sits here, or what was said to consent.
   addEventListener('storage', ({ key }) => {
-    if (key === IDENTITY) identity = storedIdentity();
+    if (key !== IDENTITY) return;
+    identity = storedIdentity();
+    if (isAllowed()) release();
+    else delivery.clear();
   });
   addEventListener('online', () => delivery.flush());
-  if (isAllowed() && storedList().length > 0) delivery.flush();
   return api;
 }
 

@@ -1,29 +1,29 @@
 // What stays in the browser: who this is (localStorage, or a cookie where that is closed) and what waits to be sent.
 export const IDENTITY = 'flywheel';
+/** Each page writes a list of its own: two that change the same one at a time lose what the other wrote. */
 const QUEUE = 'flywheel.queue';
+const OWN_QUEUE = QUEUE + Math.random();
 const COOKIE_SECONDS = 31_536_000;
 
-/** A list that localStorage did not take lasts as long as the page. */
-let unstored: readonly unknown[] | undefined;
-
-/** undefined where localStorage is closed, or has nothing, or nothing of ours */
-function read<Value>(name: string): Value | undefined {
+/** localStorage may be closed or full, and what stands there may be nothing of ours. */
+function unlessItThrows<Value>(work: () => Value): Value | undefined {
   try {
-    return JSON.parse(localStorage.getItem(name)!) ?? undefined;
+    return work();
   } catch {
     return undefined;
   }
 }
 
-/** @returns false where localStorage is closed or full */
-function write(name: string, value: unknown): boolean {
-  try {
+function read<Value>(name: string): Value | undefined {
+  return unlessItThrows(() => JSON.parse(localStorage.getItem(name)!) ?? undefined);
+}
+
+function write(name: string, value: unknown): true | undefined {
+  return unlessItThrows(() => {
     if (value) localStorage.setItem(name, JSON.stringify(value));
     else localStorage.removeItem(name);
     return true;
-  } catch {
-    return false;
-  }
+  });
 }
 
 /** Short names: they are in a cookie of every request where localStorage is closed. */
@@ -39,29 +39,30 @@ export interface Identity {
 }
 
 export function storedIdentity(): Identity {
-  const stored = read<Identity>(IDENTITY);
-  if (stored !== undefined) return stored;
-  const cookie = document.cookie.match(`${IDENTITY}=([^;]+)`)?.[1];
-  try {
-    return JSON.parse(decodeURIComponent(cookie!)) as Identity;
-  } catch {
-    return {};
-  }
+  const inCookie = (): Identity =>
+    JSON.parse(decodeURIComponent(document.cookie.match(`${IDENTITY}=([^;]+)`)![1]!));
+  return read(IDENTITY) ?? unlessItThrows(inCookie) ?? {};
 }
 
 /** null forgets it. */
 export function storeIdentity(identity: Identity | null): void {
-  if (write(IDENTITY, identity) && identity !== null) return;
-  const life = identity === null ? 0 : COOKIE_SECONDS;
+  if (write(IDENTITY, identity) && identity) return;
   // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API is in secure pages alone.
-  document.cookie = `${IDENTITY}=${encodeURIComponent(JSON.stringify(identity))};path=/;max-age=${life};samesite=lax`;
+  document.cookie = `${IDENTITY}=${encodeURIComponent(JSON.stringify(identity))};path=/;max-age=${identity ? COOKIE_SECONDS : 0};samesite=lax`;
 }
 
-export function storedList<Item>(): readonly Item[] {
-  return (unstored as readonly Item[] | undefined) ?? read(QUEUE) ?? [];
-}
-
-/** Tabs share the list: read it, change it, and store it without a pause in between. */
 export function storeList(items: readonly unknown[]): void {
-  unstored = write(QUEUE, items.length > 0 && items) ? undefined : items;
+  write(OWN_QUEUE, items.length > 0 && items);
+}
+
+/** Takes the lists of all pages out, above all those that were closed. One that is still open sends its own as well. */
+export function takeLists<Item>(): Item[] {
+  const names = unlessItThrows(() => Object.keys(localStorage)) ?? [];
+  return names
+    .filter((name) => name.startsWith(QUEUE))
+    .flatMap((name) => {
+      const list = read<Item[]>(name) ?? [];
+      write(name, null);
+      return list;
+    });
 }

@@ -39,16 +39,15 @@ export function watchPages(page: (left: string) => void): void {
 
 /** A control's text; never what somebody has typed or chosen. */
 function textOf(control: HTMLElement | null): string | undefined {
-  if (control === null || control.isContentEditable || control.querySelector('input,select,textarea'))
-    return undefined;
-  return control.textContent?.replace(/\s+/g, ' ').trim().slice(0, TEXT_MAX);
+  const isFree = !control?.isContentEditable && !control?.querySelector('input,select,textarea');
+  return isFree ? control?.textContent?.replace(/\s+/g, ' ').trim().slice(0, TEXT_MAX) : undefined;
 }
 
 export function watchClicks(track: Track): void {
   addEventListener(
     'click',
     ({ target }) => {
-      if (!(target instanceof Element) || target.closest('[data-fw-ignore]') !== null) return;
+      if (!(target instanceof Element) || target.closest('[data-fw-ignore]')) return;
       const control = target.closest<HTMLElement>('a,button,summary,[role=button]');
       const link = target.closest<HTMLAnchorElement>('a[href]');
       // What stands after ? and # may be a secret.
@@ -85,7 +84,7 @@ export function watchLoad(track: Track): void {
   let told = false;
   const tell = (): void => {
     const [timing] = performance.getEntriesByType('navigation') as PerformanceNavigationTiming[];
-    if (told || timing === undefined || timing.loadEventEnd === 0) return;
+    if (told || !timing?.loadEventEnd) return;
     told = true;
     const ms = Math.round;
     track('$load', {

@@ -38,7 +38,7 @@ async function arrived(since: number, what: string, count = 1): Promise<Message[
 }
 
 /** Long enough for anything that waits to be sent. */
-const quiet = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1_500));
+const quiet = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1_200));
 
 describe('the script', () => {
   it('has at most 3 KB, is cached, and may be loaded by any page', async () => {

@@ -32,7 +32,7 @@ export interface SnippetPage {
   /** Calls `window.flywheel`. */
   call(method: string, ...given: unknown[]): Promise<void>;
   /** Everything that the page's site has kept in the browser. */
-  kept(): Promise<{ storage: Record<string, string>; cookie: string }>;
+  kept(): Promise<{ identity: string | null; queue: Message[]; cookie: string; names: number }>;
 }
 
 export interface SnippetOptions {
@@ -46,6 +46,18 @@ export interface SnippetOptions {
   /** One that was opened before: the same visitor in another page. */
   readonly context?: BrowserContext;
 }
+
+const KEPT = `(() => {
+  const kept = { identity: null, queue: [], cookie: document.cookie, names: 0 };
+  try {
+    const names = Object.keys(localStorage);
+    const lists = names.filter((name) => name.startsWith('flywheel.queue'));
+    kept.names = names.length;
+    kept.identity = localStorage.getItem('flywheel');
+    kept.queue = lists.flatMap((name) => JSON.parse(localStorage.getItem(name)));
+  } catch {}
+  return kept;
+})()`;
 
 let pageCount = 0;
 
@@ -72,10 +84,6 @@ export async function openSnippetPage(
     page,
     address,
     call: (method, ...given) => page.evaluate(`flywheel.${method}(...${JSON.stringify(given)})`),
-    kept: () =>
-      page.evaluate(`({
-        storage: (() => { try { return { ...localStorage }; } catch { return {}; } })(),
-        cookie: document.cookie,
-      })`),
+    kept: () => page.evaluate(KEPT),
   };
 }
