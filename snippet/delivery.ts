@@ -11,8 +11,8 @@ export interface Message {
 const FLUSH_MS = 1_000;
 const BATCH_MAX = 20;
 const QUEUE_MAX = 200;
-/** Browsers let 64 KB be on their way when a page closes. */
-const KEEPALIVE_BYTES_MAX = 60_000;
+/** Browsers let 64 KB be on their way when a page closes: one batch before, and one as it closes. */
+const KEEPALIVE_BYTES_MAX = 30_000;
 /** Older ones change nothing any more, and the server would not know a repeat of theirs. */
 const AGE_MS_MAX = 20 * 3_600_000;
 const BACKOFF_MS_MAX = 60_000;

@@ -132,7 +132,9 @@ function start(script: HTMLScriptElement, early: Call[]): Fields {
     }
   }
 
-  const push = ([name, ...given]: Call): void => call(name, given);
+  const push = (...all: Call[]): void => {
+    for (const [name, ...given] of all) call(name, given);
+  };
   const api: Fields = { push };
   for (const name of Object.keys(calls)) api[name] = (...given: unknown[]) => call(name, given);
   if (refused) {
@@ -141,7 +143,7 @@ function start(script: HTMLScriptElement, early: Call[]): Fields {
   }
   const track = (event: string, properties: Fields): void => call('track', [event, properties]);
   if (isAllowed()) delivery.add(takeLists());
-  for (const each of early) push(each);
+  push(...early);
   watchPages((left) => {
     referrer = left;
     call('page', []);

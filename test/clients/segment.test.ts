@@ -52,8 +52,8 @@ async function order(mark: string): Promise<unknown> {
 
 const clientOf = (agent = ''): string => (agent.startsWith('Mozilla') ? 'browser' : agent.split('/')[0]!);
 
-/** Resolves when each client has got this status, or no answer (null), for a message. */
-async function untilAllGot(status: number | null, since: number): Promise<void> {
+/** Resolves when this has become of a message of each client. */
+async function untilAllGot(status: number | 'lost', since: number): Promise<void> {
   const clients = (): string[] => {
     const posts = served.gate.passed
       .slice(since)
@@ -78,7 +78,7 @@ describe('analytics-node and rudder-sdk-node', () => {
       client.alias({ userId, previousId: `kinds-${name}-device` });
     }
     await flushBoth();
-    const rows = await served.appliedOnce('kinds-', 12);
+    const rows = await served.applied('kinds-', 12);
     for (const name of ['segment', 'rudder']) {
       const own = rows.filter((row) => `${row.userId}${row.anonymousId}`.startsWith(`kinds-${name}`));
       const by = Object.fromEntries(own.map((row) => [row.kind, row]));
@@ -107,7 +107,7 @@ describe('analytics-next in Chromium', () => {
     await page.call('identify', 'browser-kinds-user', { country: 'DE' });
     await page.call('group', 'g1', { mark: 'browser-kinds' });
     await page.call('track', 'Order Completed', { mark: 'browser-kinds' });
-    const rows = await served.appliedOnce('browser-kinds', 6);
+    const rows = await served.applied('browser-kinds', 6);
     expect(rows.map((row) => row.kind)).toEqual(['page', 'track', 'alias', 'identify', 'group', 'track']);
     expect(rows.map((row) => row.userId)).toEqual(['', '', ...Array(4).fill('browser-kinds-user')]);
     const [anonymousId, ...others] = new Set(rows.map((row) => row.anonymousId));
@@ -132,7 +132,7 @@ describe('analytics-next in Chromium', () => {
     expect(await served.rows('offline-')).toEqual([]);
     await context.setOffline(false);
     await page.goto(address);
-    const rows = await served.appliedOnce('offline-', 3);
+    const rows = await served.applied('offline-', 3);
     const numbers = rows.map((row) => (row.record.properties as { number: number }).number);
     expect(numbers.sort()).toEqual([1, 2, 3]);
     await context.close();
@@ -149,7 +149,7 @@ describe('analytics-next in Chromium', () => {
     expect(await served.rows('closing-')).toEqual([]);
     await closed.page.close({ runBeforeUnload: true });
     await left.page.goto('about:blank');
-    await served.appliedOnce('closing-', 6);
+    await served.applied('closing-', 6);
     const batches = served.gate.passed.filter(({ body }) => body.includes('closing-'));
     expect(batches.map(({ url, status }) => [url, status])).toEqual([
       ['/v1/b', 200],
@@ -167,7 +167,7 @@ describe('each of the three clients', () => {
     await untilAllGot(503, since);
     await served.accept();
     await ordered;
-    const rows = await served.appliedOnce('"refused', 3);
+    const rows = await served.applied('"refused', 3);
     expect(rows.map((row) => row.behaviour)).toEqual(['order', 'order', 'order']);
     expect(rows[0]!.record).toMatchObject({ properties: { price: 12.5 } });
     const retries = served.gate.passed.filter(
@@ -184,7 +184,7 @@ describe('each of the three clients', () => {
     await new Promise((resolve) => setTimeout(resolve, 400));
     await served.gate.comeBack();
     await ordered;
-    await served.appliedOnce('"away', 3);
+    await served.applied('"away', 3);
     expect(errors).toEqual([]);
   });
 
@@ -192,13 +192,15 @@ describe('each of the three clients', () => {
     served.gate.losesAnswers = true;
     const since = served.gate.passed.length;
     const ordered = order('unanswered');
-    await untilAllGot(null, since);
+    await untilAllGot('lost', since);
     served.gate.losesAnswers = false;
     await ordered;
     const repeats = async () =>
       (await served.rows('"unanswered')).filter((row) => row.verdict === 'duplicate');
     await expect.poll(async () => (await repeats()).length, { timeout: 20_000 }).toBeGreaterThanOrEqual(3);
-    await served.appliedOnce('"unanswered', 3);
+    await served.applied('"unanswered', 3);
     expect(errors).toEqual([]);
   });
 });
+
+it('nothing of all that is applied twice', () => served.expectNoDoubles());

@@ -97,11 +97,13 @@ describe('what has not arrived', () => {
     expect((await kept()).queue).toHaveLength(200);
     await page.goto('about:blank');
     await context.setOffline(false);
-    await open({ context });
-    const newest = Array.from({ length: 200 }, (_none, index) => `offline-${index + 50}`);
-    await expect.poll(() => eventsTaken(since).length, SOON).toBeGreaterThanOrEqual(199);
-    // The page view that found them pushed one out.
-    expect(eventsTaken(since)).toEqual(newest.slice(1));
+    const next = await open({ context });
+    await expect.poll(async () => (await next.kept()).queue, SOON).toEqual([]);
+    // What pages say by themselves (that they are viewed, that they have loaded) has pushed some out.
+    const newest = Array.from({ length: 250 }, (_none, index) => `offline-${index}`);
+    const arrived = eventsTaken(since);
+    expect(arrived.length).toBeGreaterThan(195);
+    expect(arrived).toEqual(newest.slice(-arrived.length));
     for (const { body } of posts(since)) {
       expect(JSON.parse(body.toString()).batch.length).toBeLessThanOrEqual(20);
     }
@@ -113,7 +115,9 @@ describe('what has not arrived', () => {
     const since = now();
     await call('track', 'closing');
     await page.close({ runBeforeUnload: true });
-    await expect.poll(() => posts(since).some(({ body }) => body.includes('closing')), SOON).toBe(true);
+    const lost = () =>
+      posts(since).filter(({ status, body }) => status === 'lost' && body.includes('closing'));
+    await expect.poll(() => lost().length, SOON).toBeGreaterThan(0);
     expect(eventsTaken(since)).toEqual([]);
     gate.losesAnswers = false;
     await open({ context });
@@ -195,8 +199,8 @@ describe('nothing is sent and nothing kept', () => {
     const { anonymousId } = taken(gate, since)[0]!;
     const later = now();
     await open({ ...required, context: silent.context });
-    await expect.poll(() => taken(gate, later).length, SOON).toBeGreaterThan(0);
-    expect(taken(gate, later)[0]).toMatchObject({ type: 'page', anonymousId, userId: 'consenting' });
+    const view = () => taken(gate, later).find(({ type }) => type === 'page');
+    await expect.poll(view, SOON).toMatchObject({ anonymousId, userId: 'consenting' });
   });
 
   it.each([

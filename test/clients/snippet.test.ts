@@ -1,5 +1,6 @@
 // The page snippet in Chromium, on pages of another origin: what it sends, what it keeps through outages, and that it sends
 // and keeps nothing where somebody has said no.
+import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -54,6 +55,23 @@ describe('the script', () => {
     });
     const known = await fetch(script, { headers: { 'if-none-match': answer.headers.get('etag')! } });
     expect([known.status, await known.text()]).toEqual([304, '']);
+  });
+
+  it('works as the README has it', async () => {
+    const since = now();
+    const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+    const [, html] = /```html\n([\s\S]*?)```/.exec(readme)!;
+    const own = html!.replace('http://127.0.0.1:18080', served.gate.url).replace('wk_…', served.keys.write);
+    site.pages.set('/readme', `<!doctype html>${own}`);
+    const page = await browser.newPage();
+    await page.goto(`${site.url}/readme`);
+    await arrived(since, 'page');
+    const said = taken(served.gate, since).map(({ type, event, userId }) => [event ?? type, userId]);
+    expect(said).toEqual([
+      ['identify', 'buyer-42'],
+      ['Product Viewed', 'buyer-42'],
+      ['page', 'buyer-42'],
+    ]);
   });
 
   it('takes the calls that were made before it was there, and then those of its own', async () => {
@@ -200,7 +218,8 @@ describe('by itself it sends', () => {
     await call('track', 'Order Completed', { revenue: 5 });
     await page.waitForFunction('performance.timing.loadEventEnd > 0');
     await page.close({ runBeforeUnload: true });
-    const rows = await served.appliedOnce('snippet-ends-up', 6);
+    const rows = await served.applied('snippet-ends-up', 6);
+    await served.expectNoDoubles();
     const counted = rows.map(({ kind, event, behaviour }) => [event || kind, behaviour]);
     expect(Object.fromEntries(counted)).toEqual({
       identify: '',

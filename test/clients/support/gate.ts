@@ -9,8 +9,8 @@ export interface Passed {
   readonly body: Buffer;
   /** When it came, on the clock that never goes back. */
   readonly atMs: number;
-  /** What was answered; null where nothing was. */
-  status: number | null;
+  /** What was answered; null where nothing has been yet. */
+  status: number | 'lost' | null;
 }
 
 export interface Answer {
@@ -84,7 +84,10 @@ export async function openGate(target: string): Promise<Gate> {
       return;
     }
     const answered = await forward(target, passed);
-    if (gate.losesAnswers && method === 'POST') return void answer.destroy();
+    if (gate.losesAnswers && method === 'POST') {
+      passed.status = 'lost';
+      return void answer.destroy();
+    }
     passed.status = answered.from.statusCode!;
     answer.writeHead(passed.status, answered.from.headers).end(answered.body);
   };
