@@ -74,10 +74,13 @@ export function createDelivery(url: string, writeKey: string | undefined): Deliv
     if (closing && !('keepalive' in Request.prototype))
       settle(batch, navigator.sendBeacon(url, body) ? 200 : 0);
     else
-      fetch(url, { method: 'POST', body, keepalive, credentials: 'omit' }).then(
-        (answer) => settle(batch, answer.status, answer.headers.get('retry-after')),
-        () => settle(batch, 0),
-      );
+      fetch(url, { method: 'POST', body, keepalive, credentials: 'omit' })
+        // Until its answer is read, a request counts as on its way: browsers let few bytes be.
+        .then((answer) => answer.text().then(() => answer))
+        .then(
+          (answer) => settle(batch, answer.status, answer.headers.get('retry-after')),
+          () => settle(batch, 0),
+        );
   }
 
   function flush(closing?: boolean): void {
