@@ -49,10 +49,10 @@ export async function openSite(): Promise<Site> {
   };
 }
 
-/** A script for a page, from a module's text; it may import the packages that are installed here. */
-export async function bundle(text: string): Promise<string> {
+/** A script for a page, from a file of `test/clients/pages`; it may import the packages that are installed here. */
+export async function bundle(file: string): Promise<string> {
   const { outputFiles } = await build({
-    stdin: { contents: text, resolveDir: fileURLToPath(new URL('../../..', import.meta.url)) },
+    entryPoints: [fileURLToPath(new URL(`../pages/${file}`, import.meta.url))],
     bundle: true,
     write: false,
     format: 'iife',

@@ -2,25 +2,6 @@
 import type { Browser, BrowserContext } from 'playwright-core';
 import { bundle, type Site } from './browser.ts';
 
-const SCRIPT = `
-  import { OpenFeature, ProviderEvents } from '@openfeature/web-sdk';
-  import { OFREPWebProvider } from '@openfeature/ofrep-web-provider';
-  const { context, ...options } = window.settings;
-  window.events = [];
-  for (const type of Object.values(ProviderEvents))
-    OpenFeature.addHandler(type, ({ message, flagsChanged }) => events.push({ type, message, flagsChanged }));
-  const client = OpenFeature.getClient();
-  window.details = (type, flag, fallback) => client['get' + type + 'Details'](flag, fallback);
-  window.began = (async () => {
-    await OpenFeature.setContext(context);
-    try {
-      await OpenFeature.setProviderAndWait(new OFREPWebProvider(options));
-      return { status: client.providerStatus };
-    } catch ({ code, message }) {
-      return { status: client.providerStatus, code, message };
-    }
-  })();`;
-
 export interface OpenFeaturePage {
   readonly context: BrowserContext;
   /** What became of the provider's first evaluation. */
@@ -43,7 +24,7 @@ export async function openOpenFeaturePage(
   site: Site,
   settings: OpenFeatureSettings,
 ): Promise<OpenFeaturePage> {
-  if (!site.pages.has('/openfeature.js')) site.pages.set('/openfeature.js', await bundle(SCRIPT));
+  if (!site.pages.has('/openfeature.js')) site.pages.set('/openfeature.js', await bundle('openfeature.js'));
   const path = `/openfeature-${site.pages.size}`;
   const given = JSON.stringify({ cacheMode: 'disabled', ...settings });
   site.pages.set(

@@ -1,13 +1,6 @@
-// `@segment/analytics-next` in a page of another origin, with only address and key set: it asks Segment's own server for
-// nothing, because its settings are in the page.
+// `@segment/analytics-next` in a page of another origin, with only address and key set.
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { bundle, type Site } from './browser.ts';
-
-const SCRIPT = `
-  import { AnalyticsBrowser } from '@segment/analytics-next';
-  const { writeKey, apiHost, deliveryStrategy } = window.settings;
-  const segment = { apiKey: writeKey, apiHost, protocol: 'http', deliveryStrategy };
-  window.analytics = AnalyticsBrowser.load({ writeKey, cdnSettings: { integrations: { 'Segment.io': segment } } });`;
 
 export interface SegmentPage {
   readonly context: BrowserContext;
@@ -31,7 +24,7 @@ export async function openSegmentPage(
   site: Site,
   { url, ...settings }: SegmentSettings,
 ): Promise<SegmentPage> {
-  if (!site.pages.has('/analytics-next.js')) site.pages.set('/analytics-next.js', await bundle(SCRIPT));
+  if (!site.pages.has('/analytics-next.js')) site.pages.set('/analytics-next.js', await bundle('segment.js'));
   const given = JSON.stringify({ ...settings, apiHost: `${url.replace('http://', '')}/v1` });
   const path = `/segment-${site.pages.size}`;
   site.pages.set(
