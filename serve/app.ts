@@ -26,6 +26,7 @@ import { registerReports } from './reports/reports.ts';
 import { registerRolling } from './reports/rolling.ts';
 import { refusePackedBodies } from './request-body.ts';
 import { validatorCompiler } from './schema.ts';
+import { registerSnippet } from './snippet.ts';
 import { registerSources } from './sources/sources.ts';
 import { registerSpendIntake } from './spend-intake/routes.ts';
 import { createStateReader } from './state.ts';
@@ -78,6 +79,7 @@ export async function buildApp(dependencies: Dependencies): Promise<FastifyInsta
   await registerOpenApi(app);
   registerMetrics(app, dependencies.metrics);
   registerHealth(app, dependencies);
+  await app.register(async (scope) => registerSnippet(scope, dependencies));
   // What takes data in.
   const intake = createIntake(dependencies);
   const gate = createGate(dependencies);
