@@ -239,7 +239,10 @@ function keepBuyer(work: Work, fold: Fold, key: string, state: Buyer): void {
 function applyDerived(work: Work, fold: Fold, message: Message, record: DerivedRecord): Applied {
   if (record.origin.generation !== work.id.generation || !receive(work.head, record.origin)) return control;
   fold.batch.taken.set(record.kind, (fold.batch.taken.get(record.kind) ?? 0) + 1);
-  return applyToBuyer(work, fold, message, record.key, derivedTransition(record));
+  const context = buyerContext(work, work.head.watermarkMs, message.appendMs);
+  const taken = fold.bugs.beforeDerived(record, context);
+  if (taken === undefined) return control;
+  return applyToBuyer(work, fold, message, record.key, derivedTransition(taken));
 }
 
 function derivedTransition(record: DerivedRecord): BuyerTransition {
