@@ -15,6 +15,7 @@ const COMMANDS: Record<string, () => Promise<CommandModule>> = {
   jobs: () => import('./jobs.ts'),
   deliveries: () => import('./deliveries.ts'),
   keys: () => import('./keys.ts'),
+  tail: () => import('./tail.ts'),
   migrate: () => import('./migrate.ts'),
   export: () => import('./export.ts'),
   import: () => import('./import.ts'),

@@ -40,6 +40,8 @@ const schema = z.object({
   STREAM_CLOCK: z.enum(['on', 'off']).default('on'),
   /** JSON file of hashed API keys; written by `flywheel up` and `flywheel keys`. */
   SERVE_KEYS_FILE: z.string().default('.flywheel/keys.hashed.json'),
+  /** The page snippet that `serve` gives out, where it is another than that of the build. */
+  SERVE_SNIPPET_FILE: z.string().optional(),
   /** Where the commands that talk to a `serve` find it, and with which key; else what `flywheel up` left on this machine. */
   FLYWHEEL_URL: z.url().optional(),
   SECRET_KEY: z.string().optional(),
@@ -74,6 +76,7 @@ export interface Config {
   readonly streamCache: boolean;
   readonly streamClock: boolean;
   readonly serveKeysFile: string;
+  readonly serveSnippetFile: string | undefined;
   readonly serveUrl: string | undefined;
   readonly secretKey: string | undefined;
   readonly jobsMetricsPort: number;
@@ -110,6 +113,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     streamCache: value.STREAM_CACHE === 'on',
     streamClock: value.STREAM_CLOCK === 'on',
     serveKeysFile: value.SERVE_KEYS_FILE,
+    serveSnippetFile: value.SERVE_SNIPPET_FILE,
     serveUrl: value.FLYWHEEL_URL,
     secretKey: value.SECRET_KEY,
     jobsMetricsPort: value.JOBS_METRICS_PORT,

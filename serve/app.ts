@@ -17,6 +17,7 @@ import { createGate } from './gate.ts';
 import { registerHealth } from './health.ts';
 import { createIntake } from './intake.ts';
 import { registerLinks } from './links/links.ts';
+import { registerLive } from './live/live.ts';
 import { registerMetrics } from './metrics.ts';
 import { registerOpenApi } from './openapi.ts';
 import { registerPacking } from './packing.ts';
@@ -25,6 +26,8 @@ import { registerReports } from './reports/reports.ts';
 import { registerRolling } from './reports/rolling.ts';
 import { refusePackedBodies } from './request-body.ts';
 import { validatorCompiler } from './schema.ts';
+import { registerSnippet } from './snippet.ts';
+import { registerSources } from './sources/sources.ts';
 import { registerSpendIntake } from './spend-intake/routes.ts';
 import { createStateReader } from './state.ts';
 import { registerTriggers } from './triggers/triggers.ts';
@@ -76,6 +79,7 @@ export async function buildApp(dependencies: Dependencies): Promise<FastifyInsta
   await registerOpenApi(app);
   registerMetrics(app, dependencies.metrics);
   registerHealth(app, dependencies);
+  await app.register(async (scope) => registerSnippet(scope, dependencies));
   // What takes data in.
   const intake = createIntake(dependencies);
   const gate = createGate(dependencies);
@@ -107,6 +111,8 @@ export async function buildApp(dependencies: Dependencies): Promise<FastifyInsta
     registerRolling(answers, dependencies, reader);
     registerReports(answers, dependencies);
     registerDefinitions(answers, dependencies);
+    registerLive(answers, dependencies);
+    registerSources(answers, dependencies);
   });
   return app;
 }

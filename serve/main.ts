@@ -16,6 +16,7 @@ import { openDeliveryView } from './deliveries/view.ts';
 import type { ServeLog } from './dependencies.ts';
 import { openKeysFile } from './keys-file.ts';
 import { serveMetrics } from './metrics.ts';
+import { watchUnusedConnections } from './unused-connections.ts';
 
 /** What Kafka has not acknowledged by then is answered 503. */
 export const DELIVERY_TIMEOUT_MS = 10_000;
@@ -91,8 +92,11 @@ async function openParts(config: Config, namespace: Namespace, log: ServeLog, cl
 }
 
 /** A connection that was in use when the close began becomes idle later, and would be kept alive for over a minute. */
-async function closeApp(app: FastifyInstance): Promise<void> {
-  const reaper = setInterval(() => app.server.closeIdleConnections(), IDLE_CHECK_MS);
+async function closeApp(app: FastifyInstance, cutUnused: () => void): Promise<void> {
+  const reaper = setInterval(() => {
+    app.server.closeIdleConnections();
+    cutUnused();
+  }, IDLE_CHECK_MS);
   await app.close();
   clearInterval(reaper);
 }
@@ -120,7 +124,8 @@ export async function startServe(config: Config, log: ServeLog): Promise<Serving
       log,
       clock: { nowMs: Date.now, monotonicMs: () => performance.now() },
     });
-    closes.push(() => closeApp(app));
+    const cutUnused = watchUnusedConnections(app.server);
+    closes.push(() => closeApp(app, cutUnused));
     const url = await app.listen({ host: config.serveHost, port: config.servePort });
     await parts.definitionLog.caughtUp();
     return { url, namespace, close: () => closeInTurn(closes) };

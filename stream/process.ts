@@ -21,6 +21,7 @@ import { addRow, addVerdict, type Batch } from './batch.ts';
 import type { Bugs } from './bugs.ts';
 import type { Decoded, Message } from './decode.ts';
 import { carryOut } from './effects.ts';
+import type { LiveBatch } from './live.ts';
 import { rejectedRecordOf } from './reject.ts';
 import { effectRow, eventRow, linkRow, rejectRow } from './rows.ts';
 import { receive, versionOf } from './state.ts';
@@ -36,6 +37,8 @@ export interface Fold {
   /** How many timers this commit may still fire. */
   timersLeft: number;
   readonly bugs: Bugs;
+  /** Only while somebody looks. */
+  readonly live?: LiveBatch | undefined;
 }
 
 /** Folds one record. On 'cut' nothing of the record was applied; the timers that fired stay fired. */
@@ -45,7 +48,9 @@ export function foldRecord(work: Work, fold: Fold, message: Message, decoded: De
   if (!fireTimers(work, fold, watermarkMs)) return 'cut';
   raise(work, fold, watermarkMs);
   if (rises) anchorClock(work, message, decoded, watermarkMs);
+  const seen = fold.live?.look(work, fold.batch, message, decoded);
   const { verdict, behaviour } = apply(work, fold, message, decoded);
+  seen?.(verdict, behaviour);
   addVerdict(fold.batch, verdict, behaviour);
   work.counters.verdict(verdict);
   work.head.offset += 1;

@@ -131,7 +131,7 @@ function collectHandler(route: string, kind: SegmentKind | undefined, dependency
     const fields = fieldsOf(body.value);
     const caller = gate.callerOf(request, reply, fields?.writeKey);
     const nowMs = clock.nowMs();
-    const source = { requestId: request.id, route, atMs: nowMs };
+    const source = { requestId: request.id, route, caller: caller.name, atMs: nowMs };
     const trusted = caller.scope === 'secret';
     const again = trusted && request.headers[REPLAY_HEADER] !== undefined;
     const keep = async (records: Outgoing[], rejections: readonly Rejection[]): Promise<void> => {

@@ -1,10 +1,11 @@
 // Who turned out to be one person: links that were made, ended and taken back, devices that are shared, ids that may be one.
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import { clickhouseTime } from '../../platform/named-query.ts';
 import { iso, isoTime } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { requestSchema, responses } from '../schema.ts';
-import { clickhouseTime, type RunReport } from './named-queries.ts';
+import type { RunReport } from './named-queries.ts';
 import { period, periodOf, periodQuery } from './period.ts';
 
 const query = periodQuery.omit({ by: true });

@@ -2,12 +2,13 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { AccountDefinition, CampaignDefinition, FunnelDefinition } from '../../domain/definition.ts';
+import { clickhouseTime } from '../../platform/named-query.ts';
 import { iso, isoTime, unknownDefinition } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { requestSchema, responses } from '../schema.ts';
 import { funnelSteps, ratio, stepsOf } from './funnel-steps.ts';
 import { registerIdentityReport } from './identity.ts';
-import { clickhouseSeconds, clickhouseTime, type RunReport, reportRunner } from './named-queries.ts';
+import { clickhouseSeconds, type RunReport, reportRunner } from './named-queries.ts';
 import { type PeriodQuery, period, periodOf, periodQuery } from './period.ts';
 
 type ReportPorts = Pick<Dependencies, 'clickhouse' | 'definitionLog' | 'generations' | 'clock'>;

@@ -111,7 +111,12 @@ function intakeHandler(kind: Kind, dependency: Dependency) {
     requireDefinitions(dependency);
     const body = bodyOf(request);
     const nowMs = clock.nowMs();
-    const source = { requestId: request.id, route: kind.route, atMs: nowMs };
+    const source = {
+      requestId: request.id,
+      route: kind.route,
+      caller: request.caller?.name ?? '',
+      atMs: nowMs,
+    };
     const again = request.headers[REPLAY_HEADER] !== undefined;
     const keep = async (records: Outgoing[], rejections: readonly Rejection[]): Promise<void> => {
       const all = again ? records : records.concat(rejections.map((one) => intake.rejected(one, source)));

@@ -43,6 +43,7 @@ afterAll(async () => {
 
 async function answer(example: string): Promise<Record<string, unknown>> {
   const { stdout } = await run('bash', ['-c', example], { env: environment });
+  if (stdout.startsWith('retry:')) return { events: stdout };
   return JSON.parse(stdout) as Record<string, unknown>;
 }
 
@@ -65,6 +66,15 @@ const expected: Record<string, (body: Record<string, unknown>) => void> = {
     expect(body).toMatchObject({ success: true, accepted: 2 });
     expect(body.rejected).toEqual([expect.objectContaining({ index: 2 })]);
   },
+  '/v1/events/live': (body) => expect(body.events).toMatch(/event: open\n.*event: ready\n/s),
+  '/v1/sources"': (body) =>
+    expect(body.sources).toContainEqual(expect.objectContaining({ source: 'write', alerts: [] })),
+  '/v1/sources/write': (body) =>
+    expect(body).toMatchObject({
+      source: 'write',
+      schema: expect.anything(),
+      rejectReasons: expect.anything(),
+    }),
   '/v1/spend': (body) => expect(body).toMatchObject({ success: true, accepted: 1 }),
   '/v1/buyers/u:': (body) => expect(body).toMatchObject({ key: 'u:buyer-42' }),
   '/v1/identify': (body) => expect(body).toMatchObject({ success: true, accepted: 1 }),
