@@ -66,7 +66,7 @@ interface Account {
 /** The summary that `flywheel up --once` prints as JSON on its last line. Counts are of rows without repeats. */
 export interface Summary {
   namespace: string;
-  /** Event times of what is there; null while nothing is. */
+  /** Times of what is there; null while nothing is. */
   period: Period | null;
   events: { total: number; buyers: number; byVerdict: Record<string, number> };
   rejects: { total: number; byReason: Record<string, number> };
@@ -113,11 +113,11 @@ async function countBy(clickhouse: ClickHouse, query: string): Promise<Record<st
   return Object.fromEntries(rows.map(({ name, rows: count }) => [name, Number(count)]));
 }
 
-/** Times of all that was taken, behaviour and spend. */
+/** Times of all that was taken, behaviour and spend, and of what followed: a link is made when its record is read. */
 async function readTimes(clickhouse: ClickHouse): Promise<Period & { buyers: number; records: number }> {
   const query = `SELECT toUnixTimestamp64Milli(min(time)) AS from_ms, toUnixTimestamp64Milli(max(time)) AS to_ms,
       count() AS records, (SELECT uniqExact(key) FROM events) AS buyers
-    FROM (SELECT time FROM events UNION ALL SELECT time FROM spend)`;
+    FROM (SELECT time FROM events UNION ALL SELECT time FROM spend UNION ALL SELECT time FROM identities)`;
   const result = await clickhouse.query({ query, format: 'JSONEachRow' });
   const [row] = await result.json<Record<'from_ms' | 'to_ms' | 'buyers' | 'records', string | number>>();
   return {

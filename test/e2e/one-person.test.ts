@@ -3,7 +3,7 @@
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ensureApiKeys } from '../../platform/api-keys.ts';
-import { post } from '../serve/serving.ts';
+import { type Answer, post } from '../serve/serving.ts';
 import { endChildren, startChild } from './support/child.ts';
 import { openStage, type Stage } from './support/stage.ts';
 
@@ -28,7 +28,7 @@ afterAll(async () => {
   await stage?.close();
 });
 
-async function get(route: string) {
+async function get(route: string): Promise<Pick<Answer, 'status' | 'body'>> {
   const response = await fetch(`${url}${route}`, { headers: { authorization: `Bearer ${keys.secret}` } });
   return { status: response.status, body: JSON.parse(await response.text()) };
 }
