@@ -30,7 +30,7 @@ afterAll(async () => {
 
 async function get(route: string): Promise<Pick<Answer, 'status' | 'body'>> {
   const response = await fetch(`${url}${route}`, { headers: { authorization: `Bearer ${keys.secret}` } });
-  return { status: response.status, body: await response.json() };
+  return { status: response.status, body: JSON.parse(await response.text()) };
 }
 
 async function send(route: string, body: unknown) {

@@ -7,11 +7,12 @@ import { type Epoch, type FunnelSpan, funnelSpans } from '../in-force.ts';
 import type { Place } from '../life-state.ts';
 import { byTime, type HeldBehaviour, stillHeld } from './held.ts';
 import type { LinkedFunnel, StandingLevel } from './linked-person.ts';
+import { needed, withLevel } from './standing-levels.ts';
 
 interface Rung {
   readonly span: FunnelSpan;
   counted: number;
-  standing: StandingLevel[];
+  standing: readonly StandingLevel[];
 }
 
 export interface Ladder {
@@ -123,11 +124,16 @@ export function arrive(ladder: Ladder, added: HeldBehaviour, at: AtStep, isJudge
     for (const rung of rungsAt(ladder, at.offset)) {
       if (isStrict(rung) || !rung.span.document.steps.includes(added.behaviour)) continue;
       if (isAtTop(ladder, rung)) continue;
-      const level = levelOf(rung.span.document, seenBy(rung, ladder.seen));
+      const level = levelOf(rung.span.document, seenBy(rung, withinWindow(ladder, rung, added)));
       climb(ladder, rung, level, added.timeMs, { offset: at.offset, dueMs: undefined });
     }
   }
   trim(ladder, at);
+}
+
+/** A chain that is new because of a behaviour lies within a window of it. */
+function withinWindow({ seen }: Ladder, { span }: Rung, added: HeldBehaviour): HeldBehaviour[] {
+  return seen.filter(({ timeMs }) => Math.abs(timeMs - added.timeMs) <= span.document.windowMs);
 }
 
 function isAtTop({ hasParts }: Ladder, { span, counted, standing }: Rung): boolean {
@@ -181,7 +187,7 @@ function climb(
         document,
         held.filter(({ part }) => part === 0 || parts.includes(part)),
       ) >= level;
-    stand(rung, { level, parts: needed(ladder.parts, reaches) });
+    rung.standing = withLevel(rung.standing, { level, parts: needed(ladder.parts, reaches) });
   }
   const cell = cellOf(segmentOf(ladder.known));
   for (; rung.counted < level; rung.counted += 1) {
@@ -196,24 +202,6 @@ function climb(
     };
     ladder.place.facts.counts.push(count);
   }
-}
-
-/** Of all parts, those that are left when each in turn is left out without which the level is still reached. */
-function needed(parts: readonly number[], reaches: (parts: readonly number[]) => boolean): number[] {
-  let left = [...parts];
-  for (const part of parts) {
-    const without = left.filter((each) => each !== part);
-    if (reaches(without)) left = without;
-  }
-  return left;
-}
-
-/** A level stands beside those that say something else: one that is lower and needs as much says nothing. */
-function stand(rung: Rung, added: StandingLevel): void {
-  const covers = (a: StandingLevel, b: StandingLevel): boolean =>
-    a.level >= b.level && a.parts.every((part) => b.parts.includes(part));
-  if (rung.standing.some((each) => covers(each, added))) return;
-  rung.standing = [...rung.standing.filter((each) => !covers(added, each)), added];
 }
 
 /** From the first link on, levels are kept with what they need: what was counted before needs nothing. */
@@ -236,7 +224,7 @@ export function takeCounted(
     const level = counted.find((each) => each.funnel === id && each.revision === revision)?.level ?? 0;
     if (level === 0) continue;
     rung.counted = Math.max(rung.counted, level);
-    stand(rung, { level, parts: [part] });
+    rung.standing = withLevel(rung.standing, { level, parts: [part] });
   }
 }
 
@@ -257,10 +245,9 @@ export function ownPart(ladder: Ladder, part: number): void {
   ladder.held = ladder.held.map(own);
   ladder.seen = ladder.seen.map(own);
   for (const rung of ladder.rungs.values()) {
-    const levels = rung.standing;
-    rung.standing = [];
-    for (const { level, parts } of levels)
-      stand(rung, { level, parts: parts.filter((each) => each !== part) });
+    rung.standing = rung.standing
+      .map(({ level, parts }) => ({ level, parts: parts.filter((each) => each !== part) }))
+      .reduce<readonly StandingLevel[]>(withLevel, []);
   }
 }
 
