@@ -1,4 +1,5 @@
-// Two projects: `unit` needs nothing but this process; `stack` shares one real Kafka, Redis and ClickHouse per run.
+// `unit` needs nothing but this process; `ops` starts stacks of its own, one after the other; `stack` shares one real Kafka, Redis
+// and ClickHouse per run, two files at a time: each has a namespace of its own, and most of their time is waiting.
 
 import { defineConfig } from 'vitest/config';
 
@@ -36,7 +37,6 @@ export default defineConfig({
           globalSetup: ['test/setup/stack.ts'],
           testTimeout: 180_000,
           hookTimeout: 240_000,
-          fileParallelism: false,
           sequence: { groupOrder: 2 },
         },
       },
