@@ -82,7 +82,8 @@ export function linkVisitor(
   const link: VisitorLink = { id, user: record.user, sinceMs, stage: state.stage };
   state.links = { ...links, current: link, history: ownsHistory ? id : links.history };
   const from_offset = ownsHistory ? links.bornOffset : context.offset;
-  say(state, link, 'linked', context, effects, { from_offset, message_id: record.messageId });
+  const named = { time: sinceMs, from_offset, message_id: record.messageId };
+  say(state, link, 'linked', context, effects, named);
   if (ownsHistory) sayOfAll(state, 'moved', context, effects);
   const chunkSize = context.definitions.settings.mergeChunkBehaviours;
   for (const merge of mergeRecords(state, link, ownsHistory, chunkSize)) {

@@ -100,7 +100,8 @@ export function takeLink(
   book.current = begun;
   if (ownsHistory) book.history = begun.id;
   const fromOffset = ownsHistory ? book.bornOffset : at.offset;
-  note(book, begun, 'linked', at, { fromOffset, messageId: record.messageId });
+  const { messageId } = record;
+  note(book, begun, 'linked', at, { fromOffset, messageId, timeMs: begun.sinceMs });
   book.silences.push({ from: at.offset, to: Number.POSITIVE_INFINITY });
   return { ...ended, begun };
 }
