@@ -16,7 +16,7 @@ const DAY_MS = 24 * 60 * MINUTE_MS;
 const PARTITION = 5;
 const ACCOUNT = 'display-europe';
 const PEOPLE = 8;
-const LOOK_MS = 50;
+const LOOK_MS = 100;
 
 let stage: Stage;
 const acknowledged: Acknowledged = new Set();
@@ -62,9 +62,12 @@ async function changeDefinition(): Promise<void> {
   await log.close();
 }
 
-/** Kinds of the derived records in the log, with how many of each there are. */
+/** Where the log of the chunk at hand begins, by partition. */
+let chunkFrom: readonly number[] = [];
+
+/** How many derived records of a kind the chunk at hand has led to. */
 async function derived(kind: string): Promise<number> {
-  const records = await stage.log(stage.namespace.topics.events);
+  const records = await stage.log(stage.namespace.topics.events, chunkFrom);
   return records.filter(({ value }) => value?.includes(`"kind":"${kind}"`) === true).length;
 }
 
@@ -103,8 +106,7 @@ async function feedPeople(): Promise<void> {
   chunks += 1;
   const visitors = keysIn('a', `v${prefix}`);
   const users = keysIn('u', `u${prefix}`);
-  const merges = await derived('merge');
-  const links = await derived('link');
+  chunkFrom = (await stage.admin.watermarks(stage.namespace.topics.events)).map(({ high }) => high);
   await feed(
     stage,
     visitors.flatMap((visitor, index) => [
@@ -117,14 +119,14 @@ async function feedPeople(): Promise<void> {
     ]),
     acknowledged,
   );
-  await untilSent('link', links + PEOPLE);
+  await untilSent('link', PEOPLE);
   const laterMs = startMs + 20 * MINUTE_MS;
   await feed(
     stage,
     visitors.map((visitor) => did(visitor, 'Inquiry Sent', laterMs)),
     acknowledged,
   );
-  await untilSent('merge', merges + PEOPLE);
+  await untilSent('merge', PEOPLE);
   await changeDefinition();
   const garbage: LogEntry = { topic: 'events', partition: PARTITION, key: null, value: 'no record' };
   await feed(
@@ -190,7 +192,6 @@ describe('a stream that is killed with histories, what follows them, leases and 
       `SELECT count() AS merged FROM identities FINAL WHERE change = 'merged'`,
     );
     expect(Number(joined!.merged)).toBe(chunks * PEOPLE);
-    await expectVerified(stage);
   });
 
   it('after the take-over of an undelivered batch joins each once and forgets none', async () => {
@@ -198,6 +199,9 @@ describe('a stream that is killed with histories, what follows them, leases and 
     await killAt('after-commit-linked');
     await killAt('after-take-over');
     await runToTheEnd();
+  });
+
+  it('leaves, after all of that, what the log says', async () => {
     await expectVerified(stage);
   });
 });
