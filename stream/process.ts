@@ -22,7 +22,7 @@ import type { Bugs } from './bugs.ts';
 import type { Decoded, Message } from './decode.ts';
 import { carryOut } from './effects.ts';
 import { rejectedRecordOf } from './reject.ts';
-import { effectRow, eventRow, linkRow, rejectRow } from './rows.ts';
+import { effectRow, linkRow, rejectRow } from './rows.ts';
 import { receive, versionOf } from './state.ts';
 import type { TimerQueue } from './timers.ts';
 import type { Work } from './work.ts';
@@ -195,7 +195,7 @@ function applySegment(
     behaviour,
     raw,
   };
-  fold.batch.eventRows.push(eventRow(record, at));
+  fold.batch.eventRows.add(record, at);
   if (record.kind === 'identify' || record.kind === 'alias' || record.kind === 'group') {
     fold.batch.linkRows.push(linkRow(record, at));
   }
