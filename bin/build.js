@@ -1,4 +1,5 @@
-// Builds dist/ from the sources: TypeScript by tsc, everything else (sql, definitions, the pom) as a copy.
+// Builds dist/ from the sources: TypeScript by tsc, the page snippet by esbuild, everything else (sql, definitions, the pom)
+// as a copy.
 // Run directly it always builds; `ensureBuild` builds only when a source has changed.
 
 import { spawnSync } from 'node:child_process';
@@ -14,11 +15,14 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundleSnippet } from './snippet.js';
 import { PROJECT, runLogged } from './steps.js';
 
 const CONFIG = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'];
 /** Folders that hold no TypeScript but are read at run time. */
 const ASSET_FOLDERS = ['sql', 'definitions'];
+/** Becomes one file, for browsers. */
+const SNIPPET_FOLDER = 'snippet';
 const DIST = path.join(PROJECT, 'dist');
 const STAMP = path.join(DIST, 'sources.sha256');
 
@@ -46,10 +50,12 @@ function build() {
   if (compiled.status !== 0) process.exit(compiled.status ?? 1);
   for (const source of sources) {
     if (/\.(ts|md)$/.test(source) || CONFIG.includes(source)) continue;
+    if (source.startsWith(SNIPPET_FOLDER)) continue;
     const target = path.join(DIST, source);
     mkdirSync(path.dirname(target), { recursive: true });
     copyFileSync(path.join(PROJECT, source), target);
   }
+  bundleSnippet(path.join(DIST, SNIPPET_FOLDER, 'flywheel.js'));
   writeFileSync(STAMP, hash);
 }
 
@@ -57,7 +63,7 @@ function build() {
 function sourceFiles() {
   const { include } = JSON.parse(readFileSync(path.join(PROJECT, 'tsconfig.build.json'), 'utf8'));
   const files = [...CONFIG];
-  for (const folder of [...include, ...ASSET_FOLDERS]) {
+  for (const folder of [...include, ...ASSET_FOLDERS, SNIPPET_FOLDER]) {
     if (existsSync(path.join(PROJECT, folder))) collect(folder, files);
   }
   return files.sort();

@@ -20,6 +20,7 @@ import { PROJECT } from './steps.js';
 /** What each folder may import of the project, besides itself. */
 const MAY_IMPORT = {
   domain: [],
+  snippet: [],
   platform: ['domain'],
   stream: ['domain', 'platform'],
   serve: ['domain', 'platform'],

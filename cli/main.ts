@@ -14,6 +14,8 @@ const COMMANDS: Record<string, () => Promise<CommandModule>> = {
   serve: () => import('./serve.ts'),
   jobs: () => import('./jobs.ts'),
   deliveries: () => import('./deliveries.ts'),
+  keys: () => import('./keys.ts'),
+  tail: () => import('./tail.ts'),
   migrate: () => import('./migrate.ts'),
   export: () => import('./export.ts'),
   import: () => import('./import.ts'),

@@ -32,6 +32,17 @@ interface Opportunities {
   top: { key: string; subject: string; stage: string; quality: number; country: string; industry: string }[];
 }
 
+/** Who turned out to be one person. */
+interface Identity {
+  /** Visitors that belong to a user now. */
+  visitorsJoined: number;
+  users: number;
+  usersWithSeveralVisitors: number;
+  sharedDevices: number;
+  companies: number;
+  members: number;
+}
+
 interface Campaign {
   campaign: string;
   account: string;
@@ -55,10 +66,11 @@ interface Account {
 /** The summary that `flywheel up --once` prints as JSON on its last line. Counts are of rows without repeats. */
 export interface Summary {
   namespace: string;
-  /** Event times of what is there; null while nothing is. */
+  /** Times of what is there; null while nothing is. */
   period: Period | null;
   events: { total: number; buyers: number; byVerdict: Record<string, number> };
   rejects: { total: number; byReason: Record<string, number> };
+  identity: Identity | null;
   funnels: Funnel[];
   opportunities: Opportunities | null;
   campaigns: Campaign[];
@@ -85,6 +97,7 @@ export async function readSummary(source: SummarySource): Promise<Summary> {
     period,
     events: { total: sum(events), buyers, byVerdict: events },
     rejects: { total: sum(rejects), byReason: rejects },
+    identity: period === null ? null : await readIdentity(source, period),
     funnels: period === null ? [] : await readFunnels(source, period),
     opportunities: period === null ? null : await readOpportunities(source, period),
     campaigns,
@@ -100,11 +113,11 @@ async function countBy(clickhouse: ClickHouse, query: string): Promise<Record<st
   return Object.fromEntries(rows.map(({ name, rows: count }) => [name, Number(count)]));
 }
 
-/** Times of all that was taken, behaviour and spend. */
+/** Times of all that was taken, behaviour and spend, and of what followed: a link is made when its record is read. */
 async function readTimes(clickhouse: ClickHouse): Promise<Period & { buyers: number; records: number }> {
   const query = `SELECT toUnixTimestamp64Milli(min(time)) AS from_ms, toUnixTimestamp64Milli(max(time)) AS to_ms,
       count() AS records, (SELECT uniqExact(key) FROM events) AS buyers
-    FROM (SELECT time FROM events UNION ALL SELECT time FROM spend)`;
+    FROM (SELECT time FROM events UNION ALL SELECT time FROM spend UNION ALL SELECT time FROM identities)`;
   const result = await clickhouse.query({ query, format: 'JSONEachRow' });
   const [row] = await result.json<Record<'from_ms' | 'to_ms' | 'buyers' | 'records', string | number>>();
   return {
@@ -112,6 +125,27 @@ async function readTimes(clickhouse: ClickHouse): Promise<Period & { buyers: num
     to: new Date(Number(row?.to_ms ?? 0) + 1).toISOString(),
     buyers: Number(row?.buyers ?? 0),
     records: Number(row?.records ?? 0),
+  };
+}
+
+interface IdentityAnswer {
+  joined: {
+    visitors: number;
+    users: number;
+    usersWithSeveralVisitors: number;
+    visitorsOfSeveralUsers: number;
+  };
+  companies: { companies: number; members: number };
+}
+
+async function readIdentity(source: SummarySource, period: Period): Promise<Identity> {
+  const { joined, companies } = await ask<IdentityAnswer>(source, '/v1/reports/identity', { ...period });
+  return {
+    visitorsJoined: joined.visitors,
+    users: joined.users,
+    usersWithSeveralVisitors: joined.usersWithSeveralVisitors,
+    sharedDevices: joined.visitorsOfSeveralUsers,
+    ...companies,
   };
 }
 
@@ -221,6 +255,7 @@ export function describeSummary(summary: Summary): string[] {
   ];
   if (period !== null) lines.push(`from ${period.from} to ${period.to}`);
   lines.push(`rejects: ${count(rejects.total)}${rejects.total > 0 ? ` (${counts(rejects.byReason)})` : ''}`);
+  if (summary.identity !== null) lines.push(describeIdentity(summary.identity));
   for (const { funnel, steps } of summary.funnels) {
     lines.push(
       `funnel ${funnel}: ${steps.map(({ step, buyers }) => `${step} ${count(buyers)}`).join(' → ')}`,
@@ -251,6 +286,15 @@ export function describeSummary(summary: Summary): string[] {
   lines.push(`lifecycle: ${counts(summary.transitions) || 'no transitions'}`);
   lines.push(`triggers: ${counts(summary.triggers) || 'none'}`);
   return lines;
+}
+
+function describeIdentity(identity: Identity): string {
+  const { visitorsJoined, users, usersWithSeveralVisitors, sharedDevices, companies, members } = identity;
+  return (
+    `people: ${count(visitorsJoined)} visitors turned out to be ${count(users)} users ` +
+    `(${count(usersWithSeveralVisitors)} with several devices, ${count(sharedDevices)} devices shared), ` +
+    `${count(members)} buyers of ${count(companies)} companies`
+  );
 }
 
 function counts(byName: Record<string, number>): string {

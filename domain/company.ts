@@ -4,7 +4,7 @@ import { attributesOf } from './attributes.ts';
 import { type Buyer, newBuyer } from './buyer.ts';
 import type { BuyerContext } from './buyer-context.ts';
 import type { Effect } from './effect.ts';
-import { reach } from './funnel-foreign.ts';
+import { reachForeign } from './funnel-foreign.ts';
 import { settle, trimBehaviours } from './funnel-progress.ts';
 import { learnAttributes, learnBehaviour } from './history.ts';
 import type { MemberRecord, SegmentRecord } from './record.ts';
@@ -60,7 +60,7 @@ export function transitionCompany(
   const unheard: Effect[] = [];
   learnBehaviour(state, behaviour, timeMs, definitions.halfLivesMs, nowMs);
   settle(state, nowMs, definitions, unheard);
-  reach(state, { timeMs, behaviour, epoch: definitions.epoch, part: 0 }, nowMs, definitions, unheard);
+  reachForeign(state, { timeMs, behaviour, epoch: definitions.epoch, part: 0 }, nowMs, definitions, unheard);
   trimBehaviours(state, nowMs, definitions, unheard);
   return state;
 }

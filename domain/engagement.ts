@@ -49,7 +49,8 @@ export function engage(
       referenceMs: 0,
       sums: [],
     };
-    rebase(sums, nowMs);
+    // What is forwarded may be ahead of a watermark that nothing has raised yet.
+    rebase(sums, Math.max(nowMs, timeMs));
     add(sums, behaviour, timeMs);
     return sums;
   });

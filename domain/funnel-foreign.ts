@@ -28,21 +28,30 @@ export function insertForeign(
   recomputeFunnels(state, definitions, effects);
 }
 
-/** One behaviour more: at its place in time, or, if that is settled, with all funnels computed anew. */
-export function reach(
+/** One behaviour more that was judged elsewhere: at its place in time, or, if that is settled, with all funnels computed anew. */
+export function reachForeign(
   state: Buyer,
   remembered: RememberedBehaviour,
   nowMs: number,
   definitions: Definitions,
   effects: Effect[],
 ): void {
-  const { timeMs, behaviour } = remembered;
-  if (isSettled(state, timeMs, nowMs, definitions)) {
+  if (isSettled(state, remembered.timeMs, nowMs, definitions)) {
     insertForeign(state, [remembered], nowMs, definitions, effects);
     return;
   }
+  reach(state, remembered, definitions, effects);
+}
+
+/** One behaviour more of the buyer's own: one that a cap settled before its time is remembered without being seen. */
+export function reach(
+  state: Buyer,
+  remembered: RememberedBehaviour,
+  definitions: Definitions,
+  effects: Effect[],
+): void {
   remember(state, remembered);
-  countReached(state, behaviour, timeMs, definitions, effects);
+  countReached(state, remembered.behaviour, remembered.timeMs, definitions, effects);
 }
 
 function isSettled(state: Buyer, timeMs: number, nowMs: number, definitions: Definitions): boolean {

@@ -113,7 +113,8 @@ export function trimBehaviours(
   const { behaviours } = state;
   const { latenessMs, maxBehavioursPerBuyer } = definitions.settings;
   const sinceMs = nowMs - definitions.longestWindowMs - latenessMs;
-  while (behaviours.length - state.settledCount > maxBehavioursPerBuyer) {
+  // One that is settled always stays: it says up to when.
+  while (behaviours.length - state.settledCount >= maxBehavioursPerBuyer) {
     settleFirstInstant(state, definitions, effects);
     state.overflow = true;
   }

@@ -51,7 +51,8 @@ function join(
   insertForeign(state, foreign, nowMs, definitions, effects);
   takeOpportunities(state, base.opportunities, part, context, effects);
   setStanding(state, joinStanding(own, base), 'merged', context, effects);
-  if (state.lastMs > 0) follow(state, state.lastMs, context, effects);
+  // Absence is no activity: who is churned, or has no stage, waits for what comes.
+  if (state.stage === 'new' || state.stage === 'mature') follow(state, state.lastMs, context, effects);
   trimBehaviours(state, nowMs, definitions, effects);
   say(state, link, visitor, 'merged', context, effects);
   ownOldParts(state, context);

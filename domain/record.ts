@@ -335,6 +335,8 @@ export const rejectedRecord = z.object({
   sourceId: z.string().max(256),
   /** The route by which `flywheel replay rejected` submits it again; empty for a record of the log. */
   route: z.string().max(128),
+  /** The name of the write key that it came by; empty if nothing says it, absent in what older versions wrote. */
+  source: z.string().max(64).optional(),
   reason: z.string().max(64),
   detail: z.string().max(2048),
   raw: z.string(),

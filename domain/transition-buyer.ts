@@ -5,7 +5,7 @@ import type { BuyerContext } from './buyer-context.ts';
 import { historiesOf, ownOldParts, partOf } from './buyer-parts.ts';
 import { isCompany, tellCompany } from './company.ts';
 import type { Effect } from './effect.ts';
-import { reach } from './funnel-foreign.ts';
+import { reach, reachForeign } from './funnel-foreign.ts';
 import { settle, strictDueMs, trimBehaviours } from './funnel-progress.ts';
 import { idHash53 } from './hash.ts';
 import { learnBehaviour, learnExposure, learnRecord } from './history.ts';
@@ -47,7 +47,7 @@ export function transitionBuyer(
   const state = known ?? newBuyer(key);
   rememberId(state, hash, record.timestamp, nowMs - settings.idMemoryMs, settings.maxIdsPerBuyer);
   ownOldParts(state, context);
-  applyRecord(state, state.parts[0], record, behaviour, context, effectsOf(state, effects));
+  applyRecord(state, state.parts[0], record, behaviour, false, context, effectsOf(state, effects));
   if (state.links?.current != null) forward(state, record, behaviour, context, effects);
   else tellCompany(state, record, behaviour, effects);
   return { verdict: 'applied', behaviour, state };
@@ -67,7 +67,7 @@ export function forwardToBuyer(
     learnExposed(state, part, record);
     return state;
   }
-  applyRecord(state, part, record, behaviour, context, effects);
+  applyRecord(state, part, record, behaviour, true, context, effects);
   tellCompany(state, record, behaviour, effects);
   return state;
 }
@@ -143,12 +143,13 @@ function rememberId(state: Buyer, hash: number, timeMs: number, sinceMs: number,
   if (drop > 0) ids.splice(0, drop);
 }
 
-/** What an applied record does, in the part that it came by (undefined: there is but the buyer's own). */
+/** What an applied record does, in the part that it came by (undefined: there is but the buyer's own); a foreign one was judged elsewhere. */
 function applyRecord(
   state: Buyer,
   part: BuyerPart | undefined,
   record: SegmentRecord,
   behaviour: string,
+  isForeign: boolean,
   context: BuyerContext,
   effects: Effect[],
 ): void {
@@ -163,7 +164,9 @@ function applyRecord(
   }
   countVisitor(state, timeMs, context, effects);
   settle(state, nowMs, definitions, effects);
-  reach(state, { timeMs, behaviour, epoch: definitions.epoch, part: number }, nowMs, definitions, effects);
+  const remembered = { timeMs, behaviour, epoch: definitions.epoch, part: number };
+  if (isForeign) reachForeign(state, remembered, nowMs, definitions, effects);
+  else reach(state, remembered, definitions, effects);
   trimBehaviours(state, nowMs, definitions, effects);
   pursue(state, behaviour, record, number, context, effects);
   follow(state, timeMs, context, effects);

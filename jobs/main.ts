@@ -1,8 +1,10 @@
-// The role `jobs`: work by the clock, under one fenced leader. Its work now: sending triggers to their receivers.
+// The role `jobs`: work by the clock, under one fenced leader. Its work now: sending triggers to their receivers, and
+// looking after the health of sources.
 // Read `lead` top to bottom: open the transactional id (which fences the leader before), read what is owed, go on.
 import { randomBytes, randomInt } from 'node:crypto';
 import type { InForce, ReceiverDefinition } from '../domain/definition.ts';
 import { waitingTrigger } from '../domain/delivery.ts';
+import { type ClickHouse, openClickHouse } from '../platform/clickhouse.ts';
 import type { Config } from '../platform/config.ts';
 import { type DefinitionLog, openDefinitionLog } from '../platform/definition-log.ts';
 import { createPublisher, type Publisher } from '../platform/definition-publish.ts';
@@ -23,6 +25,8 @@ import { runForLeadership } from './leadership.ts';
 import { createJobsMetrics, type JobsMetrics } from './metrics.ts';
 import { createPendingCheck } from './pending.ts';
 import { createSender, type Sender } from './send.ts';
+import { createSourceMetrics, type SourceMetrics } from './source-metrics.ts';
+import { watchSources } from './source-watch.ts';
 import { createDeliveryWriter } from './writer.ts';
 
 /** How long a turn that ends waits for what is under way. */
@@ -47,6 +51,7 @@ interface Parts {
   readonly config: Config;
   readonly namespace: Namespace;
   readonly redis: RedisClient;
+  readonly clickhouse: ClickHouse;
   readonly admin: TopicAdmin;
   /** Of `events`. */
   readonly generation: number;
@@ -55,6 +60,7 @@ interface Parts {
   readonly producer: Producer;
   readonly sender: Sender;
   readonly metrics: JobsMetrics;
+  readonly sourceMetrics: SourceMetrics;
   readonly failpoint: Failpoint;
   readonly log: JobsLog;
   /** Raised when the process is to end. */
@@ -168,6 +174,14 @@ async function lead(parts: Parts, lost: AbortSignal): Promise<void> {
   metrics.leads(true);
   try {
     await dispatcher.resume(fold);
+    // Not waited for at the end: it only reads, and what it finds then is left out.
+    void watchSources({
+      ...parts,
+      signal: readersOver,
+      show: parts.sourceMetrics.show,
+      nowMs: Date.now,
+      warn: log.warn,
+    });
     const readers = [
       readTriggers(parts, fold.cursors, dispatcher, readersOver),
       readReplays(parts, next, dispatcher, readersOver),
@@ -179,6 +193,7 @@ async function lead(parts: Parts, lost: AbortSignal): Promise<void> {
     clearTimeout(impatience);
   } finally {
     metrics.leads(false);
+    parts.sourceMetrics.show(null);
     forgetChanges();
     await transactional.close();
     log.info('this turn of the jobs is over');
@@ -204,6 +219,8 @@ export async function startJobs(config: Config, log: JobsLog): Promise<Jobs> {
     const admin = openTopicAdmin(config.kafkaBrokers);
     closes.push(() => admin.close());
     const { events: generation } = await ensureGeneration(namespace, admin, redis);
+    const clickhouse = openClickHouse({ url: config.clickhouseUrl, database: namespace.database });
+    closes.push(() => clickhouse.close());
     const definitions = await openDefinitionLog({
       brokers: config.kafkaBrokers,
       namespace,
@@ -227,6 +244,7 @@ export async function startJobs(config: Config, log: JobsLog): Promise<Jobs> {
       config,
       namespace,
       redis,
+      clickhouse,
       admin,
       generation,
       definitions,
@@ -234,6 +252,7 @@ export async function startJobs(config: Config, log: JobsLog): Promise<Jobs> {
       producer,
       sender,
       metrics: createJobsMetrics(registry),
+      sourceMetrics: createSourceMetrics(registry, Date.now),
       failpoint: createFailpoint(config.failpoint),
       log,
       stop: stopping.signal,

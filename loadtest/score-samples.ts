@@ -1,9 +1,8 @@
 // What a score would have known of each buyer of a simulated marketplace at some times, and what happened then.
 // It reads the messages alone, as the stream does; the simulator's truths are for tests to compare with.
-import { attributesOf } from '../domain/attributes.ts';
-import type { EngagementSums, Stamped } from '../domain/buyer.ts';
+import { type BuyerHistory, newHistory } from '../domain/buyer.ts';
 import { type BehaviourMap, deepBehaviours } from '../domain/definition.ts';
-import { engage } from '../domain/engagement.ts';
+import { copyHistory, joinHistory, learnBehaviour, learnRecord } from '../domain/history.ts';
 import type { SegmentRecord } from '../domain/record.ts';
 import type { ScoredBuyer } from '../domain/score.ts';
 import type { FeedMessage, SegmentMessage } from '../simulate/feed.ts';
@@ -37,13 +36,6 @@ export interface Sample {
   readonly wentDeep: boolean;
 }
 
-interface Known {
-  engagement: EngagementSums[];
-  country: Stamped | null;
-  industry: Stamped | null;
-  level: Stamped | null;
-}
-
 interface Taken {
   readonly timeMs: number;
   readonly key: string;
@@ -57,35 +49,49 @@ function behaviourOf(map: BehaviourMap, message: SegmentMessage): string {
   return rule?.behaviour ?? '';
 }
 
-/** Applies a message that would be applied; the simulator's faults are left out. */
-function apply(known: Map<string, Known>, feed: FeedMessage, behaviour: string, halfLifeMs: number): void {
+/** Who is who so far, as the log joins them: a visitor's first user keeps what came before, the next gets what comes after. */
+interface People {
+  /** By person. */
+  readonly known: Map<string, BuyerHistory>;
+  /** Visitor → user. */
+  readonly linked: Map<string, string>;
+}
+
+function historyOf(known: Map<string, BuyerHistory>, person: string): BuyerHistory {
+  const history = known.get(person) ?? newHistory();
+  known.set(person, history);
+  return history;
+}
+
+/** Joins visitor and user where a message says so. */
+function link(
+  { known, linked }: People,
+  { type, userId, anonymousId, previousId }: SegmentMessage,
+  halfLifeMs: number,
+) {
+  const visitor = type === 'alias' ? (previousId ?? anonymousId) : anonymousId;
+  if ((type !== 'identify' && type !== 'alias') || userId === undefined || visitor === undefined) return;
+  const before = known.get(`a:${visitor}`);
+  if (before !== undefined) joinHistory(historyOf(known, `u:${userId}`), before, [halfLifeMs]);
+  known.delete(`a:${visitor}`);
+  linked.set(`a:${visitor}`, `u:${userId}`);
+}
+
+/** Applies a message that would be applied, to the person that its key is now; the simulator's faults are left out. */
+function apply(people: People, feed: FeedMessage, behaviour: string, halfLifeMs: number): void {
   const message = feed.message as SegmentMessage;
   const timeMs = Date.parse(message.timestamp);
-  const buyer = known.get(feed.key) ?? { engagement: [], country: null, industry: null, level: null };
-  known.set(feed.key, buyer);
-  const attributes = attributesOf({
-    ...message,
-    kind: message.type,
-    timestamp: timeMs,
-  } as unknown as SegmentRecord);
-  for (const name of ['country', 'industry', 'level'] as const) {
-    const value = attributes[name];
-    const before = buyer[name];
-    if (value !== undefined && (before === null || before.timeMs <= timeMs)) {
-      buyer[name] = { value, timeMs, messageId: message.messageId };
-    }
-  }
-  if (behaviour !== '') {
-    buyer.engagement = engage(buyer.engagement, [halfLifeMs], behaviour, timeMs, feed.arrivalMs);
-  }
+  const record = { ...message, kind: message.type, timestamp: timeMs } as unknown as SegmentRecord;
+  const history = historyOf(people.known, people.linked.get(feed.key) ?? feed.key);
+  learnRecord([history], record);
+  if (behaviour !== '') learnBehaviour(history, behaviour, timeMs, [halfLifeMs], feed.arrivalMs);
 }
 
 /** Everybody of a simulated marketplace at the given days, with what they did next. */
 export function samplesOf(options: SampleOptions): Sample[] {
   const startMs = options.endMs - 30 * DAY_MS;
-  const known = new Map<string, Known>();
-  /** Visitor → user, as identify says: the user goes on where the visitor ends. */
-  const linked = new Map<string, string>();
+  const people: People = { known: new Map(), linked: new Map() };
+  const { known, linked } = people;
   const deepTimes = new Map<string, number[]>();
   const taken: Taken[] = [];
   const deep: ReadonlySet<string> = new Set(deepBehaviours);
@@ -98,24 +104,21 @@ export function samplesOf(options: SampleOptions): Sample[] {
     horizonDays: options.horizonMs / DAY_MS,
     snapshotsMs: options.days.map((day) => startMs + day * DAY_MS),
     onSnapshot: (timeMs, truths) => {
-      for (const [key, buyer] of known) {
-        if (!linked.has(key)) taken.push({ timeMs, key, buyer: structuredClone(buyer) });
-      }
+      for (const [key, history] of known) taken.push({ timeMs, key, buyer: copyHistory(history) });
       options.onTruths?.(timeMs, truths, known);
     },
   });
   for (const feed of marketplace.messages()) {
     if (feed.planted === 'duplicate' || feed.planted === 'late' || feed.planted === 'invalid') continue;
     const message = feed.message as SegmentMessage;
-    if (message.type === 'identify' && message.anonymousId !== undefined) {
-      linked.set(`a:${message.anonymousId}`, feed.key);
-    }
+    link(people, message, options.halfLifeMs);
     const behaviour = behaviourOf(options.behaviours, message);
-    apply(known, feed, behaviour, options.halfLifeMs);
+    apply(people, feed, behaviour, options.halfLifeMs);
     if (!deep.has(behaviour)) continue;
-    const times = deepTimes.get(feed.key) ?? [];
+    const person = linked.get(feed.key) ?? feed.key;
+    const times = deepTimes.get(person) ?? [];
     times.push(Date.parse(message.timestamp));
-    deepTimes.set(feed.key, times);
+    deepTimes.set(person, times);
   }
   const happened = (key: string, timeMs: number): boolean =>
     (deepTimes.get(key) ?? []).some((at) => at >= timeMs && at < timeMs + options.horizonMs);

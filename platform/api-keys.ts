@@ -1,13 +1,21 @@
 // API keys: made once, shown to the user, kept by `serve` as hashes only.
 import { createHash, randomBytes } from 'node:crypto';
-import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import path from 'node:path';
+import { chmod, readFile } from 'node:fs/promises';
 import { z } from 'zod';
+import {
+  changeHashedKeys,
+  type HashedKey,
+  readHashedKeysIfAny,
+  type Scope,
+  writePrivate,
+} from './hashed-keys.ts';
 import { PlatformError } from './platform-error.ts';
 
 /** 192 bits: a plain hash keeps such a key, it cannot be guessed back. */
 const KEY_BYTES = 24;
 const OWNER_ONLY = 0o600;
+
+const prefixes: Readonly<Record<Scope, string>> = { write: 'wk_', secret: 'sk_' };
 
 const apiKeyPair = z.object({
   /** May send data in. */
@@ -17,9 +25,6 @@ const apiKeyPair = z.object({
 });
 export type ApiKeyPair = z.infer<typeof apiKeyPair>;
 
-/** What else somebody has put into the hashed file stays there. */
-const hashedKeys = z.looseObject({ keys: z.array(z.looseObject({ name: z.string() })) });
-
 export interface ApiKeyFiles {
   /** The plain keys, for their user. */
   readonly plainFile: string;
@@ -27,8 +32,9 @@ export interface ApiKeyFiles {
   readonly hashedFile: string;
 }
 
-export function createApiKeys(): ApiKeyPair {
-  return { write: `wk_${token()}`, secret: `sk_${token()}` };
+/** A fresh key, random. */
+export function createApiKey(scope: Scope): string {
+  return prefixes[scope] + randomBytes(KEY_BYTES).toString('base64url');
 }
 
 /** SHA-256, hex. */
@@ -37,47 +43,66 @@ export function hashApiKey(key: string): string {
 }
 
 /**
- * Returns the keys in the plain file, or makes some; writes the hashed file to match. Both are readable by their owner only.
- * @throws PlatformError KEYS_UNREADABLE if a file is there and holds no keys
+ * Returns the keys in the plain file, or makes some; what the hashed file says of them (limits, expiry) stays, and where it
+ * has them not they take the places of `write` and `secret`. Both files are readable by their owner only.
+ * @throws PlatformError KEYS_UNREADABLE if a file is there and holds no keys, KEYS_REFUSED if `serve` would refuse them
  */
-export async function ensureApiKeys({ plainFile, hashedFile }: ApiKeyFiles): Promise<ApiKeyPair> {
-  const existing = await readJson(plainFile, apiKeyPair);
-  const keys = existing ?? createApiKeys();
-  if (existing === undefined) await writePrivate(plainFile, keys);
+export async function ensureApiKeys(
+  { plainFile, hashedFile }: ApiKeyFiles,
+  nowMs = Date.now(),
+): Promise<ApiKeyPair> {
+  const kept = await readPair(plainFile);
+  const pair = kept ?? { write: createApiKey('write'), secret: createApiKey('secret') };
+  if (kept === undefined) await writePrivate(plainFile, pair);
   else await chmod(plainFile, OWNER_ONLY);
-  const ours = [
-    { name: 'write', scope: 'write', sha256: hashApiKey(keys.write) },
-    { name: 'secret', scope: 'secret', sha256: hashApiKey(keys.secret) },
-  ];
-  const { keys: others, ...rest } = (await readJson(hashedFile, hashedKeys)) ?? { keys: [] };
-  const kept = others.filter(({ name }) => ours.every((key) => key.name !== name));
-  await writePrivate(hashedFile, { ...rest, keys: [...ours, ...kept] });
-  return keys;
+  const ours = (['write', 'secret'] as const).map((scope) => ({
+    name: scope,
+    scope,
+    sha256: hashApiKey(pair[scope]),
+    createdAt: new Date(nowMs).toISOString(),
+  }));
+  const withOurs = (keys: readonly HashedKey[]): readonly HashedKey[] =>
+    ours.reduce((all, own) => withKey(all, own, plainFile, nowMs), keys);
+  const before = (await readHashedKeysIfAny(hashedFile))?.keys;
+  if (before === undefined || withOurs(before) !== before)
+    await changeHashedKeys(hashedFile, (keys) => ({ keys: withOurs(keys), result: undefined }));
+  return pair;
 }
 
-async function readJson<Content>(file: string, schema: z.ZodType<Content>): Promise<Content | undefined> {
+/** The keys with this one among them; it replaces those of its name, unless it is known. */
+function withKey(
+  keys: readonly HashedKey[],
+  own: HashedKey,
+  plainFile: string,
+  nowMs: number,
+): readonly HashedKey[] {
+  const known = keys.find(({ sha256 }) => sha256 === own.sha256);
+  if (known === undefined) return [...keys.filter(({ name }) => name !== own.name), own];
+  const isExpired = known.expiresAt !== undefined && Date.parse(known.expiresAt) <= nowMs;
+  if (!isExpired && known.disabled !== true) return keys;
+  throw new PlatformError(
+    'KEYS_REFUSED',
+    `the ${own.name} key in ${plainFile} ${isExpired ? `expired at ${known.expiresAt}` : 'was revoked'}: remove the file to get new ones`,
+  );
+}
+
+/** Puts a key that replaces another into the plain file, if that is where the other stands. Says whether it was. */
+export async function replacePlainKey(plainFile: string, replaced: string, key: string): Promise<boolean> {
+  const pair = await readPair(plainFile);
+  const scope = (['write', 'secret'] as const).find(
+    (each) => pair !== undefined && hashApiKey(pair[each]) === replaced,
+  );
+  if (scope === undefined) return false;
+  await writePrivate(plainFile, { ...pair, [scope]: key });
+  return true;
+}
+
+async function readPair(file: string): Promise<ApiKeyPair | undefined> {
   try {
-    return schema.parse(JSON.parse(await readFile(file, 'utf8')));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new PlatformError(
-      'KEYS_UNREADABLE',
-      `${file} holds no API keys: mend it, or remove it to get new ones`,
-      {
-        cause: error,
-      },
-    );
+    return apiKeyPair.parse(JSON.parse(await readFile(file, 'utf8')));
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    const advice = `${file} holds no API keys: mend it, or remove it to get new ones`;
+    throw new PlatformError('KEYS_UNREADABLE', advice, { cause });
   }
-}
-
-/** The file appears whole and private, or not at all. */
-async function writePrivate(file: string, content: unknown): Promise<void> {
-  await mkdir(path.dirname(file), { recursive: true });
-  const unfinished = `${file}.${process.pid}.new`;
-  await writeFile(unfinished, `${JSON.stringify(content, null, 2)}\n`, { mode: OWNER_ONLY });
-  await rename(unfinished, file);
-}
-
-function token(): string {
-  return randomBytes(KEY_BYTES).toString('base64url');
 }

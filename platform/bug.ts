@@ -9,6 +9,11 @@ export const bugNames = [
   'duplicate-applied',
   'notice-beside-report',
   'lease-forgotten',
+  'chunk-folded-twice',
+  'chunk-skipped',
+  'forward-judged-late',
+  'step-counted-by-merge',
+  'revoked-link-counts',
 ] as const;
 export type BugName = (typeof bugNames)[number];
 

@@ -1,7 +1,20 @@
 // The only file that reads process.env. Settings are checked once, at start, with all faults in one message.
+import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 
 const port = z.coerce.number().int().min(0).max(65_535);
+
+/** The items of a comma separated list. */
+function listOf(text: string): string[] {
+  return text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+}
+
+function areAddresses(text: string): boolean {
+  return listOf(text).every((item) => ipaddr.isValid(item) || ipaddr.isValidCIDR(item));
+}
 
 const schema = z.object({
   FLYWHEEL_NAMESPACE: z.string().default('default'),
@@ -11,6 +24,10 @@ const schema = z.object({
   CLICKHOUSE_URL: z.string().default('http://127.0.0.1:18123'),
   SERVE_HOST: z.string().default('127.0.0.1'),
   SERVE_PORT: port.default(18_080),
+  /** Comma separated addresses and CIDR ranges of the proxies in front, whose X-Forwarded-* say who really calls. */
+  SERVE_TRUSTED_PROXIES: z.string().default('').refine(areAddresses, 'must be addresses or CIDR ranges'),
+  /** Refusals (401) that one address may have a second, ten times as many at once; beyond it is told 429. */
+  SERVE_REFUSED_PER_SECOND: z.coerce.number().int().min(1).max(100_000).default(10),
   STREAM_METRICS_PORT: port.default(18_081),
   /** Names this process in its consumer group, so that a restarted one rejoins at once. */
   STREAM_SLOT: z.string().default('0'),
@@ -23,6 +40,8 @@ const schema = z.object({
   STREAM_CLOCK: z.enum(['on', 'off']).default('on'),
   /** JSON file of hashed API keys; written by `flywheel up` and `flywheel keys`. */
   SERVE_KEYS_FILE: z.string().default('.flywheel/keys.hashed.json'),
+  /** The page snippet that `serve` gives out, where it is another than that of the build. */
+  SERVE_SNIPPET_FILE: z.string().optional(),
   /** Where the commands that talk to a `serve` find it, and with which key; else what `flywheel up` left on this machine. */
   FLYWHEEL_URL: z.url().optional(),
   SECRET_KEY: z.string().optional(),
@@ -47,6 +66,8 @@ export interface Config {
   readonly clickhouseUrl: string;
   readonly serveHost: string;
   readonly servePort: number;
+  readonly serveTrustedProxies: readonly string[];
+  readonly serveRefusedPerSecond: number;
   readonly streamMetricsPort: number;
   readonly streamSlot: string;
   readonly streamBatchMax: number;
@@ -55,6 +76,7 @@ export interface Config {
   readonly streamCache: boolean;
   readonly streamClock: boolean;
   readonly serveKeysFile: string;
+  readonly serveSnippetFile: string | undefined;
   readonly serveUrl: string | undefined;
   readonly secretKey: string | undefined;
   readonly jobsMetricsPort: number;
@@ -81,6 +103,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     clickhouseUrl: value.CLICKHOUSE_URL,
     serveHost: value.SERVE_HOST,
     servePort: value.SERVE_PORT,
+    serveTrustedProxies: listOf(value.SERVE_TRUSTED_PROXIES),
+    serveRefusedPerSecond: value.SERVE_REFUSED_PER_SECOND,
     streamMetricsPort: value.STREAM_METRICS_PORT,
     streamSlot: value.STREAM_SLOT,
     streamBatchMax: value.STREAM_BATCH_MAX,
@@ -89,11 +113,12 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     streamCache: value.STREAM_CACHE === 'on',
     streamClock: value.STREAM_CLOCK === 'on',
     serveKeysFile: value.SERVE_KEYS_FILE,
+    serveSnippetFile: value.SERVE_SNIPPET_FILE,
     serveUrl: value.FLYWHEEL_URL,
     secretKey: value.SECRET_KEY,
     jobsMetricsPort: value.JOBS_METRICS_PORT,
     jobsSecretsFile: value.JOBS_SECRETS_FILE,
-    jobsAllowHosts: value.JOBS_ALLOW_HOSTS.split(',').filter((host) => host !== ''),
+    jobsAllowHosts: listOf(value.JOBS_ALLOW_HOSTS),
     jobsIntentLifeMs: value.JOBS_INTENT_LIFE_MS,
     failpoint: value.FLYWHEEL_FAILPOINT,
     bug: value.FLYWHEEL_BUG,

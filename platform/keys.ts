@@ -73,6 +73,21 @@ export function jobsLeaderKey(namespace: Namespace): string {
   return `${namespace.redisPrefix}flywheel:jobs:leader`;
 }
 
+/** Sorted set: what the live debugger looks for, by when that ends. */
+export function liveInterestsKey(namespace: Namespace): string {
+  return `${namespace.redisPrefix}flywheel:live:interests`;
+}
+
+/** Pub/Sub channel: what records came to, while somebody looks. */
+export function liveChannel(namespace: Namespace): string {
+  return `${namespace.redisPrefix}flywheel:live`;
+}
+
+/** String: the latest evaluation of the sources' health, JSON. */
+export function sourceHealthKey(namespace: Namespace): string {
+  return `${namespace.redisPrefix}flywheel:sources:health`;
+}
+
 /** The partition of `events` that owns a buyer's (or company's) key. */
 export function buyerPartition(key: string): number {
   return partitionOf(key, topicPartitions.events);

@@ -22,6 +22,8 @@ export type PlatformErrorCode =
   | 'DEFINITION_CONFLICT'
   | 'DEFINITION_UNCONFIRMED'
   | 'KEYS_UNREADABLE'
+  | 'KEYS_LOCKED'
+  | 'KEYS_REFUSED'
   | 'SERVE_REFUSED'
   | 'NOT_CANONICAL';
 

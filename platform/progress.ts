@@ -19,38 +19,38 @@ export interface PartitionProgress {
 
 const topics: readonly StatefulTopic[] = ['events', 'spend', 'rejected'];
 
-/** @param redis connected; @param admin open */
+type Applied = Omit<PartitionProgress, 'high'>;
+
+/**
+ * Everything that partitions have applied and still owe is read first, the logs' ends last. What an owner sends to another
+ * partition (or topic) is then either still in its outbox, or already behind an end that nobody has applied: never unseen.
+ * @param redis connected; @param admin open
+ */
 export async function readProgress(
   namespace: Namespace,
   redis: RedisClient,
   admin: TopicAdmin,
 ): Promise<PartitionProgress[]> {
   const generations = await ensureGeneration(namespace, admin, redis);
-  const all = await Promise.all(
-    topics.map(async (topic) => {
-      const watermarks = await admin.watermarks(namespace.topics[topic]);
-      return Promise.all(
-        Array.from({ length: topicPartitions[topic] }, (_, partition) =>
-          one(
-            namespace,
-            redis,
-            { topic, generation: generations[topic], partition },
-            watermarks[partition]?.high ?? 0,
-          ),
-        ),
-      );
-    }),
+  const ids = topics.flatMap((topic) =>
+    Array.from(
+      { length: topicPartitions[topic] },
+      (_, partition): PartitionId => ({ topic, generation: generations[topic], partition }),
+    ),
   );
-  return all.flat();
+  const applied = await Promise.all(ids.map((id) => readApplied(namespace, redis, id)));
+  const ends = new Map(
+    await Promise.all(
+      topics.map(async (topic) => [topic, await admin.watermarks(namespace.topics[topic])] as const),
+    ),
+  );
+  return applied.map((one) => ({ ...one, high: ends.get(one.topic)![one.partition]?.high ?? 0 }));
 }
 
-async function one(
-  namespace: Namespace,
-  redis: RedisClient,
-  id: PartitionId,
-  high: number,
-): Promise<PartitionProgress> {
+/** The head before the outbox: what a commit after the head adds to the outbox only makes it look less done. */
+async function readApplied(namespace: Namespace, redis: RedisClient, id: PartitionId): Promise<Applied> {
   const keys = partitionKeys(namespace, id);
+  // One connection, one node: Redis answers in this order.
   const [[offset, fired, flushed], undelivered] = await Promise.all([
     redis.hmget(keys.head, 'offset', 'fired', 'flushed'),
     redis.hlen(keys.outbox),
@@ -60,12 +60,12 @@ async function one(
     topic: id.topic,
     partition: id.partition,
     offset: Number(offset ?? 0),
-    high,
     undelivered,
-    flushed: (flushed ?? '') === version.toString() || (high === 0 && offset === null),
+    flushed: (flushed ?? '') === version.toString() || offset === null,
   };
 }
 
+/** True only if there was a time, during the look, at which nothing was on its way (see `readProgress`). */
 export function isDrained(progress: readonly PartitionProgress[]): boolean {
   return progress.every(
     ({ offset, high, undelivered, flushed }) => offset === high && undelivered === 0 && flushed,

@@ -48,6 +48,11 @@ export async function openRedis(connection: RedisConnection): Promise<RedisClien
   return client;
 }
 
+/** A connection of its own to the same place, for subscriptions: it connects with its first command. */
+export function duplicateOf(client: RedisClient): RedisClient {
+  return client.isCluster ? (client as Cluster).duplicate() : (client as Redis).duplicate();
+}
+
 type CommandOptions = Pick<RedisOptions, 'connectTimeout' | 'maxRetriesPerRequest' | 'commandTimeout'>;
 
 function isCluster(url: string): boolean {

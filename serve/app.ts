@@ -1,11 +1,8 @@
 // Everything that answers over HTTP, put together: one plugin a capability, registered one by one. It does not listen.
 import { randomBytes } from 'node:crypto';
-import zlib from 'node:zlib';
-import compress from '@fastify/compress';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { registerAssignments } from './assignments/assignments.ts';
 import { registerExposureIntake } from './assignments/exposure-intake.ts';
-import { requireScope } from './authentication.ts';
 import { registerBids } from './bids/bids.ts';
 import { registerBudgets } from './budgets/budgets.ts';
 import { registerBuyers } from './buyers/buyers.ts';
@@ -16,14 +13,21 @@ import { registerDefinitions } from './definitions/definitions.ts';
 import { requireDefinitions } from './definitions/pending.ts';
 import { registerDeliveries } from './deliveries/deliveries.ts';
 import type { Dependencies } from './dependencies.ts';
+import { createGate } from './gate.ts';
 import { registerHealth } from './health.ts';
 import { createIntake } from './intake.ts';
+import { registerLinks } from './links/links.ts';
+import { registerLive } from './live/live.ts';
 import { registerMetrics } from './metrics.ts';
 import { registerOpenApi } from './openapi.ts';
+import { registerPacking } from './packing.ts';
 import { problemOf, rawProblemResponse, registerProblemDetails, sendProblem } from './problem-details.ts';
 import { registerReports } from './reports/reports.ts';
 import { registerRolling } from './reports/rolling.ts';
+import { refusePackedBodies } from './request-body.ts';
 import { validatorCompiler } from './schema.ts';
+import { registerSnippet } from './snippet.ts';
+import { registerSources } from './sources/sources.ts';
 import { registerSpendIntake } from './spend-intake/routes.ts';
 import { createStateReader } from './state.ts';
 import { registerTriggers } from './triggers/triggers.ts';
@@ -31,11 +35,6 @@ import { registerTriggers } from './triggers/triggers.ts';
 /** Bodies of routes that set no limit of their own. */
 const BODY_BYTES_MAX = 1_048_576;
 const REQUEST_TIMEOUT_MS = 60_000;
-
-/** Smaller answers fit one packet as they are. */
-const COMPRESSED_FROM_BYTES = 1_400;
-/** Of 11: above it, answers made for one request cost more time than the bytes they save. */
-const BROTLI_QUALITY = 4;
 
 /** Ids that stay unique over restarts and processes: they name what a request left in the log. */
 function requestIds(): () => string {
@@ -47,9 +46,11 @@ function requestIds(): () => string {
   };
 }
 
-function bareApp(): FastifyInstance {
+function bareApp({ config }: Dependencies): FastifyInstance {
+  const proxies = [...config.serveTrustedProxies];
   return Fastify({
     logger: false,
+    trustProxy: proxies.length === 0 ? false : proxies,
     bodyLimit: BODY_BYTES_MAX,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: 'idle',
@@ -69,38 +70,35 @@ function bareApp(): FastifyInstance {
 
 /** The whole API over the given parts; the caller listens, injects and closes. */
 export async function buildApp(dependencies: Dependencies): Promise<FastifyInstance> {
-  const app = bareApp();
+  const app = bareApp(dependencies);
   app.setValidatorCompiler(validatorCompiler());
   app.decorateRequest('caller', null);
   registerProblemDetails(app, dependencies.log);
-  await app.register(compress, {
-    globalDecompression: false,
-    threshold: COMPRESSED_FROM_BYTES,
-    encodings: ['br', 'gzip', 'deflate'],
-    brotliOptions: { params: { [zlib.constants.BROTLI_PARAM_QUALITY]: BROTLI_QUALITY } },
-  });
+  await registerPacking(app);
+  refusePackedBodies(app);
   await registerOpenApi(app);
   registerMetrics(app, dependencies.metrics);
   registerHealth(app, dependencies);
+  await app.register(async (scope) => registerSnippet(scope, dependencies));
   // What takes data in.
   const intake = createIntake(dependencies);
-  await app.register(async (scope) => registerCollect(scope, { ...dependencies, intake }));
-  await app.register(async (scope) => registerSpendIntake(scope, { ...dependencies, intake }));
+  const gate = createGate(dependencies);
+  await app.register(async (scope) => registerCollect(scope, { ...dependencies, intake, gate }));
+  await app.register(async (scope) => registerSpendIntake(scope, { ...dependencies, intake, gate }));
   const reader = createStateReader(dependencies);
   // Variants are asked for by servers and by browsers, which have a write key only.
   await app.register(async (scope) => {
     registerCrossOrigin(scope, ['/ofrep/v1/evaluate/flags', '/ofrep/v1/evaluate/flags/:key']);
-    const asked = requireScope(dependencies.keys, 'write');
     const ready = requireDefinitions(dependencies.definitionLog);
     await scope.register(async (keyed) => {
-      keyed.addHook('onRequest', asked);
+      keyed.addHook('onRequest', gate.require('write'));
       keyed.addHook('onRequest', ready);
       registerAssignments(keyed, dependencies, reader);
     });
   });
   // What answers questions: all of it takes a secret key.
   await app.register(async (answers) => {
-    answers.addHook('onRequest', requireScope(dependencies.keys, 'secret'));
+    answers.addHook('onRequest', gate.require('secret'));
     answers.addHook('onRequest', requireDefinitions(dependencies.definitionLog));
     await registerClock(answers, { ...dependencies, intake });
     registerExposureIntake(answers, { ...dependencies, intake });
@@ -109,9 +107,12 @@ export async function buildApp(dependencies: Dependencies): Promise<FastifyInsta
     registerTriggers(answers, dependencies, reader);
     registerDeliveries(answers, dependencies);
     registerBuyers(answers, dependencies, reader);
+    registerLinks(answers, { ...dependencies, intake }, reader);
     registerRolling(answers, dependencies, reader);
     registerReports(answers, dependencies);
     registerDefinitions(answers, dependencies);
+    registerLive(answers, dependencies);
+    registerSources(answers, dependencies);
   });
   return app;
 }

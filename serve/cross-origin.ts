@@ -1,9 +1,14 @@
 // CORS for what browsers call (Fetch standard): any site may, because a write key is public and no cookie is involved.
 import type { FastifyInstance } from 'fastify';
 
-const ALLOWED_HEADERS = 'authorization, content-type, content-encoding, if-none-match, x-api-key';
+/**
+ * Everything: Segment's client tells of retries by X-Retry-Count, RudderStack's sends AnonymousId, and others may come. The
+ * wildcard does not stand for Authorization; the rest is named for browsers that do not know it.
+ */
+const ALLOWED_HEADERS =
+  'authorization, content-type, content-encoding, if-none-match, x-api-key, x-retry-count, anonymousid, *';
 /** What a page's script may read of an answer, beside what the standard lists. */
-const EXPOSED_HEADERS = 'etag, retry-after';
+const EXPOSED_HEADERS = 'etag, retry-after, ratelimit, ratelimit-policy';
 const PREFLIGHT_SECONDS = 86_400;
 
 /**

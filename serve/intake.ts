@@ -30,6 +30,8 @@ export interface RejectionSource {
   readonly requestId: string;
   /** The route by which it may be submitted again. */
   readonly route: string;
+  /** The name of the key. */
+  readonly caller: string;
   readonly atMs: number;
 }
 
@@ -84,6 +86,7 @@ function rejectedOutgoing(topic: string, rejection: Rejection, source: Rejection
     sourceOffset: rejection.index,
     sourceId: source.requestId,
     route: source.route,
+    source: source.caller,
     reason: rejection.reason,
     detail: rejection.detail.slice(0, DETAIL_CHARACTERS_MAX).toWellFormed(),
     raw: rejection.raw.toString('base64'),

@@ -4,17 +4,19 @@ import { openClickHouse } from '../platform/clickhouse.ts';
 import type { Config } from '../platform/config.ts';
 import { openDefinitionLog } from '../platform/definition-log.ts';
 import { createPublisher } from '../platform/definition-publish.ts';
+import { noticeSecretOf } from '../platform/hashed-keys.ts';
 import { createProducer } from '../platform/kafka.ts';
 import { ensureGeneration, openTopicAdmin } from '../platform/kafka-topics.ts';
 import { type Namespace, namespaceOf } from '../platform/namespace.ts';
 import { openRedis, type RedisClient } from '../platform/redis.ts';
 import { buildApp } from './app.ts';
-import { apiKeys, noticeSecretOf, readHashedKeys } from './authentication.ts';
 import { watchBrokers } from './broker-watch.ts';
 import { keepComplete } from './definitions/completion.ts';
 import { openDeliveryView } from './deliveries/view.ts';
 import type { ServeLog } from './dependencies.ts';
+import { openKeysFile } from './keys-file.ts';
 import { serveMetrics } from './metrics.ts';
+import { watchUnusedConnections } from './unused-connections.ts';
 
 /** What Kafka has not acknowledged by then is answered 503. */
 export const DELIVERY_TIMEOUT_MS = 10_000;
@@ -45,7 +47,9 @@ async function generationsOf(config: Config, namespace: Namespace, redis: RedisC
 /** Each part that is open has its way to close in `closes`. */
 async function openParts(config: Config, namespace: Namespace, log: ServeLog, closes: Close[]) {
   const onWarning = (message: string): void => log.warn(message);
-  const hashed = await readHashedKeys(config.serveKeysFile);
+  const metrics = serveMetrics();
+  const keysFile = await openKeysFile(config.serveKeysFile, { registry: metrics.registry, log });
+  closes.push(() => keysFile.close());
   const redis = await openRedis({
     url: config.redisUrl,
     autoPipelining: true,
@@ -73,12 +77,26 @@ async function openParts(config: Config, namespace: Namespace, log: ServeLog, cl
   closes.push(keepComplete({ log: definitionLog, publisher, monotonicMs, onWarning }));
   const brokers = watchBrokers(config.kafkaBrokers, (up) => log.warn(`Kafka is ${up ? 'back' : 'away'}`));
   closes.push(() => brokers.close());
-  return { hashed, redis, generations, clickhouse, definitionLog, deliveries, publisher, producer, brokers };
+  return {
+    metrics,
+    keysFile,
+    redis,
+    generations,
+    clickhouse,
+    definitionLog,
+    deliveries,
+    publisher,
+    producer,
+    brokers,
+  };
 }
 
 /** A connection that was in use when the close began becomes idle later, and would be kept alive for over a minute. */
-async function closeApp(app: FastifyInstance): Promise<void> {
-  const reaper = setInterval(() => app.server.closeIdleConnections(), IDLE_CHECK_MS);
+async function closeApp(app: FastifyInstance, cutUnused: () => void): Promise<void> {
+  const reaper = setInterval(() => {
+    app.server.closeIdleConnections();
+    cutUnused();
+  }, IDLE_CHECK_MS);
   await app.close();
   clearInterval(reaper);
 }
@@ -101,13 +119,13 @@ export async function startServe(config: Config, log: ServeLog): Promise<Serving
       config,
       namespace,
       kafkaIsUp: () => parts.brokers.isUp(),
-      keys: apiKeys(parts.hashed),
-      noticeSecret: noticeSecretOf(parts.hashed),
-      metrics: serveMetrics(),
+      keys: parts.keysFile.keys,
+      noticeSecret: noticeSecretOf(parts.keysFile.initial),
       log,
       clock: { nowMs: Date.now, monotonicMs: () => performance.now() },
     });
-    closes.push(() => closeApp(app));
+    const cutUnused = watchUnusedConnections(app.server);
+    closes.push(() => closeApp(app, cutUnused));
     const url = await app.listen({ host: config.serveHost, port: config.servePort });
     await parts.definitionLog.caughtUp();
     return { url, namespace, close: () => closeInTurn(closes) };

@@ -29,6 +29,7 @@ export async function registerOpenApi(app: FastifyInstance): Promise<void> {
           name: 'reports',
           description: 'Funnels, opportunities, campaigns, the north star; rolling counts.',
         },
+        { name: 'sources', description: 'What comes in by each write key: live, its schema, its health.' },
         { name: 'definitions', description: 'What is counted, scored, spent and shown.' },
         { name: 'operate', description: 'Health and metrics.' },
       ],

@@ -28,7 +28,11 @@ const inflate = promisify(zlib.inflate) as typeof gunzip;
 const inflateRaw = promisify(zlib.inflateRaw) as typeof gunzip;
 const brotli = promisify(zlib.brotliDecompress) as typeof gunzip;
 
-/** The low half of a zlib stream's first byte (RFC 1950); some clients send the bare deflate data instead. */
+/** Whether bytes begin as a zlib stream (RFC 1950, section 2.2); some clients send the bare deflate data instead. */
+function isZlib(bytes: Buffer): boolean {
+  const [method = 0, flags = 0] = bytes;
+  return (method & 0x0f) === ZLIB_DEFLATE && (method * 256 + flags) % 31 === 0;
+}
 const ZLIB_DEFLATE = 8;
 
 type Unpack = (bytes: Buffer, options: zlib.ZlibOptions) => Promise<Buffer>;
@@ -39,19 +43,24 @@ function unpackerOf(encoding: string, bytes: Buffer): Unpack {
     case 'x-gzip':
       return gunzip;
     case 'deflate':
-      return ((bytes[0] ?? 0) & 0x0f) === ZLIB_DEFLATE ? inflate : inflateRaw;
+      return isZlib(bytes) ? inflate : inflateRaw;
     case 'br':
       return brotli;
     case 'identity':
       return async (same) => same;
     default:
-      throw problemError({
-        status: 415,
-        code: 'unsupported_encoding',
-        detail: `Content-Encoding ${JSON.stringify(encoding)} is not known here; send gzip, br, deflate or none.`,
-        headers: { 'accept-encoding': 'gzip, br, deflate' },
-      });
+      throw unsupportedEncoding(encoding, 'gzip, br, deflate');
   }
+}
+
+/** One packing at a time: a chain of them is what bombs are made of, and no client sends one. */
+function unsupportedEncoding(encoding: string, taken: string): Error {
+  return problemError({
+    status: 415,
+    code: 'unsupported_encoding',
+    detail: `Content-Encoding ${JSON.stringify(encoding)} is not taken here; send ${taken}, and only one.`,
+    headers: { 'accept-encoding': taken },
+  });
 }
 
 function tooLarge(detail: string): Error {
@@ -104,6 +113,17 @@ async function readPacked(
       fault: `it cannot be unpacked as ${encoding}: ${(error as Error).message}`,
     };
   }
+}
+
+/** Routes without {@link registerRequestBody} take JSON as it is; a packed body is told so, not that it is no JSON. */
+export function refusePackedBodies(app: FastifyInstance): void {
+  const parseJson = app.getDefaultJsonParser('error', 'error');
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, text, done) => {
+    const encoding = request.headers['content-encoding'];
+    if (encoding === undefined || encoding.trim().toLowerCase() === 'identity')
+      return parseJson(request, text as string, done);
+    done(unsupportedEncoding(encoding, 'identity'), undefined);
+  });
 }
 
 /** Gives the routes of this plugin a {@link RequestBody} for these content types; others are answered 415. */

@@ -2,10 +2,12 @@
 // The marketplace and every reader of a data set give these; `cli/feed` sends them to the collect API.
 
 export interface SegmentMessage {
-  readonly type: 'track' | 'page' | 'identify';
+  readonly type: 'track' | 'page' | 'identify' | 'group' | 'alias';
   readonly messageId: string;
   readonly userId?: string;
   readonly anonymousId?: string;
+  readonly groupId?: string;
+  readonly previousId?: string;
   readonly event?: string;
   readonly name?: string;
   readonly properties?: Readonly<Record<string, unknown>>;

@@ -63,9 +63,16 @@ SELECT
     e.generation AS generation,
     e.partition AS partition,
     e.offset AS offset,
+    e.kind AS kind,
+    e.event AS event,
     e.behaviour AS behaviour,
     e.verdict AS verdict,
     e.message_id AS message_id,
+    e.country AS country,
+    e.industry AS industry,
+    e.channel AS channel,
+    e.level AS level,
+    e.record AS record,
     if(l.user != '' AND e.offset < l.to_offset, l.user, e.key) AS person
 FROM (SELECT * FROM events FINAL) AS e
 ASOF LEFT JOIN link_spans AS l ON e.key = l.key AND e.generation = l.generation AND e.offset >= l.from_offset;

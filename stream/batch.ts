@@ -2,7 +2,7 @@
 // is in the commit; the `events` rows are built again from the log and the verdicts.
 import type { Verdict } from '../domain/record.ts';
 import { EventRows } from './event-rows.ts';
-import type { Row, Table } from './rows.ts';
+import { columns, type Row, type Table } from './rows.ts';
 
 /** A record for another topic, sent behind the commit. */
 export interface OutboxRecord {
@@ -93,6 +93,12 @@ export function toEntry(batch: Batch): OutboxEntry {
   ];
 }
 
+/** Columns that came since the batch was committed, by an older version, are at the end and have empty text there. */
+function upToDate([table, rows]: [Table, Row[]]): [Table, Row[]] {
+  const width = columns[table].length;
+  return [table, rows.map((row) => [...row, ...Array.from({ length: width - row.length }, () => '')])];
+}
+
 /** The batch as its commit kept it; `events` and `links` rows are to be built from the log. */
 export function fromEntry(entry: OutboxEntry): Batch {
   const [from, to, verdicts, behaviours, behaviourNames, rows, records] = entry;
@@ -102,7 +108,7 @@ export function fromEntry(entry: OutboxEntry): Batch {
     verdicts: [...verdicts],
     behaviours: [...behaviours],
     behaviourNames,
-    rows: new Map(rows),
+    rows: new Map(rows.map(upToDate)),
     records: records.map(([target, partition, key, value, source]) => ({
       to: target,
       partition,

@@ -3,7 +3,13 @@ import type { AccountState } from '../domain/account.ts';
 import type { Buyer } from '../domain/buyer.ts';
 import type { BuyerContext } from '../domain/buyer-context.ts';
 import type { Effect } from '../domain/effect.ts';
-import type { LeaseRequestRecord, NoticeRecord, ReportRecord, SegmentRecord } from '../domain/record.ts';
+import type {
+  DerivedRecord,
+  LeaseRequestRecord,
+  NoticeRecord,
+  ReportRecord,
+  SegmentRecord,
+} from '../domain/record.ts';
 import { transitionBuyer } from '../domain/transition-buyer.ts';
 import { type BugName, bugNames } from '../platform/bug.ts';
 import type { Batch } from './batch.ts';
@@ -11,6 +17,8 @@ import type { Batch } from './batch.ts';
 export interface Bugs {
   beforeSegment(before: Buyer | undefined, context: BuyerContext): BuyerContext;
   afterSegment(state: Buyer, record: SegmentRecord, context: BuyerContext, effects: Effect[]): void;
+  /** What is applied of a record that an outbox sent; undefined for nothing. */
+  beforeDerived(record: DerivedRecord, context: BuyerContext): DerivedRecord | undefined;
   beforeSpend<Kind extends ReportRecord | NoticeRecord | LeaseRequestRecord>(record: Kind): Kind;
   afterSpend(state: AccountState, record: ReportRecord | NoticeRecord | LeaseRequestRecord): void;
   timerChanges(changes: Map<string, number>): ReadonlyMap<string, number>;
@@ -20,6 +28,7 @@ export interface Bugs {
 export const noBugs: Bugs = {
   beforeSegment: (_before, context) => context,
   afterSegment: () => {},
+  beforeDerived: (record) => record,
   beforeSpend: (record) => record,
   afterSpend: () => {},
   timerChanges: (changes) => changes,
@@ -37,6 +46,10 @@ function withoutLateness(context: BuyerContext): BuyerContext {
 function foldTwice(state: Buyer, record: SegmentRecord, context: BuyerContext, effects: Effect[]): void {
   state.ids.length -= 2;
   transitionBuyer(state, state.key, record, context, effects);
+}
+
+function isLateForward(record: DerivedRecord, { nowMs, definitions }: BuyerContext): boolean {
+  return record.kind === 'forward' && record.record.timestamp < nowMs - definitions.settings.latenessMs;
 }
 
 /** @throws Error for a name that is none of ours. */
@@ -95,6 +108,38 @@ export function bugsOf(name: string): Bugs {
         afterSpend: (state, record) => {
           if (record.kind === 'leaseRequest') state.leases = [];
         },
+      };
+    case 'chunk-folded-twice':
+      return {
+        ...noBugs,
+        beforeDerived: (record) =>
+          record.kind === 'merge'
+            ? { ...record, behaviours: [...record.behaviours, ...record.behaviours] }
+            : record,
+      };
+    case 'chunk-skipped':
+      return {
+        ...noBugs,
+        beforeDerived: (record) =>
+          record.kind === 'merge' && record.chunk > 0 ? { ...record, behaviours: [] } : record,
+      };
+    case 'forward-judged-late':
+      return {
+        ...noBugs,
+        beforeDerived: (record, context) => (isLateForward(record, context) ? undefined : record),
+      };
+    case 'step-counted-by-merge':
+      return {
+        ...noBugs,
+        beforeDerived: (record) =>
+          record.kind === 'merge' && record.base !== undefined
+            ? { ...record, base: { ...record.base, counted: [] } }
+            : record,
+      };
+    case 'revoked-link-counts':
+      return {
+        ...noBugs,
+        beforeDerived: (record) => (record.kind === 'linkEnded' ? { ...record, how: 'superseded' } : record),
       };
     default:
       throw new Error(

@@ -12,6 +12,7 @@ import type { Namespace } from '../platform/namespace.ts';
 import type { RedisClient } from '../platform/redis.ts';
 import type { Batch } from './batch.ts';
 import { bugsOf } from './bugs.ts';
+import { openLive } from './live.ts';
 import { createStreamMetrics, type StreamMetrics } from './metrics.ts';
 import { createOutbox } from './outbox.ts';
 import { Owner, type OwnerLimits } from './owner.ts';
@@ -62,6 +63,13 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
   const generations = await ensureGeneration(parts.namespace, parts.admin, parts.redis);
   const metrics = createStreamMetrics(parts.registry);
   const sink = openSink(parts, metrics);
+  const live = openLive({
+    redis: parts.redis,
+    namespace: parts.namespace,
+    slot: parts.config.streamSlot,
+    failed: () => metrics.failed('live'),
+    monotonicMs: () => performance.now(),
+  });
   const owners = new Map<string, Owner>();
   const idOf = identify(parts.namespace, generations);
   let closed = false;
@@ -84,6 +92,7 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
       limits: limitsOf(parts.config),
       observer: observe(parts, metrics, id),
       bugs: bugsOf(parts.config.bug),
+      live,
       logEnd: log.high,
       atLogEnd: () => source.highOffset(partition) === taken.work.head.offset,
       now: parts.now,
@@ -170,6 +179,7 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
     async close() {
       closed = true;
       clearInterval(progress);
+      live.close();
       await Promise.all([...owners.values()].map((owner) => owner.stop()));
       await source.close();
       sink.close();

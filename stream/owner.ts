@@ -9,6 +9,7 @@ import { clockRecord } from './clock.ts';
 import { CommandList, commitCommands, runFenced } from './commit.ts';
 import { type Decoded, decode, type Message } from './decode.ts';
 import { Delivery } from './delivery.ts';
+import type { Live } from './live.ts';
 import { createLoader, type Loader } from './loading.ts';
 import { type Fold, foldRecord } from './process.ts';
 import type { Sink } from './sink.ts';
@@ -49,6 +50,7 @@ export interface OwnerParts {
   readonly limits: OwnerLimits;
   readonly observer: OwnerObserver;
   readonly bugs: Bugs;
+  readonly live: Pick<Live, 'begin'>;
   /** Where the log ended when the partition was taken over. */
   readonly logEnd: number;
   /** Whether everything that the log is known to hold is applied. */
@@ -169,7 +171,7 @@ export class Owner {
 
   async #batch(): Promise<'OK' | 'FENCED'> {
     const { work } = this;
-    const { observer, limits, bugs } = this.#parts;
+    const { observer, limits, bugs, live } = this.#parts;
     const startedMs = performance.now();
     const messages = this.#nextMessages();
     const decoded = messages.map((message) => decode(work.id.topic, message));
@@ -179,6 +181,7 @@ export class Owner {
       timers: createTimerQueue(timers),
       timersLeft: work.inForce.definitions.settings.timersPerCommit,
       bugs,
+      live: live.begin(),
     };
     let folded = 0;
     while (folded < messages.length && this.#next(fold, messages[folded]!, decoded[folded]!)) folded += 1;
@@ -186,6 +189,7 @@ export class Owner {
     this.#queue.splice(0, folded);
     const reply = await this.#commit(fold.batch, bugs.timerChanges(fold.timers.changes()));
     if (reply === 'FENCED') return reply;
+    fold.live?.committed();
     observer.committed(folded, (performance.now() - startedMs) / 1_000);
     this.#loader.keep(limits.cacheMax);
     this.#activeMs = this.#parts.now();

@@ -21,6 +21,7 @@ import { addRow, addVerdict, type Batch } from './batch.ts';
 import type { Bugs } from './bugs.ts';
 import type { Decoded, Message } from './decode.ts';
 import { carryOut } from './effects.ts';
+import type { LiveBatch } from './live.ts';
 import { rejectedRecordOf } from './reject.ts';
 import { effectRow, linkRow, rejectRow } from './rows.ts';
 import { receive, versionOf } from './state.ts';
@@ -36,6 +37,8 @@ export interface Fold {
   /** How many timers this commit may still fire. */
   timersLeft: number;
   readonly bugs: Bugs;
+  /** Only while somebody looks. */
+  readonly live?: LiveBatch | undefined;
 }
 
 /** Folds one record. On 'cut' nothing of the record was applied; the timers that fired stay fired. */
@@ -45,7 +48,9 @@ export function foldRecord(work: Work, fold: Fold, message: Message, decoded: De
   if (!fireTimers(work, fold, watermarkMs)) return 'cut';
   raise(work, fold, watermarkMs);
   if (rises) anchorClock(work, message, decoded, watermarkMs);
+  const seen = fold.live?.look(work, fold.batch, message, decoded);
   const { verdict, behaviour } = apply(work, fold, message, decoded);
+  seen?.(verdict, behaviour);
   addVerdict(fold.batch, verdict, behaviour);
   work.counters.verdict(verdict);
   work.head.offset += 1;
@@ -234,7 +239,10 @@ function keepBuyer(work: Work, fold: Fold, key: string, state: Buyer): void {
 function applyDerived(work: Work, fold: Fold, message: Message, record: DerivedRecord): Applied {
   if (record.origin.generation !== work.id.generation || !receive(work.head, record.origin)) return control;
   fold.batch.taken.set(record.kind, (fold.batch.taken.get(record.kind) ?? 0) + 1);
-  return applyToBuyer(work, fold, message, record.key, derivedTransition(record));
+  const context = buyerContext(work, work.head.watermarkMs, message.appendMs);
+  const taken = fold.bugs.beforeDerived(record, context);
+  if (taken === undefined) return control;
+  return applyToBuyer(work, fold, message, record.key, derivedTransition(taken));
 }
 
 function derivedTransition(record: DerivedRecord): BuyerTransition {

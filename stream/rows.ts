@@ -41,6 +41,7 @@ export const columns: Record<Table, readonly string[]> = {
     'detail',
     'route',
     'raw',
+    'source',
   ],
   transitions: ['key', 'time', ...position, 'ordinal', 'from_stage', 'to_stage', 'reason', 'revision'],
   opportunities: [
@@ -228,6 +229,7 @@ export function rejectRow(record: RejectedRecord): Row {
     record.detail,
     record.route,
     record.raw,
+    record.source ?? '',
   ];
 }
 

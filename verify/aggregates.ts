@@ -6,15 +6,20 @@ import { type ExpectedWindow, GRAIN_MS, windowsOf } from './windows.ts';
 
 const grainNames = { m: 'minutes', h: 'hours', d: 'days' } as const;
 
+/** The windows that Redis holds. */
+export function compareWindowsHeld(scope: Scope): void {
+  scope.comparison.expectKind('windows minutes', 'windows hours', 'windows days');
+  for (const events of scope.events) {
+    compareHeld(scope, events, windowsOf(events.people.facts.counts, events.walk));
+  }
+}
+
 /** All windows of all partitions; Redis holds those that the watermark has not passed, ClickHouse all hours and days. */
 export async function compareWindows(scope: Scope): Promise<void> {
-  const { comparison } = scope;
-  comparison.expectKind('windows minutes', 'windows hours', 'windows days');
+  compareWindowsHeld(scope);
   const all = new Map<EventsScope, ExpectedWindow[]>();
   for (const events of scope.events) {
-    const windows = windowsOf(events.people.facts.counts, events.walk);
-    all.set(events, windows);
-    compareHeld(scope, events, windows);
+    all.set(events, windowsOf(events.people.facts.counts, events.walk));
   }
   await compareFunnelHours(scope, all);
   await compareNorthStarDays(scope, all);

@@ -15,33 +15,66 @@ export interface Known {
   readonly industry: Said | null;
   readonly channel: Said | null;
   readonly level: Said | null;
+  /** The group that the buyer was put into last. */
+  readonly company: Said | null;
 }
 
-export const nothingKnown: Known = { country: null, industry: null, channel: null, level: null };
+export const nothingKnown: Known = {
+  country: null,
+  industry: null,
+  channel: null,
+  level: null,
+  company: null,
+};
 
 /** Orders by event time, then message id. */
 function isLater(a: Said, b: Said): boolean {
   return a.timeMs === b.timeMs ? a.messageId > b.messageId : a.timeMs > b.timeMs;
 }
 
-/** Country, industry and level are what was said last, the channel what was said first, by event time. */
-export function learn(known: Known, record: SegmentRecord): Known {
-  const stated = attributesOf(record);
-  const said = (value: string): Said => ({ value, timeMs: record.timestamp, messageId: record.messageId });
-  const last = (before: Said | null, value: string | undefined): Said | null => {
-    if (value === undefined) return before;
-    return before === null || isLater(said(value), before) ? said(value) : before;
-  };
-  const first = (before: Said | null, value: string | undefined): Said | null => {
-    if (value === undefined) return before;
-    return before === null || isLater(before, said(value)) ? said(value) : before;
-  };
+function later(a: Said | null, b: Said | null): Said | null {
+  if (a === null || b === null) return a ?? b;
+  return isLater(b, a) ? b : a;
+}
+
+function earlier(a: Said | null, b: Said | null): Said | null {
+  if (a === null || b === null) return a ?? b;
+  return isLater(a, b) ? b : a;
+}
+
+/** What is known by two: everything is what was said last, but the channel what was said first, by event time. */
+export function together(a: Known, b: Known): Known {
   return {
-    country: last(known.country, stated.country),
-    industry: last(known.industry, stated.industry),
-    level: last(known.level, stated.level),
-    channel: first(known.channel, stated.channel),
+    country: later(a.country, b.country),
+    industry: later(a.industry, b.industry),
+    level: later(a.level, b.level),
+    company: later(a.company, b.company),
+    channel: earlier(a.channel, b.channel),
   };
+}
+
+type Stated = { readonly [Name in keyof Known]?: string | undefined };
+
+/** What one message states. */
+export function statedBy(
+  { country, industry, channel, level, company }: Stated,
+  { timestamp: timeMs, messageId }: { readonly timestamp: number; readonly messageId: string },
+): Known {
+  const said = (value: string | undefined): Said | null =>
+    value === undefined ? null : { value, timeMs, messageId };
+  return {
+    country: said(country),
+    industry: said(industry),
+    channel: said(channel),
+    level: said(level),
+    company: said(company),
+  };
+}
+
+/** What is known after one record more. */
+export function learn(known: Known, record: SegmentRecord): Known {
+  const company = record.kind === 'group' ? record.groupId : undefined;
+  return together(known, statedBy({ ...attributesOf(record), company }, record));
 }
 
 export function segmentOf(known: Known): Segment {

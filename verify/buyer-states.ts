@@ -1,16 +1,12 @@
 // Every buyer's state in Redis, field by field, against what the log makes of that buyer.
 import type { Buyer, Stamped } from '../domain/buyer.ts';
 import type { Said } from './attributes.ts';
-import type { Person } from './people.ts';
+import { compareIdentity, compareStanding, heldAs } from './identity/compare-states.ts';
+import type { Person } from './person.ts';
 import type { EventsScope, Scope } from './scope.ts';
 import { type Levels, levelName } from './scratch.ts';
 
 const DAY_MS = 86_400_000;
-
-/** Who has a state: whoever had an applied record or an exposure. */
-function isKnown({ judged, exposures }: Person): boolean {
-  return exposures.size > 0 || judged.some(({ verdict }) => verdict === 'applied');
-}
 
 export function compareBuyers(scope: Scope, levels: Levels): void {
   const { comparison } = scope;
@@ -22,12 +18,15 @@ export function compareBuyers(scope: Scope, levels: Levels): void {
     'engagement sums',
     'exposed',
     'timers',
+    'links',
+    'parts',
+    'linked levels',
   );
   for (const events of scope.events) {
     const { stored, people, walk } = events;
     for (const [key, person] of people.people) {
       const state = stored.buyers.get(key);
-      if (isKnown(person) && state === undefined) {
+      if (person.isKnown && state === undefined) {
         comparison.counted('buyers');
         comparison.differ('buyers', `buyer ${key}`, 'a state', 'missing');
       }
@@ -46,7 +45,7 @@ export function compareBuyers(scope: Scope, levels: Levels): void {
 
 function compareBuyer(scope: Scope, events: EventsScope, person: Person, state: Buyer, levels: Levels): void {
   const { comparison } = scope;
-  const { life, behaved } = person;
+  const { life } = person;
   const where = `buyer ${person.key}`;
   comparison.fields(
     'buyers',
@@ -58,6 +57,7 @@ function compareBuyer(scope: Scope, events: EventsScope, person: Person, state: 
       industry: saidOf(life.known.industry),
       channel: saidOf(life.known.channel),
       level: saidOf(life.known.level),
+      company: saidOf(life.known.company),
       totals: [...life.totals].sort(byName).map(([behaviour, count]) => ({ behaviour, count })),
       ids: 'as applied',
       visitDays: 'as counted',
@@ -69,21 +69,24 @@ function compareBuyer(scope: Scope, events: EventsScope, person: Person, state: 
       industry: saidOf(state.industry),
       channel: saidOf(state.channel),
       level: saidOf(state.level),
+      company: saidOf(state.company),
       ids: idsOf(person, state, events),
       visitDays: visitsOf(person, state, events),
-      behaviours: tailOf(person, state, events),
+      behaviours: person.linked ? heldAs(person.linked, state) : tailOf(person, state, events),
     },
   );
   const { stage, stageSinceMs, maturedMs } = life;
   comparison.fields('stages', where, { stage, stageSinceMs, maturedMs }, { ...state });
-  compareLevels(scope, events, person, state, levels);
+  if (person.linked === undefined) compareLevels(scope, events, person, state, levels);
+  else compareStanding(scope, person.key, person.linked, state);
   compareOpportunities(scope, person, state);
-  if (behaved.length > 0) compareEngagement(scope, events, person, state);
+  if (life.lastMs > 0) compareEngagement(scope, events, person, state);
   compareExposed(scope, person, state);
   compareTimer(scope, events, person, state);
+  compareIdentity(scope, events, person, state);
 }
 
-function saidOf(said: Said | Stamped | null): string | null {
+export function saidOf(said: Said | Stamped | null): string | null {
   return said === null ? null : `${said.value} at ${said.timeMs} by ${said.messageId}`;
 }
 
@@ -193,7 +196,7 @@ function compareEngagement({ comparison }: Scope, { walk }: EventsScope, person:
 
 function compareExposed({ comparison }: Scope, { key, exposures }: Person, state: Buyer): void {
   const kept = new Map(state.exposures.map((exposed) => [exposed.experiment, exposed]));
-  for (const [experiment, { variant, timestamp: timeMs, messageId }] of exposures) {
+  for (const [experiment, { variant, timeMs, messageId }] of exposures) {
     const where = `buyer ${key} experiment ${experiment}`;
     const actual = kept.get(experiment);
     comparison.fields('exposed', where, { variant, timeMs, messageId }, actual && { ...actual });

@@ -81,6 +81,12 @@ export function decodeEvent(logRecord: LogRecord, partition: number): Decoded<Ev
       return hasDocument(record) ? { record } : { reason: 'invalid' };
     case 'exposure':
     case 'receipt':
+    case 'link':
+    case 'revoke':
+    case 'merge':
+    case 'forward':
+    case 'linkEnded':
+    case 'member':
       return buyerPartition(record.key) === partition ? { record } : { reason: 'misplaced' };
     default:
       if (record.userId === undefined && record.anonymousId === undefined) return { reason: 'invalid' };
@@ -124,6 +130,12 @@ export function raises(record: EventsTopicRecord | SpendTopicRecord): number {
     case 'receipt':
     case 'definition':
     case 'leaseRequest':
+    case 'link':
+    case 'revoke':
+    case 'merge':
+    case 'forward':
+    case 'linkEnded':
+    case 'member':
       return 0;
     default:
       return record.timestamp;

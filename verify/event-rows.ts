@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { attributesOf } from '../domain/attributes.ts';
 import type { SegmentRecord } from '../domain/record.ts';
 import type { Fields } from './compare.ts';
-import { isSegment } from './people.ts';
+import { isSegment } from './identity/kinds.ts';
 import { type EventsScope, type Scope, writtenBy } from './scope.ts';
 import { addTo, compareGroups, type Grouped, md5, ms, readTable, whole } from './table.ts';
 

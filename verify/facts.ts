@@ -12,7 +12,7 @@ export interface Transition extends When {
   readonly key: string;
   readonly timeMs: number;
   readonly from: LifecycleStage | '';
-  readonly to: LifecycleStage;
+  readonly to: LifecycleStage | '';
   readonly reason: string;
   readonly revision: number;
 }

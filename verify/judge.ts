@@ -24,6 +24,11 @@ export interface Judged extends OwnRecord {
   readonly known: Known;
 }
 
+/** An applied record that is mapped to a behaviour. */
+export function isBehaved(own: Judged): boolean {
+  return own.verdict === 'applied' && own.behaviour !== '';
+}
+
 /** Every record of the buyer with its verdict. Late and duplicate ones teach nothing and are not remembered. */
 export function judge(records: readonly OwnRecord[], history: DefinitionHistory): Judged[] {
   const appliedTimesMs: number[] = [];

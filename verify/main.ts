@@ -6,6 +6,7 @@ import { readDeliveryRecords } from '../platform/delivery-log.ts';
 import { partitionKeys, type StatefulTopic } from '../platform/keys.ts';
 import { namespaceOf } from '../platform/namespace.ts';
 import { openRedis } from '../platform/redis.ts';
+import { compareAdjustments } from './adjustments.ts';
 import { compareWindows } from './aggregates.ts';
 import { compareBuyers } from './buyer-states.ts';
 import { Comparison, type Difference, type KindResult } from './compare.ts';
@@ -18,6 +19,9 @@ import {
   compareOpportunityRows,
   compareTransitionRows,
 } from './fact-rows.ts';
+import { comparePersons } from './identity/compare-persons.ts';
+import { compareSent } from './identity/compare-sent.ts';
+import { compareIdentityRows } from './identity/rows.ts';
 import { type Implied, shortfallsOf } from './implied.ts';
 import { keepLedger } from './ledger/ledger.ts';
 import { openLogReader } from './log.ts';
@@ -108,12 +112,13 @@ async function readAll(
     const head = await readHead(redis, partitionKeys(namespace, stored.id));
     now.set(`${stored.id.topic} ${stored.id.partition}`, versionReached(head));
   }
+  const ends = (await sources.log.watermarks([namespace.topics.events])).get(namespace.topics.events) ?? [];
   return {
     comparison: new Comparison(),
     clickhouse,
     events: events.map((snapshot) => {
       const walked = walk(snapshot.log, decodeEvent);
-      const people = workOut(walked);
+      const people = workOut(walked, snapshot.stored.id.generation);
       onProgress(`events ${walked.partition}: worked out ${people.people.size} buyers`);
       return { ...snapshot, walk: walked, people };
     }),
@@ -126,6 +131,7 @@ async function readAll(
     deliveries,
     namespace: namespace.name,
     versionNow: (topic, partition) => now.get(`${topic} ${partition}`) ?? 0n,
+    endNow: (partition) => ends[partition]?.high ?? 0,
   };
 }
 
@@ -144,8 +150,14 @@ async function compareAll(scope: Scope, onProgress: VerifyOptions['onProgress'])
   onProgress('asking ClickHouse for every funnel level, comparing buyers');
   compareBuyers(scope, await windowFunnelLevels(scope));
 
+  onProgress('comparing what partitions sent to each other, and whose every row is');
+  compareSent(scope);
+  await compareIdentityRows(scope);
+  await comparePersons(scope);
+
   onProgress('comparing windows and aggregates');
   await compareWindows(scope);
+  await compareAdjustments(scope);
 
   onProgress('comparing transitions, opportunities, exposures, triggers');
   await compareTransitionRows(scope);

@@ -12,6 +12,8 @@ interface Rejection {
   readonly reason: string;
   readonly raw: string;
   readonly at: number;
+  /** The write key that the record itself names. */
+  readonly source: string;
 }
 
 /** Rejected offsets of `events` and `spend`, by `<topic> <partition> offset <offset>`. */
@@ -34,7 +36,13 @@ export function rejectionsOf({ events, spend }: Scope): Map<string, Rejection> {
 }
 
 function rejection(reason: string, value: Buffer | null, at: number): Rejection {
-  return { reason, raw: (value ?? Buffer.alloc(0)).toString('base64'), at };
+  return { reason, raw: (value ?? Buffer.alloc(0)).toString('base64'), at, source: sourceIn(value) };
+}
+
+function sourceIn(value: Buffer | null): string {
+  const json = jsonOf(value);
+  const named = json === 'malformed' ? undefined : (json.value as { source?: unknown } | null)?.source;
+  return typeof named === 'string' && named.length <= 64 ? named.toWellFormed() : '';
 }
 
 /** Every rejected offset stands in `events.rejected`, and nothing stands there that was not rejected. */
@@ -49,10 +57,11 @@ export function compareRejectedLog(scope: Scope): void {
     const where = `${record.sourceTopic} ${record.sourcePartition} offset ${record.sourceOffset}`;
     // A crash between sending and clearing sends again: the same record twice is one.
     found.add(where);
-    const { reason, raw, at } = record;
     const expected = rejections.get(where);
+    // Older versions did not write it.
+    const { reason, raw, at, source = expected?.source ?? '' } = record;
     if (expected === undefined) comparison.differ('rejected records', where, 'taken', { reason });
-    else comparison.fields('rejected records', where, { ...expected }, { reason, raw, at });
+    else comparison.fields('rejected records', where, { ...expected }, { reason, raw, at, source });
   }
   for (const [where, { reason }] of rejections) {
     if (!found.has(where)) comparison.differ('rejected records', where, { reason }, 'missing');
@@ -87,6 +96,7 @@ export async function compareRejectRows(scope: Scope): Promise<void> {
     'detail',
     'route',
     'raw',
+    'source',
   ];
   await readTable(scope.clickhouse, { table: 'rejects', columns, where: '1' }, (row) => {
     const {
@@ -96,7 +106,8 @@ export async function compareRejectRows(scope: Scope): Promise<void> {
       source_id: id,
       ...rest
     } = row;
-    const fields = topic === 'rejected' ? { reason: rest.reason, raw: rest.raw, at: rest.at } : rest;
+    const fields =
+      topic === 'rejected' ? { reason: rest.reason, raw: rest.raw, at: rest.at, source: rest.source } : rest;
     addTo(actual, `${topic} ${partition} offset ${offset} ${id}`, fields);
   });
   compareGroups(scope.comparison, 'rejects rows', expected, actual);
@@ -109,9 +120,10 @@ function rowOf(logRecord: LogRecord): [where: string, row: Fields] {
     const row = { ...rejection(reason, logRecord.value, logRecord.appendMs) };
     return [`rejected 0 offset ${logRecord.offset} `, row];
   }
-  const { sourceTopic, sourcePartition, sourceOffset, sourceId, reason, detail, route, raw, at } = record;
+  const { sourceTopic, sourcePartition, sourceOffset, sourceId, source = '', ...said } = record;
+  const { reason, detail, route, raw, at } = said;
   const where = `${sourceTopic} ${sourcePartition} offset ${sourceOffset} ${sourceId}`;
-  return [where, { reason, detail, route, raw, at }];
+  return [where, { reason, detail, route, raw, at, source }];
 }
 
 function rejectedOf({ value }: LogRecord): RejectedRecord | undefined {

@@ -40,6 +40,8 @@ export interface Scope {
   readonly deliveries: readonly { readonly offset: number; readonly record: DeliveriesTopicRecord | null }[];
   /** Where a partition stands now: a live one goes on while it is verified as it stood before. */
   versionNow(topic: StatefulTopic, partition: number): bigint;
+  /** Where the log of a partition of `events` ends now. */
+  endNow(partition: number): number;
 }
 
 /** Timers fired before an offset count in a version, so that a version is a function of the log alone. */

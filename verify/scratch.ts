@@ -76,7 +76,7 @@ function isInForce({ untilOffset }: FunnelSpan): boolean {
 }
 
 /** Behaviours are lower case letters and digits by schema: nothing to escape. */
-function functionOf({ windowMs, mode, steps }: FunnelDefinition): string {
+export function functionOf({ windowMs, mode, steps }: FunnelDefinition): string {
   const modes =
     mode === 'default'
       ? ''

@@ -52,10 +52,18 @@ export async function takeSnapshots(
   const partitions = (await sources.log.watermarks([name])).get(name) ?? [];
   if (partitions.length === 0) throw new Error(`Kafka has no topic ${name}`);
   const snapshots: Snapshot[] = [];
-  for (const { partition } of partitions) {
+  const take = async (partition: number): Promise<void> => {
     const snapshot = await takeSnapshot(sources, { topic, generation, partition });
-    snapshots.push(snapshot);
+    snapshots[partition] = snapshot;
     onPartition(partition, snapshot.log.records.length);
+  };
+  for (const { partition } of partitions) await take(partition);
+  // Partitions send each other records: one that rested when it was read may have got some since.
+  for (let reads = 1; reads < READS_MAX; reads += 1) {
+    const ends = (await sources.log.watermarks([name])).get(name) ?? [];
+    const moved = ends.filter(({ partition, high }) => high > snapshots[partition]!.log.high);
+    if (moved.length === 0 || sources.patience.leftMs <= 0) break;
+    for (const { partition } of moved) await take(partition);
   }
   return snapshots;
 }

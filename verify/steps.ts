@@ -4,7 +4,7 @@ import { segmentOf } from './attributes.ts';
 import { type Count, cellOf } from './facts.ts';
 import { reachedByArrival, risesOf } from './funnel-levels.ts';
 import type { FunnelSpan } from './in-force.ts';
-import type { Judged } from './judge.ts';
+import { isBehaved, type Judged } from './judge.ts';
 import type { Walk } from './watermark.ts';
 
 /** An applied record that is mapped to a behaviour. */
@@ -19,10 +19,6 @@ export interface Tail {
   readonly settledEarly: ReadonlyMap<number, number>;
 }
 
-export function isBehaved(own: Judged): boolean {
-  return own.verdict === 'applied' && own.behaviour !== '';
-}
-
 /** What is kept to settle is capped: the earliest instants above the cap settle at once. */
 export function tailOf(judged: readonly Judged[]): Tail {
   const seen: Behaved[] = [];
@@ -35,7 +31,7 @@ export function tailOf(judged: readonly Judged[]): Tail {
     if (own.timeMs < settledThroughMs) continue;
     seen.push(own);
     waiting.push(own);
-    while (waiting.length > maxBehavioursPerBuyer) {
+    while (waiting.length >= maxBehavioursPerBuyer) {
       settledThroughMs = waiting.reduce(
         (least, { timeMs }) => Math.min(least, timeMs),
         Number.POSITIVE_INFINITY,

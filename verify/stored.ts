@@ -37,6 +37,8 @@ export interface StoredPartition {
   readonly windows: ReadonlyMap<string, Readonly<Record<string, string>>>;
   readonly triggers: ReadonlyMap<string, Readonly<Record<string, unknown>>>;
   readonly definitions: readonly StoredDefinition[];
+  /** Source partition → the highest position of its derived records that was taken. */
+  readonly received: ReadonlyMap<number, { readonly offset: number; readonly ordinal: number }>;
 }
 
 const KEYS_PER_READ_MAX = 1_000;
@@ -91,7 +93,16 @@ async function readRest(
     windows,
     triggers: new Map(triggers.map(([id, json]) => [id, JSON.parse(json) as Record<string, unknown>])),
     definitions: definitions === null ? [] : (unpack(definitions) as StoredDefinition[]),
+    received: receivedIn((await redis.hget(keys.head, 'received')) ?? ''),
   };
+}
+
+/** `<partition>:<offset>:<ordinal>`, comma separated. */
+function receivedIn(text: string): StoredPartition['received'] {
+  const positions = text === '' ? [] : text.split(',').map((position) => position.split(':').map(Number));
+  return new Map(
+    positions.map(([partition, offset, ordinal]) => [partition!, { offset: offset!, ordinal: ordinal! }]),
+  );
 }
 
 /** All states whose Redis key begins with `prefix`, by the rest of the key. */

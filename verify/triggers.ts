@@ -5,6 +5,7 @@ import type { CreatedTrigger } from './facts.ts';
 import type { EventsScope, Scope } from './scope.ts';
 import { writtenBy } from './scope.ts';
 import { addTo, compareGroups, type Grouped, ms, readTable, whole } from './table.ts';
+import { watermarkWhen } from './watermark.ts';
 
 /** A trigger under the id that the stream gave it. */
 interface Named extends CreatedTrigger {
@@ -98,23 +99,9 @@ function nameAll({ walk, people }: EventsScope, rows: Grouped): Named[] {
   });
 }
 
-/** The watermark at which it was created: a timer's due time, else the record's own. */
 function timesOf(trigger: CreatedTrigger, walk: EventsScope['walk']): { createdMs: number; ttlMs: number } {
-  const step = walk.firstReaching(0, indexOf(walk, trigger.offset))!;
-  const beforeMs = walk.steps[step.index - 1]?.watermarkMs ?? 0;
-  const createdMs = trigger.dueMs === undefined ? step.watermarkMs : Math.max(trigger.dueMs, beforeMs);
+  const createdMs = watermarkWhen(walk, trigger);
   return { createdMs, ttlMs: walk.history.at(trigger.offset).settings.triggerTtlMs };
-}
-
-function indexOf({ steps }: EventsScope['walk'], offset: number): number {
-  let low = 0;
-  let high = steps.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (steps[middle]!.offset < offset) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 /** Adds the rows of every trigger's life; answers those that wait at the end. */

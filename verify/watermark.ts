@@ -3,6 +3,7 @@
 import type { EventsTopicRecord, SpendTopicRecord } from '../domain/record.ts';
 import type { Decoded, RejectReason } from './decode.ts';
 import { raises } from './decode.ts';
+import type { When } from './facts.ts';
 import { type DefinitionHistory, openHistory } from './in-force.ts';
 import type { LogPartition, LogRecord } from './log.ts';
 
@@ -25,6 +26,8 @@ export interface Step<Of extends AnyRecord> {
 export interface Walk<Of extends AnyRecord> {
   readonly partition: number;
   readonly steps: readonly Step<Of>[];
+  /** How many of the steps have been gone: all, but for a walk as it stood earlier. */
+  readonly gone: number;
   readonly history: DefinitionHistory;
   /** The watermark at the end; 0 if nothing raised it. */
   readonly watermarkMs: number;
@@ -50,6 +53,7 @@ export function walk<Of extends AnyRecord>(
   return {
     partition: log.partition,
     steps,
+    gone: steps.length,
     history,
     watermarkMs,
     firstReaching: (timeMs, fromIndex = 0) => firstReaching(steps, timeMs, fromIndex),
@@ -70,4 +74,22 @@ function firstReaching<Of extends AnyRecord>(
     else low = middle + 1;
   }
   return steps[low];
+}
+
+/** The watermark when something happens: after its record, or, for what a timer does, when that goes off before it. */
+export function watermarkWhen({ steps }: Walk<AnyRecord>, { offset, dueMs }: When): number {
+  const index = indexOf(steps, offset);
+  if (dueMs === undefined) return steps[index]!.watermarkMs;
+  return Math.max(dueMs, steps[index - 1]?.watermarkMs ?? 0);
+}
+
+function indexOf(steps: readonly Step<AnyRecord>[], offset: number): number {
+  let low = 0;
+  let high = steps.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (steps[middle]!.offset < offset) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

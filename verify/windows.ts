@@ -4,7 +4,7 @@ import type { EventsTopicRecord } from '../domain/record.ts';
 import { windowName } from '../platform/keys.ts';
 import type { Count } from './facts.ts';
 import { type DefinitionHistory, funnelSpans } from './in-force.ts';
-import type { Walk } from './watermark.ts';
+import { type Walk, watermarkWhen } from './watermark.ts';
 
 export type Grain = 'm' | 'h' | 'd';
 
@@ -25,6 +25,29 @@ export interface ExpectedWindow {
   readonly held: boolean;
 }
 
+/** A count that came when its hour or day was closed: a row of its own. */
+export interface Adjustment {
+  readonly count: Count;
+  /** Start of the hour or day. */
+  readonly startMs: number;
+}
+
+/** What came too late for the hours and days that ClickHouse has, in no order. */
+export function adjustmentsOf(counts: readonly Count[], walk: Walk<EventsTopicRecord>): Adjustment[] {
+  return counts.flatMap((count) => {
+    const grain = grainsOf(count.series).at(-1)!;
+    if (isHeldFor(count, grain, walk)) return [];
+    return [{ count, startMs: Math.floor(count.timeMs / GRAIN_MS[grain]) * GRAIN_MS[grain] }];
+  });
+}
+
+/** Whether the window was still open when the count came. */
+function isHeldFor(count: Count, grain: Grain, walk: Walk<EventsTopicRecord>): boolean {
+  const { settings } = walk.history.at(count.offset);
+  const bucket = Math.floor(count.timeMs / GRAIN_MS[grain]);
+  return heldUntilMs(grain, bucket, settings) > watermarkWhen(walk, count);
+}
+
 /** Every window that was ever counted in, from the counts of one partition. */
 export function windowsOf(counts: readonly Count[], walk: Walk<EventsTopicRecord>): ExpectedWindow[] {
   const windows = new Map<
@@ -37,6 +60,7 @@ export function windowsOf(counts: readonly Count[], walk: Walk<EventsTopicRecord
     const { series, revision, timeMs, offset } = count;
     const { maxCellsPerWindow } = walk.history.at(offset).settings;
     for (const grain of grainsOf(series)) {
+      if (!isHeldFor(count, grain, walk)) continue;
       const bucket = Math.floor(timeMs / GRAIN_MS[grain]);
       const name = windowName(series, revision, grain, bucket);
       let window = windows.get(name);

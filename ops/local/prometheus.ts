@@ -9,6 +9,8 @@ import { assertPortFree } from './ports.ts';
 
 const READY_WITHIN_MS = 60_000;
 const STOP_WITHIN_MS = 15_000;
+/** Alerts; they are shown at /alerts and sent nowhere. */
+const RULES = fileURLToPath(new URL('../prometheus/*.rules.yml', import.meta.url));
 const TEMPLATE = fileURLToPath(new URL('../prometheus/prometheus.yml', import.meta.url));
 
 export interface PrometheusOptions {
@@ -29,6 +31,7 @@ export async function startPrometheus(context: PartContext, options: PrometheusO
   writeFileSync(
     configFile,
     readFileSync(TEMPLATE, 'utf8')
+      .replaceAll('{{RULES}}', RULES)
       .replaceAll('{{STREAM_TARGET}}', options.streamTarget)
       .replaceAll('{{SERVE_TARGET}}', options.serveTarget)
       .replaceAll('{{JOBS_TARGET}}', options.jobsTarget),

@@ -152,7 +152,7 @@ const single = {
 const bulk = {
   tags,
   summary: 'Evaluate all flags (OFREP 0.3)',
-  description: 'The ETag stands for what is answered: with If-None-Match an unchanged answer is 304.',
+  description: 'The ETag stands for what is shown: with If-None-Match an answer that shows the same is 304.',
   headers: requestSchema(z.object({ 'if-none-match': z.string().optional() })),
   body: requestSchema(schemas.evaluationRequest),
   response: {
@@ -193,6 +193,19 @@ export function registerAssignments(app: FastifyInstance, deps: AssignmentPorts,
   );
 }
 
+/**
+ * Stands for what is shown: a change of the flags, their variants or values changes it. How a variant came about (by hash
+ * at first, then because it was shown before) may change under it, so it is a weak one.
+ */
+function tagOf(flags: readonly Evaluation['answer'][]): string {
+  const shown = flags.map((flag) => {
+    if ('errorCode' in flag) return flag;
+    const { detail: _detail, bucket: _bucket, ...metadata } = flag.metadata;
+    return { ...flag, metadata };
+  });
+  return `W/${entityTagOf(shown)}`;
+}
+
 async function answerBulk(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -202,7 +215,7 @@ async function answerBulk(
   const read = readContext(request.body);
   if (!read.ok) return reply.code(400).send(read.fault);
   const flags = await evaluateFor(read.context, experiments);
-  const tag = entityTagOf(flags);
+  const tag = tagOf(flags);
   reply.header('etag', tag);
   if (isUnchanged(request.headers['if-none-match'], tag)) return reply.code(304).send();
   return reply.send({ flags, metadata: { experiments: experiments.length } });

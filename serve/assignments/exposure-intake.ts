@@ -94,7 +94,7 @@ export function registerExposureIntake(app: FastifyInstance, ports: Ports): void
       const value = JSON.stringify(record);
       records.push({ topic: namespace.topics.events, partition: buyerPartition(key), key, value });
     }
-    const source = { requestId: request.id, route: ROUTE, atMs: nowMs };
+    const source = { requestId: request.id, route: ROUTE, caller: request.caller?.name ?? '', atMs: nowMs };
     const again = request.headers[REPLAY_HEADER] !== undefined;
     const kept = again ? [] : rejections.map((one) => intake.rejected(one, source));
     const all = records.concat(kept);

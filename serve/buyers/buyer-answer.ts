@@ -1,9 +1,10 @@
 // What is known of one buyer, as an answer: levels, scores with their factors, stage, opportunities, and what they
 // were computed from. Pure; everything is as of the partition's watermark.
 import { z } from 'zod';
-import type { Buyer, Stamped } from '../../domain/buyer.ts';
+import type { Buyer, BuyerFunnel, Stamped } from '../../domain/buyer.ts';
 import type { FunnelDefinition, InForce, ScoreDefinition } from '../../domain/definition.ts';
 import { emptyProgress, level, levelAfter } from '../../domain/funnel.ts';
+import { levelOf } from '../../domain/funnel-levels.ts';
 import { engagementAt, scoreOf } from '../../domain/score.ts';
 import { iso, isoOrNull, isoTime } from '../answer.ts';
 
@@ -19,13 +20,38 @@ export const factor = z.object({
   contribution: z.number().meta({ description: 'What it adds to the logit.' }),
 });
 
+const person = z.object({
+  key: z.string().meta({ examples: ['u:buyer-123'] }),
+  link: z.string().meta({ examples: ['7-1204-visitor-1'] }),
+  since: isoTime,
+});
+
+const buyerLink = z.object({
+  id: z.string().meta({ examples: ['7-1204-visitor-1'] }),
+  visitor: z.string(),
+  merged: isoTime,
+  ended: z.boolean().meta({ description: 'No longer in force; what it brought stays.' }),
+  firstSeen: nullableTime,
+  lastSeen: nullableTime,
+  totals: z.array(z.object({ behaviour: z.string(), count: z.int() })),
+});
+
 export const buyerAnswer = z.object({
   key: z.string().meta({ examples: ['u:buyer-123'] }),
+  person: person.nullable().meta({ description: 'Of a visitor who is linked: the user that it is.' }),
+  links: z.array(buyerLink).meta({
+    description:
+      'Of a user: the links whose part is still kept apart, in the order in which they were joined.',
+  }),
   partition: z.int(),
   asOf: nullableTime.meta({ description: 'The watermark of the buyer’s partition.' }),
   firstSeen: nullableTime,
   lastSeen: nullableTime,
   attributes: z.object({ country: attribute, industry: attribute, channel: attribute, level: attribute }),
+  company: z
+    .object({ key: z.string().meta({ examples: ['c:acme'] }), since: isoTime, messageId: z.string() })
+    .nullable()
+    .meta({ description: 'The latest group that the buyer was put into.' }),
   lifecycle: z.object({
     stage: z.enum(['new', 'mature', 'retained', 'churned']).nullable(),
     since: nullableTime,
@@ -38,7 +64,10 @@ export const buyerAnswer = z.object({
       name: z.string(),
       mode: z.string(),
       steps: z.array(z.string()),
-      level: z.int().meta({ description: 'Steps reached, over settled and unsettled behaviours.' }),
+      level: z.int().meta({
+        description:
+          'Steps reached, over settled and unsettled behaviours. Where something came by a link: the highest level that still stands.',
+      }),
       settledLevel: z.int().meta({ description: 'Steps reached that nothing in time can change.' }),
       counted: z.int().meta({ description: 'Steps already counted for this buyer.' }),
     }),
@@ -84,6 +113,36 @@ function attributeOf(stamped: Stamped | null): z.infer<typeof attribute> {
     : { value: stamped.value, time: iso(stamped.timeMs), messageId: stamped.messageId };
 }
 
+/** Where parts come and go, levels are kept with what they need; else they follow from the behaviours. */
+function levelIn(buyer: Buyer, own: BuyerFunnel | undefined, funnel: FunnelDefinition): number {
+  if (buyer.nextPart > 1) return own === undefined ? 0 : levelOf(buyer, own);
+  return levelAfter(funnel, own?.settled ?? emptyProgress(funnel), buyer.behaviours, buyer.settledCount);
+}
+
+function personOf({ links }: Buyer): BuyerAnswer['person'] {
+  const current = links?.current ?? null;
+  return current === null ? null : { key: current.user, link: current.id, since: iso(current.sinceMs) };
+}
+
+function companyOf({ company }: Buyer): BuyerAnswer['company'] {
+  if (company === null) return null;
+  return { key: `c:${company.value}`, since: iso(company.timeMs), messageId: company.messageId };
+}
+
+function linksOf({ parts }: Buyer): BuyerAnswer['links'] {
+  return parts
+    .filter(({ number }) => number !== 0)
+    .map(({ link, visitor, mergedMs, ended, firstMs, lastMs, totals }) => ({
+      id: link,
+      visitor,
+      merged: iso(mergedMs),
+      ended,
+      firstSeen: isoOrNull(firstMs),
+      lastSeen: isoOrNull(lastMs),
+      totals,
+    }));
+}
+
 function funnelOf(buyer: Buyer, funnel: InForce<FunnelDefinition>): BuyerAnswer['funnels'][number] {
   const { id, revision, document } = funnel;
   const own = buyer.funnels.find((each) => each.id === id && each.revision === revision);
@@ -94,7 +153,7 @@ function funnelOf(buyer: Buyer, funnel: InForce<FunnelDefinition>): BuyerAnswer[
     name: document.name,
     mode: document.mode,
     steps: document.steps,
-    level: levelAfter(document, settled, buyer.behaviours, buyer.settledCount),
+    level: levelIn(buyer, own, document),
     settledLevel: level(settled),
     counted: own?.counted ?? 0,
   };
@@ -128,6 +187,8 @@ export function answerOf(
 ): BuyerAnswer {
   return {
     key: buyer.key,
+    person: personOf(buyer),
+    links: linksOf(buyer),
     partition,
     asOf: isoOrNull(watermarkMs),
     firstSeen: isoOrNull(buyer.firstMs),
@@ -138,6 +199,7 @@ export function answerOf(
       channel: attributeOf(buyer.channel),
       level: attributeOf(buyer.level),
     },
+    company: companyOf(buyer),
     lifecycle: {
       stage: buyer.stage,
       since: isoOrNull(buyer.stageSinceMs),

@@ -1,4 +1,4 @@
-// One buyer, as the stream knows them now: one trip to Redis.
+// One buyer or company, as the stream knows them now: one trip to Redis.
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { FunnelDefinition, ScoreDefinition } from '../../domain/definition.ts';
@@ -9,6 +9,17 @@ import { requestSchema, responses } from '../schema.ts';
 import type { StateReader } from '../state.ts';
 import { answerOf, buyerAnswer } from './buyer-answer.ts';
 
+const keyText = buyerKeyText.meta({
+  description: 'A buyer or company: `u:<userId>`, `a:<anonymousId>`, `c:<groupId>`, or a user id alone.',
+  examples: ['u:buyer-123'],
+});
+
+/** Companies have records too; elsewhere a key is a buyer's. */
+function keyOf(text: string): string {
+  const wellFormed = text.toWellFormed();
+  return /^c:./s.test(wellFormed) ? wellFormed : buyerKeyOf(wellFormed);
+}
+
 /** Register under a secret key. */
 export function registerBuyers(
   app: FastifyInstance,
@@ -17,19 +28,21 @@ export function registerBuyers(
 ): void {
   const schema = {
     tags: ['buyers'],
-    summary: 'A buyer: funnel levels, scores with their factors, stage, opportunities',
-    description: 'As of the watermark of the buyer’s partition, by the definitions in force.',
-    params: requestSchema(z.object({ key: buyerKeyText })),
+    summary: 'A buyer or company: funnel levels, scores with their factors, stage, opportunities, links',
+    description:
+      'As of the watermark of its partition, by the definitions in force. A visitor who is linked names its person: what it does ' +
+      'counts there, and its own record goes on in silence. A company has levels and scores, no stage and no opportunities.',
+    params: requestSchema(z.object({ key: keyText })),
     response: responses({ 200: buyerAnswer }),
   };
   app.get('/v1/buyers/:key', { schema }, async (request) => {
-    const key = buyerKeyOf((request.params as { key: string }).key);
+    const key = keyOf((request.params as { key: string }).key);
     const { buyer, partition, watermarkMs } = await reader.buyer(key);
     if (buyer === null) {
       throw problemError({
         status: 404,
         code: 'unknown_buyer',
-        detail: `Nothing is known of ${JSON.stringify(key)}. Keys begin with u: (user id) or a: (anonymous id).`,
+        detail: `Nothing is known of ${JSON.stringify(key)}. Keys begin with u: (user id), a: (anonymous id) or c: (group id).`,
       });
     }
     const funnels = definitionLog.list<FunnelDefinition>('funnel');

@@ -138,8 +138,10 @@ function missing(kind: SegmentKind, record: SegmentRecord): string | undefined {
     case 'group':
       return record.groupId === undefined ? 'a group needs a groupId' : undefined;
     case 'alias':
-      return record.previousId === undefined || record.userId === undefined
-        ? 'an alias needs a userId and a previousId'
+      // Browsers leave the previous id out where it is the visitor's own.
+      return record.userId === undefined ||
+        (record.previousId === undefined && record.anonymousId === undefined)
+        ? 'an alias needs a userId, and the previousId (or the anonymousId) that is the same person'
         : undefined;
     case 'identify':
     case 'page':

@@ -4,9 +4,9 @@ import { z } from 'zod';
 import type { SegmentKind } from '../../domain/record.ts';
 import type { Outgoing } from '../../platform/kafka.ts';
 import { buyerPartition } from '../../platform/keys.ts';
-import { type Caller, callerOfHeader, unauthorized } from '../authentication.ts';
 import { registerCrossOrigin } from '../cross-origin.ts';
 import type { Dependencies } from '../dependencies.ts';
+import type { Gate } from '../gate.ts';
 import type { Intake, Rejection } from '../intake.ts';
 import { intakeAnswer, listed, REPLAY_HEADER, refusal } from '../intake-answer.ts';
 import { problemError } from '../problem-details.ts';
@@ -17,8 +17,9 @@ import { type Envelope, segmentMessage, takeMessage } from './message.ts';
 /** Messages of one batch. */
 export const BATCH_MESSAGES_MAX = 10_000;
 
-type Dependency = Pick<Dependencies, 'namespace' | 'keys' | 'metrics' | 'clock'> & {
+type Dependency = Pick<Dependencies, 'namespace' | 'metrics' | 'clock'> & {
   readonly intake: Intake;
+  readonly gate: Gate;
 };
 
 const singleRoutes: Readonly<Record<string, SegmentKind>> = {
@@ -52,21 +53,6 @@ interface Fields {
 
 function fieldsOf(value: unknown): Fields | undefined {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : undefined;
-}
-
-/** The key in the headers, or the browser's `writeKey` in the body. @throws 401 */
-function callerOf(request: FastifyRequest, body: Fields | undefined, { keys }: Dependency): Caller {
-  const byHeader = callerOfHeader(keys, request);
-  if (byHeader !== null) return byHeader;
-  const writeKey = body?.writeKey;
-  if (typeof writeKey !== 'string') {
-    throw unauthorized(
-      'Send a write key: as user name of Basic authentication, as Bearer token, or as writeKey in the body.',
-    );
-  }
-  const caller = keys.find(writeKey);
-  if (caller === undefined) throw unauthorized('The writeKey in the body is not known here.');
-  return caller;
 }
 
 type Messages = { readonly list: readonly unknown[] } | { readonly reason: string; readonly detail: string };
@@ -139,13 +125,13 @@ function sort(
 const NONE_REJECTED: readonly never[] = [];
 
 function collectHandler(route: string, kind: SegmentKind | undefined, dependency: Dependency) {
-  const { intake, metrics, clock, namespace } = dependency;
+  const { intake, gate, metrics, clock, namespace } = dependency;
   return async (request: FastifyRequest, reply: FastifyReply) => {
     const body = bodyOf(request);
     const fields = fieldsOf(body.value);
-    const caller = callerOf(request, fields, dependency);
+    const caller = gate.callerOf(request, reply, fields?.writeKey);
     const nowMs = clock.nowMs();
-    const source = { requestId: request.id, route, atMs: nowMs };
+    const source = { requestId: request.id, route, caller: caller.name, atMs: nowMs };
     const trusted = caller.scope === 'secret';
     const again = trusted && request.headers[REPLAY_HEADER] !== undefined;
     const keep = async (records: Outgoing[], rejections: readonly Rejection[]): Promise<void> => {
@@ -155,6 +141,8 @@ function collectHandler(route: string, kind: SegmentKind | undefined, dependency
 
     const messages = messagesOf(body, fields, kind);
     if (!('list' in messages)) {
+      // What cannot be read is kept as one, and counts as one.
+      gate.takeEvents(caller, reply, 1);
       await keep([], [{ index: 0, ...messages, raw: body.raw }]);
       throw problemError({
         status: 400,
@@ -170,6 +158,7 @@ function collectHandler(route: string, kind: SegmentKind | undefined, dependency
         detail: `A batch may have ${BATCH_MESSAGES_MAX} messages; nothing was taken.`,
       });
     }
+    gate.takeEvents(caller, reply, messages.list.length);
     const { sentAt, receivedAt } = fields!;
     const envelope = { kind, nowMs, sentAt, receivedAt, trusted, source: caller.name };
     const { records, kinds, rejections } = sort(
@@ -196,13 +185,14 @@ export async function registerCollect(app: FastifyInstance, dependency: Dependen
     app,
     [...Object.keys(singleRoutes), ...batchRoutes].map((name) => `/v1/${name}`),
   );
+  const onRequest = dependency.gate.offer;
   const common = { tags: ['collect'], response: responses({ 200: intakeAnswer }) };
   const single = requestSchema(segmentMessage);
   const batch = requestSchema(batchSchema);
   for (const [name, kind] of Object.entries(singleRoutes)) {
     const route = `/v1/${name}`;
     const schema = { ...common, summary: `Collect one ${kind}`, body: single };
-    app.post(route, { schema }, collectHandler(route, kind, dependency));
+    app.post(route, { schema, onRequest }, collectHandler(route, kind, dependency));
   }
   for (const name of batchRoutes) {
     const route = `/v1/${name}`;
@@ -211,6 +201,6 @@ export async function registerCollect(app: FastifyInstance, dependency: Dependen
       summary: 'Collect a batch: the valid part is taken, the rest comes back',
       body: batch,
     };
-    app.post(route, { schema }, collectHandler(route, undefined, dependency));
+    app.post(route, { schema, onRequest }, collectHandler(route, undefined, dependency));
   }
 }

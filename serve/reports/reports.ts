@@ -2,11 +2,13 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { AccountDefinition, CampaignDefinition, FunnelDefinition } from '../../domain/definition.ts';
+import { clickhouseTime } from '../../platform/named-query.ts';
 import { iso, isoTime, unknownDefinition } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { requestSchema, responses } from '../schema.ts';
 import { funnelSteps, ratio, stepsOf } from './funnel-steps.ts';
-import { clickhouseSeconds, clickhouseTime, type RunReport, reportRunner } from './named-queries.ts';
+import { registerIdentityReport } from './identity.ts';
+import { clickhouseSeconds, type RunReport, reportRunner } from './named-queries.ts';
 import { type PeriodQuery, period, periodOf, periodQuery } from './period.ts';
 
 type ReportPorts = Pick<Dependencies, 'clickhouse' | 'definitionLog' | 'generations' | 'clock'>;
@@ -209,11 +211,26 @@ function registerCampaigns(app: FastifyInstance, deps: ReportPorts, run: RunRepo
   });
 }
 
+interface NorthStarRow {
+  day: string;
+  segment: string;
+  visitors: number;
+  opportunities: number;
+  quality_opportunities: number;
+}
+
 function registerNorthStar(app: FastifyInstance, deps: ReportPorts, run: RunReport): void {
+  const query = periodQuery.extend({
+    people: z
+      .boolean()
+      .default(false)
+      .meta({ description: 'Count people too: reads the events of the period, which takes longer.' }),
+  });
   const row = z.object({
     day: z.string().meta({ format: 'date', examples: ['2026-01-15'] }),
     segment,
     visitors: z.int(),
+    people: z.int().nullable().meta({ description: 'Null unless `people` is asked for, and with `by`.' }),
     opportunities: z.int(),
     qualityOpportunities: z.int(),
     opportunitiesPerVisitor: share,
@@ -223,30 +240,28 @@ function registerNorthStar(app: FastifyInstance, deps: ReportPorts, run: RunRepo
   const schema = {
     tags,
     summary: 'Visitors, opportunities and quality opportunities by day (UTC)',
-    querystring: requestSchema(periodQuery),
+    description:
+      'A visitor is counted under the key and in the segment of then, and stays counted: who came under two keys in a day, and ' +
+      'was joined only later, is two visitors, but one of the people, who are counted anew by the links as they stand now.',
+    querystring: requestSchema(query),
     response: responses({ 200: answer }),
   };
   app.get('/v1/reports/north-star', { schema }, async (request): Promise<z.infer<typeof answer>> => {
-    const asking = request.query as PeriodQuery;
+    const asking = request.query as z.infer<typeof query>;
     const { fromMs, toMs } = periodOf(asking, deps.clock.nowMs());
     const generation = deps.generations.events;
-    const rows = await run<{
-      day: string;
-      segment: string;
-      visitors: number;
-      opportunities: number;
-      quality_opportunities: number;
-    }>('north-star', {
-      generation,
-      from: clickhouseSeconds(fromMs),
-      to: clickhouseSeconds(toMs),
-      by: asking.by ?? '',
-      limit: asking.limit,
-    });
+    const within = { generation, from: clickhouseSeconds(fromMs), to: clickhouseSeconds(toMs) };
+    const countsPeople = asking.people && asking.by === undefined;
+    const [rows, people] = await Promise.all([
+      run<NorthStarRow>('north-star', { ...within, by: asking.by ?? '', limit: asking.limit }),
+      countsPeople ? run<{ day: string; people: number }>('north-star-people', within) : [],
+    ]);
+    const peopleOf = new Map(people.map((row) => [row.day, row.people]));
     return {
       ...askedOf(asking, fromMs, toMs, generation),
       rows: rows.map(({ quality_opportunities: qualityOpportunities, ...counts }) => ({
         ...counts,
+        people: countsPeople ? (peopleOf.get(counts.day) ?? 0) : null,
         qualityOpportunities,
         opportunitiesPerVisitor: ratio(counts.opportunities, counts.visitors),
         qualityPerVisitor: ratio(qualityOpportunities, counts.visitors),
@@ -262,4 +277,5 @@ export function registerReports(app: FastifyInstance, deps: ReportPorts): void {
   registerOpportunities(app, deps, run);
   registerCampaigns(app, deps, run);
   registerNorthStar(app, deps, run);
+  registerIdentityReport(app, deps, run);
 }

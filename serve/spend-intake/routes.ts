@@ -5,8 +5,8 @@ import type { NoticeRecord, ReportRecord } from '../../domain/record.ts';
 import type { Outgoing } from '../../platform/kafka.ts';
 import { accountPartition } from '../../platform/keys.ts';
 import type { Namespace } from '../../platform/namespace.ts';
-import { requireScope } from '../authentication.ts';
 import type { Dependencies } from '../dependencies.ts';
+import type { Gate } from '../gate.ts';
 import type { Intake, Rejection } from '../intake.ts';
 import { intakeAnswer, listed, REPLAY_HEADER, refusal } from '../intake-answer.ts';
 import { verifyNotice } from '../notice-address.ts';
@@ -22,10 +22,10 @@ import { type GivenRow, rowsOfCsv, rowsOfJson } from './rows.ts';
 const ROWS_MAX = 20_000;
 const CATCH_UP_RETRY_SECONDS = 2;
 
-type Dependency = Pick<
-  Dependencies,
-  'namespace' | 'keys' | 'metrics' | 'clock' | 'definitionLog' | 'noticeSecret'
-> & { readonly intake: Intake };
+type Dependency = Pick<Dependencies, 'namespace' | 'metrics' | 'clock' | 'definitionLog' | 'noticeSecret'> & {
+  readonly intake: Intake;
+  readonly gate: Gate;
+};
 
 type Take = (
   given: unknown,
@@ -111,7 +111,12 @@ function intakeHandler(kind: Kind, dependency: Dependency) {
     requireDefinitions(dependency);
     const body = bodyOf(request);
     const nowMs = clock.nowMs();
-    const source = { requestId: request.id, route: kind.route, atMs: nowMs };
+    const source = {
+      requestId: request.id,
+      route: kind.route,
+      caller: request.caller?.name ?? '',
+      atMs: nowMs,
+    };
     const again = request.headers[REPLAY_HEADER] !== undefined;
     const keep = async (records: Outgoing[], rejections: readonly Rejection[]): Promise<void> => {
       const all = again ? records : records.concat(rejections.map((one) => intake.rejected(one, source)));
@@ -178,7 +183,7 @@ function registerAddresses(app: FastifyInstance, dependency: Dependency): void {
 export async function registerSpendIntake(app: FastifyInstance, dependency: Dependency): Promise<void> {
   registerAddresses(app, dependency);
   await app.register(async (secret) => {
-    secret.addHook('onRequest', requireScope(dependency.keys, 'secret'));
+    secret.addHook('onRequest', dependency.gate.require('secret'));
     // Rows are judged one by one in the handler; the schemas here describe them.
     secret.setValidatorCompiler(() => () => true);
     registerRequestBody(secret, ['application/json', 'text/csv'], (text, request) =>

@@ -1,12 +1,14 @@
 // The marketplace: buyers who live by their hidden interest, and the messages that their site would send of it,
 // in order of arrival. One seed and one end give one stream; memory holds the buyers and what is under way, no more.
 import type { FeedMessage, Planted, SegmentMessage } from '../feed.ts';
+import { type IdentityTally, type ImpliedIdentity, identityTally } from './identity.ts';
 import { nextMark } from './interest.ts';
+import type { Act, PersonState } from './person-state.ts';
 import { type Person, populationOf } from './population.ts';
 import { type TimeQueue, timeQueue } from './queue.ts';
 import { between, type Random, randomOf, wholeBetween } from './random.ts';
 import { busyDaysAt, timeAtBusyDays } from './rhythm.ts';
-import { type Act, type PersonState, session } from './session.ts';
+import { session } from './session.ts';
 import { type Supply, supplyOf } from './supply.ts';
 import { type BuyerTruth, type SegmentTruth, segmentTruths, truthsAt } from './truth.ts';
 import { levels } from './world.ts';
@@ -39,6 +41,7 @@ export interface MarketplaceReport {
   readonly countries: number;
   readonly byEvent: Readonly<Record<string, number>>;
   readonly planted: Readonly<Record<Planted, number>>;
+  readonly identity: ImpliedIdentity;
   readonly truths: readonly SegmentTruth[];
 }
 
@@ -64,6 +67,7 @@ interface Tally {
   messages: number;
   readonly byEvent: Map<string, number>;
   readonly planted: Record<Planted, number>;
+  readonly identity: IdentityTally;
   readonly seen: Set<Person>;
   readonly deep: Set<Person>;
 }
@@ -74,9 +78,11 @@ function stateOf(person: Person, options: MarketplaceOptions): PersonState {
   return {
     person,
     random: randomOf(`${options.seed}/life/${person.index}/${options.startMs}`),
+    deviceRandom: randomOf(`${options.seed}/devices/${person.index}/${options.startMs}`),
     stage: person.firstStage,
     known: !person.startsAnonymous,
     introduced: false,
+    signedIn: new Set(),
     seen: false,
     sessions: 0,
     orders: 0,
@@ -144,14 +150,15 @@ function dispatch(run: Run, state: PersonState, act: Act): void {
   const timeMs = Math.round(act.timeMs);
   const { delayMs, planted } = arrivalDelayMs(random);
   const arrivalMs = timeMs + Math.round(delayMs);
-  const key = act.known ? `u:${person.userId}` : `a:${person.anonymousId}`;
+  const device = act.device ?? (act.known ? undefined : person.anonymousId);
+  const key = act.known ? `u:${person.userId}` : `a:${device}`;
   const message: SegmentMessage = {
     type: act.type,
     messageId: `${options.idPrefix}-${run.made.toString(36)}`,
     ...(act.known ? { userId: person.userId } : {}),
-    ...(!act.known || (act.type === 'identify' && person.startsAnonymous)
-      ? { anonymousId: person.anonymousId }
-      : {}),
+    ...(device === undefined ? {} : { anonymousId: device }),
+    ...(act.previousId === undefined ? {} : { previousId: act.previousId }),
+    ...(act.groupId === undefined ? {} : { groupId: act.groupId }),
     ...(act.name === undefined ? {} : act.type === 'track' ? { event: act.name } : { name: act.name }),
     ...(act.properties === undefined ? {} : { properties: act.properties }),
     ...(act.traits === undefined ? {} : { traits: act.traits }),
@@ -188,6 +195,7 @@ function live(run: Run, state: PersonState, moveTo: PersonState['stage'] | 'sess
 function count(tally: Tally, feed: FeedMessage): void {
   tally.messages += 1;
   if (feed.planted !== undefined) tally.planted[feed.planted] += 1;
+  if (feed.planted !== 'invalid') tally.identity.count(feed.message as SegmentMessage);
   const { type, event } = feed.message as SegmentMessage;
   const name = feed.planted === 'invalid' ? 'invalid' : type === 'track' ? event! : type;
   tally.byEvent.set(name, (tally.byEvent.get(name) ?? 0) + 1);
@@ -223,6 +231,7 @@ export function createMarketplace(options: MarketplaceOptions): Marketplace {
       messages: 0,
       byEvent: new Map(),
       planted: { duplicate: 0, delayed: 0, late: 0, invalid: 0 },
+      identity: identityTally(),
       seen: new Set(),
       deep: new Set(),
     },
@@ -238,6 +247,7 @@ export function createMarketplace(options: MarketplaceOptions): Marketplace {
       countries: new Set([...tally.seen].map((person) => person.country.code)).size,
       byEvent: Object.fromEntries([...tally.byEvent].sort(([a], [b]) => (a < b ? -1 : 1))),
       planted: tally.planted,
+      identity: tally.identity.implied(),
       truths: segmentTruths(tally.seen, tally.deep),
     }),
   };

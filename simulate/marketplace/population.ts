@@ -1,6 +1,7 @@
 // The buyers: who they are, and the temperament that nobody outside sees.
 import type { InterestStage, Temperament } from './interest.ts';
 import { logNormal, pick, type Random, randomOf, weighted } from './random.ts';
+import { type Ties, tiesOf } from './ties.ts';
 import {
   type Channel,
   type Country,
@@ -30,6 +31,7 @@ export interface Person {
   readonly startsAnonymous: boolean;
   /** Where the visitor's place cannot be told. */
   readonly countryHidden: boolean;
+  readonly ties: Ties;
 }
 
 const SHARE_PRESENT = 0.5;
@@ -69,7 +71,7 @@ function firstReturn(random: Random): number {
   return -Math.log(1 - random() * (1 - Math.exp(-RETURNS_A_PERIOD))) / RETURNS_A_PERIOD;
 }
 
-function personOf(seed: string, index: number): Person {
+function personOf(seed: string, index: number): Omit<Person, 'ties'> {
   const random = randomOf(`${seed}/person/${index}`);
   const segment = {
     country: drawCountry(random),
@@ -93,7 +95,19 @@ function personOf(seed: string, index: number): Person {
   };
 }
 
+/** A device by which a buyer becomes known, if any does. */
+function deviceOf(person: Person | undefined): string | null {
+  if (person === undefined) return null;
+  return person.ties.secondDevice ?? (person.startsAnonymous ? person.anonymousId : null);
+}
+
 /** The same people for the same seed, whatever the period. */
 export function populationOf(seed: string, buyers: number): Person[] {
-  return Array.from({ length: buyers }, (_, index) => personOf(seed, index));
+  const people: Person[] = [];
+  for (let index = 0; index < buyers; index += 1) {
+    const person = personOf(seed, index);
+    const { borrows, ...ties } = tiesOf(seed, index);
+    people.push({ ...person, ties: { ...ties, borrowedDevice: borrows ? deviceOf(people.at(-1)) : null } });
+  }
+  return people;
 }

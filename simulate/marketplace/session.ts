@@ -1,38 +1,11 @@
 // One session of one buyer: what is looked at, whether it goes deep, and where it leaves the buyer's interest.
 import { deepChanceOf, dropoutChance, type InterestStage } from './interest.ts';
-import type { Person } from './population.ts';
+import { introductions, onDevice, signUp } from './introductions.ts';
+import type { Act, PersonState } from './person-state.ts';
 import { between, logNormal, pick, type Random, wholeBetween } from './random.ts';
 import type { Supplier, Supply } from './supply.ts';
+import { visitOf } from './ties.ts';
 import { channels, levels } from './world.ts';
-
-/** What changes of a buyer as time goes by. */
-export interface PersonState {
-  readonly person: Person;
-  readonly random: Random;
-  stage: InterestStage;
-  /** The site knows the buyer by name. */
-  known: boolean;
-  /** Has been told who the buyer is in this run. */
-  introduced: boolean;
-  /** Has sent anything under the key of now. */
-  seen: boolean;
-  sessions: number;
-  orders: number;
-  levelIndex: number;
-  /** The supplier that the buyer deals with. */
-  deal: Supplier | null;
-}
-
-/** Something a buyer does, before it has a message id and an arrival. */
-export interface Act {
-  readonly timeMs: number;
-  readonly type: 'track' | 'page' | 'identify';
-  readonly name?: string;
-  readonly known: boolean;
-  readonly properties?: Readonly<Record<string, unknown>>;
-  readonly traits?: Readonly<Record<string, unknown>>;
-  readonly context?: Readonly<Record<string, unknown>>;
-}
 
 /** Share of anonymous visitors who give their name at a visit, and before a deep act. */
 const SIGN_UP_AT_VISIT = 0.08;
@@ -42,26 +15,6 @@ const DAY_MS = 24 * HOUR_MS;
 
 const words =
   'We are looking for a reliable partner and would like your best price for the quantity below please send lead time packaging certificates and terms of payment for delivery to our warehouse samples before the first order are welcome ';
-
-function introduction(state: PersonState, timeMs: number): Act {
-  const { person } = state;
-  state.introduced = true;
-  return {
-    timeMs,
-    type: 'identify',
-    known: true,
-    traits: {
-      ...(person.countryHidden ? {} : { country: person.country.code }),
-      industry: person.industry.name,
-      level: levels[state.levelIndex]!.name,
-    },
-  };
-}
-
-function signUp(state: PersonState, timeMs: number): Act {
-  state.known = true;
-  return introduction(state, timeMs);
-}
 
 function landing(state: PersonState, timeMs: number): Act {
   const { person, random } = state;
@@ -233,7 +186,7 @@ function fulfilment(state: PersonState, order: Readonly<Record<string, unknown>>
   ];
   if (state.known && state.levelIndex < levels.length - 1 && state.random() < 0.3) {
     state.levelIndex += 1;
-    acts.push(introduction(state, timeMs + HOUR_MS));
+    acts.push(...introductions(state, timeMs + HOUR_MS));
   }
   return acts;
 }
@@ -242,12 +195,13 @@ function fulfilment(state: PersonState, order: Readonly<Record<string, unknown>>
 export function session(state: PersonState, supply: Supply, timeMs: number): { acts: Act[]; endMs: number } {
   const { random, person } = state;
   const acts: Act[] = [];
-  if (!state.known && random() < SIGN_UP_AT_VISIT) acts.push(signUp(state, timeMs));
-  if (state.known && !state.introduced) acts.push(introduction(state, timeMs));
-  acts.push(landing(state, timeMs + 500));
+  const visit = state.introduced ? visitOf(person.ties, state.signedIn, state.deviceRandom) : null;
+  if (!state.known && random() < SIGN_UP_AT_VISIT) acts.push(...signUp(state, timeMs));
+  if (state.known && !state.introduced) acts.push(...introductions(state, timeMs));
+  const landed = landing(state, timeMs + 500);
   const goesDeep = random() < deepChanceOf(state.stage, person.temperament);
   const browsed = browse(state, supply, timeMs);
-  acts.push(...browsed.acts);
+  acts.push(...onDevice(state, visit, [landed, ...browsed.acts], timeMs, browsed.endMs));
   let at = browsed.endMs;
   state.sessions += 1;
   if (!goesDeep) {
@@ -255,7 +209,7 @@ export function session(state: PersonState, supply: Supply, timeMs: number): { a
     return { acts, endMs: at };
   }
   if (!state.known && random() < SIGN_UP_AT_DEEP_ACT)
-    acts.push(signUp(state, at + wholeBetween(random, 2_000, 9_000)));
+    acts.push(...signUp(state, at + wholeBetween(random, 2_000, 9_000)));
   const supplier = state.deal !== null && random() < 0.8 ? state.deal : browsed.last;
   at += between(random, 10_000, 300_000);
   const first = firstDeepAct(state);

@@ -1,8 +1,8 @@
 // The hidden truths: what is likely of each buyer at a time, and what became of each segment.
 // Nothing outside `simulate/` and its tests reads them.
 import { deepProbability } from './interest.ts';
+import type { PersonState } from './person-state.ts';
 import type { Person } from './population.ts';
-import type { PersonState } from './session.ts';
 import { levels } from './world.ts';
 
 /** The hidden truth about one buyer at one time. */

@@ -1,15 +1,34 @@
--- The north star by day and segment: visitors, opportunities, quality opportunities.
+-- The north star by day and segment: visitors, opportunities, quality opportunities; from the daily counts and what was counted
+-- after a day was closed.
 -- Parameters: generation, from and to (days, to exclusive unless it is within a day), by ('' for one row a day).
 SELECT
-    toString(day) AS day,
+    toString(date) AS day,
     multiIf({by:String} = 'country', country, {by:String} = 'industry', industry, {by:String} = 'channel', channel, '') AS segment,
     sum(visitors) AS visitors,
     sum(opportunities) AS opportunities,
     sum(quality_opportunities) AS quality_opportunities
-FROM north_star_days FINAL
-WHERE generation = {generation:UInt16}
-  AND north_star_days.day >= toDate({from:DateTime('UTC')})
-  AND north_star_days.day < {to:DateTime('UTC')}
+FROM
+(
+    SELECT north_star_days.day AS date, country, industry, channel, visitors, opportunities, quality_opportunities
+    FROM north_star_days FINAL
+    WHERE generation = {generation:UInt16}
+      AND date >= toDate({from:DateTime('UTC')})
+      AND date < {to:DateTime('UTC')}
+    UNION ALL
+    SELECT
+        toDate(start) AS date,
+        country,
+        industry,
+        channel,
+        toUInt64(if(column = 0, amount, 0)) AS visitors,
+        toUInt64(if(column = 1, amount, 0)) AS opportunities,
+        toUInt64(if(column = 2, amount, 0)) AS quality_opportunities
+    FROM adjustments FINAL
+    WHERE series = 'northstar'
+      AND generation = {generation:UInt16}
+      AND date >= toDate({from:DateTime('UTC')})
+      AND date < {to:DateTime('UTC')}
+)
 GROUP BY day, segment
 ORDER BY day, visitors DESC, segment
 LIMIT {limit:UInt32}

@@ -18,6 +18,6 @@ WHERE generation = {generation:UInt16}
   AND opened_at >= {from:DateTime64(3, 'UTC')}
   AND opened_at < {to:DateTime64(3, 'UTC')}
 GROUP BY opportunity_id
-HAVING argMax(change, (partition, offset, ordinal)) NOT IN ('fulfilled', 'completed', 'lost', 'evicted')
+HAVING argMax(change, (partition, offset, ordinal)) NOT IN ('fulfilled', 'completed', 'lost', 'evicted', 'moved', 'revoked')
 ORDER BY quality DESC, opened_ms DESC, id
 LIMIT {limit:UInt32}

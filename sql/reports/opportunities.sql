@@ -1,4 +1,5 @@
--- Opportunities opened in a period, each as it stands now, by segment.
+-- Opportunities opened in a period, each as it stands now, by segment. One that went to a user by a link (`moved`) goes on there, under
+-- another id and with its own opening time (`merged`); one that was taken back (`revoked`) is the visitor's again (`returned`): each is one.
 -- Parameters: generation, from and to (opening time, to exclusive), by ('' for one row in total).
 SELECT
     multiIf({by:String} = 'country', country, {by:String} = 'industry', industry, {by:String} = 'channel', channel, '') AS segment,
@@ -27,6 +28,7 @@ FROM
       AND opened_at >= {from:DateTime64(3, 'UTC')}
       AND opened_at < {to:DateTime64(3, 'UTC')}
     GROUP BY opportunity_id
+    HAVING last_change NOT IN ('moved', 'revoked')
 )
 GROUP BY segment
 ORDER BY opened DESC, segment

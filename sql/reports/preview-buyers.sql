@@ -1,21 +1,21 @@
--- The buyers of a period with what is known of them at its end: latest country, industry and level, first channel, stage.
+-- The people of a period with what is known of them at its end: latest country, industry and level, first channel, stage.
 -- Parameters: generation, from and to (event time, to exclusive); oneIn (1: all; else a sample of the keys, always the same).
 SELECT key, country, industry, channel, level, stage
 FROM
 (
     SELECT
-        key,
+        person AS key,
         maxIf((time, message_id, toString(country)), country != '').3 AS country,
         maxIf((time, message_id, toString(industry)), industry != '').3 AS industry,
         maxIf((time, message_id, toString(level)), level != '').3 AS level,
         minIf((time, message_id, toString(channel)), channel != '').3 AS channel
-    FROM events FINAL
+    FROM event_people
     WHERE verdict = 'applied'
       AND generation = {generation:UInt16}
       AND time >= {from:DateTime64(3, 'UTC')}
       AND time < {to:DateTime64(3, 'UTC')}
-      AND cityHash64(key) % {oneIn:UInt32} = 0
-    GROUP BY key
+      AND cityHash64(person) % {oneIn:UInt32} = 0
+    GROUP BY person
 ) AS buyers
 LEFT JOIN
 (

@@ -1,5 +1,5 @@
 -- How many buyers of a period would have come how far in a funnel, by a mapping of names to behaviours: one row a level.
--- Buyers are keys at arrival; what lies before the period is not seen. A funnel has at most twelve steps: those that it lacks are '',
+-- Buyers are persons as they are known now; what lies before the period is not seen. A funnel has at most twelve steps: those that it lacks are '',
 -- which no row has. {modes} is one of the closed list of modes, put in before the query is run.
 -- Parameters: as preview-behaviours; steps, windowMs.
 SELECT level, count() AS buyers
@@ -14,10 +14,10 @@ FROM
     FROM
     (
         SELECT
-            key,
+            person AS key,
             time,
             {behaviours:Array(String)}[arrayFirstIndex((k, e, whatever) -> k = kind AND (whatever = 1 OR e = event), {kinds:Array(String)}, {names:Array(String)}, {whatever:Array(UInt8)})] AS behaviour
-        FROM events FINAL
+        FROM event_people
         WHERE verdict = 'applied'
       AND generation = {generation:UInt16}
       AND time >= {from:DateTime64(3, 'UTC')}

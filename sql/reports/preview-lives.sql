@@ -4,15 +4,15 @@ SELECT key, arraySort(groupArray((ms, behaviour))) AS life
 FROM
 (
     SELECT
-        key,
+        person AS key,
         toUnixTimestamp64Milli(time) AS ms,
         {behaviours:Array(String)}[arrayFirstIndex((k, e, whatever) -> k = kind AND (whatever = 1 OR e = event), {kinds:Array(String)}, {names:Array(String)}, {whatever:Array(UInt8)})] AS behaviour
-    FROM events FINAL
+    FROM event_people
     WHERE verdict = 'applied'
       AND generation = {generation:UInt16}
       AND time >= {from:DateTime64(3, 'UTC')}
       AND time < {to:DateTime64(3, 'UTC')}
-      AND cityHash64(key) % {oneIn:UInt32} = 0
+      AND cityHash64(person) % {oneIn:UInt32} = 0
 )
 WHERE behaviour != ''
 GROUP BY key

@@ -22,18 +22,18 @@ FROM
     FROM
     (
         SELECT
-            key,
+            person AS key,
             {behaviours:Array(String)}[arrayFirstIndex((k, e, whatever) -> k = kind AND (whatever = 1 OR e = event), {kinds:Array(String)}, {names:Array(String)}, {whatever:Array(UInt8)})] AS behaviour,
             sum(exp2((toUnixTimestamp64Milli(time) - {toMs:Int64}) / {halfLifeMs:Float64})) AS engagement,
             maxIf((time, message_id, toString(country)), country != '') AS country_at,
             maxIf((time, message_id, toString(industry)), industry != '') AS industry_at,
             maxIf((time, message_id, toString(level)), level != '') AS level_at
-        FROM events FINAL
+        FROM event_people
         WHERE verdict = 'applied'
       AND generation = {generation:UInt16}
       AND time >= {from:DateTime64(3, 'UTC')}
       AND time < {to:DateTime64(3, 'UTC')}
-        GROUP BY key, behaviour
+        GROUP BY person, behaviour
     )
     GROUP BY key
 )

@@ -5,9 +5,16 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { partitionKeys, type StatefulTopic, tagOf } from '../../platform/keys.ts';
+import {
+  liveChannel,
+  liveInterestsKey,
+  partitionKeys,
+  type StatefulTopic,
+  tagOf,
+} from '../../platform/keys.ts';
+import { announceInterest, readInterests } from '../../platform/live.ts';
 import { namespaceOf, topicPartitions } from '../../platform/namespace.ts';
-import { openRedis, type RedisClient } from '../../platform/redis.ts';
+import { duplicateOf, openRedis, type RedisClient } from '../../platform/redis.ts';
 
 const namespace = namespaceOf('contract-cluster');
 const servers: ChildProcess[] = [];
@@ -124,4 +131,26 @@ describe('on a cluster', () => {
     expect(Math.max(...counts)).toBeLessThanOrEqual(5);
     expect(Math.min(...counts)).toBeGreaterThanOrEqual(3);
   });
+});
+
+test('the live debugger works: who looks is known by one node, what is published reaches every subscriber', async () => {
+  const key = liveInterestsKey(namespace);
+  await announceInterest(redis, key, { key: 'u:1' }, 60_000);
+  await announceInterest(redis, key, { key: 'u:1' }, 60_000);
+  await announceInterest(redis, key, { verdict: 'late' }, 60_000);
+  await announceInterest(redis, key, { source: 'gone' }, 1);
+  await vi.waitFor(async () => {
+    expect(await readInterests(redis, key, 10)).toEqual([{ key: 'u:1' }, { verdict: 'late' }]);
+  });
+  expect(await readInterests(redis, key, 1)).toEqual([{}]);
+  const channel = liveChannel(namespace);
+  const heard: string[] = [];
+  const listeners = [duplicateOf(redis), duplicateOf(redis)];
+  for (const listener of listeners) {
+    listener.on('message', (_channel: string, text: string) => heard.push(text));
+    await listener.subscribe(channel);
+  }
+  await redis.publish(channel, 'said');
+  await vi.waitFor(() => expect(heard).toEqual(['said', 'said']));
+  for (const listener of listeners) listener.disconnect();
 });

@@ -23,6 +23,11 @@ const shows: Record<(typeof bugNames)[number], string> = {
   'duplicate-applied': 'applied messages',
   'notice-beside-report': 'settled days',
   'lease-forgotten': 'leases held',
+  'chunk-folded-twice': 'buyers',
+  'chunk-skipped': 'buyers',
+  'forward-judged-late': 'buyers',
+  'step-counted-by-merge': 'funnel_hours rows',
+  'revoked-link-counts': 'identities rows',
 };
 
 describe('flywheel verify', () => {

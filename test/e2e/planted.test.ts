@@ -39,8 +39,8 @@ async function keep(key: string): Promise<void> {
 }
 
 /** Changes one field of a buyer's state. */
-async function spoilBuyer(change: (state: Buyer) => void): Promise<void> {
-  const key = buyerKeys().buyer(buyer);
+async function spoilBuyer(change: (state: Buyer) => void, buyer = plainBuyer): Promise<void> {
+  const key = keysOf('events', buyerPartition(buyer)).buyer(buyer);
   await keep(key);
   const state = decodeBuyer(buyer, (await stage.redis.getBuffer(key))!);
   change(state);
@@ -56,10 +56,13 @@ async function spoilAccount(change: (state: AccountState) => void): Promise<void
   await stage.redis.set(key, encodeAccount(state));
 }
 
-const buyer = 'u:buyer-0';
+/** To whom nothing came by a link, a user with parts, and one of the visitors. */
+const plainBuyer = 'u:buyer-1';
+const linkedUser = 'u:person-0';
+const linkedVisitor = 'a:device-1';
 const keysOf = (topic: 'events' | 'spend', partition: number) =>
   partitionKeys(stage.namespace, { topic, generation: 1, partition });
-const buyerKeys = () => keysOf('events', buyerPartition(buyer));
+const buyerKeys = () => keysOf('events', buyerPartition(plainBuyer));
 const accountKeys = () => keysOf('spend', accountPartition('quick'));
 
 describe('a wrong value in Redis is found:', () => {
@@ -71,13 +74,13 @@ describe('a wrong value in Redis is found:', () => {
   });
 
   it('a buyer who is gone', async () => {
-    await keep(buyerKeys().buyer(buyer));
-    await stage.redis.del(buyerKeys().buyer(buyer));
+    await keep(buyerKeys().buyer(plainBuyer));
+    await stage.redis.del(buyerKeys().buyer(plainBuyer));
     expect(await findings()).toEqual(['buyers', 'timers']);
   });
 
   it('a buyer whom nobody sent', async () => {
-    const key = buyerKeys().buyer(buyer);
+    const key = buyerKeys().buyer(plainBuyer);
     const stranger = buyerKeys().buyer('u:stranger');
     await stage.redis.copy(key, stranger);
     mend = async () => {
@@ -116,13 +119,13 @@ describe('a wrong value in Redis is found:', () => {
 
   it('a timer that is gone', async () => {
     await keep(buyerKeys().timers);
-    expect(await stage.redis.zrem(buyerKeys().timers, buyer)).toBe(1);
+    expect(await stage.redis.zrem(buyerKeys().timers, plainBuyer)).toBe(1);
     expect(await findings()).toEqual(['timers']);
   });
 
   it('a timer that is too late', async () => {
     await keep(buyerKeys().timers);
-    await stage.redis.zincrby(buyerKeys().timers, 1, buyer);
+    await stage.redis.zincrby(buyerKeys().timers, 1, plainBuyer);
     expect(await findings()).toEqual(['timers']);
   });
 
@@ -231,6 +234,8 @@ const changes: Record<string, { readonly set: string; readonly kind: string; rea
   triggers: { set: `status = 'lost'`, kind: 'triggers rows' },
   spend: { set: `cost_micros = cost_micros + 1`, kind: 'spend rows' },
   leases: { set: `amount_micros = amount_micros + 1`, kind: 'leases rows' },
+  identities: { set: `user = 'u:nobody'`, kind: 'identities rows' },
+  adjustments: { set: `amount = amount + 1`, kind: 'adjustments rows' },
   definitions: { set: `why = 'no reason'`, kind: 'definitions rows' },
   funnel_hours: { set: `steps = arrayMap(x -> x + 1, steps)`, kind: 'funnel_hours rows' },
   north_star_days: { set: `visitors = visitors + 1`, kind: 'north_star_days rows' },
@@ -253,6 +258,45 @@ async function takeRow(table: string, where = '1'): Promise<void> {
     await command(`DROP TABLE kept SYNC`);
   };
 }
+
+describe('a wrong value of links in Redis is found:', () => {
+  it('a part', async () => {
+    await spoilBuyer(({ parts }) => {
+      parts[1]!.lastMs += 1;
+    }, linkedUser);
+    expect(await findings()).toEqual(['parts']);
+  });
+
+  it('whose a behaviour is', async () => {
+    await spoilBuyer(({ behaviours }) => {
+      behaviours.find(({ part }) => part !== 0)!.part = 0;
+    }, linkedUser);
+    expect(await findings()).toEqual(['buyers']);
+  });
+
+  it('what a level needs', async () => {
+    await spoilBuyer(({ funnels }) => {
+      funnels.find(({ reached }) => reached.length > 0)!.reached.pop();
+    }, linkedUser);
+    expect(await findings()).toEqual(['linked levels']);
+  });
+
+  it('a link', async () => {
+    await spoilBuyer(({ links }) => {
+      links!.current!.sinceMs += 1;
+    }, linkedVisitor);
+    expect(await findings()).toEqual(['links']);
+  });
+
+  it('a position that was received', async () => {
+    const { head } = keysOf('events', buyerPartition(linkedUser));
+    await keep(head);
+    const received = await stage.redis.hget(head, 'received');
+    const spoilt = received!.replace(/\d+$/, (ordinal) => String(Number(ordinal) + 1));
+    await stage.redis.hset(head, 'received', spoilt);
+    expect(await findings()).toEqual(['received positions']);
+  });
+});
 
 describe('a wrong row in ClickHouse is found:', () => {
   it.each(Object.keys(changes))('one missing in %s', async (table) => {
@@ -310,7 +354,7 @@ describe('flywheel verify', () => {
       state.lastMs += 1;
     });
     const { code, output } = await run();
-    expect(output).toContain(`buyers: buyer ${buyer}`);
+    expect(output).toContain(`buyers: buyer ${plainBuyer}`);
     expect(code).toBe(1);
     const machine = await run(['--json']);
     expect(JSON.parse(machine.output)).toMatchObject({

@@ -25,7 +25,15 @@ beforeAll(async () => {
   const serve = startChild('serve', stage.environment);
   const stream = startChild('stream', stage.environment);
   const [{ url }] = await Promise.all([serve.ready, stream.ready]);
-  environment = { ...process.env, FLYWHEEL_URL: String(url), WRITE_KEY: keys.write, SECRET_KEY: keys.secret };
+  const { FLYWHEEL_DIR, SERVE_KEYS_FILE } = stage.environment;
+  environment = {
+    ...process.env,
+    FLYWHEEL_DIR,
+    SERVE_KEYS_FILE,
+    FLYWHEEL_URL: String(url),
+    WRITE_KEY: keys.write,
+    SECRET_KEY: keys.secret,
+  };
 });
 
 afterAll(async () => {
@@ -35,6 +43,7 @@ afterAll(async () => {
 
 async function answer(example: string): Promise<Record<string, unknown>> {
   const { stdout } = await run('bash', ['-c', example], { env: environment });
+  if (stdout.startsWith('retry:')) return { events: stdout };
   return JSON.parse(stdout) as Record<string, unknown>;
 }
 
@@ -57,8 +66,29 @@ const expected: Record<string, (body: Record<string, unknown>) => void> = {
     expect(body).toMatchObject({ success: true, accepted: 2 });
     expect(body.rejected).toEqual([expect.objectContaining({ index: 2 })]);
   },
+  '/v1/events/live': (body) => expect(body.events).toMatch(/event: open\n.*event: ready\n/s),
+  '/v1/sources"': (body) =>
+    expect(body.sources).toContainEqual(expect.objectContaining({ source: 'write', alerts: [] })),
+  '/v1/sources/write': (body) =>
+    expect(body).toMatchObject({
+      source: 'write',
+      schema: expect.anything(),
+      rejectReasons: expect.anything(),
+    }),
   '/v1/spend': (body) => expect(body).toMatchObject({ success: true, accepted: 1 }),
-  '/v1/buyers/': (body) => expect(body).toMatchObject({ key: 'u:buyer-42' }),
+  '/v1/buyers/u:': (body) => expect(body).toMatchObject({ key: 'u:buyer-42' }),
+  '/v1/identify': (body) => expect(body).toMatchObject({ success: true, accepted: 1 }),
+  '/v1/links/$LINK"': (body) =>
+    expect(body).toMatchObject({
+      visitor: 'a:visitor-1',
+      user: 'u:buyer-42',
+      status: 'active',
+      revocable: true,
+    }),
+  '/revoke': (body) => expect(body).toMatchObject({ user: 'u:buyer-42', visitorSpeaksAgain: true }),
+  '/v1/group': (body) => expect(body).toMatchObject({ success: true, accepted: 1 }),
+  '/v1/buyers/c:': (body) => expect(body).toMatchObject({ key: 'c:acme', lifecycle: { stage: null } }),
+  '/v1/reports/identity': (body) => expect(body).toMatchObject({ links: { made: expect.any(Number) } }),
   '/ofrep/': (body) => expect(body).toMatchObject({ key: 'inquiry-form' }),
   '/v1/exposures': (body) => expect(body).toEqual({ success: true, accepted: 1, rejected: [] }),
   '/v1/bids': (body) => expect(JSON.stringify(body)).toContain('reason'),
@@ -74,6 +104,12 @@ const expected: Record<string, (body: Record<string, unknown>) => void> = {
   '/preview': (body) => expect(body).toMatchObject({ answerable: true, revision: 1 }),
   'export definitions': (body) => expect(body.written).toBeGreaterThan(20),
   'import definitions': (body) => expect(body).toMatchObject({ applied: false, changes: [] }),
+  'keys create': (body) =>
+    expect(body).toMatchObject({ name: 'shop', key: expect.stringMatching(/^wk_/), state: 'valid' }),
+  'keys rotate': (body) => expect(body).toMatchObject({ name: 'shop', before: { state: 'replaced' } }),
+  'keys limit': (body) =>
+    expect(body).toMatchObject({ limits: { events: { perSecond: 2_000, burst: 4_000 } } }),
+  'keys list': (body) => expect(body.keys).toHaveLength(4),
   '/diff': (body) => expect(body.patch).toEqual([expect.objectContaining({ op: 'replace' })]),
 };
 

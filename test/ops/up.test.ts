@@ -6,7 +6,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { FeedReport } from '../../cli/feed/report.ts';
+import { SIMULATED_DAYS } from '../../cli/feed/sources.ts';
 import type { Summary } from '../../cli/up-summary.ts';
+import { createMarketplace } from '../../simulate/marketplace/marketplace.ts';
 
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
 const BUYERS = 200;
@@ -53,6 +56,29 @@ function pidsLeft(): number[] {
   return children.map(({ pid }) => pid).filter((pid) => existsSync(`/proc/${pid}`));
 }
 
+/** What the messages that were fed say of who is who. */
+function impliedIdentity(): Summary['identity'] {
+  const report = JSON.parse(
+    readFileSync(path.join(dir, 'feeds', 'default-simulate.json'), 'utf8'),
+  ) as FeedReport;
+  const { seed, endMs } = report;
+  const startMs = endMs! - SIMULATED_DAYS * 86_400_000;
+  const marketplace = createMarketplace({
+    seed: seed!,
+    startMs,
+    endMs: endMs!,
+    buyers: BUYERS,
+    idPrefix: 'again',
+  });
+  for (const _ of marketplace.messages());
+  const { visitors, users, usersWithSeveralVisitors, visitorsOfSeveralUsers, companies, members } =
+    marketplace.report().identity;
+  return {
+    ...{ visitorsJoined: visitors, users, usersWithSeveralVisitors, companies, members },
+    sharedDevices: visitorsOfSeveralUsers,
+  };
+}
+
 test(
   '--once feeds, drains, ends with the summary as JSON and leaves nothing running',
   async () => {
@@ -65,6 +91,8 @@ test(
     expect(applied).toBeGreaterThan(first.events.buyers);
     expect(applied + late + duplicate).toBe(first.events.total);
     expect(first.opportunities?.opened).toBeGreaterThan(0);
+    expect(first.identity).toEqual(impliedIdentity());
+    expect(first.identity!.visitorsJoined).toBeGreaterThan(5);
     for (const { steps } of first.funnels) {
       const buyers = steps.map((step) => step.buyers);
       expect(buyers).toEqual([...buyers].sort((a, b) => b - a));

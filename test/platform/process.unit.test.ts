@@ -1,12 +1,8 @@
 // The small parts of a process: failpoints, bugs on purpose, API keys, metrics, the cutting of SQL files.
 import { spawnSync } from 'node:child_process';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Counter } from 'prom-client';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ensureApiKeys, hashApiKey } from '../../platform/api-keys.ts';
+import { describe, expect, test } from 'vitest';
 import { bugNames, createBug } from '../../platform/bug.ts';
 import { createFailpoint } from '../../platform/failpoint.ts';
 import { createRegistry, serveMetrics } from '../../platform/metrics.ts';
@@ -50,54 +46,6 @@ describe('bug', () => {
 
   test('a name that is none is refused', () => {
     expect(() => createBug('lost-row')).toThrow('last-row-dropped');
-  });
-});
-
-describe('API keys', () => {
-  let dir: string;
-  beforeAll(async () => {
-    dir = await mkdtemp(path.join(tmpdir(), 'flywheel-keys-'));
-  });
-  afterAll(() => rm(dir, { recursive: true }));
-  const filesIn = (folder: string) => ({
-    plainFile: path.join(dir, folder, 'keys.json'),
-    hashedFile: path.join(dir, folder, 'keys.hashed.json'),
-  });
-
-  test('are made once, kept private, and stand hashed for `serve`', async () => {
-    const files = filesIn('new');
-    const keys = await ensureApiKeys(files);
-    expect(keys).toEqual({ write: expect.stringMatching(/^wk_/), secret: expect.stringMatching(/^sk_/) });
-    expect(await ensureApiKeys(files)).toEqual(keys);
-    for (const file of Object.values(files)) expect((await stat(file)).mode & 0o777).toBe(0o600);
-    const hashed = await readFile(files.hashedFile, 'utf8');
-    expect(hashed).not.toContain(keys.secret);
-    expect(JSON.parse(hashed)).toEqual({
-      keys: [
-        { name: 'write', scope: 'write', sha256: hashApiKey(keys.write) },
-        { name: 'secret', scope: 'secret', sha256: hashApiKey(keys.secret) },
-      ],
-    });
-  });
-
-  test('what somebody else put into the hashed file stays', async () => {
-    const files = filesIn('shared');
-    await ensureApiKeys(files);
-    const hashed = JSON.parse(await readFile(files.hashedFile, 'utf8')) as { keys: unknown[] };
-    const other = { name: 'partner', scope: 'write', sha256: hashApiKey('wk_partner') };
-    await writeFile(files.hashedFile, JSON.stringify({ keys: [...hashed.keys, other], noticeSecret: 'ab' }));
-    await ensureApiKeys(files);
-    expect(JSON.parse(await readFile(files.hashedFile, 'utf8'))).toEqual({
-      keys: [...hashed.keys, other],
-      noticeSecret: 'ab',
-    });
-  });
-
-  test('a file that holds no keys is named, not overwritten', async () => {
-    const files = filesIn('shared');
-    await writeFile(files.plainFile, '{}');
-    await expect(ensureApiKeys(files)).rejects.toMatchObject({ code: 'KEYS_UNREADABLE' });
-    expect(await readFile(files.plainFile, 'utf8')).toBe('{}');
   });
 });
 

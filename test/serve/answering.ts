@@ -1,7 +1,7 @@
 // The real app over the run's real parts, with definitions given by the test and state written by it in the layout
 // that the stream writes: what the answering routes are tested with.
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
 import { inject } from 'vitest';
 import { type Buyer, newBuyer } from '../../domain/buyer.ts';
@@ -16,6 +16,7 @@ import { createProducer, type Producer } from '../../platform/kafka.ts';
 import { readPartition } from '../../platform/kafka-read.ts';
 import { openTopicAdmin, type TopicAdmin } from '../../platform/kafka-topics.ts';
 import { buyerPartition, type PartitionKeys, partitionKeys } from '../../platform/keys.ts';
+import { migrateSql } from '../../platform/migrate-sql.ts';
 import { type Namespace, namespaceOf } from '../../platform/namespace.ts';
 import { openRedis, type RedisClient } from '../../platform/redis.ts';
 import { buildApp } from '../../serve/app.ts';
@@ -95,8 +96,7 @@ async function createTables(namespace: Namespace): Promise<void> {
   await bare.command({ query: `CREATE DATABASE IF NOT EXISTS ${namespace.database}` });
   await bare.close();
   const client = openClickHouse({ url, database: namespace.database });
-  const text = readFileSync(new URL('../../sql/001_tables.sql', import.meta.url), 'utf8');
-  for (const query of text.split(/^----$/m)) await client.command({ query });
+  await migrateSql(client, fileURLToPath(new URL('../../sql/', import.meta.url)));
   await client.close();
 }
 

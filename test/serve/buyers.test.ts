@@ -1,6 +1,6 @@
 // One buyer's answer against state written in the stream's own layout.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { newBuyer } from '../../domain/buyer.ts';
+import { newBuyer, newHistory } from '../../domain/buyer.ts';
 import { score as scoreSchema } from '../../domain/definition.ts';
 import { advance, emptyProgress } from '../../domain/funnel.ts';
 import { scoreOf } from '../../domain/score.ts';
@@ -158,6 +158,80 @@ describe('GET /v1/buyers/{key}', () => {
         counted: 0,
       },
     ]);
+  });
+
+  it('shows a user’s links and company, and levels that stand without what was taken back', async () => {
+    const own = { number: 0, link: '', visitor: '', mergedMs: 0, ended: false, ...newHistory() };
+    const part = {
+      ...own,
+      number: 2,
+      link: '7-1-v',
+      visitor: 'a:v',
+      mergedMs: W - DAY_MS,
+      ended: true,
+      firstMs: W - 2 * DAY_MS,
+      totals: [{ behaviour: 'view', count: 3 }],
+    };
+    const reached = [
+      { level: 1, parts: [] },
+      { level: 2, parts: [2] },
+    ];
+    const company = { value: 'acme', timeMs: W - DAY_MS, messageId: 'g1' };
+    const funnels = [{ ...state.funnels[0]!, counted: 3, reached }];
+    await here.setBuyer('u:joined', { ...state, company, funnels, nextPart: 3, parts: [own, part] }, W);
+    const body = (await get('u:joined')).json();
+    expect(body).toMatchObject({
+      person: null,
+      company: { key: 'c:acme', since: new Date(W - DAY_MS).toISOString(), messageId: 'g1' },
+    });
+    expect(body.links).toEqual([
+      {
+        id: '7-1-v',
+        visitor: 'a:v',
+        merged: new Date(W - DAY_MS).toISOString(),
+        ended: true,
+        firstSeen: new Date(W - 2 * DAY_MS).toISOString(),
+        lastSeen: null,
+        totals: [{ behaviour: 'view', count: 3 }],
+      },
+    ]);
+    // All three steps are held and were counted; but only two levels stand.
+    const levels = body.funnels.map(({ id, level, counted }: Record<string, unknown>) => [
+      id,
+      level,
+      counted,
+    ]);
+    expect(levels).toEqual([
+      ['purchase', 2, 3],
+      ['unseen', 0, 0],
+    ]);
+  });
+
+  it('names the person of a visitor who is linked', async () => {
+    const current = { id: '7-1-v', user: 'u:joined', sinceMs: W - DAY_MS, stage: null };
+    const links = { current, history: '7-1-v', past: [], bornOffset: 0 };
+    await here.setBuyer('a:v', { ...state, links }, W);
+    expect((await get('a:v')).json()).toMatchObject({
+      key: 'a:v',
+      person: { key: 'u:joined', link: '7-1-v', since: new Date(W - DAY_MS).toISOString() },
+      links: [],
+    });
+    await here.setBuyer('a:v', { ...state, links: { ...links, current: null } }, W);
+    expect((await get('a:v')).json().person).toBeNull();
+  });
+
+  it('answers for a company: levels and scores, no stage', async () => {
+    const { stage: _stage, opportunities: _opportunities, ...done } = state;
+    await here.setBuyer('c:acme', done, W);
+    const body = (await get('c:acme')).json();
+    expect(body).toMatchObject({
+      key: 'c:acme',
+      lifecycle: { stage: null },
+      opportunities: [],
+      person: null,
+    });
+    expect([body.funnels[0].level, body.scores[0].id]).toEqual([3, 'opportunity']);
+    expect((await get('c:nobody')).statusCode).toBe(404);
   });
 
   it('takes a user id alone', async () => {

@@ -1,6 +1,6 @@
 // A fuzzer that knows the OpenAPI document finds no 5xx, no undocumented status, no body that its schema does not describe.
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
@@ -17,12 +17,20 @@ const checks = [
   'unsupported_method',
 ];
 
+/** A stream of events would go on for an hour. */
+const settings = `
+[[operations]]
+include-path = "/v1/events/live"
+parameters = { "query.seconds" = 0.1 }
+`;
+
 let program: string;
 let serving: TestServing;
 const folder = mkdtempSync(path.join(tmpdir(), 'flywheel-schemathesis-'));
 
 beforeAll(async () => {
   program = ensureSchemathesis();
+  writeFileSync(path.join(folder, 'schemathesis.toml'), settings);
   serving = await serveInNamespace('schemathesis', {
     kafkaBrokers: inject('kafkaBrokers'),
     redisUrl: inject('redisUrl'),

@@ -1,11 +1,16 @@
-// Hot answers take one trip to Redis: what an answer needs of it leaves in one write.
+// Hot answers take one trip to Redis, also by a key that has limits: what an answer needs of it leaves in one write.
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { hashApiKey } from '../../platform/api-keys.ts';
 import type { RedisClient } from '../../platform/redis.ts';
+import { apiKeys } from '../../serve/authentication.ts';
 import { type Answering, answering, secret } from './answering.ts';
 
 let here: Answering;
 beforeAll(async () => {
-  here = await answering('trips');
+  const key = { name: 'limited', scope: 'secret' as const, sha256: hashApiKey('secret-key') };
+  const limits = { requests: { perSecond: 1_000, burst: 1_000 } };
+  const keys = apiKeys({ keys: [{ ...key, limits }] });
+  here = await answering('trips', { wrap: (dependencies) => ({ ...dependencies, keys }) });
   here.definitions.set('experiment', 'form', {
     name: 'Form',
     status: 'running',

@@ -112,6 +112,44 @@ describe('the stream', { timeout: TIMEOUT_MS }, () => {
     expect(seen.invalid).toBeGreaterThan(3);
   });
 
+  it('has people on several devices, devices of several people, companies and aliases, as many as it reports', () => {
+    const marketplace = createMarketplace(optionsOf({ buyers: 5_000 }));
+    const pairs = new Set<string>();
+    const visitorsBefore = new Set<string>();
+    const companies = new Map<string, Set<string>>();
+    let joinedLater = 0;
+    for (const { message, planted, key } of marketplace.messages()) {
+      if (planted === 'invalid') continue;
+      const { type, userId, anonymousId, previousId, groupId } = message as SegmentMessage;
+      if (type === 'group') companies.set(groupId!, (companies.get(groupId!) ?? new Set()).add(userId!));
+      if (key.startsWith('a:')) visitorsBefore.add(key.slice(2));
+      const visitor = type === 'alias' ? previousId : anonymousId;
+      if ((type !== 'identify' && type !== 'alias') || visitor === undefined) continue;
+      pairs.add(`${visitor} ${userId}`);
+      if (visitorsBefore.has(visitor)) joinedLater += 1;
+    }
+    const column = (index: number): string[] => [...pairs].map((pair) => pair.split(' ')[index]!);
+    const several = (names: readonly string[]): number =>
+      new Set(names.filter((name, index) => names.indexOf(name) !== index)).size;
+    const { identity, byEvent } = marketplace.report();
+    expect(identity).toEqual({
+      visitors: new Set(column(0)).size,
+      users: new Set(column(1)).size,
+      usersWithSeveralVisitors: several(column(1)),
+      visitorsOfSeveralUsers: several(column(0)),
+      aliases: expect.any(Number),
+      companies: companies.size,
+      members: [...companies.values()].reduce((sum, { size }) => sum + size, 0),
+    });
+    expect(identity.visitors).toBeGreaterThan(300);
+    expect(joinedLater).toBeGreaterThan(300);
+    expect(identity.usersWithSeveralVisitors).toBeGreaterThan(5);
+    expect(identity.visitorsOfSeveralUsers).toBeGreaterThan(2);
+    expect(identity.aliases).toBeGreaterThan(20);
+    expect(byEvent.alias).toBeGreaterThanOrEqual(identity.aliases);
+    expect(identity.members).toBeGreaterThan(2 * identity.companies);
+  });
+
   it('goes on for ever when no end is given', () => {
     const messages = createMarketplace(optionsOf({ endMs: Number.POSITIVE_INFINITY })).messages();
     for (let taken = 0; taken < 20_000; taken += 1) expect(messages.next().done).toBe(false);

@@ -11,6 +11,7 @@ import {
   toEntry,
   verdictAt,
 } from '../../stream/batch.ts';
+import { columns } from '../../stream/rows.ts';
 
 it('says verdict and behaviour of every offset after it was kept and read back', () => {
   const batch = newBatch(1_000);
@@ -20,13 +21,22 @@ it('says verdict and behaviour of every offset after it was kept and read back',
     behaviour: index % 3 === 0 ? '' : `behaviour ${index % 7}`,
   }));
   for (const { verdict, behaviour } of said) addVerdict(batch, verdict, behaviour);
-  addRow(batch, 'transitions', ['u:é', 1, null]);
+  const row = columns.transitions.map((_, index) => ['u:é', 1, null][index] ?? index);
+  addRow(batch, 'transitions', row);
   batch.records.push({ to: 'rejected', partition: 1, key: null, value: '{}', source: 'events:1:0:7:0' });
   const read = fromEntry(unpack(pack(toEntry(batch))) as OutboxEntry);
   expect([read.from, read.to]).toEqual([1_000, 1_299]);
   expect(said.map((_, index) => verdictAt(read, 1_000 + index))).toEqual(said);
-  expect([...read.rows]).toEqual([['transitions', [['u:é', 1, null]]]]);
+  expect([...read.rows]).toEqual([['transitions', [row]]]);
   expect(read.records).toEqual(batch.records);
+});
+
+it('a row that an older version left, without the columns that came since, is filled up', () => {
+  const batch = newBatch(1);
+  const before = columns.rejects.slice(0, -1);
+  addRow(batch, 'rejects', before);
+  const read = fromEntry(unpack(pack(toEntry(batch))) as OutboxEntry);
+  expect(read.rows.get('rejects')).toEqual([[...before, '']]);
 });
 
 it('an empty batch has nothing to deliver; one verdict, row or record is something', () => {

@@ -27,7 +27,7 @@ function worked(
   values: readonly (Body | string)[],
 ): People & { readonly walk: ReturnType<typeof walkEvents> } {
   const walk = walkEvents(PARTITION, [plainBehaviours, ...values]);
-  return { ...workOut(walk), walk };
+  return { ...workOut(walk, 1), walk };
 }
 
 const verdicts = ({ judgedByOffset }: People) => [...judgedByOffset.values()].map(({ verdict }) => verdict);

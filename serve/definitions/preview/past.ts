@@ -1,8 +1,9 @@
 // What a preview may ask of the last days: ClickHouse's rows of a period, by a mapping of names to behaviours.
 import { z } from 'zod';
 import type { BehaviourMap, DefinitionType, InForce } from '../../../domain/definition.ts';
-import type { QueryParameters, ReportName, RunReport } from '../../reports/named-queries.ts';
-import { clickhouseSeconds, clickhouseTime } from '../../reports/named-queries.ts';
+import { clickhouseTime, type QueryParameters } from '../../../platform/named-query.ts';
+import type { ReportName, RunReport } from '../../reports/named-queries.ts';
+import { clickhouseSeconds } from '../../reports/named-queries.ts';
 
 /** One thing that a definition says of the past, such as a step's count. */
 export interface Measure {

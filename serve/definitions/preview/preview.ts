@@ -38,8 +38,8 @@ interface Kind {
   measure(document: unknown, past: Past, id: string): Promise<Measure[]>;
 }
 
-const ownKeys =
-  'Buyers are keys as they arrived; what lies before the period is not seen, so buyers begin anew with it.';
+const asPersons =
+  'Buyers are persons, by the links as they stand now; what lies before the period is not seen, so they begin anew with it.';
 
 function contextNote(attributes: readonly string[]): string {
   return attributes.length === 0
@@ -55,7 +55,7 @@ const kinds: Readonly<Record<DefinitionType, Kind | undefined>> = {
     measure: async () => [],
   },
   behaviours: {
-    note: () => `Events by behaviour, and every funnel in force by the changed names. ${ownKeys}`,
+    note: () => `Events by behaviour, and every funnel in force by the changed names. ${asPersons}`,
     measure: (document, past, id) => {
       const maps = past.list<BehaviourMap>('behaviours').filter((map) => map.id !== id);
       const all = [...maps, { id, document: document as BehaviourMap }];
@@ -63,19 +63,19 @@ const kinds: Readonly<Record<DefinitionType, Kind | undefined>> = {
     },
   },
   funnel: {
-    note: () => `How many buyers reached each step, by ClickHouse’s windowFunnel. ${ownKeys}`,
+    note: () => `How many buyers reached each step, by ClickHouse’s windowFunnel. ${asPersons}`,
     measure: (document, past) => measureFunnel(document as FunnelDefinition, past),
   },
   lifecycle: {
-    note: () => `How many buyers are in which stage at the end of the period. ${ownKeys}`,
+    note: () => `How many buyers are in which stage at the end of the period. ${asPersons}`,
     measure: (document, past) => measureLifecycle(document as LifecycleDefinition, past),
   },
   opportunity: {
-    note: () => `What a buyer asked about one subject counts as one opportunity. ${ownKeys}`,
+    note: () => `What a buyer asked about one subject counts as one opportunity. ${asPersons}`,
     measure: (document, past) => measureOpportunity(document as OpportunityDefinition, past),
   },
   score: {
-    note: () => `The distribution over the buyers of the period, as of its end. ${ownKeys}`,
+    note: () => `The distribution over the buyers of the period, as of its end. ${asPersons}`,
     measure: (document, past) => measureScore(document as ScoreDefinition, past),
   },
   account: {

@@ -12,7 +12,12 @@ import { type LogRecord, readPartition } from '../../../platform/kafka-read.ts';
 import { openTopicAdmin, type TopicAdmin } from '../../../platform/kafka-topics.ts';
 import { migrate } from '../../../platform/migrate.ts';
 import { type Namespace, namespaceOf } from '../../../platform/namespace.ts';
-import { isDrained, type PartitionProgress, readProgress } from '../../../platform/progress.ts';
+import {
+  isDrained,
+  type PartitionProgress,
+  readProgress,
+  waitUntilDrained,
+} from '../../../platform/progress.ts';
 import { openRedis, type RedisClient } from '../../../platform/redis.ts';
 
 export interface Stage {
@@ -42,8 +47,6 @@ export interface StageOptions {
   /** Goes over the addresses that the run's stack gave. */
   readonly environment?: Record<string, string>;
 }
-
-const DRAIN_CHECK_MS = 150;
 
 /** @param label what the namespace's name begins with; the rest is random, so that a test can run twice on the same parts */
 export async function openStage(label: string, options: StageOptions = {}): Promise<Stage> {
@@ -97,19 +100,13 @@ export async function openStage(label: string, options: StageOptions = {}): Prom
 }
 
 async function untilDrained(look: () => Promise<PartitionProgress[]>, timeoutMs: number): Promise<void> {
-  const untilMs = performance.now() + timeoutMs;
-  let stableLooks = 0;
-  for (;;) {
-    const progress = await look();
-    // Rejects that were just sent make `events.rejected` longer again: two looks must agree.
-    stableLooks = isDrained(progress) ? stableLooks + 1 : 0;
-    if (stableLooks === 2) return;
-    if (performance.now() > untilMs) {
-      const open = progress.filter((one) => !isDrained([one]));
-      throw new Error(`not drained after ${timeoutMs} ms: ${JSON.stringify(open)}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, DRAIN_CHECK_MS));
-  }
+  let latest: readonly PartitionProgress[] = [];
+  const drained = await waitUntilDrained(look, timeoutMs, (progress) => {
+    latest = progress;
+  });
+  if (drained) return;
+  const open = latest.filter((one) => !isDrained([one]));
+  throw new Error(`not drained after ${timeoutMs} ms: ${JSON.stringify(open)}`);
 }
 
 async function readTopic(

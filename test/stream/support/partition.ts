@@ -8,6 +8,7 @@ import { decodeBuyer, encodeBuyer } from '../../../platform/buyer-codec.ts';
 import { newBatch, type OutboxRecord } from '../../../stream/batch.ts';
 import { noBugs } from '../../../stream/bugs.ts';
 import { decode, type Message } from '../../../stream/decode.ts';
+import type { Live } from '../../../stream/live.ts';
 import { type Fold, foldRecord } from '../../../stream/process.ts';
 import type { Row } from '../../../stream/rows.ts';
 import type { Head } from '../../../stream/state.ts';
@@ -113,8 +114,16 @@ function writeWindows(work: Work, stores: Stores): void {
   for (const name of deleted) stores.windows.delete(name);
 }
 
-/** @param appendMs when every record was appended: later than any of them */
-export function createPartition(cuts: Cuts, appendMs: number, partition = PARTITION): Partition {
+/**
+ * @param appendMs when every record was appended: later than any of them
+ * @param live somebody looks
+ */
+export function createPartition(
+  cuts: Cuts,
+  appendMs: number,
+  partition = PARTITION,
+  live?: Pick<Live, 'begin'>,
+): Partition {
   const stores: Stores = {
     head: newHead(),
     kept: [],
@@ -174,6 +183,7 @@ export function createPartition(cuts: Cuts, appendMs: number, partition = PARTIT
       timers: { ...queue, arm },
       timersLeft: timersPerCommit,
       bugs: noBugs,
+      live: live?.begin(),
     };
     let folded = 0;
     while (
@@ -183,6 +193,7 @@ export function createPartition(cuts: Cuts, appendMs: number, partition = PARTIT
       folded += 1;
     log = log.slice(folded);
     commit(fold);
+    fold.live?.committed();
     if (cuts.restarts) work = takeUp(stores, partition);
   }
 

@@ -6,7 +6,14 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
 const documents: Record<string, unknown> = {
-  'settings/default': { latenessMs: 600_000, maxCellsPerWindow: 3, triggerTtlMs: 2 * DAY_MS },
+  'settings/default': {
+    latenessMs: 600_000,
+    maxCellsPerWindow: 3,
+    triggerTtlMs: 2 * DAY_MS,
+    hourRetentionMs: 2 * HOUR_MS,
+    mergeChunkBehaviours: 2,
+    maxLinksPerBuyer: 3,
+  },
   'behaviours/default': {
     rules: [
       { kind: 'page', behaviour: 'visit' },

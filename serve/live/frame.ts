@@ -1,0 +1,41 @@
+// What a viewer of the live debugger gets, as server-sent events (HTML standard, section 9.2).
+import type { LiveEvent } from '../../domain/live.ts';
+import { isoOrNull } from '../answer.ts';
+
+/** What a client waits before it comes back by itself. */
+const RETRY_MS = 1_000;
+
+function frame(event: string, data: unknown, id?: string): string {
+  // JSON has no line breaks of its own, so that one `data:` line holds it.
+  return `${id === undefined ? '' : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
+}
+
+export const heartbeatFrame = ': still here\n\n';
+
+/** The first event. @param resumed null if the client did not say what it had last */
+export function openFrame(resumed: boolean | null): string {
+  const note =
+    resumed === false
+      ? 'live only: what came since your Last-Event-ID is not held here any more'
+      : 'live only: what was before is in ClickHouse';
+  return `retry: ${RETRY_MS}\n${frame('open', { resumed, ...(resumed === true ? {} : { note }) })}`;
+}
+
+/** Every stream process looks now. */
+export const readyFrame = frame('ready', {});
+
+export function droppedFrame(count: number, by: 'reader' | 'stream'): string {
+  const why =
+    by === 'reader' ? 'you read too slowly' : 'there was more than the stream shows in a second: filter';
+  return frame('dropped', { count, by, why });
+}
+
+export function eventFrame({ timeMs, receivedMs, watermarkMs, ...event }: LiveEvent): string {
+  const data = {
+    ...event,
+    time: isoOrNull(timeMs),
+    receivedAt: isoOrNull(receivedMs),
+    watermark: isoOrNull(watermarkMs),
+  };
+  return frame('event', data, event.id);
+}

@@ -1,0 +1,119 @@
+// All viewers of this process: one subscription for them, opened with the first and closed a while after the last.
+// So long the stream is told what they look for, and a viewer who comes back goes on where it was cut off.
+import type { LiveInterest } from '../../domain/live.ts';
+import { liveInterestsKey } from '../../platform/keys.ts';
+import { announceInterest } from '../../platform/live.ts';
+import type { Dependencies } from '../dependencies.ts';
+import { retryProblem } from '../problem-details.ts';
+import { fromRedis } from '../state.ts';
+import { droppedFrame, openFrame, readyFrame } from './frame.ts';
+import { createSubscription } from './subscription.ts';
+import { openViewer, type Viewer } from './viewer.ts';
+
+export const VIEWERS_MAX = 50;
+/** How long the stream goes on showing after the last word of a viewer's interest. */
+export const INTEREST_LIFE_MS = 15_000;
+const RENEW_MS = 5_000;
+const HEARTBEAT_MS = 10_000;
+/** Above the time in which every stream process asks who looks (stream/live.ts). */
+const READY_MS = 750;
+const RETRY_SECONDS = 10;
+/** At a shutdown, a viewer who does not read is cut off after so long. */
+const END_MS_MAX = 1_000;
+
+export interface Asking {
+  readonly interest: LiveInterest;
+  readonly limit: number;
+  readonly seconds: number;
+  readonly lastEventId: string | undefined;
+}
+
+export interface LiveHub {
+  /** @throws 503 with too many viewers, or without Redis */
+  open(asking: Asking): Promise<Viewer>;
+  /** Ends all viewers' streams. */
+  close(): void;
+}
+
+type Ports = Pick<Dependencies, 'redis' | 'namespace' | 'log' | 'clock'>;
+
+export function createLiveHub(ports: Ports): LiveHub {
+  const { redis, namespace, log, clock } = ports;
+  const viewers = new Set<Viewer>();
+  const interestsKey = liveInterestsKey(namespace);
+  const subscription = createSubscription(ports, ({ skipped, events }) => {
+    for (const viewer of viewers) {
+      if (skipped > 0) viewer.say(droppedFrame(skipped, 'stream'));
+      for (const event of events) viewer.show(event);
+    }
+  });
+  let lookedAtMs = 0;
+  let timers: NodeJS.Timeout[] = [];
+
+  const announce = ({ interest }: Pick<Viewer, 'interest'>): Promise<void> =>
+    announceInterest(redis, interestsKey, interest, INTEREST_LIFE_MS);
+
+  function letGo(): void {
+    for (const timer of timers) clearInterval(timer);
+    timers = [];
+    subscription.close();
+  }
+
+  /** Says again who looks; lets the subscription go when nobody has for as long as the stream goes on. */
+  function renew(): void {
+    if (viewers.size > 0) lookedAtMs = clock.monotonicMs();
+    else if (clock.monotonicMs() - lookedAtMs > INTEREST_LIFE_MS) letGo();
+    for (const viewer of viewers) {
+      announce(viewer).catch((error: Error) => log.warn(`live: ${error.message}`));
+    }
+  }
+
+  function beat(): void {
+    for (const viewer of viewers) viewer.heartbeat();
+  }
+
+  async function begin(viewer: Viewer): Promise<void> {
+    lookedAtMs = clock.monotonicMs();
+    if (timers.length === 0) timers = [setInterval(renew, RENEW_MS), setInterval(beat, HEARTBEAT_MS)];
+    await fromRedis(Promise.all([subscription.open(), announce(viewer)]));
+  }
+
+  function endInTime(viewer: Viewer, seconds: number): void {
+    const ready = setTimeout(() => viewer.say(readyFrame), READY_MS);
+    const end = setTimeout(() => viewer.end(), seconds * 1_000);
+    viewer.body.once('close', () => {
+      clearTimeout(ready);
+      clearTimeout(end);
+      viewers.delete(viewer);
+    });
+  }
+
+  return {
+    async open({ interest, limit, seconds, lastEventId }) {
+      if (viewers.size >= VIEWERS_MAX) {
+        const detail = `${VIEWERS_MAX} look already, which is the most that one process serves.`;
+        throw retryProblem(503, 'too_many_viewers', detail, RETRY_SECONDS);
+      }
+      const viewer = openViewer(interest, limit);
+      viewers.add(viewer);
+      try {
+        await begin(viewer);
+      } catch (error) {
+        viewers.delete(viewer);
+        throw error;
+      }
+      const missed = lastEventId === undefined ? undefined : subscription.since(lastEventId);
+      viewer.say(openFrame(lastEventId === undefined ? null : missed !== undefined));
+      for (const event of missed ?? []) viewer.show(event);
+      endInTime(viewer, seconds);
+      return viewer;
+    },
+    close() {
+      for (const viewer of viewers) {
+        viewer.end();
+        setTimeout(() => viewer.body.destroy(), END_MS_MAX).unref();
+      }
+      letGo();
+    },
+  };
+}

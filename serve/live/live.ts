@@ -1,0 +1,83 @@
+// The live debugger: each record with what it came to, as server-sent events, while somebody looks.
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import { liveInterest } from '../../domain/live.ts';
+import { buyerKeyOf, buyerKeyText } from '../answer.ts';
+import type { Dependencies } from '../dependencies.ts';
+import { problemResponse, requestSchema, responseSchema } from '../schema.ts';
+import { createLiveHub } from './hub.ts';
+
+const EVENTS_MAX = 1_000_000;
+/** Then the client comes back, with a key that is looked at again. */
+const SECONDS_MAX = 3_600;
+const LAST_EVENT_ID_CHARACTERS_MAX = 256;
+
+const query = z.object({
+  key: buyerKeyText.optional(),
+  source: liveInterest.shape.source.meta({ description: 'The name of a write key.', examples: ['site'] }),
+  verdict: liveInterest.shape.verdict,
+  limit: z
+    .int()
+    .min(1)
+    .max(EVENTS_MAX)
+    .default(EVENTS_MAX)
+    .meta({ description: 'Ends after so many events.' }),
+  seconds: z.number().min(0.1).max(SECONDS_MAX).default(SECONDS_MAX).meta({
+    description: 'Ends after so long; a client by the standard then comes back by itself.',
+  }),
+});
+
+/** One of the stream. */
+const serverSentEvent = z.object({
+  event: z.enum(['open', 'ready', 'event', 'dropped']),
+  data: z.string().meta({ description: 'JSON.' }),
+  id: z
+    .string()
+    .optional()
+    .meta({ description: 'Of an `event`: its position.', examples: ['events:1:3:120'] }),
+  retry: z.int().optional(),
+});
+
+const schema = {
+  tags: ['sources'],
+  summary: 'Live: each event with its verdict, reason, buyer and what it changed',
+  description:
+    'Server-sent events. `open` comes first and says that it is live only, or, to a `Last-Event-ID` that is still ' +
+    'held, that it goes on from there; `ready` says that every event from here on is shown; `event` is one record, its ' +
+    '`id` its position; `dropped` says how many were left out. What collect turned away shows as `rejected`.',
+  querystring: requestSchema(query),
+  response: {
+    200: {
+      description: 'Events, until the client, `limit`, `seconds` or a shutdown ends it.',
+      content: { 'text/event-stream': { schema: responseSchema(serverSentEvent) } },
+    },
+    '4xx': problemResponse,
+    '5xx': problemResponse,
+  },
+};
+
+/** Register under a secret key. */
+export function registerLive(
+  app: FastifyInstance,
+  dependencies: Pick<Dependencies, 'redis' | 'namespace' | 'log' | 'clock'>,
+): void {
+  const hub = createLiveHub(dependencies);
+  app.addHook('preClose', async () => hub.close());
+  // A packed stream would wait for more to pack; a HEAD would wait for ever.
+  const options = { schema, exposeHeadRoute: false, compress: false } as const;
+  app.get('/v1/events/live', options, async (request, reply) => {
+    const { key, source, verdict, limit, seconds } = request.query as z.infer<typeof query>;
+    const header = request.headers['last-event-id'];
+    const viewer = await hub.open({
+      interest: { key: key === undefined ? undefined : buyerKeyOf(key), source, verdict },
+      limit,
+      seconds,
+      lastEventId: typeof header === 'string' ? header.slice(0, LAST_EVENT_ID_CHARACTERS_MAX) : undefined,
+    });
+    return reply
+      .header('content-type', 'text/event-stream; charset=utf-8')
+      .header('cache-control', 'no-store')
+      .header('x-accel-buffering', 'no')
+      .send(viewer.body);
+  });
+}

@@ -1,0 +1,68 @@
+// What the stream tells, as it comes by Redis Pub/Sub: a connection of its own while somebody looks, and the latest events
+// for viewers who come back.
+import type { LiveEvent } from '../../domain/live.ts';
+import { liveChannel } from '../../platform/keys.ts';
+import type { LiveMessage } from '../../platform/live.ts';
+import { duplicateOf, type RedisClient } from '../../platform/redis.ts';
+import type { Dependencies } from '../dependencies.ts';
+
+/** Held for viewers who come back. */
+const RECENT_MAX = 1_000;
+
+export interface Subscription {
+  /** Resolves when it listens. @throws the client's error; then it does not */
+  open(): Promise<void>;
+  /** What came behind the event of this id; undefined if that is not held. */
+  since(id: string): readonly LiveEvent[] | undefined;
+  close(): void;
+}
+
+/** @param take gets each message, after its events are held */
+export function createSubscription(
+  { redis, namespace, log }: Pick<Dependencies, 'redis' | 'namespace' | 'log'>,
+  take: (message: LiveMessage) => void,
+): Subscription {
+  const channel = liveChannel(namespace);
+  let connection: Promise<RedisClient> | undefined;
+  let recent: LiveEvent[] = [];
+
+  async function connect(): Promise<RedisClient> {
+    const own = duplicateOf(redis);
+    own.on('error', (error: Error) => log.warn(`live: ${error.message}`));
+    own.on('message', (_channel: string, text: string) => {
+      const message = JSON.parse(text) as LiveMessage;
+      recent = [...recent, ...message.events].slice(-RECENT_MAX);
+      take(message);
+    });
+    try {
+      await own.subscribe(channel);
+      return own;
+    } catch (error) {
+      own.disconnect();
+      throw error;
+    }
+  }
+
+  function close(): void {
+    void connection?.then((own) => own.disconnect()).catch(() => {});
+    connection = undefined;
+    recent = [];
+  }
+
+  return {
+    async open() {
+      connection ??= connect();
+      try {
+        await connection;
+      } catch (error) {
+        close();
+        throw error;
+      }
+    },
+    since(id) {
+      const at = recent.findLastIndex((event) => event.id === id);
+      return at === -1 ? undefined : recent.slice(at + 1);
+    },
+    close,
+  };
+}

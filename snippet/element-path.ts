@@ -1,0 +1,27 @@
+// Where an element is, as a selector that finds it again: ids and class names that a person wrote, else its place.
+const DEPTH_MAX = 10;
+const CLASSES_MAX = 2;
+/** Generated names (`css-1x2y3z`, `:r1:`) change with every build: they nearly always have a digit or a sign. */
+const NAME = /^[a-z][a-z_-]*$/i;
+
+function stepOf(element: Element): string {
+  const tag = element.localName;
+  const names = [...element.classList].filter((name) => NAME.test(name)).slice(0, CLASSES_MAX);
+  const alike = [...(element.parentElement?.children ?? [])].filter((other) => other.localName === tag);
+  const place = alike.length > 1 ? `:nth-of-type(${alike.indexOf(element) + 1})` : '';
+  return [tag, ...names].join('.') + place;
+}
+
+/** From the nearest ancestor with an id (or the document) down to the element. */
+export function pathOf(element: Element): string {
+  const steps: string[] = [];
+  let at: Element | null = element;
+  for (; at !== null && steps.length < DEPTH_MAX; at = at.parentElement) {
+    if (NAME.test(at.id)) {
+      steps.unshift(`#${at.id}`);
+      break;
+    }
+    steps.unshift(stepOf(at));
+  }
+  return steps.join('>');
+}

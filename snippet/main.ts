@@ -1,0 +1,173 @@
+// The page snippet: the Segment spec's calls as `window.flywheel`, and what a page does by itself, under consent.
+// One file, made by `npm run build`, which `serve` answers at /v1/flywheel.js.
+import { createDelivery, type Message } from './delivery.ts';
+import { IDENTITY, type Identity, storedIdentity, storeIdentity, takeLists } from './storage.ts';
+import { watchClicks, watchErrors, watchLoad, watchPages } from './watch.ts';
+
+type Fields = Record<string, unknown>;
+type Call = [name: string, ...given: unknown[]];
+
+/** Messages that wait for consent, in this page's memory alone. */
+const HELD_MAX = 100;
+const MESSAGE_CHARACTERS_MAX = 32_000;
+
+function newId(): string {
+  // 128 bits. randomUUID is in secure pages alone.
+  return crypto.getRandomValues(new Uint32Array(4)).join('-');
+}
+
+/** Global Privacy Control, or the older header that says the same. */
+function saysNo(): boolean {
+  const { doNotTrack, globalPrivacyControl } = navigator as Navigator & { globalPrivacyControl?: boolean };
+  return doNotTrack === '1' || !!globalPrivacyControl;
+}
+
+function pageFields(referrer: string): Fields {
+  const { href, pathname, search } = location;
+  return { url: href, path: pathname, search, title: document.title, referrer };
+}
+
+/** What an advertisement's address says: the channel that brought the buyer. */
+function campaign(): Fields {
+  const found: Fields = {};
+  new URLSearchParams(location.search).forEach((value, name) => {
+    if (name.startsWith('utm_')) found[name === 'utm_campaign' ? 'name' : name.slice(4)] = value;
+  });
+  return found;
+}
+
+function start(script: HTMLScriptElement, early: Call[]): Fields {
+  const { writeKey, consent: needed } = script.dataset;
+  const delivery = createDelivery(new URL('batch', script.src).href, writeKey);
+  let identity: Identity = storedIdentity();
+  let held: Message[] = [];
+  let referrer = document.referrer;
+  const isAllowed = (): boolean => (needed === 'required' ? !!identity.c : identity.c !== 0);
+
+  function forget(): void {
+    identity = {};
+    held = [];
+    storeIdentity(null);
+    takeLists();
+    delivery.clear();
+  }
+
+  function release(): void {
+    delivery.add(held);
+    held = [];
+  }
+
+  function send(type: string, fields: Fields): void {
+    if (identity.c === 0) return;
+    identity.a ??= newId();
+    const message: Message = {
+      type,
+      messageId: newId(),
+      anonymousId: identity.a,
+      userId: identity.u,
+      timestamp: new Date().toISOString(),
+      context: {
+        page: pageFields(referrer),
+        campaign: campaign(),
+        groupId: identity.g,
+        locale: navigator.language,
+        userAgent: navigator.userAgent,
+        library: { name: 'flywheel.js' },
+      },
+      ...fields,
+    };
+    if (JSON.stringify(message).length > MESSAGE_CHARACTERS_MAX) throw new Error('too large');
+    if (isAllowed()) {
+      storeIdentity(identity);
+      delivery.add([message]);
+    } else held = [...held, message].slice(-HELD_MAX);
+  }
+
+  const calls = {
+    track: (event: string, properties?: Fields) => send('track', { event, properties }),
+    page: (name?: string, properties?: Fields) =>
+      send('page', { name, properties: { ...pageFields(referrer), ...properties } }),
+    identify(userId: string | Fields, traits?: Fields) {
+      if (typeof userId === 'object') return send('identify', { traits: userId });
+      identity.u = userId;
+      send('identify', { traits });
+    },
+    group(groupId: string, traits?: Fields) {
+      identity.g = groupId;
+      send('group', { groupId, traits });
+    },
+    alias(userId: string, previousId?: string) {
+      identity.a ??= newId();
+      const before = previousId ?? identity.u ?? identity.a;
+      identity.u = userId;
+      send('alias', { previousId: before });
+    },
+    /** Somebody else sits here now. */
+    reset() {
+      const { c } = identity;
+      identity = c === undefined ? {} : { c };
+      if (isAllowed()) storeIdentity(identity);
+    },
+    consent(given: boolean) {
+      if (given) {
+        identity.c = 1;
+        storeIdentity(identity);
+        release();
+      } else {
+        forget();
+        identity.c = 0;
+        // Where consent must be asked for, silence is a no, and nothing is left behind.
+        if (needed !== 'required') storeIdentity(identity);
+      }
+    },
+  };
+
+  const refused = saysNo();
+  /** A fault of ours, or of a call, must not stop the page. */
+  function call(name: string, given: unknown[]): void {
+    try {
+      if (!refused) (calls as unknown as Record<string, (...given: unknown[]) => void>)[name]!(...given);
+    } catch (error) {
+      console.error('flywheel:', name, error);
+    }
+  }
+
+  const push = (...all: Call[]): void => {
+    for (const [name, ...given] of all) call(name, given);
+  };
+  const api: Fields = { push };
+  for (const name of Object.keys(calls)) api[name] = (...given: unknown[]) => call(name, given);
+  if (refused) {
+    forget();
+    return api;
+  }
+  const track = (event: string, properties: Fields): void => call('track', [event, properties]);
+  if (isAllowed()) delivery.add(takeLists());
+  push(...early);
+  watchPages((left) => {
+    referrer = left;
+    call('page', []);
+  });
+  watchClicks(track);
+  watchErrors(track);
+  watchLoad(track);
+  const close = (): void => {
+    if (isAllowed()) delivery.flush(true);
+  };
+  addEventListener('pagehide', close);
+  addEventListener('visibilitychange', close);
+  // Another tab has said who sits here, or what was said to consent.
+  addEventListener('storage', ({ key }) => {
+    if (key !== IDENTITY) return;
+    identity = storedIdentity();
+    if (isAllowed()) release();
+    else delivery.clear();
+  });
+  addEventListener('online', () => delivery.flush());
+  return api;
+}
+
+const page = window as unknown as { flywheel?: unknown };
+const early = page.flywheel ?? [];
+// Twice in a page is once.
+if (Array.isArray(early)) page.flywheel = start(document.currentScript as HTMLScriptElement, early);

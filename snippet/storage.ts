@@ -1,0 +1,68 @@
+// What stays in the browser: who this is (localStorage, or a cookie where that is closed) and what waits to be sent.
+export const IDENTITY = 'flywheel';
+/** Each page writes a list of its own: two that change the same one at a time lose what the other wrote. */
+const QUEUE = 'flywheel.queue';
+const OWN_QUEUE = QUEUE + Math.random();
+const COOKIE_SECONDS = 31_536_000;
+
+/** localStorage may be closed or full, and what stands there may be nothing of ours. */
+function unlessItThrows<Value>(work: () => Value): Value | undefined {
+  try {
+    return work();
+  } catch {
+    return undefined;
+  }
+}
+
+function read<Value>(name: string): Value | undefined {
+  return unlessItThrows(() => JSON.parse(localStorage.getItem(name)!) ?? undefined);
+}
+
+function write(name: string, value: unknown): true | undefined {
+  return unlessItThrows(() => {
+    if (value) localStorage.setItem(name, JSON.stringify(value));
+    else localStorage.removeItem(name);
+    return true;
+  });
+}
+
+/** Short names: they are in a cookie of every request where localStorage is closed. */
+export interface Identity {
+  /** anonymousId */
+  a?: string;
+  /** userId */
+  u?: string;
+  /** groupId */
+  g?: string;
+  /** What was said to consent: 1 yes, 0 no. */
+  c?: 0 | 1;
+}
+
+export function storedIdentity(): Identity {
+  const inCookie = (): Identity =>
+    JSON.parse(decodeURIComponent(document.cookie.match(`${IDENTITY}=([^;]+)`)![1]!));
+  return read(IDENTITY) ?? unlessItThrows(inCookie) ?? {};
+}
+
+/** null forgets it. */
+export function storeIdentity(identity: Identity | null): void {
+  if (write(IDENTITY, identity) && identity) return;
+  // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API is in secure pages alone.
+  document.cookie = `${IDENTITY}=${encodeURIComponent(JSON.stringify(identity))};path=/;max-age=${identity ? COOKIE_SECONDS : 0};samesite=lax`;
+}
+
+export function storeList(items: readonly unknown[]): void {
+  write(OWN_QUEUE, items.length > 0 && items);
+}
+
+/** Takes the lists of all pages out, above all those that were closed. One that is still open sends its own as well. */
+export function takeLists<Item>(): Item[] {
+  const names = unlessItThrows(() => Object.keys(localStorage)) ?? [];
+  return names
+    .filter((name) => name.startsWith(QUEUE))
+    .flatMap((name) => {
+      const list = read<Item[]>(name) ?? [];
+      write(name, null);
+      return list;
+    });
+}

@@ -1,0 +1,161 @@
+// The live debugger's side of the stream: while somebody looks, it tells behind a commit what its records came to.
+// It costs nothing when nobody looks, waits for nothing, changes nothing that is committed, and loses only itself.
+import { type LiveEvent, type LiveInterest, mayWant, wants } from '../domain/live.ts';
+import type { Verdict } from '../domain/record.ts';
+import { liveChannel, liveInterestsKey } from '../platform/keys.ts';
+import { type LiveMessage, readInterests } from '../platform/live.ts';
+import type { Namespace } from '../platform/namespace.ts';
+import type { RedisClient } from '../platform/redis.ts';
+import type { Batch } from './batch.ts';
+import type { Decoded, Message } from './decode.ts';
+import { shownOf, toldOf } from './live-event.ts';
+import type { Work } from './work.ts';
+
+/** Told when the record is folded. */
+export type Seen = (verdict: Verdict, behaviour: string) => void;
+
+/** What is looked at of one batch; forgotten if its commit fails. */
+export interface LiveBatch {
+  /** Before a record is folded; undefined if nobody wants to see it. */
+  look(work: Work, batch: Batch, message: Message, decoded: Decoded): Seen | undefined;
+  /** The batch is committed: what was seen may be told. */
+  committed(): void;
+}
+
+export interface Live {
+  /** For the batch that begins; undefined while nobody looks. */
+  begin(): LiveBatch | undefined;
+  close(): void;
+}
+
+export interface LiveParts {
+  readonly redis: RedisClient;
+  readonly namespace: Namespace;
+  /** Names this process. */
+  readonly slot: string;
+  /** Asked for who looks, or publishing, did not work: counted, and done again at the next tick. */
+  failed(error: unknown): void;
+  monotonicMs(): number;
+}
+
+/** How often it is asked whether somebody looks: a viewer waits so long for the first record. */
+export const INTEREST_READ_MS = 500;
+/** Interests told apart; above it, everything is shown and `serve` sorts. */
+const INTERESTS_MAX = 50;
+/** Records that one process shows in a second; the others are only counted. */
+const SHOWN_PER_SECOND_MAX = 1_000;
+const EVENTS_PER_MESSAGE_MAX = 200;
+/** Messages that Redis has not taken yet; above it, they are given up. */
+const IN_FLIGHT_MAX = 16;
+
+/** Counts what may be shown in a second. */
+function createAllowance(monotonicMs: () => number) {
+  let sinceMs = Number.NEGATIVE_INFINITY;
+  let left = 0;
+  return {
+    take(): boolean {
+      const nowMs = monotonicMs();
+      if (nowMs - sinceMs >= 1_000) {
+        sinceMs = nowMs;
+        left = SHOWN_PER_SECOND_MAX;
+      }
+      left -= 1;
+      return left >= 0;
+    },
+  };
+}
+
+interface LivePublisher {
+  /** Records that are not shown: the next message tells how many. */
+  skip(records: number): void;
+  publish(events: readonly LiveEvent[]): void;
+}
+
+/** Waits for nothing: what Redis does not take in time is given up. */
+function createLivePublisher({ redis, namespace, slot, failed }: LiveParts): LivePublisher {
+  const channel = liveChannel(namespace);
+  let inFlight = 0;
+  let skipped = 0;
+  return {
+    skip(records) {
+      skipped += records;
+    },
+    publish(events) {
+      if (inFlight >= IN_FLIGHT_MAX) {
+        skipped += events.length;
+        return;
+      }
+      const message: LiveMessage = { slot, skipped, events };
+      skipped = 0;
+      inFlight += 1;
+      redis
+        .publish(channel, JSON.stringify(message))
+        .catch(failed)
+        .finally(() => {
+          inFlight -= 1;
+        });
+    },
+  };
+}
+
+export function openLive(parts: LiveParts): Live {
+  const { redis, failed } = parts;
+  const interestsKey = liveInterestsKey(parts.namespace);
+  const publisher = createLivePublisher(parts);
+  const allowance = createAllowance(parts.monotonicMs);
+  let interests: readonly LiveInterest[] = [];
+  let reading = false;
+
+  async function readAgain(): Promise<void> {
+    if (reading) return;
+    reading = true;
+    try {
+      interests = await readInterests(redis, interestsKey, INTERESTS_MAX);
+    } catch (error) {
+      interests = [];
+      failed(error);
+    }
+    reading = false;
+  }
+
+  /** The debugger may fail; the record at hand may not. */
+  function guarded<Result>(work: () => Result): Result | undefined {
+    try {
+      return work();
+    } catch (error) {
+      failed(error);
+      return undefined;
+    }
+  }
+
+  function begin(): LiveBatch | undefined {
+    if (interests.length === 0) return undefined;
+    const wanted = interests;
+    const seen: LiveEvent[] = [];
+    const look: LiveBatch['look'] = (work, batch, message, decoded) => {
+      const shown = shownOf(decoded);
+      if (shown === undefined || !wanted.some((interest) => mayWant(interest, shown))) return undefined;
+      if (!allowance.take()) {
+        publisher.skip(1);
+        return undefined;
+      }
+      const told = toldOf(shown, work, batch, message, decoded);
+      return (verdict, behaviour) =>
+        guarded(() => {
+          const event = told(verdict, behaviour);
+          if (wanted.some((interest) => wants(interest, event))) seen.push(event);
+        });
+    };
+    return {
+      look: (...record) => guarded(() => look(...record)),
+      committed() {
+        for (let from = 0; from < seen.length; from += EVENTS_PER_MESSAGE_MAX) {
+          publisher.publish(seen.slice(from, from + EVENTS_PER_MESSAGE_MAX));
+        }
+      },
+    };
+  }
+
+  const timer = setInterval(() => void readAgain(), INTEREST_READ_MS);
+  return { begin, close: () => clearInterval(timer) };
+}

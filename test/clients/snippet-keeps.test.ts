@@ -1,0 +1,255 @@
+// What the page snippet keeps in the browser: through refusals, outages and closing pages everything until it has arrived;
+// where somebody has said no, or not yet yes, nothing.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { FastifyInstance } from 'fastify';
+import type { Browser } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { readConfig } from '../../platform/config.ts';
+import { appOf, WRITE, world } from '../serve/without-parts.ts';
+import { openBrowser, openSite, type Site } from './support/browser.ts';
+import { type Gate, openGate } from './support/gate.ts';
+import { type Message, openSnippetPage, type SnippetOptions, taken } from './support/snippet-page.ts';
+
+const SOON = { timeout: 10_000, interval: 50 };
+const folder = mkdtempSync(path.join(tmpdir(), 'flywheel-snippet-'));
+let app: FastifyInstance;
+let kafkaIsUp = true;
+let gate: Gate;
+let browser: Browser;
+let site: Site;
+
+beforeAll(async () => {
+  const file = path.join(folder, 'flywheel.js');
+  const maker = fileURLToPath(new URL('../../bin/snippet.js', import.meta.url));
+  expect(spawnSync(process.execPath, [maker, file]).status).toBe(0);
+  const config = readConfig({ SERVE_SNIPPET_FILE: file });
+  const clock = { nowMs: Date.now, monotonicMs: () => performance.now() };
+  app = await appOf(world({ config, clock, kafkaIsUp: () => kafkaIsUp }));
+  gate = await openGate(await app.listen({ host: '127.0.0.1', port: 0 }));
+  [browser, site] = await Promise.all([openBrowser(), openSite()]);
+});
+afterEach(async () => {
+  kafkaIsUp = true;
+  gate.losesAnswers = false;
+  await Promise.all(browser.contexts().map((context) => context.close()));
+});
+afterAll(async () => {
+  await browser?.close();
+  await site?.close();
+  await gate?.close();
+  await app?.close();
+  rmSync(folder, { recursive: true });
+});
+
+const open = (options?: SnippetOptions) =>
+  openSnippetPage(browser, site, { gate, keys: { write: WRITE } }, options);
+const now = (): number => gate.passed.length;
+const posts = (since: number) => gate.passed.slice(since).filter(({ method }) => method === 'POST');
+const eventsTaken = (since: number): (string | undefined)[] =>
+  taken(gate, since)
+    .filter(({ type, event }) => type === 'track' && !event!.startsWith('$'))
+    .map(({ event }) => event);
+
+/** Long enough for anything that waits to be sent. */
+const quiet = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1_200));
+
+const nothing = { identity: null, queue: [], cookie: '', names: 0 };
+const waitingOf = (queue: readonly Message[]) => queue.map(({ event }) => event);
+
+describe('what has not arrived', () => {
+  it('waits as long as Retry-After says when serve refuses', async () => {
+    const { call } = await open();
+    kafkaIsUp = false;
+    const since = now();
+    await call('track', 'refused');
+    await expect.poll(() => posts(since).map(({ status }) => status), SOON).toEqual([503]);
+    await call('track', 'meanwhile');
+    kafkaIsUp = true;
+    await expect.poll(() => eventsTaken(since), SOON).toEqual(['refused', 'meanwhile']);
+    const [refused, next] = posts(since);
+    expect(next!.atMs - refused!.atMs).toBeGreaterThanOrEqual(5_000);
+  });
+
+  it('is tried again, later each time, while nothing listens', async () => {
+    const { page, call } = await open();
+    await expect.poll(() => taken(gate, 0).length, SOON).toBeGreaterThan(0);
+    const failedAt: number[] = [];
+    page.on('requestfailed', () => failedAt.push(performance.now()));
+    const since = now();
+    await gate.goAway();
+    await call('track', 'away');
+    await expect.poll(() => failedAt.length, SOON).toBe(2);
+    await gate.comeBack();
+    await expect.poll(() => eventsTaken(since), SOON).toEqual(['away']);
+    expect(failedAt[1]! - failedAt[0]!).toBeGreaterThanOrEqual(950);
+  });
+
+  it('is kept offline over pages, the newest 200, and comes in batches when there is a network', async () => {
+    const { context, page, kept } = await open();
+    await expect.poll(kept, SOON).toMatchObject({ identity: expect.any(String) });
+    await context.setOffline(true);
+    const since = now();
+    await page.evaluate(`for (let i = 0; i < 250; i += 1) flywheel.track('offline-' + i)`);
+    expect((await kept()).queue).toHaveLength(200);
+    await page.goto('about:blank');
+    await context.setOffline(false);
+    const next = await open({ context });
+    await expect.poll(async () => (await next.kept()).queue, SOON).toEqual([]);
+    // What pages say by themselves (that they are viewed, that they have loaded) has pushed some out.
+    const newest = Array.from({ length: 250 }, (_none, index) => `offline-${index}`);
+    const arrived = eventsTaken(since);
+    expect(arrived.length).toBeGreaterThan(195);
+    expect(arrived).toEqual(newest.slice(-arrived.length));
+    for (const { body } of posts(since)) {
+      expect(JSON.parse(body.toString()).batch.length).toBeLessThanOrEqual(20);
+    }
+  });
+
+  it('is sent as the page closes, and again by the next page if no answer came', async () => {
+    const { context, page, call } = await open();
+    gate.losesAnswers = true;
+    const since = now();
+    await call('track', 'closing');
+    await page.close({ runBeforeUnload: true });
+    const lost = () =>
+      posts(since).filter(({ status, body }) => status === 'lost' && body.includes('closing'));
+    await expect.poll(() => lost().length, SOON).toBeGreaterThan(0);
+    expect(eventsTaken(since)).toEqual([]);
+    gate.losesAnswers = false;
+    await open({ context });
+    await expect.poll(() => eventsTaken(since), SOON).toEqual(['closing']);
+    const ids = posts(since)
+      .flatMap(({ body }) => JSON.parse(body.toString()).batch)
+      .filter(({ event }) => event === 'closing')
+      .map(({ messageId }) => messageId);
+    expect(ids.length).toBeGreaterThan(1);
+    expect(new Set(ids).size).toBe(1);
+  });
+
+  it('is cut into bodies that may be on their way when a page closes, and the browser refuses none', async () => {
+    const since = now();
+    // Chromium refuses what is more than 64 KB together.
+    const initially = `const real = fetch;
+      window.refused = 0;
+      window.fetch = (...given) => real(...given).catch((error) => { window.refused += 1; throw error; });`;
+    const { page } = await open({ initially });
+    await page.evaluate(
+      `for (let i = 0; i < 6; i += 1) flywheel.track('wide-' + i, { text: '宽'.repeat(9000) })`,
+    );
+    await expect.poll(() => eventsTaken(since).length, SOON).toBe(6);
+    expect(posts(since).filter(({ body }) => body.length > 30_000)).toEqual([]);
+    expect(await page.evaluate('refused')).toBe(0);
+  });
+
+  it('of two pages at a time is not lost when one is closed', async () => {
+    const [first, since] = [await open(), now()];
+    const second = await open({ context: first.context });
+    await first.context.setOffline(true);
+    await Promise.all([first.call('track', 'first'), second.call('track', 'second')]);
+    await first.page.close();
+    expect(waitingOf((await second.kept()).queue)).toEqual(expect.arrayContaining(['first', 'second']));
+    await first.context.setOffline(false);
+    const third = await open({ context: first.context });
+    await expect.poll(() => eventsTaken(since).sort(), SOON).toEqual(['first', 'second']);
+    await expect.poll(async () => (await third.kept()).queue, SOON).toEqual([]);
+  });
+});
+
+describe('nothing is sent and nothing kept', () => {
+  it.each([
+    ['Do Not Track', 'doNotTrack', "'1'"],
+    ['Global Privacy Control', 'globalPrivacyControl', 'true'],
+  ])('where the browser says %s, not even what was kept before', async (_name, property, value) => {
+    const { context, kept, page } = await open();
+    await expect.poll(kept, SOON).not.toEqual(nothing);
+    await page.close({ runBeforeUnload: true });
+    const initially = `Object.defineProperty(Navigator.prototype, '${property}', { get: () => ${value} })`;
+    await quiet();
+    const since = now();
+    const before = `<script>(flywheel = window.flywheel || []).push(['identify', 'u'], ['consent', true])</script>`;
+    const body = '<button>Buy</button>';
+    const silent = await open({ context, initially, before, body });
+    await silent.call('consent', true);
+    await silent.call('track', 'Order Completed');
+    await silent.page.locator('button').click();
+    await silent.page.evaluate(`history.pushState({}, '', '/offers')`);
+    expect(await silent.kept()).toEqual(nothing);
+    await silent.page.close({ runBeforeUnload: true });
+    await quiet();
+    expect(posts(since)).toEqual([]);
+  });
+
+  it('before consent where it is required; then what was held comes, and the next page need not ask', async () => {
+    const since = now();
+    const required = { attributes: 'data-consent="required"', body: '<button>Buy</button>' };
+    const silent = await open(required);
+    await silent.call('identify', 'nobody');
+    await silent.page.locator('button').click();
+    await quiet();
+    expect(await silent.kept()).toEqual(nothing);
+    await silent.page.goto('about:blank');
+    await quiet();
+    expect(posts(since)).toEqual([]);
+
+    const asked = await open({ ...required, context: silent.context });
+    await asked.call('identify', 'consenting');
+    await asked.call('consent', true);
+    await expect.poll(() => taken(gate, since).map(({ type }) => type), SOON).toEqual(['page', 'identify']);
+    const { anonymousId } = taken(gate, since)[0]!;
+    const later = now();
+    await open({ ...required, context: silent.context });
+    const view = () => taken(gate, later).find(({ type }) => type === 'page');
+    await expect.poll(view, SOON).toMatchObject({ anonymousId, userId: 'consenting' });
+  });
+
+  it.each([
+    ['required', 'data-consent="required"', nothing],
+    ['not required', '', { ...nothing, identity: '{"c":0}', names: 1 }],
+  ])(
+    'after it was taken back where it is %s: id and queue are forgotten',
+    async (_name, attributes, left) => {
+      const { context, page, call, kept } = await open({ attributes });
+      await call('consent', true);
+      await call('identify', 'leaving');
+      await expect.poll(async () => (await kept()).identity, SOON).toContain('leaving');
+      await quiet();
+      await context.setOffline(true);
+      await call('track', 'never');
+      expect(waitingOf((await kept()).queue)).toContain('never');
+      await call('consent', false);
+      await call('track', 'never either');
+      expect(await kept()).toEqual(left);
+      await context.setOffline(false);
+      const since = now();
+      await page.goto('about:blank');
+      const next = await open({ context, attributes });
+      await next.call('track', 'nor this');
+      await quiet();
+      expect(await next.kept()).toEqual(left);
+      expect(posts(since)).toEqual([]);
+      await next.call('consent', true);
+      await next.call('track', 'again');
+      await expect.poll(() => eventsTaken(since), SOON).toContain('again');
+      expect(taken(gate, since).find(({ event }) => event === 'again')!.userId).toBeUndefined();
+    },
+  );
+});
+
+it('where localStorage is closed a cookie keeps who it is, and what waits lasts as long as the page', async () => {
+  const initially = `Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('closed', 'SecurityError'); } })`;
+  const since = now();
+  const { context, call, kept } = await open({ initially });
+  await call('identify', 'cookie-user');
+  await expect.poll(() => taken(gate, since).length, SOON).toBe(2);
+  expect((await kept()).cookie).toContain('flywheel=');
+  await open({ context, initially });
+  await expect.poll(() => taken(gate, since).length, SOON).toBe(3);
+  const [first, , again] = taken(gate, since);
+  expect(again).toMatchObject({ anonymousId: first!.anonymousId, userId: 'cookie-user' });
+  await call('consent', false);
+  expect((await kept()).cookie).toBe(`flywheel=${encodeURIComponent('{"c":0}')}`);
+});

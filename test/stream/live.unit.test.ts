@@ -1,0 +1,191 @@
+// The live debugger's side of the stream: what it shows, that it changes nothing, and its limits.
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { LiveEvent, LiveInterest } from '../../domain/live.ts';
+import type { LiveMessage } from '../../platform/live.ts';
+import { namespaceOf } from '../../platform/namespace.ts';
+import type { RedisClient } from '../../platform/redis.ts';
+import { INTEREST_READ_MS, type Live, openLive } from '../../stream/live.ts';
+import { buyersOf } from '../e2e/support/mixed-log.ts';
+import { createPartition, definitionValue, PARTITION } from './support/partition.ts';
+
+const MINUTE_MS = 60_000;
+const START_MS = Date.UTC(2024, 3, 1, 22);
+const APPEND_MS = START_MS + 30 * 86_400_000;
+const whole = { sizes: [10_000], restarts: false };
+const [first, second] = buyersOf(PARTITION, 2, 'l') as [string, string];
+
+const definitions = [
+  definitionValue('settings', 'default', 1, { latenessMs: 10 * MINUTE_MS }),
+  definitionValue('behaviours', 'default', 1, {
+    rules: ['view', 'inquiry', 'order'].map((event) => ({ kind: 'track', event, behaviour: event })),
+  }),
+  definitionValue('lifecycle', 'default', 1, {}),
+  definitionValue('opportunity', 'default', 1, { subject: ['category'], qualifiedAt: 0.01 }),
+  definitionValue('trigger', 'found', 1, { name: 'f', on: 'opportunity', to: ['opened'] }),
+  definitionValue('funnel', 'buying', 1, {
+    name: 'b',
+    steps: ['view', 'inquiry', 'order'],
+    windowMs: 60 * MINUTE_MS,
+  }),
+];
+
+function track(buyer: string, event: string, messageId: string, minutes: number, more: object = {}): string {
+  const who = buyer.startsWith('u:') ? { userId: buyer.slice(2) } : { anonymousId: buyer.slice(2) };
+  const timestamp = START_MS + minutes * MINUTE_MS;
+  const times = { timestamp, receivedAt: Math.max(timestamp, START_MS + 60 * MINUTE_MS), supplied: true };
+  return JSON.stringify({ kind: 'track', event, messageId, source: 'site', ...who, ...times, ...more });
+}
+
+interface Watched {
+  readonly live: Live;
+  readonly messages: LiveMessage[];
+  readonly failures: unknown[];
+  events(): LiveEvent[];
+}
+
+/** A Redis that knows who looks and remembers what was published. */
+async function watched(
+  interests: readonly LiveInterest[],
+  publish: (text: string) => Promise<number> = async () => 1,
+): Promise<Watched> {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  const messages: LiveMessage[] = [];
+  const failures: unknown[] = [];
+  const redis = {
+    eval: async () => interests.map((interest) => JSON.stringify(interest)),
+    publish: (_channel: string, text: string) => {
+      messages.push(JSON.parse(text));
+      return publish(text);
+    },
+  } as unknown as RedisClient;
+  const live = openLive({
+    redis,
+    namespace: namespaceOf('live'),
+    slot: '0',
+    failed: (error) => failures.push(error),
+    monotonicMs: () => 0,
+  });
+  await vi.advanceTimersByTimeAsync(INTEREST_READ_MS);
+  return { live, messages, failures, events: () => messages.flatMap(({ events }) => events) };
+}
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const log = [
+  ...definitions,
+  track(first, 'view', 'm1', 60, { properties: { country: 'DE' } }),
+  track(first, 'inquiry', 'm2', 61, { properties: { category: 'pumps', quantity: 100 } }),
+  track(first, 'inquiry', 'm2', 61),
+  track(second, 'view', 'm3', 40),
+  track(second, 'sneeze', 'm4', 62),
+  '{"kind":"track","source":"site","userId":"x"}',
+];
+
+describe('what is shown', () => {
+  it('each record with its verdict, its reason and what it changed', async () => {
+    const { live, events, failures } = await watched([{}]);
+    createPartition(whole, APPEND_MS, PARTITION, live).run(log);
+    expect(failures).toEqual([]);
+    const [view, inquiry, again, late, sneeze] = events();
+    expect(events()).toHaveLength(5);
+    expect(view).toMatchObject({
+      id: `events:1:0:${definitions.length}`,
+      verdict: 'applied',
+      behaviour: 'view',
+      source: 'site',
+      reason: null,
+      changes: {
+        newBuyer: true,
+        attributes: [{ name: 'country', from: '', to: 'DE' }],
+        funnels: [{ funnel: 'buying', revision: 1, from: 0, to: 1, steps: ['view'] }],
+        stages: [{ from: '', to: 'new', reason: 'first' }],
+        counted: { visitors: 1, opportunities: 0, qualityOpportunities: 0, funnelSteps: 1 },
+      },
+    });
+    expect(inquiry!.changes).toMatchObject({
+      funnels: [{ from: 1, to: 2, steps: ['inquiry'] }],
+      opportunities: [{ change: 'opened', subject: 'pumps' }, { change: 'qualified' }],
+      triggers: [{ definition: 'found', to: 'opened', status: 'created' }],
+      counted: { visitors: 0, opportunities: 1, qualityOpportunities: 1, funnelSteps: 1 },
+    });
+    expect(inquiry!.changes.newBuyer).toBeUndefined();
+    expect(again).toMatchObject({ verdict: 'duplicate', changes: {} });
+    expect(again!.reason!.detail).toBe(
+      'message id m2 was applied before, with the event time 2024-04-01T23:01:00.000Z',
+    );
+    expect(late).toMatchObject({ verdict: 'late', changes: {} });
+    expect(late!.reason!.detail).toBe(
+      'the event time 2024-04-01T22:40:00.000Z is 1260.0 s behind the watermark 2024-04-01T23:01:00.000Z of its partition; 600.0 s are allowed',
+    );
+    expect(sneeze!.reason).toMatchObject({
+      code: 'unmapped',
+      detail: expect.stringContaining('track "sneeze"'),
+    });
+  });
+
+  it('only what somebody looks for', async () => {
+    const shown = async (...interests: LiveInterest[]) => {
+      const { live, events } = await watched(interests);
+      createPartition(whole, APPEND_MS, PARTITION, live).run(log);
+      return events().map(({ messageId, verdict }) => `${messageId} ${verdict}`);
+    };
+    expect(await shown({ key: second })).toEqual(['m3 late', 'm4 applied']);
+    expect(await shown({ verdict: 'duplicate' })).toEqual(['m2 duplicate']);
+    expect(await shown({ key: first, verdict: 'late' }, { key: second, verdict: 'late' })).toEqual([
+      'm3 late',
+    ]);
+    expect(await shown({ source: 'app' })).toEqual([]);
+  });
+});
+
+describe('what it costs', () => {
+  it('nobody looks: nothing is even begun', async () => {
+    const { live, messages } = await watched([]);
+    expect(live.begin()).toBeUndefined();
+    createPartition(whole, APPEND_MS, PARTITION, live).run(log);
+    expect(messages).toEqual([]);
+  });
+
+  it('everything that is committed is the same with and without viewers', async () => {
+    const { live, events } = await watched([{}]);
+    const cuts = { sizes: [3, 1, 4], restarts: false };
+    const seen = createPartition(cuts, APPEND_MS, PARTITION, live);
+    const unseen = createPartition(cuts, APPEND_MS);
+    seen.run(log);
+    unseen.run(log);
+    expect(events()).not.toHaveLength(0);
+    expect(seen.stored()).toEqual(unseen.stored());
+    expect(seen.sent).toEqual(unseen.sent);
+    expect([...seen.rows]).toEqual([...unseen.rows]);
+  });
+
+  it('shows so many in a second, and counts the others', async () => {
+    const { live, messages, events } = await watched([{}]);
+    const many = Array.from({ length: 1_500 }, (_, index) => track(first, 'view', `many-${index}`, 60));
+    const partition = createPartition(whole, APPEND_MS, PARTITION, live);
+    partition.run([...definitions, ...many]);
+    expect(events()).toHaveLength(1_000);
+    expect(messages.reduce((sum, { skipped }) => sum + skipped, 0)).toBe(500);
+    expect(Math.max(...messages.map((message) => message.events.length))).toBe(200);
+  });
+
+  it('a Redis that takes nothing: messages are given up, the stream goes on', async () => {
+    const { live, messages } = await watched([{}], () => new Promise(() => {}));
+    const partition = createPartition({ sizes: [1], restarts: false }, APPEND_MS, PARTITION, live);
+    partition.run([
+      ...definitions,
+      ...Array.from({ length: 40 }, (_, index) => track(first, 'view', `n${index}`, 60)),
+    ]);
+    expect(messages).toHaveLength(16);
+    expect(partition.buyer(first)!.totals).toEqual([{ behaviour: 'view', count: 40 }]);
+  });
+
+  it('a Redis that fails is counted and tried again', async () => {
+    const { live, failures } = await watched([{}], async () => {
+      throw new Error('away');
+    });
+    createPartition(whole, APPEND_MS, PARTITION, live).run(log);
+    await vi.waitFor(() => expect(failures).toHaveLength(1));
+  });
+});

@@ -1,0 +1,48 @@
+// Oracle and stream, each by its own means, over the same logs: people with devices that are linked, shared, taken back and
+// forgotten, under small limits, in any order. Nothing differs.
+import { describe, expect, it } from 'vitest';
+import { compareAdjustments } from '../../verify/adjustments.ts';
+import { compareWindowsHeld } from '../../verify/aggregates.ts';
+import { compareBuyers } from '../../verify/buyer-states.ts';
+import {
+  compareExposureRows,
+  compareOpportunityRows,
+  compareTransitionRows,
+} from '../../verify/fact-rows.ts';
+import { compareSent } from '../../verify/identity/compare-sent.ts';
+import { compareIdentityRows } from '../../verify/identity/rows.ts';
+import type { Scope } from '../../verify/scope.ts';
+import { seeded } from '../e2e/support/mixed-log.ts';
+import { createRecordedEngine, scopeOf } from './support/engine-scope.ts';
+import { APPEND_MS, definitionsOf, liveThrough } from './support/identity-world.ts';
+import { levelsByBruteForce } from './support/levels.ts';
+
+const WORLDS = 30;
+
+async function compareAll(scope: Scope): Promise<void> {
+  compareBuyers(scope, levelsByBruteForce(scope));
+  compareSent(scope);
+  compareWindowsHeld(scope);
+  await compareIdentityRows(scope);
+  await compareTransitionRows(scope);
+  await compareOpportunityRows(scope);
+  await compareExposureRows(scope);
+  await compareAdjustments(scope);
+}
+
+describe('oracle and stream', () => {
+  const seeds = Array.from({ length: WORLDS }, (_, seed) => seed + 1);
+  it.each(seeds)('agree on everything: world %i', async (seed) => {
+    const random = seeded(seed);
+    const cuts = { sizes: [1 + Math.floor(random() * 4)], restarts: random() < 0.3 };
+    const engine = createRecordedEngine({ cuts, appendMs: APPEND_MS, random, repeats: 0.1 });
+    engine.run(definitionsOf(random));
+    liveThrough(engine, random);
+    const scope = scopeOf(engine, APPEND_MS);
+    await compareAll(scope);
+    expect(scope.comparison.differences.slice(0, 3)).toEqual([]);
+    // A world in which nothing was looked at would prove nothing.
+    for (const kind of ['links', 'parts', 'linked levels', 'forward records', 'received positions'])
+      expect(scope.comparison.compared(kind), kind).toBeGreaterThan(0);
+  });
+});

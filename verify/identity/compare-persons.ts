@@ -1,0 +1,144 @@
+// People over all partitions: the view `event_people` says whose each row is, and ClickHouse's own `windowFunnel` over all
+// that a person did, wherever it was collected, says how far the person is.
+import { randomUUID } from 'node:crypto';
+import { insertCompact } from '../../platform/clickhouse.ts';
+import { type FunnelSpan, funnelSpans } from '../in-force.ts';
+import { isBehaved } from '../judge.ts';
+import type { Person } from '../person.ts';
+import { type EventsScope, type Scope, writtenBy } from '../scope.ts';
+import { functionOf } from '../scratch.ts';
+import { type PersonAt, personsOf } from './persons.ts';
+
+const ROWS_PER_INSERT_MAX = 100_000;
+
+export async function comparePersons(scope: Scope): Promise<void> {
+  const personAt = personsOf(scope.events);
+  await compareView(scope, personAt);
+  await compareLevels(scope, personAt);
+}
+
+/** Every row of the view once, with the person whose it is. */
+async function compareView({ comparison, clickhouse, events }: Scope, personAt: PersonAt): Promise<void> {
+  comparison.expectKind('persons of events');
+  const left = new Map(
+    events.map(({ walk, people }) => [walk.partition, new Map(people.judgedByOffset)] as const),
+  );
+  const query = `SELECT key, partition, toFloat64(offset), person FROM event_people WHERE ${writtenBy(events)}`;
+  const result = await clickhouse.query({ query, format: 'JSONCompactEachRow' });
+  for await (const rows of result.stream()) {
+    for (const row of rows) {
+      const [key, partition, offset, person] = row.json<[string, number, number, string]>();
+      const where = `event_people ${partition} offset ${offset}`;
+      comparison.equal('persons of events', where, personAt(key, offset), person);
+      if (left.get(partition)?.delete(offset) !== true)
+        comparison.differ('persons of events', where, 'no row, or one', person);
+    }
+  }
+  for (const [partition, offsets] of left) {
+    for (const offset of offsets.keys())
+      comparison.differ(
+        'persons of events',
+        `event_people ${partition} offset ${offset}`,
+        'a row',
+        'missing',
+      );
+  }
+}
+
+interface Whole {
+  readonly person: Person;
+  readonly spans: readonly FunnelSpan[];
+}
+
+/**
+ * Levels of users to whom something came by links: where nothing of it was forgotten on the way, they are what
+ * `windowFunnel` makes of all their rows. Strict funnels wait for two watermarks and are left to each owner.
+ */
+async function compareLevels(scope: Scope, personAt: PersonAt): Promise<void> {
+  const { comparison, clickhouse, events } = scope;
+  comparison.expectKind('levels of persons');
+  const users = wholeUsers(scope, personAt);
+  if (users.size === 0) return;
+  const table = `verify_${randomUUID().replaceAll('-', '')}`;
+  await clickhouse.command({
+    query: `CREATE TABLE ${table} (person String, time_ms UInt64, behaviour LowCardinality(String)) ENGINE = MergeTree ORDER BY person`,
+  });
+  try {
+    let rows: unknown[][] = [];
+    for (const { people } of events) {
+      for (const { key, offset, timeMs, behaviour, ...own } of people.judgedByOffset.values()) {
+        const person = personAt(key, offset);
+        if (!users.has(person) || !isBehaved({ key, offset, timeMs, behaviour, ...own })) continue;
+        rows.push([person, timeMs, behaviour]);
+        if (rows.length < ROWS_PER_INSERT_MAX) continue;
+        await insertCompact(clickhouse, table, ['person', 'time_ms', 'behaviour'], rows);
+        rows = [];
+      }
+    }
+    await insertCompact(clickhouse, table, ['person', 'time_ms', 'behaviour'], rows);
+    for (const [name, question] of questionsOf(users)) await ask(scope, table, name, question, users);
+  } finally {
+    await clickhouse.command({ query: `DROP TABLE IF EXISTS ${table} SYNC` });
+  }
+}
+
+/** Everybody with parts of whom everything is held and has arrived, and the funnels that have seen all of it. */
+function wholeUsers(scope: Scope, personAt: PersonAt): Map<string, Whole> {
+  const users = new Map<string, Whole>();
+  if (scope.events.some(({ stored }) => scope.endNow(stored.id.partition) > (stored.head?.offset ?? 0)))
+    return users;
+  const did = new Map<string, number>();
+  for (const { people } of scope.events) {
+    for (const own of people.judgedByOffset.values()) {
+      const person = personAt(own.key, own.offset);
+      if (isBehaved(own)) did.set(person, (did.get(person) ?? 0) + 1);
+    }
+  }
+  for (const events of scope.events) {
+    for (const person of events.people.people.values()) {
+      const { linked, key } = person;
+      if (linked === undefined || linked.nextPart === 1 || linked.held.length !== did.get(key)) continue;
+      users.set(key, { person, spans: spansThatSawAll(events, linked.held) });
+    }
+  }
+  return users;
+}
+
+function spansThatSawAll({ walk }: EventsScope, held: readonly { readonly offset: number }[]): FunnelSpan[] {
+  const firstOffset = held.reduce((first, { offset }) => Math.min(first, offset), Number.POSITIVE_INFINITY);
+  return funnelSpans(walk.history).filter(
+    ({ untilOffset, sinceOffset, document }) =>
+      untilOffset === Number.POSITIVE_INFINITY && sinceOffset < firstOffset && document.mode === 'default',
+  );
+}
+
+function questionsOf(users: ReadonlyMap<string, Whole>): Map<string, { span: FunnelSpan; keys: string[] }> {
+  const questions = new Map<string, { span: FunnelSpan; keys: string[] }>();
+  for (const [key, { spans }] of users) {
+    for (const span of spans) {
+      const name = `${span.id} ${span.revision} ${span.hash}`;
+      const question = questions.get(name) ?? { span, keys: [] };
+      question.keys.push(key);
+      questions.set(name, question);
+    }
+  }
+  return questions;
+}
+
+async function ask(
+  { comparison, clickhouse }: Scope,
+  table: string,
+  name: string,
+  { span, keys }: { readonly span: FunnelSpan; readonly keys: readonly string[] },
+  users: ReadonlyMap<string, Whole>,
+): Promise<void> {
+  const query = `SELECT person, ${functionOf(span.document)} AS level FROM ${table} GROUP BY person`;
+  const result = await clickhouse.query({ query, format: 'JSONCompactEachRow' });
+  const levels = new Map(await result.json<[string, number]>());
+  for (const key of keys) {
+    const funnels = users.get(key)!.person.linked!.funnels;
+    const standing = funnels.find(({ id }) => id === span.id)?.standing ?? [];
+    const level = Math.max(0, ...standing.map((each) => each.level));
+    comparison.equal('levels of persons', `person ${key} funnel ${name}`, levels.get(key) ?? 0, level);
+  }
+}

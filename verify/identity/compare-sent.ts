@@ -1,0 +1,131 @@
+// What outboxes wrote into `events`: every partition's log holds what the records of all others must have sent to it, in
+// order and nothing else. So what each partition takes as given was worked out at its source.
+import type { DerivedRecord, MergeBase, MergeRecord } from '../../domain/record.ts';
+import { buyerPartition } from '../../platform/keys.ts';
+import type { Comparison } from '../compare.ts';
+import type { EventsScope, Scope } from '../scope.ts';
+import type { SentRecord } from './sent.ts';
+
+const kinds: Record<DerivedRecord['kind'], string> = {
+  link: 'link records',
+  merge: 'merge records',
+  forward: 'forward records',
+  linkEnded: 'linkEnded records',
+  member: 'member records',
+};
+
+/** Records of one source offset for one partition. */
+interface Batch {
+  readonly expected: SentRecord[];
+  readonly actual: DerivedRecord[];
+}
+
+export function compareSent(scope: Scope): void {
+  scope.comparison.expectKind(...Object.values(kinds), 'received positions');
+  for (const target of scope.events) {
+    for (const source of scope.events) comparePair(scope, source, target);
+    compareReceived(scope, target);
+  }
+}
+
+function comparePair(scope: Scope, source: EventsScope, target: EventsScope): void {
+  const from = source.walk.partition;
+  const to = target.walk.partition;
+  const received = [...target.people.received.taken.values()].filter(
+    ({ origin }) => origin.partition === from && origin.offset < (source.stored.head?.offset ?? 0),
+  );
+  const lastOffset = received.at(-1)?.origin.offset ?? -1;
+  const batches = new Map<number, Batch>();
+  const batchAt = (offset: number): Batch => {
+    const known = batches.get(offset) ?? { expected: [], actual: [] };
+    batches.set(offset, known);
+    return known;
+  };
+  for (const { offset, record } of source.people.sent) {
+    // A live partition has gone on since it was read: what it has taken since is not known.
+    if (buyerPartition(record.key) !== to || (offset > lastOffset && hasMovedOn(scope, target))) continue;
+    batchAt(offset).expected.push(record);
+  }
+  for (const record of received) batchAt(record.origin.offset).actual.push(record);
+  for (const [offset, batch] of batches)
+    compareBatch(scope.comparison, `events ${from} offset ${offset} to ${to}`, batch, source, offset);
+}
+
+function hasMovedOn({ endNow }: Scope, { stored }: EventsScope): boolean {
+  return endNow(stored.id.partition) > (stored.head?.offset ?? 0);
+}
+
+function compareBatch(
+  comparison: Comparison,
+  where: string,
+  { expected, actual }: Batch,
+  source: EventsScope,
+  offset: number,
+): void {
+  for (let index = 0; index < Math.max(expected.length, actual.length); index += 1) {
+    const wanted = expected[index];
+    const found = actual[index];
+    const place = `${where} number ${index}`;
+    if (wanted === undefined) comparison.differ(kinds[found!.kind], place, 'nothing more', found);
+    else if (found === undefined) comparison.fields(kinds[wanted.kind], place, wanted, undefined);
+    else if (wanted.kind === 'merge' && found.kind === 'merge')
+      compareMerge(comparison, place, wanted, found, source, offset);
+    else comparison.fields(kinds[wanted.kind], place, wanted, { ...found });
+  }
+}
+
+type SentMerge = Omit<MergeRecord, 'origin'>;
+
+function compareMerge(
+  comparison: Comparison,
+  where: string,
+  { base, ...wanted }: SentMerge,
+  { base: found, ...rest }: MergeRecord,
+  source: EventsScope,
+  offset: number,
+): void {
+  comparison.fields(kinds.merge, where, wanted, rest);
+  if (base === undefined || found === undefined) {
+    comparison.equal(kinds.merge, `${where} has a base`, base !== undefined, found !== undefined);
+    return;
+  }
+  // Whether a cap cut something is not worked out; sums stand at references of the stream's own.
+  const { engagement, overflow: _overflow, ...others } = base;
+  const inForce = new Set(
+    source.walk.history.at(offset).funnels.map(({ id, revision }) => `${id}:${revision}`),
+  );
+  const counted = found.counted.filter(({ funnel, revision }) => inForce.has(`${funnel}:${revision}`));
+  comparison.fields(kinds.merge, `${where} base`, others, { ...found, counted });
+  compareSums(comparison, where, engagement, found.engagement);
+}
+
+function compareSums(
+  comparison: Comparison,
+  where: string,
+  expected: MergeBase['engagement'],
+  actual: MergeBase['engagement'],
+): void {
+  const halfLives = (sums: MergeBase['engagement']): number[] =>
+    sums.map(({ halfLifeMs }) => halfLifeMs).sort((a, b) => a - b);
+  comparison.equal(kinds.merge, `${where} half-lives`, halfLives(expected), halfLives(actual));
+  for (const { halfLifeMs, referenceMs, sums } of expected) {
+    const found = actual.find((each) => each.halfLifeMs === halfLifeMs);
+    const names = new Set([...sums, ...(found?.sums ?? [])].map(({ behaviour }) => behaviour));
+    for (const behaviour of names) {
+      const sum = found?.sums.find((each) => each.behaviour === behaviour)?.sum ?? Number.NaN;
+      const decayed = sum * 2 ** (((found?.referenceMs ?? 0) - referenceMs) / halfLifeMs);
+      const wanted = sums.find((each) => each.behaviour === behaviour)?.sum ?? 0;
+      comparison.near(kinds.merge, `${where} half-life ${halfLifeMs} ${behaviour}`, wanted, decayed);
+    }
+  }
+}
+
+/** The highest position that the partition says it has taken from each other. */
+function compareReceived({ comparison }: Scope, { walk, people, stored }: EventsScope): void {
+  const { positions } = people.received;
+  for (const partition of new Set([...positions.keys(), ...stored.received.keys()])) {
+    const where = `events ${walk.partition} from ${partition}`;
+    const expected = positions.get(partition) ?? 'none';
+    comparison.equal('received positions', where, expected, stored.received.get(partition) ?? 'missing');
+  }
+}

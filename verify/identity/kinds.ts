@@ -1,0 +1,13 @@
+// Kinds of records: what is collected, and what outboxes write.
+import type { DerivedRecord, EventsTopicRecord, SegmentRecord } from '../../domain/record.ts';
+
+const derivedKinds = new Set(['link', 'merge', 'forward', 'linkEnded', 'member']);
+const otherKinds = new Set(['exposure', 'receipt', 'clock', 'definition', 'revoke']);
+
+export function isDerived(record: EventsTopicRecord): record is DerivedRecord {
+  return derivedKinds.has(record.kind);
+}
+
+export function isSegment(record: EventsTopicRecord): record is SegmentRecord {
+  return !derivedKinds.has(record.kind) && !otherKinds.has(record.kind);
+}
