@@ -2,11 +2,18 @@
 // Smaller and several times faster than a general format, because the shape is known.
 
 const TWO_28 = 2 ** 28;
+const TWO_32 = 2 ** 32;
+/** Up to here a loop over the characters is faster than two calls into the runtime: measured, 4 times at 10 characters. */
+const SHORT_TEXT = 40;
 
-/** Writes into one buffer that grows and is used again; `take` gives a copy of what was written. */
+/** Writes into one buffer that grows and is used again. */
 export class BinaryWriter {
-  #buffer = Buffer.allocUnsafe(4_096);
+  #buffer: Buffer;
   #at = 0;
+
+  constructor(initialBytes = 4_096) {
+    this.#buffer = Buffer.allocUnsafe(initialBytes);
+  }
 
   #reserve(bytes: number): void {
     if (this.#at + bytes <= this.#buffer.length) return;
@@ -41,15 +48,123 @@ export class BinaryWriter {
   }
 
   text(value: string): void {
+    if (value.length <= SHORT_TEXT && this.#shortAscii(value)) return;
     const bytes = Buffer.byteLength(value);
     this.unsigned(bytes);
     this.#reserve(bytes);
     this.#at += this.#buffer.write(value, this.#at, bytes, 'utf8');
   }
 
-  /** What was written since the last call. */
+  /** Its length is one byte, and so is each character; false, and nothing is written, if one is not ASCII. */
+  #shortAscii(value: string): boolean {
+    const { length } = value;
+    this.#reserve(1 + length);
+    const start = this.#at + 1;
+    for (let index = 0; index < length; index += 1) {
+      const code = value.charCodeAt(index);
+      if (code > 127) return false;
+      this.#buffer[start + index] = code;
+    }
+    this.#buffer[this.#at] = length;
+    this.#at = start + length;
+    return true;
+  }
+
+  /** Bytes as they are, their count in front. */
+  bytes(value: Uint8Array): void {
+    this.unsigned(value.length);
+    this.#copy(value);
+  }
+
+  // — of fixed width —
+
+  byte(value: number): void {
+    this.#reserve(1);
+    this.#buffer[this.#at++] = value;
+  }
+
+  uint16LE(value: number): void {
+    this.#reserve(2);
+    this.#at = this.#buffer.writeUInt16LE(value, this.#at);
+  }
+
+  /** A whole number from 0 to 2^53 − 1, in 64 bits. */
+  uint64LE(value: number): void {
+    this.#reserve(8);
+    this.#uint32LE(value % TWO_32);
+    this.#uint32LE(value / TWO_32);
+  }
+
+  #uint32LE(value: number): void {
+    const bytes = this.#buffer;
+    const at = this.#at;
+    const whole = value >>> 0;
+    bytes[at] = whole & 255;
+    bytes[at + 1] = (whole >>> 8) & 255;
+    bytes[at + 2] = (whole >>> 16) & 255;
+    bytes[at + 3] = whole >>> 24;
+    this.#at = at + 4;
+  }
+
+  uint32BE(value: number): void {
+    this.#reserve(4);
+    this.#at = this.#buffer.writeUInt32BE(value, this.#at);
+  }
+
+  /** Text or bytes with their count as four bytes in front. */
+  counted(value: string | Uint8Array): void {
+    const start = this.#at;
+    this.uint32BE(0);
+    if (typeof value === 'string') this.#plain(value);
+    else this.#copy(value);
+    this.#buffer.writeUInt32BE(this.#at - start - 4, start);
+  }
+
+  #plain(value: string): void {
+    const { length } = value;
+    // No character takes more than three bytes.
+    this.#reserve(3 * length);
+    const start = this.#at;
+    for (let index = 0; index < length; index += 1) {
+      const code = value.charCodeAt(index);
+      if (code > 127) {
+        this.#at = start + this.#buffer.write(value, start, 'utf8');
+        return;
+      }
+      this.#buffer[start + index] = code;
+    }
+    this.#at = start + length;
+  }
+
+  #copy(value: Uint8Array): void {
+    this.#reserve(value.length);
+    this.#buffer.set(value, this.#at);
+    this.#at += value.length;
+  }
+
+  /** How many bytes stand there. */
+  get length(): number {
+    return this.#at;
+  }
+
+  /** Writes over what was written before. */
+  patchUint32BE(value: number, at: number): void {
+    this.#buffer.writeUInt32BE(value, at);
+  }
+
+  /** What stands there, good until the next write. */
+  peek(): Buffer {
+    return this.#buffer.subarray(0, this.#at);
+  }
+
+  /** Forgets what stands behind `length` bytes. */
+  cut(length: number): void {
+    this.#at = length;
+  }
+
+  /** What stands there, good until the next write, which begins anew. */
   take(): Buffer {
-    const bytes = Buffer.from(this.#buffer.subarray(0, this.#at));
+    const bytes = this.peek();
     this.#at = 0;
     return bytes;
   }

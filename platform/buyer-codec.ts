@@ -373,6 +373,11 @@ function readIdentity(reader: BinaryReader, buyer: Buyer, base: number): void {
 
 /** Canonical bytes of a buyer's state. The key is not in it: it is the Redis key. */
 export function encodeBuyer(buyer: Buyer): Buffer {
+  return Buffer.from(viewBuyer(buyer));
+}
+
+/** As `encodeBuyer`, in a buffer that is used again: good until the next call. */
+export function viewBuyer(buyer: Buyer): Buffer {
   const base = buyer.firstMs;
   writer.unsigned(buyerSchemaVersion);
   writer.unsigned(base);

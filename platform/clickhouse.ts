@@ -78,9 +78,29 @@ export async function insertLines(
   lines: readonly string[],
 ): Promise<void> {
   if (lines.length === 0) return;
-  const values = Readable.from([`${lines.join('\n')}\n`], { objectMode: false });
-  const query = `INSERT INTO ${table} (${columns.join(', ')}) FORMAT JSONCompactEachRow`;
-  // `insert` of the client would stringify each row of a stream by itself; `exec` sends the body as it is.
+  await insertRaw(client, table, columns, 'JSONCompactEachRow', [`${lines.join('\n')}\n`]);
+}
+
+/** As insertCompact, for rows that are bytes of the format RowBinary already, in as many pieces as there are. */
+export async function insertBinary(
+  client: ClickHouse,
+  table: string,
+  columns: readonly string[],
+  rows: readonly Buffer[],
+): Promise<void> {
+  if (rows.length > 0) await insertRaw(client, table, columns, 'RowBinary', rows);
+}
+
+/** `insert` of the client would take rows and stringify each by itself; `exec` sends the body as it is. */
+async function insertRaw(
+  client: ClickHouse,
+  table: string,
+  columns: readonly string[],
+  format: 'JSONCompactEachRow' | 'RowBinary',
+  body: readonly (string | Buffer)[],
+): Promise<void> {
+  const values = Readable.from(body, { objectMode: false });
+  const query = `INSERT INTO ${table} (${columns.join(', ')}) FORMAT ${format}`;
   const { stream } = await client.exec({ query, values });
   stream.resume();
   await finished(stream);

@@ -1,6 +1,7 @@
 // What a fold leaves behind for the commit and the delivery: rows, records, verdicts. Everything a crash must not lose
 // is in the commit; the `events` rows are built again from the log and the verdicts.
 import type { Verdict } from '../domain/record.ts';
+import { EventRows } from './event-rows.ts';
 import { columns, type Row, type Table } from './rows.ts';
 
 /** A record for another topic, sent behind the commit. */
@@ -30,7 +31,7 @@ export interface Batch {
   /** How many derived records of each kind were taken: what a test kills a process for. */
   readonly taken: Map<string, number>;
   /** Rows of `events` and `links`: not in the commit, built again from the log if need be. */
-  readonly eventRows: Row[];
+  readonly eventRows: EventRows;
   readonly linkRows: Row[];
 }
 
@@ -44,7 +45,7 @@ export function newBatch(from: number): Batch {
     rows: new Map(),
     records: [],
     taken: new Map(),
-    eventRows: [],
+    eventRows: new EventRows(),
     linkRows: [],
   };
 }
@@ -116,7 +117,7 @@ export function fromEntry(entry: OutboxEntry): Batch {
       source,
     })),
     taken: new Map(),
-    eventRows: [],
+    eventRows: new EventRows(),
     linkRows: [],
   };
 }

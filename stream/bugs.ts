@@ -58,7 +58,13 @@ export function bugsOf(name: string): Bugs {
     case '':
       return noBugs;
     case 'last-row-dropped':
-      return { ...noBugs, delivery: (batch) => ({ ...batch, eventRows: batch.eventRows.slice(0, -1) }) };
+      return {
+        ...noBugs,
+        delivery: (batch) => {
+          batch.eventRows.dropLast();
+          return batch;
+        },
+      };
     case 'folded-twice':
       return { ...noBugs, afterSegment: foldTwice };
     case 'lost-timer':

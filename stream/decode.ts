@@ -1,4 +1,5 @@
 // From a Kafka message to a record that can be trusted, or to the reason why not. A bad record never stops a partition.
+import { isUtf8 } from 'node:buffer';
 import { readDocument } from '../domain/definition.ts';
 import {
   buyerKeyOf,
@@ -38,7 +39,10 @@ type Keyed<Kind extends string, Record_> = {
 };
 
 export type Decoded =
-  | (Keyed<'segment', SegmentRecord> & { readonly raw: string })
+  | (Keyed<'segment', SegmentRecord> & {
+      /** The JSON as it stands in the log, in well-formed UTF-8. */
+      readonly raw: Uint8Array;
+    })
   | Keyed<'exposure', ExposureRecord>
   | Keyed<'receipt', ReceiptRecord>
   | Keyed<'revoke', RevokeRecord>
@@ -80,6 +84,11 @@ function parse(text: string): unknown {
   return /\\u[dD][89a-fA-F]/.test(text) ? wellFormed(value) : value;
 }
 
+/** What is no UTF-8 became U+FFFD in the text, and is to be stored so. */
+function wellFormedBytes(bytes: Buffer, text: string): Buffer {
+  return isUtf8(bytes) ? bytes : Buffer.from(text);
+}
+
 type SpendRecord = ReportRecord | NoticeRecord | LeaseRequestRecord | ClockRecord | DefinitionRecord;
 
 function tooFarAhead(timeMs: number, receivedMs: number, appendMs: number): Decoded | null {
@@ -116,7 +125,7 @@ function keyed(kind: Decoded['kind'], record: { readonly key: string }, partitio
   return misplaced(key, buyerPartition(key), partition) ?? ({ kind, record, key, timeMs: 0 } as Decoded);
 }
 
-function fromEvents(record: EventsTopicRecord, raw: string, message: Message): Decoded {
+function fromEvents(record: EventsTopicRecord, raw: Uint8Array, message: Message): Decoded {
   const { appendMs, partition } = message;
   switch (record.kind) {
     case 'clock':
@@ -194,17 +203,19 @@ function fromSpend(record: SpendRecord, message: Message): Decoded {
 /** Decodes and validates one message of a topic. */
 export function decode(topic: StatefulTopic, message: Message): Decoded {
   if (message.value === null) return reject('malformed', 'the record has no value');
-  const raw = message.value.toString('utf8');
+  const text = message.value.toString('utf8');
   let value: unknown;
   try {
-    value = parse(raw);
+    value = parse(text);
   } catch (error) {
     return reject('malformed', `the record is not JSON: ${(error as Error).message}`);
   }
   switch (topic) {
     case 'events': {
       const valid = validateEventsRecord(value);
-      return valid.ok ? fromEvents(valid.value, raw, message) : reject('invalid', valid.errors.join('; '));
+      return valid.ok
+        ? fromEvents(valid.value, wellFormedBytes(message.value, text), message)
+        : reject('invalid', valid.errors.join('; '));
     }
     case 'spend': {
       const valid = validateSpendRecord(value);

@@ -2,7 +2,7 @@
 // up what the owner before left undelivered.
 import { addRow, type Batch, newBatch, verdictAt } from './batch.ts';
 import { type Decoded, decode, type Message } from './decode.ts';
-import { aggregateRow, eventRow, linkRow } from './rows.ts';
+import { aggregateRow, linkRow } from './rows.ts';
 import type { Sink } from './sink.ts';
 import { versionOf } from './state.ts';
 import type { TakenOver } from './take-over.ts';
@@ -74,7 +74,7 @@ export class Delivery {
     const { offset, appendMs } = message;
     const { key, raw, record } = decoded;
     const at = { key, generation, partition, offset, appendMs, raw, ...verdictAt(batch, offset) };
-    batch.eventRows.push(eventRow(record, at));
+    batch.eventRows.add(record, at);
     if (record.kind === 'identify' || record.kind === 'alias' || record.kind === 'group')
       batch.linkRows.push(linkRow(record, at));
   }

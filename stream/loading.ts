@@ -15,17 +15,15 @@ export interface Loader {
   load(decoded: readonly Decoded[]): Promise<Timer[]>;
   /** After the fold: from when on the stored queue must be read again. */
   learn(queue: TimerQueue, ahead: readonly Timer[]): void;
-  /** After a commit: lets the states go and keeps the bytes of at most so many, the last written ones. */
+  /**
+   * After a commit: lets buyers go until at most so many are left, those of the last batches. Accounts all go: what iterates
+   * over their fields must find the stored order, and they are few.
+   */
   keep(statesMax: number): void;
 }
 
 export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys): Loader {
   const isEvents = work.id.topic === 'events';
-  /**
-   * Bytes, not objects: a hundred thousand buyers as objects are work for the garbage collector at every step, as bytes
-   * they are none, and decoding one again costs less than it saves.
-   */
-  const cache = new Map<string, Buffer>();
   /** No timer of the stored queue is due before this. */
   let nextDueMs = Number.NEGATIVE_INFINITY;
 
@@ -55,13 +53,17 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
     });
   }
 
-  /** Decodes what the cache has; returns the others. */
-  function takeCached(wanted: ReadonlySet<string>): string[] {
+  /** Moves what is in memory behind everything else in the order in which states are let go; returns the others. */
+  function touch(wanted: ReadonlySet<string>): string[] {
     const missing: string[] = [];
     for (const key of wanted) {
-      const bytes = cache.get(key);
-      if (bytes === undefined) missing.push(key);
-      else take(key, bytes);
+      const state = work.states.get(key);
+      if (state === undefined) {
+        missing.push(key);
+        continue;
+      }
+      work.states.delete(key);
+      work.states.set(key, state);
     }
     return missing;
   }
@@ -77,7 +79,7 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
       }
       const timers = latestMs >= nextDueMs ? await loadTimers() : [];
       for (const { key, dueMs } of timers) if (dueMs <= latestMs) wanted.add(key);
-      await loadStates(takeCached(wanted));
+      await loadStates(touch(wanted));
       return timers;
     },
     learn(queue, ahead) {
@@ -87,18 +89,14 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
       else nextDueMs = Math.min(nextDueMs, earliestMs);
     },
     keep(statesMax) {
-      if (statesMax > 0) {
-        for (const [key, bytes] of work.encoded) {
-          cache.delete(key);
-          cache.set(key, bytes);
-        }
-        for (const key of cache.keys()) {
-          if (cache.size <= statesMax) break;
-          cache.delete(key);
-        }
+      if (statesMax === 0 || !isEvents) {
+        work.states.clear();
+        return;
       }
-      work.encoded.clear();
-      work.states.clear();
+      for (const key of work.states.keys()) {
+        if (work.states.size <= statesMax) break;
+        work.states.delete(key);
+      }
     },
   };
 }

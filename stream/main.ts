@@ -1,7 +1,7 @@
 // The stream: consume ▶ decode ▶ fold ▶ commit ▶ deliver, one owner a partition.
 // Read `runStream` top to bottom and you know how the parts hang together; the order of the steps is in owner.ts.
 import type { Registry } from 'prom-client';
-import { type ClickHouse, insertCompact } from '../platform/clickhouse.ts';
+import { type ClickHouse, insertBinary, insertCompact } from '../platform/clickhouse.ts';
 import type { Config } from '../platform/config.ts';
 import { type Failpoint, neverFails } from '../platform/failpoint.ts';
 import type { Producer } from '../platform/kafka.ts';
@@ -212,6 +212,8 @@ function openSink(parts: StreamParts, metrics: StreamMetrics): Sink {
   const rowStore = {
     insert: (table: string, columns: readonly string[], rows: readonly (readonly unknown[])[]) =>
       insertCompact(parts.clickhouse, table, columns, rows),
+    insertBinary: (table: string, columns: readonly string[], rows: readonly Buffer[]) =>
+      insertBinary(parts.clickhouse, table, columns, rows),
   };
   return createSink(rowStore, createOutbox(parts.producer, parts.namespace), {
     inserted: metrics.inserted,

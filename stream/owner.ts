@@ -260,7 +260,7 @@ export class Owner {
   }
 
   /** Tries until the script's answer, or what the head says of it, is known. */
-  async #fenced(commands: CommandList): Promise<'OK' | 'FENCED'> {
+  async #fenced(commands: Buffer): Promise<'OK' | 'FENCED'> {
     const { redis, keys, observer } = this.#parts;
     const { head } = this.work;
     for (;;) {
@@ -298,14 +298,14 @@ export class Owner {
     const ready = work.head.offset >= logEnd ? '1' : '0';
     const flushed = this.#delivery.flushedVersion().toString();
     commands.add('HSET', keys.head, 'stamp', nowMs, 'ready', ready, 'flushed', flushed);
-    const reply = await this.#tick(commands);
+    const reply = await this.#tick(commands.bytes());
     if (reply === 'FENCED') return reply;
     if (reply === 'OK') this.#delivery.cleared(delivered.length);
     return this.#clock(nowMs);
   }
 
   /** A tick that meets no Redis is left out: the next one comes. */
-  async #tick(commands: CommandList): Promise<'OK' | 'FENCED' | 'UNANSWERED'> {
+  async #tick(commands: Buffer): Promise<'OK' | 'FENCED' | 'UNANSWERED'> {
     try {
       return await runFenced(this.#parts.redis, this.#parts.keys, this.work.head, commands);
     } catch (error) {

@@ -23,7 +23,7 @@ import type { Decoded, Message } from './decode.ts';
 import { carryOut } from './effects.ts';
 import type { LiveBatch } from './live.ts';
 import { rejectedRecordOf } from './reject.ts';
-import { effectRow, eventRow, linkRow, rejectRow } from './rows.ts';
+import { effectRow, linkRow, rejectRow } from './rows.ts';
 import { receive, versionOf } from './state.ts';
 import type { TimerQueue } from './timers.ts';
 import type { Work } from './work.ts';
@@ -200,7 +200,7 @@ function applySegment(
     behaviour,
     raw,
   };
-  fold.batch.eventRows.push(eventRow(record, at));
+  fold.batch.eventRows.add(record, at);
   if (record.kind === 'identify' || record.kind === 'alias' || record.kind === 'group') {
     fold.batch.linkRows.push(linkRow(record, at));
   }

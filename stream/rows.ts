@@ -1,7 +1,7 @@
-// Rows for ClickHouse, as arrays in the order of the columns named here.
-import { attributesOf } from '../domain/attributes.ts';
+// Rows for ClickHouse, as arrays in the order of the columns named here; those of `events` are bytes (event-rows.ts).
 import type { EffectTable } from '../domain/effect.ts';
-import type { RejectedRecord, SegmentRecord, Verdict } from '../domain/record.ts';
+import type { RejectedRecord, SegmentRecord } from '../domain/record.ts';
+import { type EventRowContext, eventColumns } from './event-rows.ts';
 import type { Aggregate } from './windows.ts';
 
 export type Table =
@@ -18,26 +18,7 @@ export type Row = readonly unknown[];
 const position = ['generation', 'partition', 'offset'] as const;
 
 export const columns: Record<Table, readonly string[]> = {
-  events: [
-    'key',
-    'time',
-    ...position,
-    'kind',
-    'event',
-    'behaviour',
-    'verdict',
-    'message_id',
-    'user_id',
-    'anonymous_id',
-    'country',
-    'industry',
-    'channel',
-    'level',
-    'source',
-    'received_at',
-    'appended_at',
-    'record',
-  ],
+  events: eventColumns,
   links: [
     'key',
     'time',
@@ -219,47 +200,8 @@ export function effectRow(table: EffectTable, row: Readonly<Record<string, unkno
   return columns[table].map((column) => own[column] ?? row[column] ?? '');
 }
 
-/** What `eventRow` knows of the record beside itself. */
-export interface EventRowContext {
-  readonly key: string;
-  readonly generation: number;
-  readonly partition: number;
-  readonly offset: number;
-  readonly appendMs: number;
-  readonly verdict: Verdict;
-  readonly behaviour: string;
-  /** The record's JSON as it stands in the log. */
-  readonly raw: string;
-}
-
-export function eventRow(record: SegmentRecord, at: EventRowContext): Row {
-  const attributes = attributesOf(record);
-  return [
-    at.key,
-    record.timestamp,
-    at.generation,
-    at.partition,
-    at.offset,
-    record.kind,
-    record.event ?? '',
-    at.behaviour,
-    at.verdict,
-    record.messageId,
-    record.userId ?? '',
-    record.anonymousId ?? '',
-    attributes.country ?? '',
-    attributes.industry ?? '',
-    attributes.channel ?? '',
-    attributes.level ?? '',
-    record.source ?? '',
-    record.receivedAt,
-    at.appendMs,
-    at.raw,
-  ];
-}
-
 /** Identify, alias and group get a row of their own beside the event's. */
-export function linkRow(record: SegmentRecord, at: EventRowContext): Row {
+export function linkRow(record: SegmentRecord, at: Omit<EventRowContext, 'raw'>): Row {
   return [
     at.key,
     record.timestamp,

@@ -1,11 +1,15 @@
 // Behind the commit: rows to ClickHouse in large inserts over many batches, records to Kafka, in order.
 // Both take repeats, so a batch that fails is simply tried again; nothing is skipped and nothing is dropped.
 import type { Batch, OutboxRecord } from './batch.ts';
+import type { EventRows } from './event-rows.ts';
+import { insertsByMonth, monthOf } from './months.ts';
 import { columns, type Row, type Table } from './rows.ts';
 
 /** What the sink needs of ClickHouse. */
 export interface RowStore {
   insert(table: Table, columns: readonly string[], rows: readonly Row[]): Promise<void>;
+  /** Rows that are RowBinary already, in as many pieces as there are. */
+  insertBinary(table: Table, columns: readonly string[], rows: readonly Buffer[]): Promise<void>;
 }
 
 /** What the sink needs of Kafka. */
@@ -29,8 +33,6 @@ export interface Sink {
 }
 
 const ROWS_PER_INSERT_MAX = 50_000;
-/** ClickHouse refuses more than 100 partitions in one insert, for ever. */
-const MONTHS_PER_INSERT_MAX = 90;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 5_000;
 
@@ -48,37 +50,34 @@ function rowsByTable(batches: readonly Waiting[]): Map<Table, Row[]> {
     else for (const row of rows) known.push(row);
   };
   for (const { batch } of batches) {
-    add('events', batch.eventRows);
     add('links', batch.linkRows);
     for (const [table, rows] of batch.rows) add(table, rows);
   }
   return all;
 }
 
-const MONTH_MS = 2_629_746_000;
-
 /** Cuts rows so that one insert meets few enough months of its time column. */
-export function insertsOf(table: Table, rows: readonly Row[]): Row[][] {
+export function insertsOf(table: Table, rows: readonly Row[]): (readonly Row[])[] {
   const timeColumn = columns[table].indexOf('time');
-  if (timeColumn === -1) return [[...rows]];
-  const months = new Set(rows.map((row) => Math.floor((row[timeColumn] as number) / MONTH_MS)));
-  if (months.size <= MONTHS_PER_INSERT_MAX) return [[...rows]];
-  const sorted = [...rows].sort((a, b) => (a[timeColumn] as number) - (b[timeColumn] as number));
-  const inserts: Row[][] = [];
-  let current: Row[] = [];
-  let met = new Set<number>();
-  for (const row of sorted) {
-    const month = Math.floor((row[timeColumn] as number) / MONTH_MS);
-    if (!met.has(month) && met.size >= MONTHS_PER_INSERT_MAX / 2) {
-      inserts.push(current);
-      current = [];
-      met = new Set();
-    }
-    met.add(month);
-    current.push(row);
-  }
-  if (current.length > 0) inserts.push(current);
-  return inserts;
+  if (timeColumn === -1) return [rows];
+  const inserts = insertsByMonth(rows.map((row) => monthOf(row[timeColumn] as number)));
+  return inserts === null ? [rows] : inserts.map((places) => places.map((place) => rows[place]!));
+}
+
+interface BinaryInsert {
+  readonly count: number;
+  readonly pieces: readonly Buffer[];
+}
+
+/** As `insertsOf`, for the rows of `events`. */
+export function eventInsertsOf(batches: readonly EventRows[]): BinaryInsert[] {
+  const filled = batches.filter((rows) => rows.length > 0);
+  if (filled.length === 0) return [];
+  const months = filled.flatMap((rows) => rows.months);
+  const inserts = insertsByMonth(months);
+  if (inserts === null) return [{ count: months.length, pieces: filled.map((rows) => rows.bytes()) }];
+  const all = filled.flatMap((rows) => rows.months.map((_, index) => rows.row(index)));
+  return inserts.map((places) => ({ count: places.length, pieces: places.map((place) => all[place]!) }));
 }
 
 export function createSink(rowStore: RowStore, recordStore: RecordStore, observer: SinkObserver): Sink {
@@ -86,9 +85,20 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
   let running = false;
   let closed = false;
 
+  async function insertEvents(batches: readonly Batch[]): Promise<void> {
+    const inserts = eventInsertsOf(batches.map(({ eventRows }) => eventRows));
+    for (const { count, pieces } of inserts) {
+      const startedMs = performance.now();
+      await rowStore.insertBinary('events', columns.events, pieces);
+      observer.inserted('events', count, (performance.now() - startedMs) / 1_000);
+    }
+    if (inserts.length > 0) observer.step('mid-insert', batches);
+  }
+
   async function insertAll(waiting: readonly Waiting[]): Promise<void> {
     const batches = waiting.map(({ batch }) => batch);
     observer.step('before-insert', batches);
+    await insertEvents(batches);
     for (const [table, rows] of rowsByTable(waiting)) {
       for (const part of insertsOf(table, rows)) {
         const startedMs = performance.now();

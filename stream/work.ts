@@ -20,10 +20,8 @@ export interface Work {
   readonly head: Head;
   inForce: InForceState;
   definitionsChanged: boolean;
-  /** States of the keys in reach of the batch at hand, changed in place. */
+  /** States of the keys in reach of the batch at hand, and of as many others as stay in memory; changed in place. */
   readonly states: Map<string, Buyer | AccountState>;
-  /** The bytes that the commit at hand writes of them: what the owner's cache keeps. */
-  readonly encoded: Map<string, Buffer>;
   /** Keys whose state the next commit writes. */
   readonly changed: Set<string>;
   readonly windows: Windows;
@@ -64,7 +62,6 @@ export function createWork(
     ...parts,
     definitionsChanged: false,
     states: new Map(),
-    encoded: new Map(),
     changed: new Set(),
     addAggregate(batch, aggregate) {
       const [table, row] = aggregateRow(aggregate, parts.id.generation, parts.id.partition);

@@ -1,14 +1,32 @@
 // The sink: one insert never meets more months than ClickHouse takes, what fails is tried again, nothing is lost.
 import { expect, it } from 'vitest';
 import { addRow, newBatch } from '../../stream/batch.ts';
+import { type EventRowContext, EventRows } from '../../stream/event-rows.ts';
 import { columns, type Row } from '../../stream/rows.ts';
-import { createSink, insertsOf, type SinkObserver } from '../../stream/sink.ts';
+import { createSink, eventInsertsOf, insertsOf, type SinkObserver } from '../../stream/sink.ts';
 
+const visit = {
+  kind: 'page' as const,
+  messageId: 'm-1',
+  userId: '1',
+  timestamp: Date.UTC(2024, 0, 1),
+  receivedAt: Date.UTC(2024, 0, 1),
+};
+const place: EventRowContext = {
+  key: 'u:1',
+  generation: 1,
+  partition: 0,
+  offset: 1,
+  appendMs: 0,
+  verdict: 'applied',
+  behaviour: 'visit',
+  raw: Buffer.from('{}'),
+};
 const PARTITIONS_PER_INSERT_MAX = 100;
-const time = columns.events.indexOf('time');
+const time = columns.transitions.indexOf('time');
 
 function rowAt(timeMs: number, mark = 0): Row {
-  const row: unknown[] = new Array(columns.events.length).fill('');
+  const row: unknown[] = new Array(columns.transitions.length).fill('');
   row[time] = timeMs;
   row[0] = mark;
   return row;
@@ -25,7 +43,7 @@ it('a century in one batch becomes inserts of few enough calendar months, with e
     rows.push(rowAt(Date.UTC(2000, month, 1), rows.length));
     rows.unshift(rowAt(Date.UTC(2000, month + 1, 1) - 1, rows.length));
   }
-  const inserts = insertsOf('events', rows);
+  const inserts = insertsOf('transitions', rows);
   for (const insert of inserts) {
     expect(new Set(insert.map(monthOf)).size).toBeLessThanOrEqual(PARTITIONS_PER_INSERT_MAX);
   }
@@ -35,7 +53,41 @@ it('a century in one batch becomes inserts of few enough calendar months, with e
 
 it('few months are one insert, in the order in which they came', () => {
   const rows = [5, 1, 3].map((month) => rowAt(Date.UTC(2024, month, 1)));
-  expect(insertsOf('events', rows)).toEqual([rows]);
+  expect(insertsOf('transitions', rows)).toEqual([rows]);
+});
+
+it('the same holds for the bytes of events, over several batches', () => {
+  const batches = [new EventRows(), new EventRows(), new EventRows()];
+  const times = new Map<string, number>();
+  for (let month = 0; month < 1_200; month += 1) {
+    const record = { ...visit, messageId: `m-${month}`, timestamp: Date.UTC(2000, month, 1) };
+    const rows = batches[month % 2 === 0 ? 0 : 2]!;
+    rows.add(record, { ...place, offset: month });
+    times.set(rows.row(rows.length - 1).toString('hex'), record.timestamp);
+  }
+  const inserts = eventInsertsOf(batches);
+  expect(inserts.length).toBeGreaterThan(1);
+  for (const { count, pieces } of inserts) {
+    const months = pieces.map((piece) =>
+      new Date(times.get(piece.toString('hex'))!).toISOString().slice(0, 7),
+    );
+    expect(new Set(months).size).toBeLessThanOrEqual(PARTITIONS_PER_INSERT_MAX);
+    expect(pieces.length).toBe(count);
+  }
+  const all = inserts.flatMap(({ pieces }) => pieces.map((piece) => piece.toString('hex')));
+  expect(all.sort()).toEqual([...times.keys()].sort());
+});
+
+it('few months of events are one insert of whole batches, without those that have none', () => {
+  const rows = new EventRows();
+  rows.add(visit, place);
+  rows.add({ ...visit, messageId: 'm-2' }, { ...place, offset: 2 });
+  const [insert, ...others] = eventInsertsOf([new EventRows(), rows]);
+  expect(others).toEqual([]);
+  expect(insert).toEqual({ count: 2, pieces: [Buffer.concat([rows.row(0), rows.row(1)])] });
+  rows.dropLast();
+  expect(rows.bytes().equals(rows.row(0))).toBe(true);
+  expect(eventInsertsOf([new EventRows()])).toEqual([]);
 });
 
 const observer: SinkObserver = { inserted: () => {}, failed: () => {}, step: () => {} };
@@ -52,6 +104,7 @@ it('a store that fails is tried again until it has everything; only then is the 
         if (failures >= 0) throw new Error('away');
         stored.push(table, rows.length);
       },
+      insertBinary: async () => {},
     },
     { send: async (records) => void stored.push(...records.map(({ value }) => value)) },
     observer,
@@ -70,7 +123,7 @@ it('records leave in the order of the batches, though the first send fails', asy
   const sent: string[] = [];
   let failed = false;
   const sink = createSink(
-    { insert: async () => {} },
+    { insert: async () => {}, insertBinary: async () => {} },
     {
       send: async (records) => {
         if (!failed) {

@@ -16,6 +16,7 @@ import { compareKeys, createTimerQueue, type Timer } from '../../../stream/timer
 import { createWaitingTriggers, type WaitingTrigger } from '../../../stream/triggers.ts';
 import { createWindows } from '../../../stream/windows.ts';
 import { createWork, type Work } from '../../../stream/work.ts';
+import { readEventRow } from './event-row.ts';
 
 export const PARTITION = 0;
 
@@ -155,7 +156,8 @@ export function createPartition(
     stores.head = { ...work.head, received: new Map(work.head.received) };
     const { batch } = fold;
     for (const [table, more] of batch.rows) rows.set(table, [...(rows.get(table) ?? []), ...more]);
-    rows.set('events', [...(rows.get('events') ?? []), ...batch.eventRows]);
+    const eventRows = batch.eventRows.months.map((_, index) => readEventRow(batch.eventRows.row(index)));
+    rows.set('events', [...(rows.get('events') ?? []), ...eventRows]);
     records.push(...batch.records);
     for (const { to, source, value } of batch.records) sent.push(`${to} ${source} ${value}`);
   }
