@@ -1,6 +1,7 @@
 // From a Kafka message to a record that can be trusted, or to the reason why not. A bad record never stops a partition.
 import { readDocument } from '../domain/definition.ts';
 import {
+  type BackfillRecord,
   buyerKeyOf,
   type ClockRecord,
   type DefinitionRecord,
@@ -42,6 +43,7 @@ export type Decoded =
   | Keyed<'exposure', ExposureRecord>
   | Keyed<'receipt', ReceiptRecord>
   | Keyed<'revoke', RevokeRecord>
+  | Keyed<'backfill', BackfillRecord>
   | Keyed<'derived', DerivedRecord>
   | Keyed<'clock', ClockRecord>
   | (Keyed<'definition', DefinitionRecord> & {
@@ -133,12 +135,14 @@ function fromEvents(record: EventsTopicRecord, raw: string, message: Message): D
     case 'exposure':
     case 'receipt':
     case 'revoke':
+    case 'backfill':
       return keyed(record.kind, record, partition);
     case 'link':
     case 'merge':
     case 'forward':
     case 'linkEnded':
     case 'member':
+    case 'past':
       return keyed('derived', record, partition);
     default: {
       if (record.userId === undefined && record.anonymousId === undefined) {
