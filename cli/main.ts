@@ -13,6 +13,7 @@ const COMMANDS: Record<string, () => Promise<CommandModule>> = {
   stream: () => import('./stream.ts'),
   serve: () => import('./serve.ts'),
   jobs: () => import('./jobs.ts'),
+  backfill: () => import('./backfill.ts'),
   deliveries: () => import('./deliveries.ts'),
   keys: () => import('./keys.ts'),
   tail: () => import('./tail.ts'),

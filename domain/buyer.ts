@@ -25,6 +25,17 @@ export interface ReachedLevel {
   parts: number[];
 }
 
+/** A step as it was counted. */
+export interface CountedStep {
+  /** The step's number, from 0. */
+  column: number;
+  /** Event time. */
+  timeMs: number;
+  cell: string;
+  /** The number that the buyer's next part had: what was counted after a merge has a higher one than its part. */
+  nextPart: number;
+}
+
 export interface BuyerFunnel {
   id: string;
   revision: number;
@@ -34,6 +45,10 @@ export interface BuyerFunnel {
   settled: FunnelProgress;
   /** Empty as long as nothing came by a link: then the level is what was counted. */
   reached: ReachedLevel[];
+  /** What was counted since the funnel's record, until its past is folded in and says otherwise; only of who has a past. */
+  early: CountedStep[];
+  /** The past is folded in: from then on the funnel looks at all that is held, whenever it arrived. */
+  backfilled: boolean;
 }
 
 /** Decayed sums of behaviours, one set a half-life: Σ 2^((t − referenceMs) / halfLifeMs). */

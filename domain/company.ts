@@ -9,10 +9,6 @@ import { settle, trimBehaviours } from './funnel-progress.ts';
 import { learnAttributes, learnBehaviour } from './history.ts';
 import type { MemberRecord, SegmentRecord } from './record.ts';
 
-export function isCompany(key: string): boolean {
-  return key.startsWith('c:');
-}
-
 /** A member's behaviour, or what a `group` call says of the company, goes to the company's owner. */
 export function tellCompany(state: Buyer, record: SegmentRecord, behaviour: string, effects: Effect[]): void {
   if (record.kind === 'group') {

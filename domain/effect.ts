@@ -32,6 +32,7 @@ export interface CountEffect {
   readonly cell: string;
   /** Index into the series' columns. */
   readonly column: number;
+  /** Negative where a past shows that a step was counted in the wrong place. */
   readonly amount: number;
 }
 

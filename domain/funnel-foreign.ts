@@ -4,7 +4,7 @@ import type { Effect } from './effect.ts';
 import { advance, emptyProgress, level } from './funnel.ts';
 import { addLevel } from './funnel-levels.ts';
 import { countReached, countSteps, remember } from './funnel-progress.ts';
-import { instantEnd, progressIn, since } from './funnel-slice.ts';
+import { instantEnd, PAST_EPOCH, progressIn, since } from './funnel-slice.ts';
 import type { Definitions, FunnelInForce } from './in-force.ts';
 import type { MergeBase } from './record.ts';
 
@@ -64,9 +64,10 @@ export function recomputeFunnels(state: Buyer, definitions: Definitions, effects
   for (const funnel of definitions.funnels) recompute(state, progressIn(state, funnel), funnel, effects);
 }
 
-/** Whether everything that the buyer ever did is held: then what is computed from it is all there is to say. */
-function isWhole({ totals, behaviours }: Buyer): boolean {
-  return totals.reduce((sum, { count }) => sum + count, 0) === behaviours.length;
+/** Whether the funnel sees everything that the buyer ever did: then what is computed from it is all there is to say. */
+export function isWhole({ totals, behaviours }: Buyer, { backfilled }: BuyerFunnel): boolean {
+  if (totals.reduce((sum, { count }) => sum + count, 0) !== behaviours.length) return false;
+  return backfilled || behaviours.every(({ epoch }) => epoch !== PAST_EPOCH);
 }
 
 function forgetLevels(state: Buyer, own: BuyerFunnel): void {
@@ -75,15 +76,16 @@ function forgetLevels(state: Buyer, own: BuyerFunnel): void {
   if (state.nextPart === 1) own.counted = 0;
 }
 
-function recompute(state: Buyer, own: BuyerFunnel, funnel: FunnelInForce, effects: Effect[]): void {
+/** One funnel, as `recomputeFunnels`. */
+export function recompute(state: Buyer, own: BuyerFunnel, funnel: FunnelInForce, effects: Effect[]): void {
   const { behaviours, settledCount } = state;
   const until = funnel.strict ? settledCount : behaviours.length;
-  if (isWhole(state)) forgetLevels(state, own);
+  if (isWhole(state, own)) forgetLevels(state, own);
   let progress = emptyProgress(funnel.document);
   own.settled = progress;
   for (let from = 0; from < until; ) {
     const to = instantEnd(behaviours, from, until);
-    const part = since(state, funnel, from, to);
+    const part = since(state, own, funnel, from, to);
     progress = advance(funnel.document, progress, part.behaviours, part.from, part.to);
     if (to <= settledCount) own.settled = progress;
     countSteps(state, own, funnel, level(progress), behaviours[from]!.timeMs, to, effects);

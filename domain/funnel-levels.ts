@@ -34,12 +34,18 @@ export function noteLevel(
   until: number,
 ): void {
   if (reached <= levelOf(state, own)) return;
-  addLevel(own, { level: reached, parts: neededParts(state, funnel, reached, until) });
+  addLevel(own, { level: reached, parts: neededParts(state, own, funnel, reached, until) });
 }
 
 /** Begins with all parts and leaves each out in turn if the level is still reached without it. */
-function neededParts(state: Buyer, funnel: FunnelInForce, reached: number, until: number): number[] {
-  const { behaviours, from, to } = since(state, funnel, 0, until);
+function neededParts(
+  state: Buyer,
+  own: BuyerFunnel,
+  funnel: FunnelInForce,
+  reached: number,
+  until: number,
+): number[] {
+  const { behaviours, from, to } = since(state, own, funnel, 0, until);
   const held = behaviours.slice(from, to);
   const needed = new Set(state.parts.map(({ number }) => number).filter((number) => number !== 0));
   for (const part of [...needed]) {

@@ -4,7 +4,7 @@ import { type Buyer, type BuyerFunnel, cellOf, type RememberedBehaviour, segment
 import type { Effect } from './effect.ts';
 import { advance, type FunnelProgress, level, levelAfter } from './funnel.ts';
 import { noteLevel } from './funnel-levels.ts';
-import { instantEnd, progressIn, since } from './funnel-slice.ts';
+import { awaitsPast, instantEnd, progressIn, since } from './funnel-slice.ts';
 import type { Definitions, FunnelInForce } from './in-force.ts';
 
 /** Counts the steps up to `reached`, which the first `until` behaviours have reached, unless they were counted before. */
@@ -21,8 +21,11 @@ export function countSteps(
   if (reached <= own.counted) return;
   const cell = cellOf(segmentOf(state));
   const { series, revision } = funnel;
+  const { nextPart } = state;
+  const awaits = awaitsPast(state, own, funnel);
   for (let column = own.counted; column < reached; column += 1) {
     effects.push({ kind: 'count', series, revision, timeMs, cell, column, amount: 1 });
+    if (awaits) own.early.push({ column, timeMs, cell, nextPart });
   }
   own.counted = reached;
 }
@@ -50,7 +53,7 @@ export function countReached(
   if (funnels === undefined) return;
   for (const funnel of funnels) {
     const own = progressIn(state, funnel);
-    const tail = since(state, funnel, state.settledCount, state.behaviours.length);
+    const tail = since(state, own, funnel, state.settledCount, state.behaviours.length);
     const reached = levelAfter(funnel.document, own.settled, tail.behaviours, tail.from, tail.to);
     countSteps(state, own, funnel, reached, timeMs, state.behaviours.length, effects);
   }
@@ -82,7 +85,7 @@ function advanceOver(
   from: number,
   to: number,
 ): FunnelProgress {
-  const part = since(state, funnel, from, to);
+  const part = since(state, own, funnel, from, to);
   return advance(funnel.document, own.settled, part.behaviours, part.from, part.to);
 }
 

@@ -1,7 +1,12 @@
 // Which of a buyer's behaviours a funnel looks at, and the buyer's state in it.
 import type { Buyer, BuyerFunnel, RememberedBehaviour } from './buyer.ts';
-import { emptyProgress } from './funnel.ts';
+import { isCompany } from './company-key.ts';
+import type { FunnelDefinition } from './definition.ts';
+import { advance, emptyProgress, type FunnelProgress } from './funnel.ts';
 import type { FunnelInForce } from './in-force.ts';
+
+/** The epoch of behaviours that came with a past: before that of every definition, so that only funnels whose past is known see them. */
+export const PAST_EPOCH = 0;
 
 /** `[from, to)` of a list. */
 export interface Slice {
@@ -15,7 +20,8 @@ export function progressIn(state: Buyer, funnel: FunnelInForce): BuyerFunnel {
   const known = state.funnels.find((candidate) => candidate.id === funnel.id);
   if (known !== undefined && known.revision === funnel.revision) return known;
   const settled = emptyProgress(funnel.document);
-  const fresh = { id: funnel.id, revision: funnel.revision, counted: 0, settled, reached: [] };
+  const { id, revision } = funnel;
+  const fresh = { id, revision, counted: 0, settled, reached: [], early: [], backfilled: false };
   if (known !== undefined) return Object.assign(known, fresh);
   const started: BuyerFunnel = fresh;
   state.funnels.push(started);
@@ -23,9 +29,28 @@ export function progressIn(state: Buyer, funnel: FunnelInForce): BuyerFunnel {
   return started;
 }
 
-/** What of `[from, to)` arrived after the funnel's definition: nearly always all of it, then the list itself. */
-export function since(state: Buyer, funnel: FunnelInForce, from: number, to: number): Slice {
+/**
+ * Whether a past of this buyer's in the funnel may still come, so that what is counted now has to be remembered. A linked
+ * visitor's steps are not counted. Who has parts may have a past that moved no watermark here.
+ */
+export function awaitsPast(state: Buyer, own: BuyerFunnel, { sinceMs = 0 }: FunnelInForce): boolean {
+  if (own.backfilled || sinceMs === 0 || state.links?.current != null || isCompany(state.key)) return false;
+  return state.firstMs <= sinceMs || state.nextPart > 1;
+}
+
+/**
+ * What of `[from, to)` the funnel looks at: all of it once its past is known, else what arrived after its definition;
+ * nearly always that is the list itself.
+ */
+export function since(
+  state: Buyer,
+  own: BuyerFunnel,
+  funnel: FunnelInForce,
+  from: number,
+  to: number,
+): Slice {
   const { behaviours } = state;
+  if (own.backfilled) return { behaviours, from, to };
   for (let index = from; index < to; index += 1) {
     if (behaviours[index]!.epoch >= funnel.epoch) continue;
     const counted = behaviours.slice(from, to).filter(({ epoch }) => epoch >= funnel.epoch);
@@ -40,4 +65,20 @@ export function instantEnd(behaviours: readonly RememberedBehaviour[], from: num
   let to = from + 1;
   while (to < until && behaviours[to]!.timeMs === timeMs) to += 1;
   return to;
+}
+
+/** Goes over a list instant by instant, and says how far each has brought it and where the next one begins. */
+export function walk(
+  rule: FunnelDefinition,
+  start: FunnelProgress,
+  { behaviours, from, to: until }: Slice,
+  visit: (progress: FunnelProgress, timeMs: number, to: number) => void,
+): void {
+  let progress = start;
+  for (let at = from; at < until; ) {
+    const to = instantEnd(behaviours, at, until);
+    progress = advance(rule, progress, behaviours, at, to);
+    visit(progress, behaviours[at]!.timeMs, to);
+    at = to;
+  }
 }

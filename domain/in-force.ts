@@ -20,6 +20,8 @@ export interface KeptDefinition extends InForce {
   readonly type: DefinitionType;
   /** How many definitions had come into force in this partition, with this one. */
   readonly epoch: number;
+  /** The partition's watermark at its record; absent in what an older version has stored. */
+  readonly sinceMs?: number;
 }
 
 export interface FunnelInForce extends InForce<FunnelDefinition> {
@@ -28,6 +30,8 @@ export interface FunnelInForce extends InForce<FunnelDefinition> {
   readonly series: string;
   /** The epoch of its record: behaviours of an earlier one came before it. */
   readonly epoch: number;
+  /** The partition's watermark at its record, 0 if nothing had happened there; undefined: its past is not folded in. */
+  readonly sinceMs: number | undefined;
 }
 
 export interface Definitions {
@@ -83,6 +87,7 @@ function funnelsInForce(kept: readonly KeptDefinition[]): FunnelInForce[] {
   return ofType<FunnelDefinition>(kept, 'funnel').map((funnel) => ({
     ...funnel,
     epoch: (funnel as unknown as KeptDefinition).epoch,
+    sinceMs: (funnel as unknown as KeptDefinition).sinceMs,
     strict: funnel.document.mode !== 'default',
     series: `funnel:${funnel.id}`,
   }));

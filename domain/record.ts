@@ -214,8 +214,63 @@ export const memberRecord = z.object({
 });
 export type MemberRecord = z.infer<typeof memberRecord>;
 
+const level = z.int().min(0).max(12);
+/** Event time, behaviour, and the link that it came by ('' for the buyer's own). */
+const pastBehaviour = z.tuple([epochMs, z.string(), z.string().max(300)]);
+
+/**
+ * What a buyer did before a funnel's record, as the funnel would have seen it; written by `jobs` from ClickHouse, folded
+ * once per revision and key (docs/decisions/definitions.md).
+ */
+export const backfillRecord = z.object({
+  kind: z.literal('backfill'),
+  key: z
+    .string()
+    .regex(/^[ua]:./su)
+    .max(258),
+  funnel: id,
+  revision: z.int().min(1),
+  /** Steps that would have been counted at this key: step (from 0), event time and cell. */
+  counts: z.array(z.tuple([z.int().min(0).max(11), epochMs, z.string().max(256)])),
+  /** The level that would have been counted, and that before the link in force made a visitor silent. */
+  level,
+  spoken: level,
+  /** The levels that would stand, each with the links that it needs. */
+  levels: z.array(z.object({ level, links: z.array(linkId) })),
+  /** The automaton after all that is before this time. */
+  settled: z.array(z.int().min(0)),
+  settledBeforeMs: buyerTime,
+  /** What would be held, ascending. */
+  behaviours: z.array(pastBehaviour),
+  /** A visitor's link in force at the funnel's record, '' if there was none; and whether its user gets this by its own record. */
+  link: z.string().max(300),
+  merged: z.boolean(),
+});
+export type BackfillRecord = z.infer<typeof backfillRecord>;
+
+/** A past that came to a visitor whose history its user has already: sent on by the visitor's owner. */
+export const pastRecord = z.object({
+  kind: z.literal('past'),
+  origin: originSchema,
+  /** The user's key. */
+  key: userKey,
+  link: linkId,
+  visitor: visitorKey,
+  funnel: id,
+  revision: z.int().min(1),
+  level,
+  behaviours: z.array(z.tuple([epochMs, z.string()])),
+});
+export type PastRecord = z.infer<typeof pastRecord>;
+
 /** What outboxes write into `events` for other partitions, or for their own. */
-export type DerivedRecord = LinkRecord | MergeRecord | ForwardRecord | LinkEndedRecord | MemberRecord;
+export type DerivedRecord =
+  | LinkRecord
+  | MergeRecord
+  | ForwardRecord
+  | LinkEndedRecord
+  | MemberRecord
+  | PastRecord;
 
 /** A definition that comes into force at this record, in this partition. `document` null withdraws it. */
 export const definitionRecord = z.object({
@@ -306,12 +361,15 @@ export const eventsTopicRecord = z.discriminatedUnion('kind', [
   forwardRecord,
   linkEndedRecord,
   memberRecord,
+  backfillRecord,
+  pastRecord,
 ]);
 export type EventsTopicRecord =
   | SegmentRecord
   | ExposureRecord
   | ReceiptRecord
   | RevokeRecord
+  | BackfillRecord
   | DerivedRecord
   | ClockRecord
   | DefinitionRecord;

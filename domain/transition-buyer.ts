@@ -3,7 +3,8 @@
 import { type Buyer, type BuyerPart, cellOf, newBuyer, segmentOf } from './buyer.ts';
 import type { BuyerContext } from './buyer-context.ts';
 import { historiesOf, ownOldParts, partOf } from './buyer-parts.ts';
-import { isCompany, tellCompany } from './company.ts';
+import { tellCompany } from './company.ts';
+import { isCompany } from './company-key.ts';
 import type { Effect } from './effect.ts';
 import { reach, reachForeign } from './funnel-foreign.ts';
 import { settle, strictDueMs, trimBehaviours } from './funnel-progress.ts';

@@ -1,5 +1,5 @@
-// The role `jobs`: work by the clock, under one fenced leader. Its work now: sending triggers to their receivers, and
-// looking after the health of sources.
+// The role `jobs`: work by the clock, under one fenced leader. Its work now: sending triggers to their receivers,
+// computing the pasts of funnels, and looking after the health of sources.
 // Read `lead` top to bottom: open the transactional id (which fences the leader before), read what is owed, go on.
 import { randomBytes, randomInt } from 'node:crypto';
 import type { InForce, ReceiverDefinition } from '../domain/definition.ts';
@@ -20,9 +20,11 @@ import { type Namespace, namespaceOf, topicPartitions } from '../platform/namesp
 import { openRedis, type RedisClient } from '../platform/redis.ts';
 import { compileValidator } from '../platform/validate.ts';
 import { openWebhookSecrets } from '../platform/webhook-secrets.ts';
+import { keepBackfilled } from './backfill.ts';
 import { createDispatcher, type Dispatcher } from './dispatch.ts';
 import { runForLeadership } from './leadership.ts';
 import { createJobsMetrics, type JobsMetrics } from './metrics.ts';
+import { openPastReader, type PastReader } from './past-reader.ts';
 import { createPendingCheck } from './pending.ts';
 import { createSender, type Sender } from './send.ts';
 import { createSourceMetrics, type SourceMetrics } from './source-metrics.ts';
@@ -58,6 +60,7 @@ interface Parts {
   readonly definitions: DefinitionLog;
   readonly publisher: Publisher;
   readonly producer: Producer;
+  readonly reader: PastReader;
   readonly sender: Sender;
   readonly metrics: JobsMetrics;
   readonly sourceMetrics: SourceMetrics;
@@ -185,6 +188,7 @@ async function lead(parts: Parts, lost: AbortSignal): Promise<void> {
     const readers = [
       readTriggers(parts, fold.cursors, dispatcher, readersOver),
       readReplays(parts, next, dispatcher, readersOver),
+      keepBackfilled({ ...parts, nowMs: Date.now, warn: log.warn }, readersOver),
     ].map((reader) => reader.catch(fail));
     await aborted(readersOver);
     const drained = dispatcher.drain();
@@ -219,8 +223,6 @@ export async function startJobs(config: Config, log: JobsLog): Promise<Jobs> {
     const admin = openTopicAdmin(config.kafkaBrokers);
     closes.push(() => admin.close());
     const { events: generation } = await ensureGeneration(namespace, admin, redis);
-    const clickhouse = openClickHouse({ url: config.clickhouseUrl, database: namespace.database });
-    closes.push(() => clickhouse.close());
     const definitions = await openDefinitionLog({
       brokers: config.kafkaBrokers,
       namespace,
@@ -235,6 +237,8 @@ export async function startJobs(config: Config, log: JobsLog): Promise<Jobs> {
       onFatal: log.fatal,
     });
     closes.push(() => producer.close());
+    const clickhouse = openClickHouse({ url: config.clickhouseUrl, database: namespace.database });
+    closes.push(() => clickhouse.close());
     const registry = createRegistry();
     const server = await serveMetrics(registry, { host: config.serveHost, port: config.jobsMetricsPort });
     closes.push(() => server.close());
@@ -250,6 +254,7 @@ export async function startJobs(config: Config, log: JobsLog): Promise<Jobs> {
       definitions,
       publisher: createPublisher({ log: definitions, producer, namespace, nowMs: Date.now }),
       producer,
+      reader: openPastReader(clickhouse, generation),
       sender,
       metrics: createJobsMetrics(registry),
       sourceMetrics: createSourceMetrics(registry, Date.now),

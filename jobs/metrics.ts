@@ -1,5 +1,6 @@
 // What the sender of webhooks counts and shows.
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { BackfillProgress } from '../platform/backfill-progress.ts';
 
 export type AttemptOutcome = 'delivered' | 'failed' | 'gone' | 'unsent';
 export type DeadReason = 'exhausted' | 'gone' | 'inactive' | 'overflow';
@@ -20,6 +21,10 @@ export interface JobsMetrics {
   leads(leading: boolean): void;
   /** Asked at each scrape; null while another process leads. */
   showOpen(read: (() => ReadonlyMap<string, OpenDeliveries>) | null): void;
+  /** So many records of funnels' pasts are written. */
+  backfilled(records: number): void;
+  /** As `showOpen`. */
+  showBackfills(read: (() => readonly BackfillProgress[]) | null): void;
 }
 
 export function createJobsMetrics(registry: Registry): JobsMetrics {
@@ -77,6 +82,39 @@ export function createJobsMetrics(registry: Registry): JobsMetrics {
         this.set({ receiver }, oldestAgeMs / 1_000);
     },
   });
+  let readBackfills: (() => readonly BackfillProgress[]) | null = null;
+  const backfilled = new Counter({
+    name: 'flywheel_backfill_records_total',
+    help: 'Records of funnels’ pasts that were written.',
+    registers,
+  });
+  new Gauge({
+    name: 'flywheel_backfill_keys',
+    help: 'Buyers whose past in a funnel that is being computed is done, and those that remain.',
+    labelNames: ['funnel', 'state'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { funnel, status, keysDone, keysTotal } of readBackfills?.() ?? []) {
+        if (status === 'done' || status === 'stopped') continue;
+        this.set({ funnel, state: 'done' }, keysDone);
+        this.set({ funnel, state: 'remaining' }, Math.max(0, keysTotal - keysDone));
+      }
+    },
+  });
+  new Gauge({
+    name: 'flywheel_backfills_open',
+    help: 'Funnels whose past is not computed yet, by status.',
+    labelNames: ['status'],
+    registers,
+    collect() {
+      this.reset();
+      for (const status of ['waiting', 'running', 'failed'] as const) {
+        const open = (readBackfills?.() ?? []).filter((each) => each.status === status);
+        this.set({ status }, open.length);
+      }
+    },
+  });
   return {
     attempt: (receiver, outcome, elapsedMs) => attempts.observe({ receiver, outcome }, elapsedMs / 1_000),
     retry: (receiver) => retries.inc({ receiver }),
@@ -86,6 +124,10 @@ export function createJobsMetrics(registry: Registry): JobsMetrics {
     leads: (leading) => leads.set(leading ? 1 : 0),
     showOpen(read) {
       readOpen = read;
+    },
+    backfilled: (records) => backfilled.inc(records),
+    showBackfills(read) {
+      readBackfills = read;
     },
   };
 }

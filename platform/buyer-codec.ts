@@ -115,7 +115,7 @@ function readFunnels(reader: BinaryReader, base: number): BuyerFunnel[] {
     const counted = reader.unsigned();
     let index = 0;
     const settled = reader.list(() => (index++ === 0 ? reader.unsigned() : reader.signed() + base));
-    return { id, revision, counted, settled, reached: [] };
+    return { id, revision, counted, settled, reached: [], early: [], backfilled: false };
   });
 }
 
@@ -345,12 +345,40 @@ function readShares(reader: BinaryReader, buyer: Buyer): void {
   }
 }
 
+/** Which funnels' pasts are known, and what was counted while they were not. */
+function writePasts(funnels: readonly BuyerFunnel[], base: number): void {
+  for (const { early, backfilled } of funnels) {
+    writer.unsigned(early.length * 2 + (backfilled ? 1 : 0));
+    for (const { column, timeMs, cell, nextPart } of early) {
+      writer.unsigned(column);
+      writer.signed(timeMs - base);
+      writer.text(cell);
+      writer.unsigned(nextPart);
+    }
+  }
+}
+
+function readPasts(reader: BinaryReader, funnels: readonly BuyerFunnel[], base: number): void {
+  for (const funnel of funnels) {
+    const coded = reader.unsigned();
+    funnel.backfilled = coded % 2 === 1;
+    for (let left = coded >> 1; left > 0; left -= 1) {
+      const column = reader.unsigned();
+      const timeMs = reader.signed() + base;
+      funnel.early.push({ column, timeMs, cell: reader.text(), nextPart: reader.unsigned() });
+    }
+  }
+}
+
 const LINKS = 1;
 const PARTS = 2;
+const PASTS = 4;
 
 function writeIdentity(buyer: Buyer, base: number): void {
   const hasParts = buyer.nextPart > 1 || buyer.arriving.length > 0;
-  writer.unsigned((buyer.links === null ? 0 : LINKS) | (hasParts ? PARTS : 0));
+  const hasPasts = buyer.funnels.some(({ early, backfilled }) => backfilled || early.length > 0);
+  writer.unsigned((buyer.links === null ? 0 : LINKS) | (hasParts ? PARTS : 0) | (hasPasts ? PASTS : 0));
+  if (hasPasts) writePasts(buyer.funnels, base);
   if (buyer.links !== null) writeLinks(buyer.links, base);
   if (!hasParts) return;
   writer.unsigned(buyer.nextPart);
@@ -363,6 +391,7 @@ function writeIdentity(buyer: Buyer, base: number): void {
 
 function readIdentity(reader: BinaryReader, buyer: Buyer, base: number): void {
   const there = reader.unsigned();
+  if ((there & PASTS) !== 0) readPasts(reader, buyer.funnels, base);
   if ((there & LINKS) !== 0) buyer.links = readLinks(reader, base);
   if ((there & PARTS) === 0) return;
   buyer.nextPart = reader.unsigned();

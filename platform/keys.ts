@@ -73,6 +73,11 @@ export function jobsLeaderKey(namespace: Namespace): string {
   return `${namespace.redisPrefix}flywheel:jobs:leader`;
 }
 
+/** Hash: `<funnel>@<revision>` → how far its past is computed, for one generation of `events`. */
+export function backfillsKey(namespace: Namespace, generation: number): string {
+  return `${namespace.redisPrefix}flywheel:backfills:${generation}`;
+}
+
 /** Sorted set: what the live debugger looks for, by when that ends. */
 export function liveInterestsKey(namespace: Namespace): string {
   return `${namespace.redisPrefix}flywheel:live:interests`;

@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import { readDocument } from '../domain/definition.ts';
 import {
+  type BackfillRecord,
   buyerKeyOf,
   type ClockRecord,
   type DefinitionRecord,
@@ -46,6 +47,7 @@ export type Decoded =
   | Keyed<'exposure', ExposureRecord>
   | Keyed<'receipt', ReceiptRecord>
   | Keyed<'revoke', RevokeRecord>
+  | Keyed<'backfill', BackfillRecord>
   | Keyed<'derived', DerivedRecord>
   | Keyed<'clock', ClockRecord>
   | (Keyed<'definition', DefinitionRecord> & {
@@ -142,12 +144,14 @@ function fromEvents(record: EventsTopicRecord, raw: Uint8Array, message: Message
     case 'exposure':
     case 'receipt':
     case 'revoke':
+    case 'backfill':
       return keyed(record.kind, record, partition);
     case 'link':
     case 'merge':
     case 'forward':
     case 'linkEnded':
     case 'member':
+    case 'past':
       return keyed('derived', record, partition);
     default: {
       if (record.userId === undefined && record.anonymousId === undefined) {

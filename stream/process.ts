@@ -5,6 +5,7 @@ import type { Buyer } from '../domain/buyer.ts';
 import type { BuyerContext } from '../domain/buyer-context.ts';
 import { transitionCompany } from '../domain/company.ts';
 import type { Effect } from '../domain/effect.ts';
+import { backfillFunnel, takePast } from '../domain/funnel-backfill.ts';
 import { arrange, epochOf, type KeptDefinition } from '../domain/in-force.ts';
 import { endPart, mergeHistory } from '../domain/linked-history.ts';
 import type { DerivedRecord, RejectedRecord } from '../domain/record.ts';
@@ -127,6 +128,10 @@ function apply(work: Work, fold: Fold, message: Message, decoded: Decoded): Appl
     case 'revoke':
       return applyToBuyer(work, fold, message, decoded.key, (before, context, effects) =>
         revokeLink(before, decoded.record, context, effects),
+      );
+    case 'backfill':
+      return applyToBuyer(work, fold, message, decoded.key, (before, context, effects) =>
+        backfillFunnel(before, decoded.record, context, effects),
       );
     case 'derived':
       return applyDerived(work, fold, message, decoded.record);
@@ -255,6 +260,8 @@ function derivedTransition(record: DerivedRecord): BuyerTransition {
       return (before, context, effects) => forwardToBuyer(before, record, context, effects);
     case 'linkEnded':
       return (before, context, effects) => endPart(before, record, context, effects);
+    case 'past':
+      return (before, context, effects) => takePast(before, record, context, effects);
     case 'member':
       return (before, context) => transitionCompany(before, record, context);
   }
@@ -311,7 +318,8 @@ function applyDefinition(
   if (known !== undefined && known.revision >= revision) return;
   const others = work.inForce.kept.filter((kept) => !same(kept));
   const epoch = epochOf(work.inForce.kept) + 1;
-  const kept = [...others, { type, id, revision, hash, document, epoch } as KeptDefinition];
+  const sinceMs = work.head.watermarkMs;
+  const kept = [...others, { type, id, revision, hash, document, epoch, sinceMs } as KeptDefinition];
   work.inForce = { kept, definitions: arrange(kept) };
   work.definitionsChanged = true;
   const row = {

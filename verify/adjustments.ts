@@ -16,7 +16,7 @@ export async function compareAdjustments(scope: Scope): Promise<void> {
         industry,
         channel,
         column: count.column,
-        amount: 1,
+        amount: count.amount ?? 1,
       });
     }
   }

@@ -72,7 +72,7 @@ function compareBuyer(scope: Scope, events: EventsScope, person: Person, state: 
       company: saidOf(state.company),
       ids: idsOf(person, state, events),
       visitDays: visitsOf(person, state, events),
-      behaviours: person.linked ? heldAs(person.linked, state) : tailOf(person, state, events),
+      behaviours: behavioursOf(person, state, events),
     },
   );
   const { stage, stageSinceMs, maturedMs } = life;
@@ -84,6 +84,11 @@ function compareBuyer(scope: Scope, events: EventsScope, person: Person, state: 
   compareExposed(scope, person, state);
   compareTimer(scope, events, person, state);
   compareIdentity(scope, events, person, state);
+}
+
+function behavioursOf(person: Person, state: Buyer, events: EventsScope): string {
+  const exactly = person.linked ?? person.withPasts;
+  return exactly === undefined ? tailOf(person, state, events) : heldAs(exactly, state);
 }
 
 export function saidOf(said: Said | Stamped | null): string | null {
@@ -140,8 +145,8 @@ function compareLevels(
   state: Buyer,
   levels: Levels,
 ): void {
-  for (const { id, revision, counted } of person.funnels) {
-    const level = levels.get(levelName(walk.partition, id, person.key)) ?? 0;
+  for (const { id, revision, counted, hasPast } of person.funnels) {
+    const level = hasPast === true ? counted : (levels.get(levelName(walk.partition, id, person.key)) ?? 0);
     const kept = state.funnels.find((each) => each.id === id && each.revision === revision)?.counted ?? 0;
     const where = `buyer ${person.key} funnel ${id} revision ${revision}`;
     comparison.fields(

@@ -87,6 +87,8 @@ export function decodeEvent(logRecord: LogRecord, partition: number): Decoded<Ev
     case 'forward':
     case 'linkEnded':
     case 'member':
+    case 'backfill':
+    case 'past':
       return buyerPartition(record.key) === partition ? { record } : { reason: 'misplaced' };
     default:
       if (record.userId === undefined && record.anonymousId === undefined) return { reason: 'invalid' };
@@ -136,6 +138,8 @@ export function raises(record: EventsTopicRecord | SpendTopicRecord): number {
     case 'forward':
     case 'linkEnded':
     case 'member':
+    case 'backfill':
+    case 'past':
       return 0;
     default:
       return record.timestamp;

@@ -51,6 +51,10 @@ export interface Count extends When {
   readonly timeMs: number;
   readonly cell: string;
   readonly column: number;
+  /** Absent: one. A past takes back what was counted in the wrong place. */
+  readonly amount?: number;
+  /** Counted although the visitor is silent: it was not, then. */
+  readonly aloud?: boolean;
 }
 
 export interface Segment {

@@ -19,6 +19,13 @@ interface Chain {
   readonly lastMs: number;
 }
 
+/** How far earlier behaviours had come: the level, the latest chain to each step up to it, and whether nothing more counts. */
+export interface Start {
+  readonly level: number;
+  readonly chains: readonly Chain[];
+  readonly isOver: boolean;
+}
+
 /** Pairs of event time and step (1-based; 0 for a behaviour that is no step), sorted as ClickHouse sorts them. */
 function entriesOf(funnel: FunnelDefinition, behaviours: readonly TimedBehaviour[]): [number, number][] {
   const entries: [number, number][] = [];
@@ -40,12 +47,17 @@ function isStrictOrder(funnel: FunnelDefinition): boolean {
 }
 
 /** The instants at which the level rises as the sorted behaviours are read from the first to the last. */
-export function risesOf(funnel: FunnelDefinition, behaviours: readonly TimedBehaviour[]): Rise[] {
+export function risesOf(
+  funnel: FunnelDefinition,
+  behaviours: readonly TimedBehaviour[],
+  start: Start = { level: 0, chains: [], isOver: false },
+): Rise[] {
+  if (start.isOver) return [];
   const strictOrder = isStrictOrder(funnel);
   const strictIncrease = funnel.mode.includes('strict_increase');
-  const chains: (Chain | undefined)[] = new Array(funnel.steps.length).fill(undefined);
+  const chains: (Chain | undefined)[] = funnel.steps.map((_, index) => start.chains[index]);
   const rises: Rise[] = [];
-  let level = 0;
+  let { level } = start;
   for (const [timeMs, step] of entriesOf(funnel, behaviours)) {
     if (step === 0) {
       if (chains[0] !== undefined) break;

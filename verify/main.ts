@@ -19,6 +19,7 @@ import {
   compareOpportunityRows,
   compareTransitionRows,
 } from './fact-rows.ts';
+import { compareBackfills } from './identity/compare-backfills.ts';
 import { comparePersons } from './identity/compare-persons.ts';
 import { compareSent } from './identity/compare-sent.ts';
 import { compareIdentityRows } from './identity/rows.ts';
@@ -152,6 +153,7 @@ async function compareAll(scope: Scope, onProgress: VerifyOptions['onProgress'])
 
   onProgress('comparing what partitions sent to each other, and whose every row is');
   compareSent(scope);
+  compareBackfills(scope);
   await compareIdentityRows(scope);
   await comparePersons(scope);
 

@@ -65,13 +65,14 @@ function storyOf(
     const { changes, ...story } = visitorOf(key, happenings, walk, facts);
     return { ...story, changes: visitorChanges(key, changes) };
   }
-  if (comes('merge', 'forward', 'linkEnded')) {
+  if (comes('merge', 'forward', 'linkEnded', 'past')) {
     const { changes, ...story } = userOf(key, happenings, walk, facts);
     return { ...story, changes: partChanges(key, changes) };
   }
   const own = {
     records: happenings.flatMap((each) => (each.kind === 'own' ? [each.own] : [])),
     exposures: happenings.flatMap((each) => (each.kind === 'exposure' ? [each.record] : [])),
+    pasts: happenings.flatMap((each) => (each.kind === 'backfill' ? [{ ...each, link: null }] : [])),
   };
   const person = personOf(key, own, walk, facts);
   return { person, judged: person.judged, sent: sentByOwn(person.judged, () => false), changes: [] };

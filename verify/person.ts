@@ -3,9 +3,10 @@ import type { Exposed } from '../domain/buyer.ts';
 import type { EventsTopicRecord, ExposureRecord } from '../domain/record.ts';
 import { segmentOf } from './attributes.ts';
 import { type Engagement, engagementAt } from './engagement.ts';
-import { cellOf, type Facts } from './facts.ts';
+import { cellOf, type Facts, type When } from './facts.ts';
 import type { LinkedPerson } from './identity/linked-person.ts';
 import type { LinksState } from './identity/links.ts';
+import { type GivenPast, type LivedWithPasts, liveWithPasts } from './identity/own-pasts.ts';
 import { funnelSpans } from './in-force.ts';
 import { isBehaved, type Judged, judge, type OwnRecord } from './judge.ts';
 import { live, nextDueMs } from './life.ts';
@@ -39,12 +40,17 @@ export interface Person {
   readonly links: LinksState | null;
   /** What came to a user by links, or to a company by its members. */
   readonly linked: LinkedPerson | undefined;
+  /** What funnels' pasts made of a buyer to whom nothing came by a link; absent if none came. */
+  readonly withPasts?: LivedWithPasts | undefined;
 }
 
-/** What a buyer did and was shown. */
+/** What a buyer did and was shown, and what funnels' pasts came to it. */
 export interface Own {
   readonly records: readonly OwnRecord[];
   readonly exposures: readonly ExposureRecord[];
+  readonly pasts: readonly GivenPast[];
+  /** Whether a visitor says nothing of what happens to it then. */
+  isSilentAt?(when: When): boolean;
 }
 
 export function personOf(key: string, own: Own, walk: Walk<EventsTopicRecord>, facts: Facts): Person {
@@ -53,8 +59,15 @@ export function personOf(key: string, own: Own, walk: Walk<EventsTopicRecord>, f
   const tail = tailOf(judged);
   const epoch = walk.history.at(Number.MAX_SAFE_INTEGER);
   const life = live(key, judged, { walk, facts });
+  const given =
+    own.pasts.length === 0
+      ? undefined
+      : liveWithPasts(key, judged, own.pasts, { walk, facts }, own.isSilentAt);
   const funnels = funnelSpans(walk.history)
-    .map((span) => ({ span, ...countSteps(key, span, tail, walk, facts.counts) }))
+    .map((span) => ({
+      span,
+      ...(given?.funnelOf(span) ?? countSteps(key, span, tail, walk, facts.counts)),
+    }))
     .filter(({ span }) => span.untilOffset === Number.POSITIVE_INFINITY);
   const dues = funnels.flatMap(({ waitingMs }) =>
     waitingMs.map((timeMs) => timeMs + epoch.settings.latenessMs + 1),
@@ -63,7 +76,10 @@ export function personOf(key: string, own: Own, walk: Walk<EventsTopicRecord>, f
   if (lifeDueMs !== undefined) dues.push(lifeDueMs);
   return {
     key,
-    isKnown: own.exposures.length > 0 || judged.some(({ verdict }) => verdict === 'applied'),
+    isKnown:
+      own.exposures.length > 0 ||
+      judged.some(({ verdict }) => verdict === 'applied') ||
+      given?.isKnown === true,
     judged,
     behaved,
     seen: tail.seen,
@@ -76,6 +92,7 @@ export function personOf(key: string, own: Own, walk: Walk<EventsTopicRecord>, f
     dueMs: dues.length === 0 ? undefined : Math.min(...dues),
     links: null,
     linked: undefined,
+    withPasts: given,
   };
 }
 

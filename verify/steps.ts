@@ -49,6 +49,8 @@ export interface FunnelCounts {
   readonly counted: number;
   /** Of a strict funnel: event times of the steps that are reached and wait to be settled. */
   readonly waitingMs: readonly number[];
+  /** Its past was given: ClickHouse cannot be asked for it by what came after the definition. */
+  readonly hasPast?: boolean;
 }
 
 /** The steps of one funnel that one buyer was counted for; each becomes a count. */

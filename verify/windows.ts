@@ -72,7 +72,7 @@ export function windowsOf(counts: readonly Count[], walk: Walk<EventsTopicRecord
       const { cells } = window;
       const cell = cells.has(count.cell) || cells.size < maxCellsPerWindow ? count.cell : OTHER_CELL;
       const values = cells.get(cell) ?? new Array<number>(columns.get(`${series}:${revision}`) ?? 0).fill(0);
-      values[count.column] = (values[count.column] ?? 0) + 1;
+      values[count.column] = (values[count.column] ?? 0) + (count.amount ?? 1);
       cells.set(cell, values);
     }
   }

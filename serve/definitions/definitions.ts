@@ -6,6 +6,7 @@ import { unknownDefinition } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { entityTagOf, isUnchanged } from '../entity-tag.ts';
 import { requestSchema, responses } from '../schema.ts';
+import { registerDefinitionBackfill } from './backfill.ts';
 import { registerDefinitionEditing } from './editing.ts';
 import { registerDefinitionHistory } from './history.ts';
 import { registerDefinitionImport } from './import.ts';
@@ -38,7 +39,10 @@ function listAnswer(
 /** Register under a secret key. */
 export function registerDefinitions(
   app: FastifyInstance,
-  deps: Pick<Dependencies, 'definitionLog' | 'publisher' | 'clickhouse' | 'generations' | 'clock'>,
+  deps: Pick<
+    Dependencies,
+    'definitionLog' | 'publisher' | 'clickhouse' | 'generations' | 'clock' | 'redis' | 'namespace'
+  >,
 ): void {
   const { definitionLog } = deps;
   const ofType = (type: DefinitionType) =>
@@ -83,6 +87,7 @@ export function registerDefinitions(
   );
   registerDefinitionEditing(app, deps);
   registerDefinitionHistory(app, deps);
+  registerDefinitionBackfill(app, deps);
   registerDefinitionPreview(app, deps);
   registerDefinitionImport(app, deps);
 }

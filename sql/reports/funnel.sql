@@ -6,7 +6,7 @@ SELECT
     sumForEach(steps) AS steps
 FROM
 (
-    SELECT country, industry, channel, steps
+    SELECT country, industry, channel, arrayMap(count -> toInt64(count), steps) AS steps
     FROM funnel_hours FINAL
     WHERE funnel = {funnel:String}
       AND revision = {revision:UInt32}
@@ -14,7 +14,7 @@ FROM
       AND hour >= toStartOfHour({from:DateTime('UTC')})
       AND hour < {to:DateTime('UTC')}
     UNION ALL
-    SELECT country, industry, channel, arrayPushBack(arrayResize(emptyArrayUInt64(), column), toUInt64(amount)) AS steps
+    SELECT country, industry, channel, arrayPushBack(arrayResize(emptyArrayInt64(), column), toInt64(amount)) AS steps
     FROM adjustments FINAL
     WHERE series = concat('funnel:', {funnel:String})
       AND revision = {revision:UInt32}

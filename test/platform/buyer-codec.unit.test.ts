@@ -62,6 +62,8 @@ const funnel = {
   revision: count,
   counted: fc.nat(12),
   settled: fc.oneof(fc.constant([]), fc.tuple(fc.nat(12), timeMs, timeMs)),
+  early: fc.array(fc.record({ column: fc.nat(11), timeMs, cell: fc.string(), nextPart: count })),
+  backfilled: fc.boolean(),
 };
 const opportunity = {
   id: fc.string(),

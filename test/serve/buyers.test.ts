@@ -52,6 +52,8 @@ const state = {
       counted: 3,
       settled: advance(funnel, emptyProgress(funnel), behaviours, 0, 1),
       reached: [],
+      early: [],
+      backfilled: false,
     },
   ],
   engagement: [

@@ -58,8 +58,18 @@ const joined: Partial<Buyer> = {
         { level: 1, parts: [] },
         { level: 3, parts: [1] },
       ],
+      early: [],
+      backfilled: false,
     },
-    { id: 'sourcing', revision: 1, counted: 1, settled: [], reached: [{ level: 1, parts: [] }] },
+    {
+      id: 'sourcing',
+      revision: 1,
+      counted: 1,
+      settled: [],
+      reached: [{ level: 1, parts: [] }],
+      early: [],
+      backfilled: false,
+    },
   ],
   opportunities: [
     {

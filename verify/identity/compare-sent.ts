@@ -12,6 +12,7 @@ const kinds: Record<DerivedRecord['kind'], string> = {
   forward: 'forward records',
   linkEnded: 'linkEnded records',
   member: 'member records',
+  past: 'past records',
 };
 
 /** Records of one source offset for one partition. */

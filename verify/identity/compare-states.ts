@@ -75,7 +75,7 @@ function byExperiment<Named extends Pick<Stamped, 'timeMs'> & { readonly experim
 }
 
 /** Exactly the behaviours that are held, each with the part that it came by. */
-export function heldAs({ held }: LinkedPerson, { behaviours }: Buyer): string {
+export function heldAs({ held }: Pick<LinkedPerson, 'held'>, { behaviours }: Buyer): string {
   const named = (each: { timeMs: number; behaviour: string; part: number }): string =>
     `${each.timeMs} ${each.behaviour} ${each.part}`;
   const expected = held.map(named).join();

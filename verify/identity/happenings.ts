@@ -1,5 +1,6 @@
 // Everything in a partition's log that concerns one key, in the order of the log: own records, and what outboxes sent.
 import {
+  type BackfillRecord,
   buyerKeyOf,
   type DerivedRecord,
   type EventsTopicRecord,
@@ -28,7 +29,9 @@ type Recorded<Record_ extends EventsTopicRecord> = Record_ extends EventsTopicRe
   ? At & { readonly kind: Record_['kind']; readonly record: Record_ }
   : never;
 
-export type Happening = OwnHappening | Recorded<ExposureRecord | RevokeRecord | DerivedRecord>;
+export type Happening =
+  | OwnHappening
+  | Recorded<ExposureRecord | RevokeRecord | BackfillRecord | DerivedRecord>;
 
 /** By key, in the order in which the keys first occur. */
 export function happeningsOf(
@@ -49,11 +52,16 @@ export function happeningsOf(
       const key = buyerKeyOf(record);
       const own = { index, offset, watermarkMs, record, key, timeMs: record.timestamp };
       add(key, { ...atOf(step), kind: 'own', own });
-    } else if (record.kind === 'exposure' || record.kind === 'revoke' || isTaken(step, record, taken)) {
+    } else if (isGiven(record) || isTaken(step, record, taken)) {
       add(record.key, { ...atOf(step), kind: record.kind, record } as Happening);
     }
   }
   return byKey;
+}
+
+/** What neither is collected nor comes from an outbox. */
+function isGiven(record: EventsTopicRecord): record is ExposureRecord | RevokeRecord | BackfillRecord {
+  return record.kind === 'exposure' || record.kind === 'revoke' || record.kind === 'backfill';
 }
 
 function isTaken(

@@ -1,8 +1,8 @@
 // Kinds of records: what is collected, and what outboxes write.
 import type { DerivedRecord, EventsTopicRecord, SegmentRecord } from '../../domain/record.ts';
 
-const derivedKinds = new Set(['link', 'merge', 'forward', 'linkEnded', 'member']);
-const otherKinds = new Set(['exposure', 'receipt', 'clock', 'definition', 'revoke']);
+const derivedKinds = new Set(['link', 'merge', 'forward', 'linkEnded', 'member', 'past']);
+const otherKinds = new Set(['exposure', 'receipt', 'clock', 'definition', 'revoke', 'backfill']);
 
 export function isDerived(record: EventsTopicRecord): record is DerivedRecord {
   return derivedKinds.has(record.kind);

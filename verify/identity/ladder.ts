@@ -2,18 +2,14 @@
 // that the rules leave to be looked at.
 import { type Known, segmentOf } from '../attributes.ts';
 import { type Count, cellOf, type When } from '../facts.ts';
-import { levelOf, risesOf } from '../funnel-levels.ts';
+import { levelOf } from '../funnel-levels.ts';
 import { type Epoch, type FunnelSpan, funnelSpans } from '../in-force.ts';
 import type { Place } from '../life-state.ts';
+import { watermarkWhen } from '../watermark.ts';
 import { byTime, type HeldBehaviour, stillHeld } from './held.ts';
 import type { LinkedFunnel, StandingLevel } from './linked-person.ts';
+import { isStrict, levelBy, newRung, PAST_OFFSET, type Rung, risesBy, seenBy } from './rungs.ts';
 import { needed, withLevel } from './standing-levels.ts';
-
-interface Rung {
-  readonly span: FunnelSpan;
-  counted: number;
-  standing: readonly StandingLevel[];
-}
 
 export interface Ladder {
   readonly key: string;
@@ -35,6 +31,11 @@ export interface Ladder {
   known: Known;
   /** How many behaviours there were, ever. */
   total: number;
+  /** Event time of the first, 0 if there is none; and the number that the next part gets. */
+  firstMs: number;
+  nextPart: number;
+  /** Whether a visitor says nothing of what happens to it then. */
+  isSilentAt(when: When): boolean;
 }
 
 /** The record at which something happens to the ladder. */
@@ -59,29 +60,23 @@ export function openLadder(key: string, place: Place, known: Known): Ladder {
     parts: [],
     known,
     total: 0,
+    firstMs: 0,
+    nextPart: 1,
+    isSilentAt: () => false,
   };
 }
 
 /** Funnels in force at a record that came after their definition. */
-function rungsAt(ladder: Ladder, offset: number): Rung[] {
+export function rungsAt(ladder: Ladder, offset: number): Rung[] {
   const inForce = ladder.spans.filter((span) => offset >= span.sinceOffset && offset < span.untilOffset);
   return inForce.map((span) => {
     const name = `${span.id}:${span.revision}`;
     const known = ladder.rungs.get(name);
     if (known !== undefined) return known;
-    const fresh: Rung = { span, counted: 0, standing: [] };
+    const fresh = newRung(span);
     ladder.rungs.set(name, fresh);
     return fresh;
   });
-}
-
-function isStrict({ span }: Rung): boolean {
-  return span.document.mode !== 'default';
-}
-
-/** Of these, what came after the funnel's definition. */
-function seenBy({ span }: Rung, behaviours: readonly HeldBehaviour[]): HeldBehaviour[] {
-  return behaviours.filter(({ offset }) => offset > span.sinceOffset);
 }
 
 /** What waits to be settled settles in time, up to and with the step at `lastIndex`. */
@@ -102,8 +97,8 @@ export function waitForSettling(ladder: Ladder, lastIndex: number): void {
 function settleInstant(ladder: Ladder, timeMs: number, when: When): void {
   ladder.settledMs = Math.max(ladder.settledMs, timeMs + 1);
   for (const rung of rungsAt(ladder, when.offset).filter(isStrict)) {
-    const settled = seenBy(rung, ladder.seen).filter((each) => each.timeMs <= timeMs);
-    climb(ladder, rung, levelOf(rung.span.document, settled), timeMs, when);
+    const settled = (rung.seen ?? ladder.seen).filter((each) => each.timeMs <= timeMs);
+    climb(ladder, rung, levelBy(rung, settled), timeMs, when);
   }
 }
 
@@ -121,10 +116,11 @@ export function arrive(ladder: Ladder, added: HeldBehaviour, at: AtStep, isJudge
   } else {
     ladder.held = byTime([...ladder.held, added]);
     ladder.seen.push(added);
+    for (const rung of ladder.rungs.values()) rung.seen?.push(added);
     for (const rung of rungsAt(ladder, at.offset)) {
       if (isStrict(rung) || !rung.span.document.steps.includes(added.behaviour)) continue;
       if (isAtTop(ladder, rung)) continue;
-      const level = levelOf(rung.span.document, seenBy(rung, withinWindow(ladder, rung, added)));
+      const level = levelBy(rung, withinWindow(ladder, rung, added));
       climb(ladder, rung, level, added.timeMs, { offset: at.offset, dueMs: undefined });
     }
   }
@@ -132,8 +128,10 @@ export function arrive(ladder: Ladder, added: HeldBehaviour, at: AtStep, isJudge
 }
 
 /** A chain that is new because of a behaviour lies within a window of it. */
-function withinWindow({ seen }: Ladder, { span }: Rung, added: HeldBehaviour): HeldBehaviour[] {
-  return seen.filter(({ timeMs }) => Math.abs(timeMs - added.timeMs) <= span.document.windowMs);
+function withinWindow(ladder: Ladder, { span, seen }: Rung, added: HeldBehaviour): HeldBehaviour[] {
+  return (seen ?? ladder.seen).filter(
+    ({ timeMs }) => Math.abs(timeMs - added.timeMs) <= span.document.windowMs,
+  );
 }
 
 function isAtTop({ hasParts }: Ladder, { span, counted, standing }: Rung): boolean {
@@ -152,14 +150,26 @@ export function computeAnew(ladder: Ladder, { offset, watermarkMs, epoch }: AtSt
   ladder.seen = [...ladder.held];
   ladder.settledMs = Math.max(ladder.settledMs, watermarkMs - epoch.settings.latenessMs);
   for (const rung of rungsAt(ladder, offset)) {
-    if (ladder.held.length === ladder.total) beginAnew(ladder, rung);
-    const looked = seenBy(rung, ladder.seen).filter(
-      ({ timeMs }) => !isStrict(rung) || timeMs < ladder.settledMs,
-    );
-    const instants = new Map(risesOf(rung.span.document, looked).map(({ timeMs, level }) => [timeMs, level]));
-    for (const [timeMs, level] of instants)
-      climb(ladder, rung, level, timeMs, { offset, dueMs: undefined }, timeMs);
+    rung.seen = undefined;
+    computeRung(ladder, rung, offset);
   }
+}
+
+/** One funnel, from what is held. */
+export function computeRung(ladder: Ladder, rung: Rung, offset: number): void {
+  rung.start = undefined;
+  if (isWhole(ladder, rung)) beginAnew(ladder, rung);
+  const looked = (rung.seen ?? ladder.seen).filter(
+    ({ timeMs }) => !isStrict(rung) || timeMs < ladder.settledMs,
+  );
+  const instants = new Map(risesBy(rung, looked).map(({ timeMs, level }) => [timeMs, level]));
+  for (const [timeMs, level] of instants)
+    climb(ladder, rung, level, timeMs, { offset, dueMs: undefined }, timeMs);
+}
+
+/** Everything that ever was is held, and this funnel sees it. */
+export function isWhole({ held, total }: Ladder, { backfilled }: Rung): boolean {
+  return held.length === total && (backfilled || held.every(({ offset }) => offset !== PAST_OFFSET));
 }
 
 /** Where everything that ever was is held, what is computed from it is all there is to say. */
@@ -178,17 +188,9 @@ function climb(
   when: When,
   untilMs = isStrict(rung) ? timeMs : Number.POSITIVE_INFINITY,
 ): void {
-  const { id, revision, document } = rung.span;
-  const stands = Math.max(0, ...rung.standing.map((each) => each.level));
-  if (ladder.hasParts && level > stands) {
-    const held = seenBy(rung, ladder.held).filter((each) => each.timeMs <= untilMs);
-    const reaches = (parts: readonly number[]): boolean =>
-      levelOf(
-        document,
-        held.filter(({ part }) => part === 0 || parts.includes(part)),
-      ) >= level;
-    rung.standing = withLevel(rung.standing, { level, parts: needed(ladder.parts, reaches) });
-  }
+  const { id, revision } = rung.span;
+  noteLevel(ladder, rung, level, untilMs);
+  const awaits = rung.counted < level && awaitsPast(ladder, rung, when);
   const cell = cellOf(segmentOf(ladder.known));
   for (; rung.counted < level; rung.counted += 1) {
     const count: Count = {
@@ -201,7 +203,30 @@ function climb(
       column: rung.counted,
     };
     ladder.place.facts.counts.push(count);
+    if (awaits) rung.early.push({ ...count, nextPart: ladder.nextPart });
   }
+}
+
+/** A level that is new stands with the parts that it needs. */
+export function noteLevel(ladder: Ladder, rung: Rung, level: number, untilMs: number): void {
+  const stands = Math.max(0, ...rung.standing.map((each) => each.level));
+  if (!ladder.hasParts || level <= stands) return;
+  const held = seenBy(rung, ladder.held).filter((each) => each.timeMs <= untilMs);
+  const reaches = (parts: readonly number[]): boolean =>
+    levelOf(
+      rung.span.document,
+      held.filter(({ part }) => part === 0 || parts.includes(part)),
+    ) >= level;
+  rung.standing = withLevel(rung.standing, { level, parts: needed(ladder.parts, reaches) });
+}
+
+/** Whether a past may still say otherwise: of who was there before the definition, and of whom something came by links. */
+function awaitsPast(ladder: Ladder, { span, backfilled }: Rung, when: When): boolean {
+  const { walk } = ladder.place;
+  if (backfilled || ladder.isSilentAt(when)) return false;
+  const sinceMs = watermarkWhen(walk, { offset: span.sinceOffset, dueMs: undefined });
+  if (sinceMs === 0) return false;
+  return ladder.firstMs <= sinceMs || ladder.nextPart > 1;
 }
 
 /** From the first link on, levels are kept with what they need: what was counted before needs nothing. */
@@ -244,6 +269,7 @@ export function ownPart(ladder: Ladder, part: number): void {
   const own = (each: HeldBehaviour): HeldBehaviour => (each.part === part ? { ...each, part: 0 } : each);
   ladder.held = ladder.held.map(own);
   ladder.seen = ladder.seen.map(own);
+  for (const rung of ladder.rungs.values()) rung.seen = rung.seen?.map(own);
   for (const rung of ladder.rungs.values()) {
     rung.standing = rung.standing
       .map(({ level, parts }) => ({ level, parts: parts.filter((each) => each !== part) }))
@@ -278,8 +304,7 @@ export function settlingDueMs(ladder: Ladder, epoch: Epoch): number | undefined 
     (rung) => isStrict(rung) && rung.span.untilOffset === Number.POSITIVE_INFINITY,
   );
   const waiting = strict.flatMap((rung) => {
-    const seen = seenBy(rung, ladder.seen);
-    return risesOf(rung.span.document, seen)
+    return risesBy(rung, rung.seen ?? ladder.seen)
       .filter(({ timeMs }) => timeMs >= ladder.settledMs)
       .map(({ timeMs }) => timeMs);
   });

@@ -1,10 +1,12 @@
 // A user to whom something came by links, lived through record by record: own ones, histories that are merged, what is
 // forwarded, what is taken back.
 import type {
+  BackfillRecord,
   EventsTopicRecord,
   ForwardRecord,
   LinkEndedRecord,
   MergeRecord,
+  PastRecord,
   SegmentRecord,
 } from '../../domain/record.ts';
 import { segmentOf } from '../attributes.ts';
@@ -35,6 +37,7 @@ import {
 } from './ladder.ts';
 import type { Arriving, Part } from './linked-person.ts';
 import { addPart, noParts, numbersOf, ownOldest, type Parts, partOf, removePart } from './parts.ts';
+import { rungOf, takeBackfill, takePast } from './pasts.ts';
 import { linkAskedBy, memberToldBy, type Sent } from './sent.ts';
 import { dropShares, ownShares, takeOver } from './shares.ts';
 import { standAfter, standTogether } from './standing.ts';
@@ -127,6 +130,14 @@ function happen(user: User, happening: Happening, judged: Judged | undefined): v
     case 'linkEnded':
       if (user.isKnown) linkEnded(user, happening.record, at);
       return;
+    case 'backfill':
+      if (rungOf(user.ladder, happening.record, at) === undefined) return;
+      backfill(user, happening.record, at);
+      break;
+    case 'past':
+      if (!user.isKnown) return;
+      past(user, happening.record, at);
+      return;
     default:
       return;
   }
@@ -143,6 +154,8 @@ function lookAtAll({ life, ladder, parts }: User): void {
   Object.assign(life, { firstMs, lastMs, known, totals });
   ladder.known = known;
   ladder.total = [...totals.values()].reduce((sum, count) => sum + count, 0);
+  ladder.firstMs = firstMs;
+  ladder.nextPart = parts.next;
   ladder.parts = numbersOf(parts);
 }
 
@@ -237,6 +250,29 @@ function join(user: User, arriving: Arriving, at: AtStep): void {
   trim(ladder, at);
   user.changes.push({ offset, timeMs: watermarkMs, link, visitor, change: 'merged' });
   ownOld(user, at);
+}
+
+/** What a user did before a funnel's record. */
+function backfill(user: User, record: BackfillRecord, at: AtStep): void {
+  const numbers = new Map(user.parts.apart.map(({ link, number }) => [link, number]));
+  const rung = rungOf(user.ladder, record, at)!;
+  if (rung.backfilled) return;
+  ownOld(user, at);
+  const partOf = (link: string): number | undefined => {
+    const number = link === '' ? 0 : numbers.get(link);
+    return number === undefined || user.ladder.parts.includes(number) ? number : 0;
+  };
+  takeBackfill(user.ladder, rung, record, partOf, undefined, at);
+}
+
+/** What a visitor that had been merged before did before the funnel's record. */
+function past(user: User, record: PastRecord, at: AtStep): void {
+  const rung = rungOf(user.ladder, record, at);
+  const part = user.parts.apart.find(({ link }) => link === record.link)?.number;
+  if (rung === undefined || part === undefined) return;
+  ownOld(user, at);
+  takePast(user.ladder, rung, record, part, at);
+  trim(user.ladder, at);
 }
 
 /** Only a link that was taken back takes back what came by it. */

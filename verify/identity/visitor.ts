@@ -25,6 +25,7 @@ import {
   takeBack,
   takeLink,
 } from './links.ts';
+import type { GivenPast } from './own-pasts.ts';
 import { type Sent, sentByOwn } from './sent.ts';
 
 export interface VisitorStory {
@@ -44,6 +45,7 @@ interface Lifetime {
   came: number;
   /** Event time of the last behaviour that has come; 0 if none has. */
   lastMs: number;
+  readonly pasts: GivenPast[];
 }
 
 interface Story {
@@ -75,7 +77,7 @@ export function visitorOf(
   const judged: Judged[] = [];
   happenings.forEach((happening, index) => {
     const { settings } = walk.history.at(happening.offset);
-    const looksAtAge = happening.kind !== 'revoke';
+    const looksAtAge = happening.kind !== 'revoke' && happening.kind !== 'backfill';
     const { lastMs } = story.life;
     if (looksAtAge && isExpired(story.book, lastMs, happening.watermarkMs, settings.linkExpiryMs)) {
       judged.push(...endLifetime(story, happening));
@@ -85,7 +87,7 @@ export function visitorOf(
     story.life.happenings.push(happening);
   });
   judged.push(...story.life.judged);
-  const own = ownOf(story.life.happenings);
+  const own = livedBy(story);
   const person = speaking(story, (heard) => personOf(key, own, walk, heard));
   const { current, history, past, bornOffset } = story.book;
   const inForce = current && { id: current.id, user: current.user, sinceMs: current.sinceMs };
@@ -104,13 +106,20 @@ export function visitorOf(
 }
 
 function lifetimeOf(happenings: readonly Happening[], walk: Walk<EventsTopicRecord>): Lifetime {
-  return { happenings: [], judged: judge(ownOf(happenings).records, walk.history), came: 0, lastMs: 0 };
+  return {
+    happenings: [],
+    judged: judge(ownOf(happenings).records, walk.history),
+    came: 0,
+    lastMs: 0,
+    pasts: [],
+  };
 }
 
 function ownOf(happenings: readonly Happening[]): Own & { readonly records: OwnRecord[] } {
   return {
     records: happenings.flatMap((each) => (each.kind === 'own' ? [each.own] : [])),
     exposures: happenings.flatMap((each) => (each.kind === 'exposure' ? [each.record] : [])),
+    pasts: [],
   };
 }
 
@@ -118,7 +127,7 @@ function ownOf(happenings: readonly Happening[]): Own & { readonly records: OwnR
 function speaking<Result>({ book, facts }: Story, work: (heard: Facts) => Result): Result {
   const heard = noFacts();
   const result = work(heard);
-  facts.counts.push(...heard.counts.filter((fact) => !isSilent(book, fact)));
+  facts.counts.push(...heard.counts.filter((fact) => fact.aloud === true || !isSilent(book, fact)));
   facts.transitions.push(...heard.transitions.filter((fact) => !isSilent(book, fact)));
   facts.opportunities.push(...heard.opportunities.filter((fact) => !isSilent(book, fact)));
   facts.triggers.push(...heard.triggers.filter((fact) => !isSilent(book, fact)));
@@ -129,8 +138,8 @@ function speaking<Result>({ book, facts }: Story, work: (heard: Facts) => Result
 function endLifetime(story: Story, at: At): readonly Judged[] {
   const ended = expire(story.book, at);
   tellEnd(story, ended, 'expired', at);
-  const { happenings, judged, came } = story.life;
-  speaking(story, (heard) => personOf(story.key, ownOf(happenings), walkAsOf(story.walk, at.index), heard));
+  const { judged, came } = story.life;
+  speaking(story, (heard) => personOf(story.key, livedBy(story), walkAsOf(story.walk, at.index), heard));
   return judged.slice(0, came);
 }
 
@@ -151,6 +160,9 @@ function happen(story: Story, happening: Happening): void {
       break;
     case 'revoke':
       revoke(story, happening.record, happening);
+      break;
+    case 'backfill':
+      takePast(story, happening);
       break;
     default:
       break;
@@ -190,13 +202,36 @@ function link(story: Story, record: LinkRecord, at: At): void {
 }
 
 /** The visitor as it is when the record comes. */
-function asOf({ key, walk, life }: Story, { index }: At): Person {
-  return personOf(key, ownOf(life.happenings), walkAsOf(walk, index), noFacts());
+function asOf(story: Story, { index }: At): Person {
+  return personOf(story.key, livedBy(story), walkAsOf(story.walk, index), noFacts());
+}
+
+/** The life up to now. */
+function livedBy({ life, book }: Story): Own {
+  return { ...ownOf(life.happenings), pasts: [...life.pasts], isSilentAt: (when) => isSilent(book, when) };
+}
+
+/** A past that comes to a linked visitor goes on to its user, who has the history without it. */
+function takePast(story: Story, happening: Extract<Happening, { kind: 'backfill' }>): void {
+  const { key, book, life, sent } = story;
+  const { record, offset } = happening;
+  life.pasts.push({ ...happening, link: book.current });
+  const level = asOf(story, happening).withPasts?.aloud.at(-1);
+  const { current } = book;
+  if (level === undefined || current === null || book.history !== current.id) return;
+  if (record.merged && record.link === current.id) return;
+  const { funnel, revision } = record;
+  const behaviours = record.behaviours.map(([timeMs, behaviour]): [number, string] => [timeMs, behaviour]);
+  const past = { funnel, revision, level, behaviours };
+  sent.push({
+    offset,
+    record: { kind: 'past', key: current.user, link: current.id, visitor: key, ...past },
+  });
 }
 
 function handOver(story: Story, begun: Link, visitor: Person, { offset, watermarkMs }: At): void {
   const { mergeChunkBehaviours } = story.walk.history.at(offset).settings;
-  const held = begun.ownsHistory ? heldOf(visitor.behaved) : [];
+  const held = begun.ownsHistory ? (visitor.withPasts?.held ?? heldOf(visitor.behaved)) : [];
   const base = historyOf(visitor, begun.ownsHistory, watermarkMs);
   const chunks = Math.max(1, Math.ceil(held.length / mergeChunkBehaviours));
   for (let chunk = 0; chunk < chunks; chunk += 1) {

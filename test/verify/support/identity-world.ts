@@ -13,7 +13,7 @@ const LATENESS_MS = 10 * MINUTE_MS;
 const NAMES = ['visit', 'view', 'contact', 'inquiry', 'order', 'fulfil', 'unmapped'];
 const USERS = 5;
 const VISITORS = 8;
-const ROUNDS = 12;
+export const ROUNDS = 12;
 
 type Random = () => number;
 const pick = <Value>(random: Random, values: readonly Value[]): Value =>
@@ -165,15 +165,22 @@ function anything(engine: RecordedEngine, now: Now): Produced {
   return takesBack(engine, now);
 }
 
-/** Round by round, what is sent under way all the time; between rounds time passes, and once definitions change. */
-export function liveThrough(engine: RecordedEngine, random: Random): void {
+/**
+ * Round by round, what is sent under way all the time; between rounds time passes, and once definitions change.
+ * @param besides what else comes in a round
+ */
+export function liveThrough(
+  engine: RecordedEngine,
+  random: Random,
+  besides: (round: number) => readonly Produced[] = () => [],
+): void {
   let timeMs = START_MS;
   let messages = 0;
   // Where much happens at once, caps settle behaviours early.
   const pauseMs = random() < 0.4 ? 20_000 : 5 * MINUTE_MS;
   const next = (): number => messages++;
   for (let round = 0; round < ROUNDS; round += 1) {
-    const records: Produced[] = [];
+    const records: Produced[] = [...besides(round)];
     for (let count = between(random, 5, 60); count > 0; count -= 1) {
       timeMs += between(random, 0, pauseMs);
       records.push(anything(engine, { random, timeMs, next }));

@@ -1,0 +1,5 @@
+// Which keys are companies'.
+
+export function isCompany(key: string): boolean {
+  return key.startsWith('c:');
+}

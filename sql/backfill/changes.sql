@@ -1,0 +1,21 @@
+-- What became of the links of the same buyers before the funnel's record, at both owners.
+SELECT
+    key,
+    offset,
+    toUnixTimestamp64Milli(time) AS timeMs,
+    link,
+    visitor,
+    user,
+    change,
+    from_offset AS fromOffset
+FROM identities FINAL
+WHERE generation = {generation:UInt16} AND offset < {bounds:Array(UInt64)}[partition + 1]
+  AND (
+      (visitor > {after:String} AND visitor <= {upTo:String})
+      OR visitor IN
+      (
+          SELECT visitor FROM identities
+          WHERE generation = {generation:UInt16} AND change = 'merged' AND user > {after:String} AND user <= {upTo:String}
+      )
+  )
+ORDER BY key, offset, ordinal
