@@ -26,6 +26,7 @@ import { runForLeadership } from './leadership.ts';
 import { createJobsMetrics, type JobsMetrics } from './metrics.ts';
 import { openPastReader, type PastReader } from './past-reader.ts';
 import { createPendingCheck } from './pending.ts';
+import { saidOnce } from './said-once.ts';
 import { createSender, type Sender } from './send.ts';
 import { createSourceMetrics, type SourceMetrics } from './source-metrics.ts';
 import { watchSources } from './source-watch.ts';
@@ -166,7 +167,7 @@ async function lead(parts: Parts, lost: AbortSignal): Promise<void> {
     nowMs: Date.now,
     monotonicMs: () => performance.now(),
     chance: () => randomInt(CHANCE_STEPS) / CHANCE_STEPS,
-    warn: log.warn,
+    warn: saidOnce(log.warn, () => performance.now()),
     receivers: () => definitions.list<ReceiverDefinition>('receiver'),
     disable: (receiver) => disable(parts, receiver),
     fail,
