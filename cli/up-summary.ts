@@ -113,6 +113,9 @@ async function countBy(clickhouse: ClickHouse, query: string): Promise<Record<st
   return Object.fromEntries(rows.map(({ name, rows: count }) => [name, Number(count)]));
 }
 
+/** Reports look at no longer period: one event of long ago must not keep the summary from the rest. */
+const REPORTED_MS_MAX = 799 * 86_400_000;
+
 /** Times of all that was taken, behaviour and spend, and of what followed: a link is made when its record is read. */
 async function readTimes(clickhouse: ClickHouse): Promise<Period & { buyers: number; records: number }> {
   const query = `SELECT toUnixTimestamp64Milli(min(time)) AS from_ms, toUnixTimestamp64Milli(max(time)) AS to_ms,
@@ -120,9 +123,10 @@ async function readTimes(clickhouse: ClickHouse): Promise<Period & { buyers: num
     FROM (SELECT time FROM events UNION ALL SELECT time FROM spend UNION ALL SELECT time FROM identities)`;
   const result = await clickhouse.query({ query, format: 'JSONEachRow' });
   const [row] = await result.json<Record<'from_ms' | 'to_ms' | 'buyers' | 'records', string | number>>();
+  const toMs = Number(row?.to_ms ?? 0) + 1;
   return {
-    from: new Date(Number(row?.from_ms ?? 0)).toISOString(),
-    to: new Date(Number(row?.to_ms ?? 0) + 1).toISOString(),
+    from: new Date(Math.max(Number(row?.from_ms ?? 0), toMs - REPORTED_MS_MAX)).toISOString(),
+    to: new Date(toMs).toISOString(),
     buyers: Number(row?.buyers ?? 0),
     records: Number(row?.records ?? 0),
   };

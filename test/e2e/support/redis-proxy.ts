@@ -12,8 +12,8 @@ export interface RedisProxy {
   close(): Promise<void>;
 }
 
-/** The word of a commit's script that no other command of ours has, as it stands on the wire. */
-const COMMIT_MARK = Buffer.from('\r\nwatermark\r\n');
+/** The word that a commit has and no other script of ours, as it stands on the wire: a MessagePack string of nine bytes. */
+const COMMIT_MARK = Buffer.concat([Buffer.from([0xdb, 0, 0, 0, 9]), Buffer.from('watermark')]);
 
 type Plan = { readonly kind: 'lose' | 'hold'; readonly done: () => void };
 
