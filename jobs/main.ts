@@ -24,6 +24,7 @@ import { createDispatcher, type Dispatcher } from './dispatch.ts';
 import { runForLeadership } from './leadership.ts';
 import { createJobsMetrics, type JobsMetrics } from './metrics.ts';
 import { createPendingCheck } from './pending.ts';
+import { saidOnce } from './said-once.ts';
 import { createSender, type Sender } from './send.ts';
 import { createSourceMetrics, type SourceMetrics } from './source-metrics.ts';
 import { watchSources } from './source-watch.ts';
@@ -163,7 +164,7 @@ async function lead(parts: Parts, lost: AbortSignal): Promise<void> {
     nowMs: Date.now,
     monotonicMs: () => performance.now(),
     chance: () => randomInt(CHANCE_STEPS) / CHANCE_STEPS,
-    warn: log.warn,
+    warn: saidOnce(log.warn, () => performance.now()),
     receivers: () => definitions.list<ReceiverDefinition>('receiver'),
     disable: (receiver) => disable(parts, receiver),
     fail,
