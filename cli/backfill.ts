@@ -1,4 +1,4 @@
-// `flywheel backfill`: how far the pasts of funnels are computed, as a table or, with --follow, as bars until all are done.
+// `flywheel backfill`: how far the pasts of funnels are computed: bars (with --follow until all are done), or JSON.
 import type { Command } from 'commander';
 import { readConfig } from '../platform/config.ts';
 import { PlatformError } from '../platform/platform-error.ts';
@@ -61,8 +61,17 @@ export function describeBackfills(all: readonly ShownBackfill[]): string[] {
   });
 }
 
-async function run(funnel: string | undefined, options: ServeOptions & { follow?: true }): Promise<void> {
+interface Options extends ServeOptions {
+  readonly follow?: true;
+  readonly json?: true;
+}
+
+async function run(funnel: string | undefined, options: Options): Promise<void> {
   const target = await serveOf(readConfig(), options);
+  if (options.json === true) {
+    process.stdout.write(`${JSON.stringify({ backfills: await look(target, funnel) })}\n`);
+    return;
+  }
   const isTerminal = process.stdout.isTTY;
   let before: string[] = [];
   for (;;) {
@@ -84,6 +93,7 @@ export function register(program: Command): void {
     .description('how far the past of a new or changed funnel is computed')
     .argument('[funnel]', 'all funnels when left out')
     .option('--follow', 'go on until all are done')
+    .option('--json', 'as JSON, once')
     .option('--url <url>', 'address of serve (default: FLYWHEEL_URL, or SERVE_HOST and SERVE_PORT)')
     .option('--keys-file <file>', 'holds the secret key (default: SECRET_KEY, or keys.json in FLYWHEEL_DIR)')
     .action(run);

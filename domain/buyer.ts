@@ -45,7 +45,10 @@ export interface BuyerFunnel {
   settled: FunnelProgress;
   /** Empty as long as nothing came by a link: then the level is what was counted. */
   reached: ReachedLevel[];
-  /** What was counted since the funnel's record, until its past is folded in and says otherwise; only of who has a past. */
+  /**
+   * What was counted since the funnel's record, until its past is folded in and says otherwise; only of who has a past.
+   * Of a user who was merged in between what stands is kept on: the past of that part may say otherwise, too.
+   */
   early: CountedStep[];
   /** The past is folded in: from then on the funnel looks at all that is held, whenever it arrived. */
   backfilled: boolean;

@@ -8,6 +8,7 @@ import { type FunnelProgress, level as levelIn } from './funnel.ts';
 import { isWhole, recompute } from './funnel-foreign.ts';
 import { addLevel, noteLevel } from './funnel-levels.ts';
 import { insertPast } from './funnel-past-behaviours.ts';
+import { countedUntilMs, inTurn, inTurnAlone, type ReachedStep } from './funnel-past-reach.ts';
 import { settle, trimBehaviours } from './funnel-progress.ts';
 import { PAST_EPOCH, progressIn, walk } from './funnel-slice.ts';
 import type { Definitions, FunnelInForce } from './in-force.ts';
@@ -65,7 +66,7 @@ export function backfillFunnel(
   const isFromHeld = isAmended || isKnownWhole || links.some((link) => partOf(link) === undefined);
   const from = isFromHeld ? { ...record, settled: [], settledBeforeMs: 0 } : record;
   const aloud = goOn(state, own, funnel, from, definitions.settings.latenessMs, effects);
-  handOn(state, aloud, record, effects);
+  handOn(state, aloud, record, context, effects);
   return state;
 }
 
@@ -85,7 +86,7 @@ function takeLevels(
   }
 }
 
-type From = Pick<BackfillRecord, 'counts' | 'level' | 'spoken' | 'settled' | 'settledBeforeMs' | 'link'>;
+type From = Omit<BackfillRecord, 'kind' | 'key' | 'funnel' | 'revision' | 'levels' | 'behaviours' | 'merged'>;
 
 /**
  * Counts the past, and then goes on from it over what is held.
@@ -104,29 +105,40 @@ function goOn(
     effects.push({ kind: 'count', series, revision, timeMs, cell, column, amount });
   };
   for (const [column, timeMs, cell] of past.counts) push({ column, timeMs, cell }, 1);
-  const reachedMs = reach(state, own, funnel, past);
-  const without = funnel.strict ? [] : reachedAlone(state, funnel);
   const { early, counted } = own;
+  const { nextPart } = state;
+  const reached = inTurn(state, funnel, past, latenessMs, reach(state, own, funnel, past));
+  const without = funnel.strict ? [] : inTurnAlone(state, funnel, past, latenessMs);
+  const standing: CountedStep[] = [];
+  const stand = (step: CountedStep): void => {
+    const isOwn = reached[step.column]?.isBeforeMerges === true;
+    standing.push(isOwn ? { ...step, nextPart: past.nextPart } : step);
+  };
   for (const step of early) {
-    const rightMs = rightTime(step, past.level, reachedMs, without, funnel.strict);
+    const rightMs = rightTime(step, past, reached, without, funnel.strict);
+    if (rightMs !== undefined) stand({ ...step, timeMs: rightMs });
     if (rightMs === step.timeMs) continue;
     push(step, -1);
     if (rightMs !== undefined) push({ ...step, timeMs: rightMs }, 1);
   }
+  const isEarly = (column: number): boolean => early.some((step) => step.column === column);
   const untilMs = aloudUntilMs(state, funnel, past, latenessMs);
   const cell = cellOf(segmentOf(state));
   let aloud = Math.max(past.spoken, ...early.map(({ column }) => column + 1));
-  reachedMs.forEach((timeMs, column) => {
-    if (column < Math.max(counted, past.level) || timeMs > untilMs) return;
+  reached.forEach(({ timeMs, isBeforeMerges }, column) => {
+    // What a merge took as counted says nothing of what was reached before it.
+    const isCounted = isBeforeMerges ? isEarly(column) : column < counted;
+    if (column < past.level || isCounted || timeMs > untilMs) return;
     push({ column, timeMs, cell }, 1);
+    stand({ column, timeMs, cell, nextPart });
     aloud = Math.max(aloud, column + 1);
   });
-  const isEarly = (column: number): boolean => early.some((step) => step.column === column);
   const elsewhere = Array.from({ length: counted }, (_, column) => column + 1).filter(
     (step) => !funnel.strict || !isEarly(step - 1),
   );
-  own.counted = Math.max(past.level, reachedMs.length, ...elsewhere);
-  own.early = [];
+  own.counted = Math.max(past.level, reached.length, ...elsewhere);
+  // The past of what was merged since the record may come after this one.
+  own.early = nextPart > past.nextPart ? standing : [];
   return aloud;
 }
 
@@ -135,26 +147,28 @@ function aloudUntilMs(state: Buyer, { strict }: FunnelInForce, past: From, laten
   const link = state.links?.current;
   if (link == null) return Number.POSITIVE_INFINITY;
   if (past.link !== '') return 0;
-  return strict ? link.sinceMs - latenessMs - 1 : link.sinceMs;
+  return countedUntilMs(strict, link.sinceMs, latenessMs);
 }
 
 /**
  * When a step that was counted since the funnel's record should have been: undefined if it was counted in the past, or (of a
- * strict funnel) is not reached at all. Of a `default` one only what the past makes earlier moves: else the order of arrival
+ * strict funnel) is not reached at all. What was counted by a merge, but had been reached before it, belongs there. Of a `default` one only what the past makes earlier moves: else the order of arrival
  * may have made it later, as it does of every funnel.
  */
 function rightTime(
-  { column, timeMs }: CountedStep,
-  pastLevel: number,
-  reachedMs: readonly number[],
-  without: readonly number[],
+  { column, timeMs, nextPart }: CountedStep,
+  past: From,
+  reached: readonly ReachedStep[],
+  without: readonly ReachedStep[],
   strict: boolean,
 ): number | undefined {
-  if (column < pastLevel) return undefined;
-  const rightMs = reachedMs[column];
-  if (strict) return rightMs;
+  if (column < past.level) return undefined;
+  const { timeMs: rightMs, isBeforeMerges = false } = reached[column] ?? {};
+  if (strict || (isBeforeMerges && nextPart > past.nextPart)) return rightMs;
   const isEarlier =
-    rightMs !== undefined && rightMs < timeMs && rightMs < (without[column] ?? Number.POSITIVE_INFINITY);
+    rightMs !== undefined &&
+    rightMs < timeMs &&
+    rightMs < (without[column]?.timeMs ?? Number.POSITIVE_INFINITY);
   return isEarlier ? rightMs : timeMs;
 }
 
@@ -177,23 +191,23 @@ function reach(state: Buyer, own: BuyerFunnel, funnel: FunnelInForce, past: From
   return reachedMs;
 }
 
-/** The same from what arrived since the funnel's record alone. */
-function reachedAlone(state: Buyer, funnel: FunnelInForce): number[] {
-  const behaviours = state.behaviours.filter(({ epoch }) => epoch >= funnel.epoch);
-  const reachedMs: number[] = [];
-  walk(funnel.document, [], { behaviours, from: 0, to: behaviours.length }, (progress, timeMs) => {
-    while (reachedMs.length < levelIn(progress)) reachedMs.push(timeMs);
-  });
-  return reachedMs;
-}
-
 /** A visitor that was linked before its past came: its user has the history already, without this. */
-function handOn(state: Buyer, level: number, record: BackfillRecord, effects: Effect[]): void {
+function handOn(
+  state: Buyer,
+  level: number,
+  record: BackfillRecord,
+  { definitions }: BuyerContext,
+  effects: Effect[],
+): void {
   const link = state.links?.current;
   if (link == null || state.links!.history !== link.id) return;
   if (link.id === record.link && record.merged) return;
   const { funnel, revision } = record;
-  const behaviours = record.behaviours.map(([timeMs, behaviour]): [number, string] => [timeMs, behaviour]);
+  // What no open window reached at the link would not have been handed over.
+  const sinceMs = link.sinceMs - definitions.longestWindowMs - definitions.settings.latenessMs;
+  const behaviours = record.behaviours
+    .filter(([timeMs]) => timeMs >= sinceMs)
+    .map(([timeMs, behaviour]): [number, string] => [timeMs, behaviour]);
   const past = { funnel, revision, level, behaviours };
   effects.push({
     kind: 'record',

@@ -136,6 +136,9 @@ export function runVisitor(past: KeyPast, definitions: Definitions): PastRun {
 
 function changeLink(run: PastRun, change: PastChange, definitions: Definitions): void {
   run.nowMs = Math.max(run.nowMs, change.timeMs);
+  const effects: Effect[] = [];
+  settle(run.state, run.nowMs, definitions, effects);
+  hear(run, effects);
   const { link: id, user, offset, fromOffset } = change;
   switch (change.change) {
     case 'linked': {
@@ -272,6 +275,7 @@ function backfillOf(run: PastRun, definitions: Definitions, merged: boolean): Ba
     behaviours: state.behaviours.map(({ timeMs, behaviour, part }) => [timeMs, behaviour, linkOf(part)]),
     link: run.link,
     merged,
+    nextPart: state.nextPart,
   };
 }
 

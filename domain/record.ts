@@ -245,6 +245,8 @@ export const backfillRecord = z.object({
   /** A visitor's link in force at the funnel's record, '' if there was none; and whether its user gets this by its own record. */
   link: z.string().max(300),
   merged: z.boolean(),
+  /** The number that the user's next part had at the record: what was merged since has this or a higher one. */
+  nextPart: z.int().min(1),
 });
 export type BackfillRecord = z.infer<typeof backfillRecord>;
 

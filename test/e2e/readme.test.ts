@@ -104,6 +104,8 @@ const expected: Record<string, (body: Record<string, unknown>) => void> = {
   '/preview': (body) => expect(body).toMatchObject({ answerable: true, revision: 1 }),
   'export definitions': (body) => expect(body.written).toBeGreaterThan(20),
   'import definitions': (body) => expect(body).toMatchObject({ applied: false, changes: [] }),
+  'backfill quick-order': (body) =>
+    expect(body.backfills).toEqual([expect.objectContaining({ funnel: 'quick-order', revision: 1 })]),
   'keys create': (body) =>
     expect(body).toMatchObject({ name: 'shop', key: expect.stringMatching(/^wk_/), state: 'valid' }),
   'keys rotate': (body) => expect(body).toMatchObject({ name: 'shop', before: { state: 'replaced' } }),

@@ -26,8 +26,9 @@ export interface Ladder {
   settledMs: number;
   /** Whether levels are kept with the parts that they need: once anything came by a link. */
   hasParts: boolean;
-  /** Numbers of the parts that are kept apart, beside the user's own. */
+  /** Numbers of the parts that are kept apart, beside the user's own; and when each was merged. */
   parts: readonly number[];
+  merges: readonly { readonly number: number; readonly mergedMs: number }[];
   known: Known;
   /** How many behaviours there were, ever. */
   total: number;
@@ -58,6 +59,7 @@ export function openLadder(key: string, place: Place, known: Known): Ladder {
     settledMs: 0,
     hasParts: false,
     parts: [],
+    merges: [],
     known,
     total: 0,
     firstMs: 0,

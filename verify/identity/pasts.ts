@@ -77,7 +77,6 @@ export function takeBackfill(
   });
   const isAmended = insert(ladder, rung, past, record.settledBeforeMs);
   ladder.settledMs = Math.max(ladder.settledMs, at.watermarkMs - latenessMs);
-  const alone = reachedAlone(ladder, rung);
   rung.backfilled = true;
   const isHeldWhole = ladder.hasParts && isWhole(ladder, rung);
   if (isHeldWhole) rung.standing = [];
@@ -89,8 +88,26 @@ export function takeBackfill(
   rung.seen = fromHeld
     ? [...ladder.held]
     : ladder.held.filter(({ timeMs }) => timeMs >= record.settledBeforeMs);
-  const reachedMs = climbAnew(ladder, rung, Math.max(record.level, rung.start?.level ?? 0));
-  return count(ladder, rung, record, reachedMs, alone, link, at);
+  const level = Math.max(record.level, rung.start?.level ?? 0);
+  const all = climbAnew(ladder, rung, level);
+  const looked = lookedAt(ladder, rung);
+  const since = ladder.held.filter(({ offset }) => offset > rung.span.sinceOffset);
+  const { merges } = ladder;
+  const inTurn = (joined: Times, of: (part: number) => Times): Times =>
+    untilMerged(rung, merges, record.nextPart, latenessMs, joined, of);
+  const reachedMs = inTurn(all, (part) => timesAbove(risesBy(rung, below(looked, part)), level));
+  const alone = inTurn(timesAlone(rung, since), (part) => timesAlone(rung, below(since, part)));
+  const [first] = merges.filter(({ number }) => number >= record.nextPart);
+  const nothing: Times = new Map();
+  const beforeMerges = untilMerged(
+    rung,
+    first === undefined ? [] : [first],
+    record.nextPart,
+    latenessMs,
+    nothing,
+    (part) => timesAbove(risesBy(rung, below(looked, part)), level),
+  );
+  return count(ladder, rung, record, reachedMs, beforeMerges, alone, link, at);
 }
 
 function takeLevels(rung: Rung, { levels }: BackfillRecord, partOf: (link: string) => number | undefined) {
@@ -103,10 +120,19 @@ function takeLevels(rung: Rung, { levels }: BackfillRecord, partOf: (link: strin
   }
 }
 
-/** When each step above `level` is reached, by its number from 0. */
-function climbAnew(ladder: Ladder, rung: Rung, level: number): Map<number, number> {
-  const looked = rung.seen!.filter(({ timeMs }) => !isStrict(rung) || timeMs < ladder.settledMs);
-  const rises = risesBy(rung, looked);
+/** When each step is reached, by its number from 0. */
+type Times = ReadonlyMap<number, number>;
+
+function lookedAt(ladder: Ladder, rung: Rung): HeldBehaviour[] {
+  return rung.seen!.filter(({ timeMs }) => !isStrict(rung) || timeMs < ladder.settledMs);
+}
+
+function below(behaviours: readonly HeldBehaviour[], parts: number): HeldBehaviour[] {
+  return behaviours.filter(({ part }) => part < parts);
+}
+
+function climbAnew(ladder: Ladder, rung: Rung, level: number): Times {
+  const rises = risesBy(rung, lookedAt(ladder, rung));
   for (const { timeMs, level: reached } of lastOfInstants(rises)) noteLevel(ladder, rung, reached, timeMs);
   return timesAbove(rises, level);
 }
@@ -115,38 +141,65 @@ function lastOfInstants(rises: readonly Rise[]): Rise[] {
   return rises.filter(({ timeMs }, index) => rises[index + 1]?.timeMs !== timeMs);
 }
 
-function timesAbove(rises: readonly Rise[], level: number): Map<number, number> {
+function timesAbove(rises: readonly Rise[], level: number): Times {
   return new Map(rises.filter((rise) => rise.level > level).map((rise) => [rise.level - 1, rise.timeMs]));
 }
 
-/** The same of what came since the definition alone. */
-function reachedAlone({ held }: Ladder, { span }: Rung): Map<number, number> {
-  const since = held.filter(({ offset }) => offset > span.sinceOffset);
-  return new Map(risesOf(span.document, since).map(({ level, timeMs }) => [level - 1, timeMs]));
+/** Of what came since the definition alone. */
+function timesAlone({ span }: Rung, since: readonly HeldBehaviour[]): Times {
+  return timesAbove(risesOf(span.document, since), 0);
+}
+
+/** Of each step, the time by which it was reached before a merge that came since the record, else with all that was merged. */
+function untilMerged(
+  rung: Rung,
+  merges: Ladder['merges'],
+  firstPart: number,
+  latenessMs: number,
+  joined: Times,
+  times: (parts: number) => Times,
+): Times {
+  const found = new Map(joined);
+  for (const { number, mergedMs } of [...merges].reverse()) {
+    if (number < firstPart) continue;
+    const untilMs = isStrict(rung) ? mergedMs - latenessMs - 1 : mergedMs;
+    for (const [column, timeMs] of times(number)) if (timeMs <= untilMs) found.set(column, timeMs);
+  }
+  return new Map([...found].sort(([a], [b]) => a - b));
 }
 
 function count(
   ladder: Ladder,
   rung: Rung,
   record: BackfillRecord,
-  reachedMs: ReadonlyMap<number, number>,
-  alone: ReadonlyMap<number, number>,
+  reachedMs: Times,
+  beforeMerges: Times,
+  alone: Times,
   link: LinkThen | undefined,
   { offset, epoch }: AtStep,
 ): number {
   const { id, revision } = rung.span;
-  const push = (column: number, timeMs: number, cell: string, amount: number): void => {
+  const { nextPart } = ladder;
+  const push = (column: number, timeMs: number, cell: string, amount: number): Rung['early'][number] => {
     const series = `funnel:${id}`;
     const what: Count = { offset, dueMs: undefined, key: ladder.key, series, revision, timeMs, cell, column };
     ladder.place.facts.counts.push({ ...what, amount, aloud: true });
+    return { ...what, nextPart };
   };
   for (const [column, timeMs, cell] of record.counts) push(column, timeMs, cell, 1);
-  for (const { column, timeMs, cell } of rung.early) {
+  const standing: Rung['early'] = [];
+  const stand = (step: Rung['early'][number]): void => {
+    standing.push(beforeMerges.has(step.column) ? { ...step, nextPart: record.nextPart } : step);
+  };
+  for (const early of rung.early) {
+    const { column, timeMs, cell } = early;
     const found = reachedMs.get(column);
     const isEarlier =
       found !== undefined && found < timeMs && found < (alone.get(column) ?? Number.POSITIVE_INFINITY);
-    const stays = isStrict(rung) || isEarlier ? found : timeMs;
+    const isMergeds = beforeMerges.has(column) && early.nextPart > record.nextPart;
+    const stays = isStrict(rung) || isEarlier || isMergeds ? found : timeMs;
     const rightMs = column < record.level ? undefined : stays;
+    if (rightMs !== undefined) stand({ ...early, timeMs: rightMs });
     if (rightMs === timeMs) continue;
     push(column, timeMs, cell, -1);
     if (rightMs !== undefined) push(column, rightMs, cell, 1);
@@ -157,8 +210,10 @@ function count(
   const cell = cellOf(segmentOf(ladder.known));
   let aloud = Math.max(record.spoken, ...rung.early.map(({ column }) => column + 1));
   for (const [column, timeMs] of reachedMs) {
-    if (column < Math.max(rung.counted, record.level) || timeMs > untilMs) continue;
-    push(column, timeMs, cell, 1);
+    const isEarly = rung.early.some((each) => each.column === column);
+    const isCounted = beforeMerges.has(column) ? isEarly : column < rung.counted;
+    if (column < record.level || isCounted || timeMs > untilMs) continue;
+    stand(push(column, timeMs, cell, 1));
     aloud = Math.max(aloud, column + 1);
   }
   const elsewhere = Array.from({ length: rung.counted }, (_, column) => column).filter(
@@ -166,7 +221,8 @@ function count(
   );
   const all = [...reachedMs.keys(), ...elsewhere].map((column) => column + 1);
   rung.counted = Math.max(record.level, ...all);
-  rung.early = [];
+  // The past of a part that came since the record may come later.
+  rung.early = nextPart > record.nextPart ? standing : [];
   return aloud;
 }
 

@@ -156,6 +156,7 @@ function lookAtAll({ life, ladder, parts }: User): void {
   ladder.total = [...totals.values()].reduce((sum, count) => sum + count, 0);
   ladder.firstMs = firstMs;
   ladder.nextPart = parts.next;
+  ladder.merges = parts.apart.filter(({ number }) => number > 0);
   ladder.parts = numbersOf(parts);
 }
 

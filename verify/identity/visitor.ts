@@ -221,7 +221,11 @@ function takePast(story: Story, happening: Extract<Happening, { kind: 'backfill'
   if (level === undefined || current === null || book.history !== current.id) return;
   if (record.merged && record.link === current.id) return;
   const { funnel, revision } = record;
-  const behaviours = record.behaviours.map(([timeMs, behaviour]): [number, string] => [timeMs, behaviour]);
+  const { settings, funnels } = story.walk.history.at(offset);
+  const windowMs = Math.max(...funnels.map(({ document }) => document.windowMs));
+  const behaviours = record.behaviours
+    .filter(([timeMs]) => timeMs >= current.sinceMs - windowMs - settings.latenessMs)
+    .map(([timeMs, behaviour]): [number, string] => [timeMs, behaviour]);
   const past = { funnel, revision, level, behaviours };
   sent.push({
     offset,

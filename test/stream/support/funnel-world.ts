@@ -116,9 +116,12 @@ export function open(restarts: boolean): Engine {
   return createEngine({ cuts, appendMs: APPEND_MS, random: () => 0, repeats: 0 });
 }
 
-/** One record after the other, each with all that follows from it. */
+/** One record after the other, each with all that follows from it. Partitions that stand still get the clock, as in a running stream. */
 export function inTurn(engine: Engine, happened: readonly Happened[]): void {
-  for (const { produced } of happened) engine.run([produced]);
+  for (const { atMs, produced } of happened) {
+    if (produced.value.includes('"kind":"identify"')) engine.run(clockAt(Math.floor(atMs)));
+    engine.run([produced]);
+  }
 }
 
 export interface Found {
