@@ -255,7 +255,7 @@ function sum(counts: Record<string, number>): number {
 export function describeSummary(summary: Summary): string[] {
   const { period, events, rejects, opportunities } = summary;
   const lines = [
-    `namespace ${summary.namespace}: ${count(events.total)} events of ${count(events.buyers)} buyers (${counts(events.byVerdict)})`,
+    `namespace ${summary.namespace}: ${count(events.total)} events of ${count(events.buyers)} keys, visitors and users (${counts(events.byVerdict)})`,
   ];
   if (period !== null) lines.push(`from ${period.from} to ${period.to}`);
   lines.push(`rejects: ${count(rejects.total)}${rejects.total > 0 ? ` (${counts(rejects.byReason)})` : ''}`);
@@ -268,7 +268,7 @@ export function describeSummary(summary: Summary): string[] {
   if (opportunities !== null) {
     const { opened, qualified, orders, open, lost, top } = opportunities;
     lines.push(
-      `opportunities: ${count(opened)} opened, ${count(qualified)} of quality, ${count(orders)} ordered, ${count(open)} open, ${count(lost)} lost`,
+      `opportunities: ${count(opened)} opened; of them ${count(qualified)} are of quality, ${count(orders)} came to an order; now ${count(open)} are open, ${count(lost)} lost, ${count(opened - open - lost)} closed otherwise`,
     );
     for (const best of top) {
       const where = [best.country, best.industry].filter((part) => part !== '').join(', ');
@@ -287,8 +287,8 @@ export function describeSummary(summary: Summary): string[] {
       `account ${account.account}: today ${money(settledTodayMicros, currency)} of ${money(dailyBudgetMicros, currency)}, in all ${money(settledTotalMicros, currency)}${total}`,
     );
   }
-  lines.push(`lifecycle: ${counts(summary.transitions) || 'no transitions'}`);
-  lines.push(`triggers: ${counts(summary.triggers) || 'none'}`);
+  lines.push(`lifecycle, times that a buyer became: ${counts(summary.transitions) || 'nobody anything yet'}`);
+  lines.push(`triggers, as they stand: ${counts(summary.triggers) || 'none'}`);
   return lines;
 }
 

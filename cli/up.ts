@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { flywheelCommandLine } from '../ops/local/flywheel-process.ts';
+import { assertFolderFree } from '../ops/local/pids.ts';
 import { assertPortFree, DEFAULT_PORTS } from '../ops/local/ports.ts';
 import { type Stack, startStack } from '../ops/local/stack.ts';
 import { type ApiKeyPair, ensureApiKeys } from '../platform/api-keys.ts';
@@ -24,6 +25,8 @@ import { describeSummary, readSummary, type Summary } from './up-summary.ts';
 
 const STEPS = 5;
 const TRICKLE_PER_SECOND = 5;
+/** More would take days to feed. */
+const BUYERS_MAX = 10_000_000;
 const DRAIN_MS_MAX = 15 * 60_000;
 
 interface Options {
@@ -97,6 +100,8 @@ async function startParts(options: Options, steps: Steps, stopping: AbortControl
   const took: string[] = [];
   let stack: Stack | undefined;
   await steps.run('Kafka, Redis, ClickHouse, Prometheus', 10, async (report) => {
+    // A second start beside the first is told so, not that somebody has its ports.
+    assertFolderFree(dir);
     if (options.ports === 'default') {
       await assertPortFree('serve', DEFAULT_PORTS.serve);
       await assertPortFree('the metrics of stream', DEFAULT_PORTS.streamMetrics);
@@ -207,8 +212,9 @@ async function feed(options: Options, running: Running, steps: Steps, signal: Ab
         throw error;
       });
       const { events, spend } = report;
-      const what = `${(events.accepted + spend.accepted).toLocaleString('en')} records accepted, ${events.rejected + spend.rejected} rejected`;
-      return fed ? what : `${what} by an earlier start;`;
+      const [behaviour, cost] = [events, spend].map(({ accepted }) => accepted.toLocaleString('en'));
+      const what = `${behaviour} events and ${cost} rows of spend accepted, ${events.rejected + spend.rejected} rejected`;
+      return fed ? what : `nothing to send: ${what} by an earlier start,`;
     },
   );
 }
@@ -318,6 +324,14 @@ function parseTime(text: string): number {
   return timeMs;
 }
 
+function parseBuyers(text: string): number {
+  const buyers = Number(text);
+  if (!/^\d+$/.test(text) || buyers < 1 || buyers > BUYERS_MAX) {
+    throw new InvalidArgumentError(`must be a whole number from 1 to ${BUYERS_MAX}`);
+  }
+  return buyers;
+}
+
 function parsePorts(text: string): 'default' | 'ephemeral' {
   if (text !== 'default' && text !== 'ephemeral')
     throw new InvalidArgumentError('must be default or ephemeral');
@@ -339,7 +353,7 @@ export function register(program: Command): void {
     .option('--namespace <name>', 'the data set to work on (default: the format of --replay, or default)')
     .option('--verify', 'check everything with `flywheel verify`; a difference gives exit code 1')
     .option('--until <time>', 'with --replay: end with the clock at this time (ISO 8601)', parseTime)
-    .option('--buyers <n>', 'size of the simulated marketplace (default: 20000)', Number)
+    .option('--buyers <n>', 'size of the simulated marketplace (default: 20000)', parseBuyers)
     .option('--ports <which>', 'default, or ephemeral for any free ones', parsePorts, 'default' as const)
     .addOption(program.createOption('--steps-before <n>').argParser(Number).default(0).hideHelp())
     .action(async (options: Options) => {

@@ -48,25 +48,46 @@ async function readImplied(config: Config, named: readonly string[] | undefined)
   return sum;
 }
 
-function progress(line: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${line}`);
+/** Says what is under way: on a terminal in one line that is written over, elsewhere a line each. */
+function createProgress(): { show(line: string): void; clear(): void; readonly underWay: string } {
+  const isTerminal = process.stderr.isTTY === true;
+  let underWay = 'connecting';
+  return {
+    show: (line) => {
+      underWay = line;
+      process.stderr.write(isTerminal ? `\r\u001b[K${line}` : `verify: ${line}\n`);
+    },
+    clear: () => {
+      if (isTerminal) process.stderr.write('\r\u001b[K');
+    },
+    get underWay() {
+      return underWay;
+    },
+  };
 }
 
 /** @returns 0 clean, 1 a difference or too little compared, 2 it could not be done. */
 export async function runVerifyCommand(options: Options): Promise<number> {
+  const progress = createProgress();
   try {
     const defaults = readConfig();
     const config = { ...defaults, namespace: options.namespace ?? defaults.namespace };
     const implied = await readImplied(config, options.feedReport);
-    const verdict = await verify({ config, implied, waitMs: options.wait * 1_000, onProgress: progress });
-    progress('');
+    const verdict = await verify({
+      config,
+      implied,
+      waitMs: options.wait * 1_000,
+      onProgress: progress.show,
+    });
+    progress.clear();
     const output = options.json ? JSON.stringify(verdict) : describe(verdict, options.show).join('\n');
     process.stdout.write(`${output}\n`);
     return isClean(verdict) ? 0 : EXIT_DIFFERENT;
   } catch (error) {
-    progress('');
+    progress.clear();
+    const reason = error instanceof Error ? error.message : String(error);
     process.stderr.write(
-      `verify could not be done: ${error instanceof Error ? error.message : String(error)}\n`,
+      `verify could not be done (${progress.underWay}): ${reason}\nIt needs Kafka, Redis and ClickHouse all the time; are they up? Try again then.\n`,
     );
     return EXIT_FAILED;
   }

@@ -42,6 +42,7 @@ interface HourRow {
   readonly minutes: number;
   readonly first_ms: number;
   readonly last_ms: number;
+  readonly appended_ms: number;
 }
 type SchemaRow = PropertyCount & { readonly source: string };
 
@@ -56,12 +57,13 @@ function bySource<Row extends { readonly source: string }>(rows: readonly Row[])
 }
 
 function hoursOf(rows: readonly HourRow[]): ActiveHour[] {
-  return rows.map(({ start_ms: startMs, events, minutes, first_ms: firstMs, last_ms: lastMs }) => ({
-    startMs,
-    events,
-    minutes,
-    firstMs,
-    lastMs,
+  return rows.map((row) => ({
+    startMs: row.start_ms,
+    events: row.events,
+    minutes: row.minutes,
+    firstMs: row.first_ms,
+    lastMs: row.last_ms,
+    appendedMs: row.appended_ms,
   }));
 }
 

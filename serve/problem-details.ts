@@ -88,15 +88,35 @@ export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply
     .send(documentOf(problem, reply.request.id));
 }
 
+type Fault = NonNullable<FastifyError['validation']>[number];
+
+/** What is wrong with the field, with what would be right where that is a list. */
+function faultOf({ message = 'is wrong', params }: Fault): string {
+  if (Array.isArray(params.allowedValues)) return `must be one of ${params.allowedValues.join(', ')}`;
+  if (params.additionalProperty !== undefined) return `has no ${JSON.stringify(params.additionalProperty)}`;
+  return message;
+}
+
+const contexts: Readonly<Record<string, string>> = {
+  querystring: 'query',
+  params: 'path',
+};
+
 function validationProblem(error: FastifyError): Problem {
   const errors = (error.validation ?? []).map((fault) => ({
     pointer: fault.instancePath,
-    detail: fault.message ?? 'is wrong',
+    detail: faultOf(fault),
   }));
+  const context = error.validationContext ?? 'request';
+  const where = contexts[context] ?? context;
+  const said = errors.map(({ pointer, detail }) => {
+    const field = pointer.slice(1).replaceAll('/', '.');
+    return `${field === '' ? 'it' : field} ${detail}`;
+  });
   return {
     status: 400,
     code: 'invalid',
-    detail: `The ${error.validationContext ?? 'request'} is not as it must be: ${error.message}.`,
+    detail: `The request's ${where} is not as it must be: ${said.join('; ') || error.message}.`,
     members: { errors },
   };
 }

@@ -8,6 +8,11 @@ import { problemDetails } from './problem-details.ts';
 /** Draft 7 (what Ajv and Fastify speak) of what a client may send. */
 export const requestSchema: (schema: z.ZodType) => JsonSchema = jsonSchemaOf;
 
+/** The same of a query string: a parameter that there is not is a mistake, and never just overlooked. */
+export function querySchema(schema: z.ZodType): JsonSchema {
+  return { ...jsonSchemaOf(schema), additionalProperties: false };
+}
+
 /** Draft 7 of what we answer. */
 export function responseSchema(schema: z.ZodType): JsonSchema {
   const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, {

@@ -98,6 +98,7 @@ async function readAll(
   onProgress: VerifyOptions['onProgress'],
 ): Promise<Scope> {
   const { namespace, redis } = sources;
+  onProgress('waiting until the stream has applied and delivered everything, reading the log and the states');
   const generations = await readGenerations(redis, namespace);
   const snapshotsOf = (topic: StatefulTopic) =>
     takeSnapshots(sources, topic, generations[topic], (partition, records) =>

@@ -19,6 +19,8 @@ export interface ActiveHour {
   readonly minutes: number;
   readonly firstMs: number;
   readonly lastMs: number;
+  /** When the last of them came into the log: long after its receipt, if it is history that is fed in. */
+  readonly appendedMs: number;
 }
 
 /** Below it, a source has no rhythm yet. */
@@ -113,7 +115,9 @@ function allowedOf(silences: readonly number[], knownMs: number): number {
 export function quietOf(hours: readonly ActiveHour[], nowMs: number): Quiet {
   const last = hours.at(-1);
   const lastMs = last?.lastMs ?? 0;
-  const silentMs = Math.max(0, nowMs - lastMs);
+  // A source whose history is being fed in is not silent, however old what comes is.
+  const silentSinceMs = hours.reduce((latestMs, { appendedMs }) => Math.max(latestMs, appendedMs), lastMs);
+  const silentMs = Math.max(0, nowMs - silentSinceMs);
   const events = hours.reduce((sum, hour) => sum + hour.events, 0);
   const unknown = { status: 'unknown', lastMs, silentMs, missedMinutes: 0, allowedMinutes: 0 } as const;
   if (last === undefined || events < EVENTS_MIN || hours.length < ACTIVE_HOURS_MIN) return unknown;
@@ -123,7 +127,7 @@ export function quietOf(hours: readonly ActiveHour[], nowMs: number): Quiet {
     .slice(1)
     .map((hour, index) => expectedBetween(rhythm, hours[index]!.lastMs, hour.firstMs));
   const allowedMinutes = allowedOf(silences, lastMs - hours[0]!.firstMs);
-  const missedMinutes = expectedBetween(rhythm, lastMs, nowMs);
+  const missedMinutes = expectedBetween(rhythm, silentSinceMs, nowMs);
   const isQuiet = silentMs >= SILENCE_MS_MIN && missedMinutes > allowedMinutes;
   return { status: isQuiet ? 'quiet' : 'lively', lastMs, silentMs, missedMinutes, allowedMinutes };
 }

@@ -31,20 +31,24 @@ export interface ProcessList {
   release(): void;
 }
 
+/** @throws StackError FOLDER_IN_USE when a start that still runs holds `folder` */
+export function assertFolderFree(folder: string): void {
+  const { owner } = readProcessFile(path.join(folder, 'pids.json'));
+  if (owner === undefined || owner.pid === process.pid || !isOurs(owner)) return;
+  throw new StackError(
+    'FOLDER_IN_USE',
+    `Flywheel runs here already: process ${owner.pid} works in ${folder}. Use that one, or stop it with Ctrl-C or: kill ${owner.pid}`,
+  );
+}
+
 /**
  * Takes `folder` for this process: refuses when a living start holds it, ends children that a dead one left.
  * @throws StackError FOLDER_IN_USE
  */
 export async function takeFolder(folder: string): Promise<ProcessList> {
   const file = path.join(folder, 'pids.json');
-  const found = readProcessFile(file);
-  if (found.owner !== undefined && found.owner.pid !== process.pid && isOurs(found.owner)) {
-    throw new StackError(
-      'FOLDER_IN_USE',
-      `${folder} is in use by process ${found.owner.pid}, an earlier start that still runs. Stop it with Ctrl-C or: kill ${found.owner.pid}`,
-    );
-  }
-  await reap(found.children);
+  assertFolderFree(folder);
+  await reap(readProcessFile(file).children);
   const state: ProcessFile = {
     owner: {
       name: 'owner',

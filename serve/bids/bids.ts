@@ -9,7 +9,7 @@ import { accountPartition } from '../../platform/keys.ts';
 import { buyerKeyOf, unknownDefinition } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { type NoticeKind, signNotice } from '../notice-address.ts';
-import { requestSchema, responses, validatorCompiler } from '../schema.ts';
+import { querySchema, requestSchema, responses, validatorCompiler } from '../schema.ts';
 import type { BuyerReading, StateReader } from '../state.ts';
 import {
   answerBid,
@@ -166,7 +166,7 @@ const schema = {
   description:
     'Probability of the campaign’s score × value × the account’s pacing multiplier, at most the campaign’s ceiling, ' +
     'set aside from a lease of the budget; 0 with the reason otherwise. A body with `bids` is a batch.',
-  querystring: requestSchema(query),
+  querystring: querySchema(query),
   body: { anyOf: [requestSchema(bidRequest), requestSchema(batch)] },
   response: responses({ 200: z.union([bidAnswer, z.object({ bids: z.array(bidAnswer) })]) }),
 };

@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { FunnelDefinition, ScoreDefinition } from '../../domain/definition.ts';
-import { buyerKeyOf, buyerKeyText } from '../answer.ts';
+import { buyerKeyOf, buyerKeyText, isoOrNull } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { problemError } from '../problem-details.ts';
 import { requestSchema, responses } from '../schema.ts';
@@ -42,7 +42,7 @@ export function registerBuyers(
       throw problemError({
         status: 404,
         code: 'unknown_buyer',
-        detail: `Nothing is known of ${JSON.stringify(key)}. Keys begin with u: (user id), a: (anonymous id) or c: (group id).`,
+        detail: `Nothing is known of ${JSON.stringify(key)}. Keys begin with u: (user id), a: (anonymous id) or c: (group id). What was sent just now may still be on its way: the stream stands at ${isoOrNull(watermarkMs) ?? 'nothing yet'} in its partition.`,
       });
     }
     const funnels = definitionLog.list<FunnelDefinition>('funnel');

@@ -9,7 +9,7 @@ import { PlatformError } from '../../platform/platform-error.ts';
 import { unknownDefinition } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { type ProblemError, problemError, retryProblem } from '../problem-details.ts';
-import { requestSchema, responses } from '../schema.ts';
+import { querySchema, requestSchema, responses } from '../schema.ts';
 import { definition, oneParams, shown, tagOf, tags, typeOf, writing } from './shapes.ts';
 
 type EditingPorts = Pick<Dependencies, 'definitionLog' | 'publisher'>;
@@ -144,7 +144,7 @@ export function registerDefinitionEditing(app: FastifyInstance, deps: EditingPor
     description: 'Its history stays, and it may come back. 409 names the definitions that refer to it.',
     params: requestSchema(oneParams),
     headers: requestSchema(preconditions),
-    querystring: requestSchema(removal),
+    querystring: querySchema(removal),
     response: { ...responses({}), 204: { type: 'null', description: 'It is no longer in force.' } },
   };
   app.delete(

@@ -6,7 +6,7 @@ import type { DefinitionRecord } from '../../domain/record.ts';
 import { unknownDefinition } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { problemError } from '../problem-details.ts';
-import { requestSchema, responses } from '../schema.ts';
+import { querySchema, requestSchema, responses } from '../schema.ts';
 import { differenceOf, operation } from './difference.ts';
 import { oneParams, revision, shownRevision, tags, typeOf } from './shapes.ts';
 
@@ -44,7 +44,7 @@ export function registerDefinitionHistory(app: FastifyInstance, deps: HistoryPor
     summary: 'The revisions of a definition, the last one first',
     description: 'Also of one that was withdrawn.',
     params: requestSchema(oneParams),
-    querystring: requestSchema(page),
+    querystring: querySchema(page),
     response: responses({ 200: history }),
   };
   app.get('/v1/definitions/:type/:id/history', { schema: historySchema }, async (request) => {
@@ -74,7 +74,7 @@ export function registerDefinitionHistory(app: FastifyInstance, deps: HistoryPor
     summary: 'What differs between two revisions',
     description: 'Revision 0 stands for what was before the first one.',
     params: requestSchema(oneParams),
-    querystring: requestSchema(between),
+    querystring: querySchema(between),
     response: responses({ 200: difference }),
   };
   app.get('/v1/definitions/:type/:id/diff', { schema: diffSchema }, async (request) => {

@@ -8,7 +8,7 @@ import { logProblem } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { isUnchanged } from '../entity-tag.ts';
 import { problemError } from '../problem-details.ts';
-import { requestSchema, responses } from '../schema.ts';
+import { querySchema, requestSchema, responses } from '../schema.ts';
 import { differenceOf, operation } from './difference.ts';
 import { setTag, tags, writing } from './shapes.ts';
 
@@ -90,7 +90,7 @@ export function registerDefinitionImport(app: FastifyInstance, deps: ImportPorts
     description:
       'With `plan=true` nothing is changed: the answer says what would be, and its ETag names what it was compared with. ' +
       'Without, exactly that is applied. Refused as a whole (422, every reason) when any of it is wrong.',
-    querystring: requestSchema(query),
+    querystring: querySchema(query),
     headers: requestSchema(headers),
     body: requestSchema(wanted),
     response: responses({ 200: outcome }),

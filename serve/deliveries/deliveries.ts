@@ -6,7 +6,7 @@ import { deliveryMessage } from '../../platform/delivery-log.ts';
 import { iso, isoTime, logProblem } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { problemError, retryProblem } from '../problem-details.ts';
-import { requestSchema, responses } from '../schema.ts';
+import { querySchema, requestSchema, responses } from '../schema.ts';
 
 const LIMIT_MAX = 1_000;
 const tags = ['triggers'];
@@ -72,7 +72,7 @@ export function registerDeliveries(app: FastifyInstance, deps: Dependencies): vo
   const list = {
     tags,
     summary: 'Deliveries of triggers to receivers, the latest change first',
-    querystring: requestSchema(query),
+    querystring: querySchema(query),
     response: responses({ 200: z.object({ deliveries: z.array(shownDelivery) }) }),
   };
   app.get('/v1/deliveries', { schema: list }, async (request) => {

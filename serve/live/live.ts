@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { liveInterest } from '../../domain/live.ts';
 import { buyerKeyOf, buyerKeyText } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
-import { problemResponse, requestSchema, responseSchema } from '../schema.ts';
+import { problemResponse, querySchema, responseSchema } from '../schema.ts';
 import { createLiveHub } from './hub.ts';
 
 const EVENTS_MAX = 1_000_000;
@@ -45,7 +45,7 @@ const schema = {
     'Server-sent events. `open` comes first and says that it is live only, or, to a `Last-Event-ID` that is still ' +
     'held, that it goes on from there; `ready` says that every event from here on is shown; `event` is one record, its ' +
     '`id` its position; `dropped` says how many were left out. What collect turned away shows as `rejected`.',
-  querystring: requestSchema(query),
+  querystring: querySchema(query),
   response: {
     200: {
       description: 'Events, until the client, `limit`, `seconds` or a shutdown ends it.',

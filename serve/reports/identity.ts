@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { clickhouseTime } from '../../platform/named-query.ts';
 import { iso, isoTime } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
-import { requestSchema, responses } from '../schema.ts';
+import { querySchema, responses } from '../schema.ts';
 import type { RunReport } from './named-queries.ts';
 import { period, periodOf, periodQuery } from './period.ts';
 
@@ -74,7 +74,7 @@ export function registerIdentityReport(
     tags: ['reports'],
     summary: 'Links between visitors and users, shared devices, companies, crossovers of experiments',
     description: 'Links by the time at which the owners carried them out, the rest by event time.',
-    querystring: requestSchema(query),
+    querystring: querySchema(query),
     response: responses({ 200: answer }),
   };
   app.get('/v1/reports/identity', { schema }, async (request): Promise<z.infer<typeof answer>> => {

@@ -37,7 +37,7 @@ function timeOf(name: string, text: string): number {
   throw problemError({
     status: 400,
     code: 'invalid',
-    detail: `${name} must be a time by ISO 8601, such as 2026-01-15T00:00:00Z.`,
+    detail: `${name} must be a time by ISO 8601 between 1970 and 2100, such as 2026-01-15T00:00:00Z.`,
   });
 }
 

@@ -5,7 +5,7 @@ import type { AccountDefinition, CampaignDefinition, FunnelDefinition } from '..
 import { clickhouseTime } from '../../platform/named-query.ts';
 import { iso, isoTime, unknownDefinition } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
-import { requestSchema, responses } from '../schema.ts';
+import { querySchema, responses } from '../schema.ts';
 import { funnelSteps, ratio, stepsOf } from './funnel-steps.ts';
 import { registerIdentityReport } from './identity.ts';
 import { clickhouseSeconds, type RunReport, reportRunner } from './named-queries.ts';
@@ -43,7 +43,7 @@ function registerFunnel(app: FastifyInstance, deps: ReportPorts, run: RunReport)
     summary: 'A funnel’s steps in a period, by whole hours',
     description:
       'Steps are counted once a buyer and funnel, in the hour of the event and the segment of then.',
-    querystring: requestSchema(query),
+    querystring: querySchema(query),
     response: responses({ 200: answer }),
   };
   app.get('/v1/reports/funnel', { schema }, async (request): Promise<z.infer<typeof answer>> => {
@@ -121,7 +121,7 @@ function registerOpportunities(app: FastifyInstance, deps: ReportPorts, run: Run
   const schema = {
     tags,
     summary: 'Opportunities opened in a period, as they stand now, and the best that are open',
-    querystring: requestSchema(query),
+    querystring: querySchema(query),
     response: responses({ 200: answer }),
   };
   app.get('/v1/reports/opportunities', { schema }, async (request): Promise<z.infer<typeof answer>> => {
@@ -173,7 +173,7 @@ function registerCampaigns(app: FastifyInstance, deps: ReportPorts, run: RunRepo
   const schema = {
     tags,
     summary: 'Impressions, clicks and cost of campaigns in a period, by whole hours',
-    querystring: requestSchema(query),
+    querystring: querySchema(query),
     response: responses({ 200: answer }),
   };
   app.get('/v1/reports/campaigns', { schema }, async (request): Promise<z.infer<typeof answer>> => {
@@ -243,7 +243,7 @@ function registerNorthStar(app: FastifyInstance, deps: ReportPorts, run: RunRepo
     description:
       'A visitor is counted under the key and in the segment of then, and stays counted: who came under two keys in a day, and ' +
       'was joined only later, is two visitors, but one of the people, who are counted anew by the links as they stand now.',
-    querystring: requestSchema(query),
+    querystring: querySchema(query),
     response: responses({ 200: answer }),
   };
   app.get('/v1/reports/north-star', { schema }, async (request): Promise<z.infer<typeof answer>> => {

@@ -5,7 +5,7 @@ import { type FunnelDefinition, type Settings, settings as settingsSchema } from
 import { rollingWindows, sumPartitions } from '../../domain/rolling.ts';
 import { isoOrNull, isoTime, unknownDefinition } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
-import { requestSchema, responses } from '../schema.ts';
+import { querySchema, requestSchema, responses } from '../schema.ts';
 import type { StateReader } from '../state.ts';
 import { funnelSteps, stepsOf } from './funnel-steps.ts';
 import { segmentBy } from './period.ts';
@@ -50,7 +50,7 @@ export function registerRolling(
       'Each partition is read at its own watermark: windows whose end lies after watermark − window. ' +
       '5m and 1h sum minutes, 24h sums hours, so up to one of them is covered more than the window says.',
     params: requestSchema(params),
-    querystring: requestSchema(query),
+    querystring: querySchema(query),
     response: responses({ 200: answer }),
   };
   app.get('/v1/rolling/funnels/:id', { schema }, async (request): Promise<z.infer<typeof answer>> => {

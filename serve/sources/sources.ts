@@ -9,7 +9,7 @@ import { problemError } from '../problem-details.ts';
 import { ratio } from '../reports/funnel-steps.ts';
 import { reportRunner } from '../reports/named-queries.ts';
 import { type Period, periodOf, periodQuery } from '../reports/period.ts';
-import { requestSchema, responses } from '../schema.ts';
+import { querySchema, requestSchema, responses } from '../schema.ts';
 import { fromRedis } from '../state.ts';
 import {
   type ExampleRow,
@@ -134,7 +134,7 @@ export function registerSources(app: FastifyInstance, ports: Ports): void {
         tags,
         summary: 'Each write key: volume, freshness, verdicts, rejects, alerts',
         description: 'Of what was received in the period. A source is the name of a write key.',
-        querystring: requestSchema(query),
+        querystring: querySchema(query),
         response: responses({ 200: sourcesAnswer }),
       },
     },
@@ -168,7 +168,7 @@ export function registerSources(app: FastifyInstance, ports: Ports): void {
         tags,
         summary: 'One write key: also its volume by hour or day, the schema seen, rejects with examples',
         params: requestSchema(params),
-        querystring: requestSchema(oneQuery),
+        querystring: querySchema(oneQuery),
         response: responses({ 200: sourceAnswer }),
       },
     },

@@ -7,7 +7,7 @@ import { buyerPartition } from '../../platform/keys.ts';
 import { buyerKeyOf, iso, isoTime, logProblem } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { problemError } from '../problem-details.ts';
-import { requestSchema, responses } from '../schema.ts';
+import { querySchema, requestSchema, responses } from '../schema.ts';
 import type { StateReader } from '../state.ts';
 import { allPartitions, offerTriggers } from './pending-triggers.ts';
 import { type AcknowledgementStatus, createReceipts, type Receipts } from './receipts.ts';
@@ -81,7 +81,7 @@ function registerOffer(
     description:
       'A trigger is offered until it is acknowledged or expires, so a puller acknowledges what it has taken. ' +
       'A partition is withheld until its owner has passed the log’s end and while the owner is not seen.',
-    querystring: requestSchema(query),
+    querystring: querySchema(query),
     response: responses({ 200: offered }),
   };
   app.get('/v1/triggers', { schema }, async (request) => {

@@ -18,7 +18,8 @@ SELECT
     count() AS events,
     uniqExact(toStartOfMinute(received_at)) AS minutes,
     toUnixTimestamp64Milli(min(received_at)) AS first_ms,
-    toUnixTimestamp64Milli(max(received_at)) AS last_ms
+    toUnixTimestamp64Milli(max(received_at)) AS last_ms,
+    toUnixTimestamp64Milli(max(appended_at)) AS appended_ms
 FROM events FINAL
 WHERE generation = {generation:UInt16}
   AND time >= {from:DateTime64(3, 'UTC')} - INTERVAL 7 DAY

@@ -32,6 +32,7 @@ function hoursOf(times: readonly number[]): ActiveHour[] {
       minutes: new Set(own.map((time) => Math.floor(time / MINUTE_MS))).size,
       firstMs: Math.min(...own),
       lastMs: Math.max(...own),
+      appendedMs: Math.max(...own),
     }));
 }
 
@@ -61,6 +62,15 @@ describe('quiet', () => {
     const lastMs = hours.at(-1)!.lastMs;
     expect(statusAt(hours, lastMs + 2 * MINUTE_MS)).toBe('lively');
     expect(statusAt(hours, lastMs + 10 * MINUTE_MS)).toBe('quiet');
+  });
+
+  it('not a source whose history is being fed in, until that stops', () => {
+    const hours = hoursOf(arrivals(21, () => 120));
+    const nowMs = hours.at(-1)!.lastMs + 2 * DAY_MS;
+    const fed = hours.map((hour, index) => ({ ...hour, appendedMs: nowMs - hours.length + index }));
+    expect(statusAt(hours, nowMs)).toBe('quiet');
+    expect(statusAt(fed, nowMs)).toBe('lively');
+    expect(statusAt(fed, nowMs + 10 * MINUTE_MS)).toBe('quiet');
   });
 
   it('a source with office hours is not quiet at night or over a weekend, and is in a silent morning', () => {

@@ -20,7 +20,7 @@ import type { Dependencies } from '../../dependencies.ts';
 import { problemError } from '../../problem-details.ts';
 import { reportRunner } from '../../reports/named-queries.ts';
 import { period } from '../../reports/period.ts';
-import { requestSchema, responses } from '../../schema.ts';
+import { querySchema, requestSchema, responses } from '../../schema.ts';
 import { oneParams, tags, typeOf, writing } from '../shapes.ts';
 import { measureBehaviours, measureFunnel, measureLifecycle, measureScore } from './behaviour.ts';
 import { measureAccount, measureCampaign, measureOpportunity, measureTrigger } from './outcomes.ts';
@@ -137,7 +137,7 @@ export function registerDefinitionPreview(app: FastifyInstance, deps: PreviewPor
     summary: 'What a changed definition would have said over the last days',
     description: 'Nothing is changed. The document is checked as it would be for saving it.',
     params: requestSchema(oneParams),
-    querystring: requestSchema(query),
+    querystring: querySchema(query),
     body: requestSchema(body),
     response: responses({ 200: preview }),
   };
