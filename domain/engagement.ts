@@ -23,13 +23,29 @@ function add(sums: EngagementSums, behaviour: string, timeMs: number): void {
 }
 
 function addSum(sums: EngagementSums, behaviour: string, amount: number): void {
-  const entry = sums.sums.find((candidate) => candidate.behaviour === behaviour);
-  if (entry !== undefined) {
+  for (const entry of sums.sums) {
+    if (entry.behaviour !== behaviour) continue;
     entry.sum += amount;
     return;
   }
   sums.sums.push({ behaviour, sum: amount });
   sums.sums.sort((a, b) => (a.behaviour < b.behaviour ? -1 : 1));
+}
+
+function isOf(engagement: readonly EngagementSums[], halfLivesMs: readonly number[]): boolean {
+  if (engagement.length !== halfLivesMs.length) return false;
+  for (let index = 0; index < halfLivesMs.length; index += 1) {
+    if (engagement[index]!.halfLifeMs !== halfLivesMs[index]) return false;
+  }
+  return true;
+}
+
+/** One set of sums a half-life in force, known ones as they are. */
+function arranged(engagement: readonly EngagementSums[], halfLivesMs: readonly number[]): EngagementSums[] {
+  return halfLivesMs.map(
+    (halfLifeMs) =>
+      engagement.find((known) => known.halfLifeMs === halfLifeMs) ?? { halfLifeMs, referenceMs: 0, sums: [] },
+  );
 }
 
 /**
@@ -43,17 +59,12 @@ export function engage(
   timeMs: number,
   nowMs: number,
 ): EngagementSums[] {
-  return halfLivesMs.map((halfLifeMs) => {
-    const sums = engagement.find((candidate) => candidate.halfLifeMs === halfLifeMs) ?? {
-      halfLifeMs,
-      referenceMs: 0,
-      sums: [],
-    };
-    // What is forwarded may be ahead of a watermark that nothing has raised yet.
-    rebase(sums, Math.max(nowMs, timeMs));
+  const inForce = isOf(engagement, halfLivesMs) ? engagement : arranged(engagement, halfLivesMs);
+  for (const sums of inForce) {
+    rebase(sums, nowMs);
     add(sums, behaviour, timeMs);
-    return sums;
-  });
+  }
+  return inForce;
 }
 
 /** Two people's sums as one's, at the later of both references; only half-lives in force stay. */

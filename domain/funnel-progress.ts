@@ -4,7 +4,7 @@ import { type Buyer, type BuyerFunnel, cellOf, type RememberedBehaviour, segment
 import type { Effect } from './effect.ts';
 import { advance, type FunnelProgress, level, levelAfter } from './funnel.ts';
 import { noteLevel } from './funnel-levels.ts';
-import { awaitsPast, instantEnd, progressIn, since } from './funnel-slice.ts';
+import { awaitsPast, instantEnd, knownProgressIn, progressIn, since } from './funnel-slice.ts';
 import type { Definitions, FunnelInForce } from './in-force.ts';
 
 /** Counts the steps up to `reached`, which the first `until` behaviours have reached, unless they were counted before. */
@@ -41,6 +41,15 @@ export function remember(state: Buyer, remembered: RememberedBehaviour): void {
   if (index < state.settledCount) state.settledCount += 1;
 }
 
+/**
+ * Whether the behaviour just remembered is later than all others. Then it takes a funnel to one of its own steps or to none,
+ * and what was reached before is counted: if that is as much, nothing has to be computed.
+ */
+function isLastInstant({ behaviours }: Buyer, timeMs: number): boolean {
+  const before = behaviours[behaviours.length - 2];
+  return behaviours.at(-1)!.timeMs === timeMs && (before === undefined || before.timeMs < timeMs);
+}
+
 /** Counts the steps of `default` funnels that the behaviour just remembered has reached. */
 export function countReached(
   state: Buyer,
@@ -51,8 +60,10 @@ export function countReached(
 ): void {
   const funnels = definitions.funnelsByBehaviour.get(behaviour);
   if (funnels === undefined) return;
-  for (const funnel of funnels) {
+  const isLast = isLastInstant(state, timeMs);
+  for (const { funnel, highestStep } of funnels) {
     const own = progressIn(state, funnel);
+    if (isLast && highestStep <= own.counted && state.nextPart === 1) continue;
     const tail = since(state, own, funnel, state.settledCount, state.behaviours.length);
     const reached = levelAfter(funnel.document, own.settled, tail.behaviours, tail.from, tail.to);
     countSteps(state, own, funnel, reached, timeMs, state.behaviours.length, effects);
@@ -70,12 +81,29 @@ export function settle(state: Buyer, nowMs: number, definitions: Definitions, ef
 function settleTo(state: Buyer, to: number, definitions: Definitions, effects: Effect[]): void {
   const from = state.settledCount;
   if (to === from) return;
-  for (const funnel of definitions.funnels) {
-    const own = progressIn(state, funnel);
-    if (funnel.strict) settleStrict(state, own, funnel, to, effects);
-    else own.settled = advanceOver(state, own, funnel, from, to);
+  if (to === from + 1 && state.funnels.length === definitions.funnels.length) {
+    settleOne(state, definitions, effects);
+  } else {
+    for (const funnel of definitions.funnels) {
+      const own = progressIn(state, funnel);
+      if (funnel.strict) settleStrict(state, own, funnel, to, effects);
+      else own.settled = advanceOver(state, own, funnel, from, to);
+    }
   }
   state.settledCount = to;
+}
+
+/** One behaviour settles, as it mostly does: `default` funnels that it is no step of stay as they are. */
+function settleOne(state: Buyer, definitions: Definitions, effects: Effect[]): void {
+  const from = state.settledCount;
+  const reachable = definitions.funnelsByBehaviour.get(state.behaviours[from]!.behaviour);
+  for (const { funnel } of reachable ?? []) {
+    const own = progressIn(state, funnel);
+    own.settled = advanceOver(state, own, funnel, from, from + 1);
+  }
+  for (const funnel of definitions.strictFunnels) {
+    settleStrict(state, progressIn(state, funnel), funnel, from + 1, effects);
+  }
 }
 
 function advanceOver(
@@ -142,9 +170,7 @@ export function strictDueMs(state: Buyer, definitions: Definitions): number {
   const first = state.behaviours[state.settledCount];
   if (first === undefined || definitions.strictFunnels.length === 0) return 0;
   const waits = definitions.strictFunnels.some((funnel) => {
-    const own = state.funnels.find(
-      (candidate) => candidate.id === funnel.id && candidate.revision === funnel.revision,
-    );
+    const own = knownProgressIn(state, funnel);
     return own === undefined || own.settled.length !== 1;
   });
   return waits ? first.timeMs + definitions.settings.latenessMs + 1 : 0;

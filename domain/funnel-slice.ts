@@ -15,9 +15,20 @@ export interface Slice {
   readonly to: number;
 }
 
+function ownOf({ funnels }: Buyer, { id, place }: FunnelInForce): BuyerFunnel | undefined {
+  const likely = funnels[place];
+  return likely?.id === id ? likely : funnels.find((candidate) => candidate.id === id);
+}
+
+/** The buyer's state in this revision of a funnel, if it has one. */
+export function knownProgressIn(state: Buyer, funnel: FunnelInForce): BuyerFunnel | undefined {
+  const known = ownOf(state, funnel);
+  return known?.revision === funnel.revision ? known : undefined;
+}
+
 /** The buyer's state in a funnel; another revision starts anew. */
 export function progressIn(state: Buyer, funnel: FunnelInForce): BuyerFunnel {
-  const known = state.funnels.find((candidate) => candidate.id === funnel.id);
+  const known = ownOf(state, funnel);
   if (known !== undefined && known.revision === funnel.revision) return known;
   const settled = emptyProgress(funnel.document);
   const { id, revision } = funnel;

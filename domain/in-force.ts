@@ -28,10 +28,19 @@ export interface FunnelInForce extends InForce<FunnelDefinition> {
   /** Its steps are counted when they are settled, not when they are reached. */
   readonly strict: boolean;
   readonly series: string;
+  /** Its place among the funnels in force, by id: where a buyer who has been in all of them has its own. */
+  readonly place: number;
   /** The epoch of its record: behaviours of an earlier one came before it. */
   readonly epoch: number;
   /** The partition's watermark at its record, 0 if nothing had happened there; undefined: its past is not folded in. */
   readonly sinceMs: number | undefined;
+}
+
+/** A funnel that a behaviour is a step of. */
+export interface ReachableFunnel {
+  readonly funnel: FunnelInForce;
+  /** The last of the steps that it is, counted from 1. */
+  readonly highestStep: number;
 }
 
 export interface Definitions {
@@ -41,7 +50,7 @@ export interface Definitions {
   readonly funnels: readonly FunnelInForce[];
   readonly strictFunnels: readonly FunnelInForce[];
   /** The `default` funnels that have this behaviour as a step. */
-  readonly funnelsByBehaviour: ReadonlyMap<string, readonly FunnelInForce[]>;
+  readonly funnelsByBehaviour: ReadonlyMap<string, readonly ReachableFunnel[]>;
   readonly longestWindowMs: number;
   readonly lifecycle: InForce<LifecycleDefinition> | undefined;
   readonly opportunity: InForce<OpportunityDefinition> | undefined;
@@ -84,8 +93,9 @@ export function epochOf(kept: readonly KeptDefinition[]): number {
 }
 
 function funnelsInForce(kept: readonly KeptDefinition[]): FunnelInForce[] {
-  return ofType<FunnelDefinition>(kept, 'funnel').map((funnel) => ({
+  return ofType<FunnelDefinition>(kept, 'funnel').map((funnel, place) => ({
     ...funnel,
+    place,
     epoch: (funnel as unknown as KeptDefinition).epoch,
     sinceMs: (funnel as unknown as KeptDefinition).sinceMs,
     strict: funnel.document.mode !== 'default',
@@ -93,13 +103,14 @@ function funnelsInForce(kept: readonly KeptDefinition[]): FunnelInForce[] {
   }));
 }
 
-function byBehaviour(funnels: readonly FunnelInForce[]): Map<string, FunnelInForce[]> {
-  const result = new Map<string, FunnelInForce[]>();
+function byBehaviour(funnels: readonly FunnelInForce[]): Map<string, ReachableFunnel[]> {
+  const result = new Map<string, ReachableFunnel[]>();
   for (const funnel of funnels) {
     if (funnel.strict) continue;
-    for (const step of new Set(funnel.document.steps)) {
+    const { steps } = funnel.document;
+    for (const step of new Set(steps)) {
       const list = result.get(step) ?? [];
-      list.push(funnel);
+      list.push({ funnel, highestStep: steps.lastIndexOf(step) + 1 });
       result.set(step, list);
     }
   }

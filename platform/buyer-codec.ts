@@ -19,6 +19,7 @@ import { BinaryReader, BinaryWriter } from './binary.ts';
 export const buyerSchemaVersion = 2;
 
 const standard = ['visit', 'search', 'view', 'contact', 'inquiry', 'order', 'fulfil'];
+const standardCodes = new Map(standard.map((behaviour, index) => [behaviour, index + 1]));
 const stages: readonly (LifecycleStage | null)[] = [null, 'new', 'mature', 'retained', 'churned'];
 const opportunityStages = ['contact', 'inquiry', 'order'] as const;
 
@@ -26,7 +27,7 @@ const writer = new BinaryWriter();
 
 /** A standard behaviour is its number + 1; any other is 0 and its name. */
 function writeBehaviour(behaviour: string): void {
-  const index = standard.indexOf(behaviour) + 1;
+  const index = standardCodes.get(behaviour) ?? 0;
   writer.unsigned(index);
   if (index === 0) writer.text(behaviour);
 }

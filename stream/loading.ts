@@ -11,10 +11,12 @@ import type { Timer, TimerQueue } from './timers.ts';
 import type { Work } from './work.ts';
 
 export interface Loader {
-  /** Loads what a batch needs; returns the first timers of the stored queue if any may fall due. */
-  load(decoded: readonly Decoded[]): Promise<Timer[]>;
+  /** Before a batch: `timersPerCommit` is what it is now, whatever the batch changes. */
+  begin(): void;
+  /** Loads what the next records of the batch need, and the first timers of the stored queue if any may fall due. */
+  load(decoded: readonly Decoded[], queue: TimerQueue): Promise<void>;
   /** After the fold: from when on the stored queue must be read again. */
-  learn(queue: TimerQueue, ahead: readonly Timer[]): void;
+  learn(queue: TimerQueue): void;
   /**
    * After a commit: lets buyers go until at most so many are left, those of the last batches. Accounts all go: what iterates
    * over their fields must find the stored order, and they are few.
@@ -27,12 +29,16 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
   /** No timer of the stored queue is due before this. */
   let nextDueMs = Number.NEGATIVE_INFINITY;
 
-  /** One more than a commit may fire, so that what lies beyond is known to be later. */
-  const timersAhead = (): number => work.inForce.definitions.settings.timersPerCommit + 1;
+  /** One more than the commit at hand may fire, so that what lies beyond is known to be later. */
+  let timersMax = 0;
+  /** The first timers of the stored queue, by due time; undefined until one may fall due. */
+  let ahead: Timer[] | undefined;
+  /** How many of them are due at or before the records that were loaded. */
+  let reached = 0;
 
   async function loadTimers(): Promise<Timer[]> {
     // `call` would answer in pairs: the client speaks RESP3 and flattens only what it knows.
-    const flat = await (redis as Redis).zrange(keys.timers, 0, String(timersAhead() - 1), 'WITHSCORES');
+    const flat = await (redis as Redis).zrange(keys.timers, 0, String(timersMax - 1), 'WITHSCORES');
     const timers: Timer[] = [];
     for (let index = 0; index < flat.length; index += 2)
       timers.push({ key: flat[index]!, dueMs: Number(flat[index + 1]) });
@@ -69,7 +75,12 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
   }
 
   return {
-    async load(decoded) {
+    begin() {
+      timersMax = work.inForce.definitions.settings.timersPerCommit + 1;
+      ahead = undefined;
+      reached = 0;
+    },
+    async load(decoded, queue) {
       const wanted = new Set<string>();
       // What a definition made due already fires before the next record, however old that is.
       let latestMs = work.head.watermarkMs;
@@ -77,16 +88,20 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
         if (one.key !== '' && one.kind !== 'receipt') wanted.add(one.key);
         if (one.timeMs > latestMs) latestMs = one.timeMs;
       }
-      const timers = latestMs >= nextDueMs ? await loadTimers() : [];
-      for (const { key, dueMs } of timers) if (dueMs <= latestMs) wanted.add(key);
+      if (ahead === undefined && latestMs >= nextDueMs) {
+        ahead = await loadTimers();
+        queue.readAhead(ahead);
+      }
+      while (ahead !== undefined && reached < ahead.length && ahead[reached]!.dueMs <= latestMs) {
+        wanted.add(ahead[reached]!.key);
+        reached += 1;
+      }
       await loadStates(touch(wanted));
-      return timers;
     },
-    learn(queue, ahead) {
+    learn(queue) {
       const earliestMs = queue.earliestMs();
-      if (ahead.length >= timersAhead()) nextDueMs = Number.NEGATIVE_INFINITY;
-      else if (ahead.length > 0 || nextDueMs === Number.NEGATIVE_INFINITY) nextDueMs = earliestMs;
-      else nextDueMs = Math.min(nextDueMs, earliestMs);
+      if (ahead === undefined) nextDueMs = Math.min(nextDueMs, earliestMs);
+      else nextDueMs = ahead.length >= timersMax ? Number.NEGATIVE_INFINITY : earliestMs;
     },
     keep(statesMax) {
       if (statesMax === 0 || !isEvents) {

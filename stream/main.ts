@@ -20,6 +20,7 @@ import { columns } from './rows.ts';
 import { createSink, type Sink } from './sink.ts';
 import { Source, type TopicPartition } from './source.ts';
 import { TakeOverError, takeOver } from './take-over.ts';
+import { createTurns } from './turns.ts';
 
 export interface StreamParts {
   readonly config: Config;
@@ -70,6 +71,7 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
     failed: () => metrics.failed('live'),
     monotonicMs: () => performance.now(),
   });
+  const turn = createTurns();
   const owners = new Map<string, Owner>();
   const idOf = identify(parts.namespace, generations);
   let closed = false;
@@ -93,6 +95,7 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
       observer: observe(parts, metrics, id),
       bugs: bugsOf(parts.config.bug),
       live,
+      turn,
       logEnd: log.high,
       atLogEnd: () => source.highOffset(partition) === taken.work.head.offset,
       now: parts.now,

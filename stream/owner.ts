@@ -15,6 +15,7 @@ import { type Fold, foldRecord } from './process.ts';
 import type { Sink } from './sink.ts';
 import type { TakenOver } from './take-over.ts';
 import { createTimerQueue } from './timers.ts';
+import type { Turn } from './turns.ts';
 import type { Work } from './work.ts';
 
 export interface OwnerLimits {
@@ -51,6 +52,7 @@ export interface OwnerParts {
   readonly observer: OwnerObserver;
   readonly bugs: Bugs;
   readonly live: Pick<Live, 'begin'>;
+  readonly turn: Turn;
   /** Where the log ended when the partition was taken over. */
   readonly logEnd: number;
   /** Whether everything that the log is known to hold is applied. */
@@ -61,6 +63,8 @@ export interface OwnerParts {
 /** Why an owner ended. */
 export type OwnerEnd = 'stopped' | 'fenced' | 'failed';
 
+/** Records that are decoded at a time: few enough to be garbage before the collector would have to copy them. */
+const DECODED_MAX = 256;
 const REDIS_RETRY_MS = 200;
 const REPLICAS_MS = 1_000;
 
@@ -172,20 +176,22 @@ export class Owner {
   async #batch(): Promise<'OK' | 'FENCED'> {
     const { work } = this;
     const { observer, limits, bugs, live } = this.#parts;
+    await this.#parts.turn();
     const startedMs = performance.now();
     const messages = this.#nextMessages();
-    const decoded = messages.map((message) => decode(work.id.topic, message));
-    const timers = await this.#loader.load(decoded);
     const fold: Fold = {
       batch: newBatch(work.head.offset),
-      timers: createTimerQueue(timers),
+      timers: createTimerQueue([]),
       timersLeft: work.inForce.definitions.settings.timersPerCommit,
       bugs,
       live: live.begin(),
     };
+    this.#loader.begin();
     let folded = 0;
-    while (folded < messages.length && this.#next(fold, messages[folded]!, decoded[folded]!)) folded += 1;
-    this.#loader.learn(fold.timers, timers);
+    for (let from = 0; from === folded && from < messages.length; from += DECODED_MAX) {
+      folded += await this.#fold(fold, messages.slice(from, from + DECODED_MAX));
+    }
+    this.#loader.learn(fold.timers);
     this.#queue.splice(0, folded);
     const reply = await this.#commit(fold.batch, bugs.timerChanges(fold.timers.changes()));
     if (reply === 'FENCED') return reply;
@@ -194,6 +200,15 @@ export class Owner {
     this.#loader.keep(limits.cacheMax);
     this.#activeMs = this.#parts.now();
     return 'OK';
+  }
+
+  /** Folds messages until the batch is cut; returns how many. */
+  async #fold(fold: Fold, messages: readonly Message[]): Promise<number> {
+    const decoded = messages.map((message) => decode(this.work.id.topic, message));
+    await this.#loader.load(decoded, fold.timers);
+    let folded = 0;
+    while (folded < messages.length && this.#next(fold, messages[folded]!, decoded[folded]!)) folded += 1;
+    return folded;
   }
 
   #next(fold: Fold, message: Message, decoded: Decoded): boolean {

@@ -64,6 +64,12 @@ export function insertsOf(table: Table, rows: readonly Row[]): (readonly Row[])[
   return inserts === null ? [rows] : inserts.map((places) => places.map((place) => rows[place]!));
 }
 
+/** One insert of so many rows. */
+interface Insert {
+  readonly count: number;
+  run(): Promise<void>;
+}
+
 interface BinaryInsert {
   readonly count: number;
   readonly pieces: readonly Buffer[];
@@ -85,28 +91,37 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
   let running = false;
   let closed = false;
 
-  async function insertEvents(batches: readonly Batch[]): Promise<void> {
-    const inserts = eventInsertsOf(batches.map(({ eventRows }) => eventRows));
-    for (const { count, pieces } of inserts) {
+  /** The inserts of one table, one after the other. */
+  async function insertInto(
+    table: Table,
+    inserts: readonly Insert[],
+    batches: readonly Batch[],
+  ): Promise<void> {
+    for (const { count, run: insert } of inserts) {
       const startedMs = performance.now();
-      await rowStore.insertBinary('events', columns.events, pieces);
-      observer.inserted('events', count, (performance.now() - startedMs) / 1_000);
+      await insert();
+      observer.inserted(table, count, (performance.now() - startedMs) / 1_000);
     }
     if (inserts.length > 0) observer.step('mid-insert', batches);
   }
 
+  /** All tables at a time: an insert waits more than it works. All have ended when it fails, so that none meets its repeat. */
   async function insertAll(waiting: readonly Waiting[]): Promise<void> {
     const batches = waiting.map(({ batch }) => batch);
     observer.step('before-insert', batches);
-    await insertEvents(batches);
-    for (const [table, rows] of rowsByTable(waiting)) {
-      for (const part of insertsOf(table, rows)) {
-        const startedMs = performance.now();
-        await rowStore.insert(table, columns[table], part);
-        observer.inserted(table, part.length, (performance.now() - startedMs) / 1_000);
-      }
-      observer.step('mid-insert', batches);
-    }
+    const events = eventInsertsOf(batches.map(({ eventRows }) => eventRows)).map(({ count, pieces }) => ({
+      count,
+      run: () => rowStore.insertBinary('events', columns.events, pieces),
+    }));
+    const others = [...rowsByTable(waiting)].map(([table, rows]) => {
+      const inserts = insertsOf(table, rows).map((part) => ({
+        count: part.length,
+        run: () => rowStore.insert(table, columns[table], part),
+      }));
+      return insertInto(table, inserts, batches);
+    });
+    const ends = await Promise.allSettled([insertInto('events', events, batches), ...others]);
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
     observer.step('after-insert', batches);
   }
 

@@ -185,11 +185,12 @@ export class Source {
   /** A revoked partition may still deliver from a call in flight: only what is assigned is handed on. */
   #hand(messages: readonly Kafka.Message[]): void {
     const byPartition = new Map<string, { partition: TopicPartition; list: Message[] }>();
+    let group: { partition: TopicPartition; list: Message[] } | undefined;
     for (const { topic, partition, offset, value, timestamp, size } of messages) {
-      const name = nameOf({ topic, partition });
-      let group = byPartition.get(name);
-      if (group === undefined) {
-        group = { partition: { topic, partition }, list: [] };
+      // They come in long runs of one partition.
+      if (group?.partition.partition !== partition || group.partition.topic !== topic) {
+        const name = nameOf({ topic, partition });
+        group = byPartition.get(name) ?? { partition: { topic, partition }, list: [] };
         byPartition.set(name, group);
       }
       group.list.push({ partition, offset, value, appendMs: timestamp ?? 0, size });

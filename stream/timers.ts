@@ -42,6 +42,8 @@ function siftDown(heap: Timer[]): void {
 export interface TimerQueue {
   /** The first timer due at or before `nowMs`, taken out; undefined if none is. */
   take(nowMs: number): Timer | undefined;
+  /** Takes up the first timers of the stored queue, those of keys that have changed since left out. */
+  readAhead(ahead: readonly Timer[]): void;
   /** Sets (or, with 0, clears) the key's one timer. */
   arm(key: string, dueMs: number): void;
   /** The latest setting of each key that changed: 0 for cleared. */
@@ -74,12 +76,18 @@ export function createTimerQueue(ahead: readonly Timer[]): TimerQueue {
     return heap[0];
   }
 
-  for (const timer of ahead) {
-    current.set(timer.key, timer.dueMs);
-    push(timer);
+  function readAhead(timers: readonly Timer[]): void {
+    for (const timer of timers) {
+      if (changed.has(timer.key)) continue;
+      current.set(timer.key, timer.dueMs);
+      push(timer);
+    }
   }
 
+  readAhead(ahead);
+
   return {
+    readAhead,
     take(nowMs) {
       const timer = first();
       if (timer === undefined || timer.dueMs > nowMs) return undefined;

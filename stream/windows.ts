@@ -12,17 +12,25 @@ export const grainMs: Record<Grain, number> = { m: 60_000, h: 3_600_000, d: 86_4
 /** Cells that found no seat are counted together. */
 export const otherCell = 'other||';
 
+/** One segment's counts in a window; it knows itself whether it waits, so that a count looks up nothing but its cell. */
+interface Cell {
+  readonly name: string;
+  readonly values: number[];
+  isUncommitted: boolean;
+  isUnflushed: boolean;
+}
+
 export interface Window {
   readonly name: string;
   readonly series: string;
   readonly revision: number;
   readonly grain: Grain;
   readonly bucket: number;
-  readonly cells: Map<string, number[]>;
+  readonly cells: Map<string, Cell>;
   /** Cells that the next commit writes. */
-  readonly uncommitted: Set<string>;
+  uncommitted: Cell[];
   /** Cells whose latest value ClickHouse does not have yet. */
-  readonly unflushed: Set<string>;
+  unflushed: Cell[];
   persisted: boolean;
 }
 
@@ -76,14 +84,14 @@ function heldUntilMs(window: Window, definitions: Definitions): number {
   return (window.bucket + 1) * grainMs[window.grain] + retentionMs + latenessMs;
 }
 
-function aggregateOf(window: Window, cell: string, version: bigint): Aggregate {
+function aggregateOf(window: Window, { name: cell, values }: Cell, version: bigint): Aggregate {
   const { series, revision, grain, bucket } = window;
   return {
     series,
     revision,
     startMs: bucket * grainMs[grain],
     cell,
-    values: [...window.cells.get(cell)!],
+    values: [...values],
     version,
   };
 }
@@ -103,8 +111,8 @@ function newWindow(
     grain,
     bucket,
     cells: new Map(),
-    uncommitted: new Set(),
-    unflushed: new Set(),
+    uncommitted: [],
+    unflushed: [],
     persisted,
   };
 }
@@ -120,7 +128,7 @@ function parseName(name: string): Window {
 type SeriesWindows = Record<Grain, Map<number, Window>>;
 
 export function createWindows(): Windows {
-  const bySeries = new Map<string, SeriesWindows>();
+  const bySeries = new Map<string, Map<number, SeriesWindows>>();
   /** Windows by the watermark at which they are no longer held. */
   const byExpiry = new Map<number, Window[]>();
   let settings: Settings | undefined;
@@ -130,11 +138,15 @@ export function createWindows(): Windows {
   let deleted: string[] = [];
 
   function seriesOf(series: string, revision: number): SeriesWindows {
-    const name = `${series}:${revision}`;
-    let own = bySeries.get(name);
+    let revisions = bySeries.get(series);
+    if (revisions === undefined) {
+      revisions = new Map();
+      bySeries.set(series, revisions);
+    }
+    let own = revisions.get(revision);
     if (own === undefined) {
       own = { m: new Map(), h: new Map(), d: new Map() };
-      bySeries.set(name, own);
+      revisions.set(revision, own);
     }
     return own;
   }
@@ -156,12 +168,15 @@ export function createWindows(): Windows {
     for (const window of all) schedule(window, heldUntilMs(window, definitions));
   }
 
-  function mark(window: Window, cell: string): void {
-    window.uncommitted.add(cell);
-    changed.add(window);
-    if (window.grain === 'm') return;
-    window.unflushed.add(cell);
-    unflushed.add(window);
+  function mark(window: Window, cell: Cell): void {
+    if (!cell.isUncommitted) {
+      cell.isUncommitted = true;
+      if (window.uncommitted.push(cell) === 1) changed.add(window);
+    }
+    if (!cell.isUnflushed && window.grain !== 'm') {
+      cell.isUnflushed = true;
+      if (window.unflushed.push(cell) === 1) unflushed.add(window);
+    }
   }
 
   function windowAt(
@@ -182,25 +197,28 @@ export function createWindows(): Windows {
     return window;
   }
 
+  /** A window's cells keep their seats for its life; who finds none is counted with the others that found none. */
+  function seat(window: Window, { series, cell }: CountEffect, definitions: Definitions): Cell {
+    const name = window.cells.size < definitions.settings.maxCellsPerWindow ? cell : otherCell;
+    const seated = window.cells.get(name);
+    if (seated !== undefined) return seated;
+    const values = new Array<number>(columnsOf(series, definitions)).fill(0);
+    const added = { name, values, isUncommitted: false, isUnflushed: false };
+    window.cells.set(name, added);
+    return added;
+  }
+
   function countIn(grain: Grain, effect: CountEffect, definitions: Definitions, nowMs: number): boolean {
     const window = windowAt(grain, effect, definitions, nowMs);
     if (window === undefined) return false;
-    const seated =
-      window.cells.has(effect.cell) || window.cells.size < definitions.settings.maxCellsPerWindow;
-    const cell = seated ? effect.cell : otherCell;
-    let values = window.cells.get(cell);
-    if (values === undefined) {
-      values = new Array<number>(columnsOf(effect.series, definitions)).fill(0);
-      window.cells.set(cell, values);
-    }
-    values[effect.column] = (values[effect.column] ?? 0) + effect.amount;
+    const cell = window.cells.get(effect.cell) ?? seat(window, effect, definitions);
+    cell.values[effect.column] = (cell.values[effect.column] ?? 0) + effect.amount;
     mark(window, cell);
     return true;
   }
 
   function close(window: Window, version: () => bigint, closed: Aggregate[]): void {
-    const name = `${window.series}:${window.revision}`;
-    bySeries.get(name)?.[window.grain].delete(window.bucket);
+    seriesOf(window.series, window.revision)[window.grain].delete(window.bucket);
     changed.delete(window);
     unflushed.delete(window);
     if (window.persisted) deleted.push(window.name);
@@ -229,12 +247,10 @@ export function createWindows(): Windows {
     for (const window of changed) {
       if (!window.persisted) added.push(window.name);
       window.persisted = true;
-      const fields = [...window.uncommitted].map((cell): [string, string] => [
-        cell,
-        window.cells.get(cell)!.join(','),
-      ]);
+      const fields = window.uncommitted.map((cell): [string, string] => [cell.name, cell.values.join(',')]);
       written.push({ name: window.name, fields });
-      window.uncommitted.clear();
+      for (const cell of window.uncommitted) cell.isUncommitted = false;
+      window.uncommitted = [];
     }
     const result = { written, added, deleted };
     changed = new Set();
@@ -245,8 +261,11 @@ export function createWindows(): Windows {
   function flush(version: bigint): Aggregate[] {
     const latest: Aggregate[] = [];
     for (const window of unflushed) {
-      for (const cell of window.unflushed) latest.push(aggregateOf(window, cell, version));
-      window.unflushed.clear();
+      for (const cell of window.unflushed) {
+        latest.push(aggregateOf(window, cell, version));
+        cell.isUnflushed = false;
+      }
+      window.unflushed = [];
     }
     unflushed = new Set();
     return latest;
@@ -254,12 +273,14 @@ export function createWindows(): Windows {
 
   function load(name: string, fields: Record<string, string>): void {
     const window = parseName(name);
-    for (const [cell, value] of Object.entries(fields)) {
-      window.cells.set(cell, value.split(',').map(Number));
-      if (window.grain !== 'm') window.unflushed.add(cell);
+    for (const [name, value] of Object.entries(fields)) {
+      const isUnflushed = window.grain !== 'm';
+      const cell = { name, values: value.split(',').map(Number), isUncommitted: false, isUnflushed };
+      window.cells.set(name, cell);
+      if (isUnflushed) window.unflushed.push(cell);
     }
     seriesOf(window.series, window.revision)[window.grain].set(window.bucket, window);
-    if (window.unflushed.size > 0) unflushed.add(window);
+    if (window.unflushed.length > 0) unflushed.add(window);
     // When it expires is known once the settings in force are.
     settings = undefined;
     schedule(window, Number.POSITIVE_INFINITY);

@@ -68,6 +68,7 @@ async function withOwner(readFrom: number, look: (owner: Owner) => void): Promis
     observer: { committed: () => {}, fenced: () => {}, failed: () => {}, step: () => {} },
     bugs: noBugs,
     live: { begin: () => undefined },
+    turn: async () => {},
     logEnd: 0,
     atLogEnd: () => true,
     now: () => 0,
