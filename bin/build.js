@@ -23,6 +23,7 @@ const CONFIG = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'];
 const ASSET_FOLDERS = ['sql', 'definitions'];
 /** Becomes one file, for browsers. */
 const SNIPPET_FOLDER = 'snippet';
+const RESULTS = path.join('loadtest', 'results');
 const DIST = path.join(PROJECT, 'dist');
 const STAMP = path.join(DIST, 'sources.sha256');
 
@@ -72,6 +73,8 @@ function sourceFiles() {
 function collect(folder, files) {
   for (const entry of readdirSync(path.join(PROJECT, folder), { withFileTypes: true })) {
     const place = path.join(folder, entry.name);
+    // Results of benchmarks are written by what was built, and are no source of it.
+    if (place === RESULTS) continue;
     if (entry.isDirectory()) collect(place, files);
     else files.push(place);
   }

