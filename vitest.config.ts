@@ -15,6 +15,8 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: UNIT,
+          // They keep nothing in modules, and to load the modules anew for each file takes as long as to run it.
+          isolate: false,
           testTimeout: 120_000,
         },
       },

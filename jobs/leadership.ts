@@ -59,7 +59,9 @@ export async function runForLeadership(
     const renewal = setInterval(() => {
       redis.eval(RENEW, 1, key, token, LEASE_MS).then(
         (kept) => {
-          if (kept === 0) turn.abort();
+          if (kept !== 0 || turn.signal.aborted) return;
+          onWarning('another process has the turn now');
+          turn.abort();
         },
         (error: Error) => onWarning(`the leadership could not be renewed: ${error.message}`),
       );

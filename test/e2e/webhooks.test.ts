@@ -201,8 +201,9 @@ describe('receivers of triggers', () => {
     const second = await startJobs();
     await until('all delivered', () => allDelivered(triggers.length));
     zombie.signal('SIGCONT');
-    await zombie.untilSaid('fenced by a newer instance');
     await zombie.untilSaid('this turn of the jobs is over');
+    // Kafka refuses what it sends, or Redis tells it before it has sent anything.
+    expect(zombie.errors()).toMatch(/fenced by a newer instance|another process has the turn now/);
     expect(idsOf(crm)).toEqual(triggers);
     expect(repeatsOf(crm)).toEqual([]);
     await until('all acknowledged', async () => (await waiting()) === 0);

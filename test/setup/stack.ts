@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
+import { ensureBuild } from '../../bin/build.js';
 import { startStack } from '../../ops/local/stack.ts';
 
 declare module 'vitest' {
@@ -18,6 +19,7 @@ declare module 'vitest' {
 
 /** Starts the stack, tells the tests its addresses by `inject('kafkaBrokers')` and so on, and stops it after them. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  await ensureBuild();
   const dir = mkdtempSync(path.join(tmpdir(), 'flywheel-test-'));
   const stack = await startStack({
     dir,

@@ -1,6 +1,7 @@
-// A `flywheel` command as a process of its own, from the sources: what tests kill, stop and start again.
+// A `flywheel` command as a process of its own: what tests kill, stop and start again. It is the built one (test/setup/stack.ts
+// sees to it that it is built from the sources as they are), which starts in half the time.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { flywheelCommandLine } from '../../../ops/local/flywheel-process.ts';
+import { fileURLToPath } from 'node:url';
 
 export interface Ended {
   readonly code: number | null;
@@ -22,6 +23,7 @@ export interface Child {
 }
 
 const SAID_CHECK_MS = 20;
+const MAIN = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
 const running = new Set<ChildProcess>();
 
 /** Ends what a failed test left running; for `afterEach`. */
@@ -39,8 +41,7 @@ export async function endChildren(): Promise<void> {
 
 /** @param environment beside PATH, all that the command sees */
 export function startChild(command: string, environment: Record<string, string>, args: string[] = []): Child {
-  const [program, ...before] = flywheelCommandLine(command);
-  const child = spawn(program!, [...before, ...args], {
+  const child = spawn(process.execPath, ['--enable-source-maps', MAIN, command, ...args], {
     env: { PATH: process.env.PATH, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
