@@ -1,14 +1,15 @@
 // `flywheel bench`: speed as ratios of one run, written to loadtest/results/.
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { benchStream } from '../loadtest/bench/stream.ts';
-import { benchServe } from '../loadtest/serve/bench.ts';
+import { benchServe, routeNames } from '../loadtest/serve/bench.ts';
 
 interface BenchOptions {
   readonly events: number;
   readonly rounds: number;
   readonly seconds: number;
+  readonly route?: string;
   readonly json: boolean;
   readonly dir: string;
   readonly results: string;
@@ -38,7 +39,7 @@ async function runStream(options: BenchOptions, dir: string): Promise<object> {
 async function runServe(options: BenchOptions, dir: string): Promise<object> {
   const { rounds, seconds } = options;
   print(`serve: ${rounds} rounds of ${seconds} s a route, bare and full alternating`);
-  return benchServe({ rounds, seconds, dir, toolsDir: options.dir, print });
+  return benchServe({ rounds, seconds, route: options.route, dir, toolsDir: options.dir, print });
 }
 
 const benchmarks = { stream: runStream, serve: runServe };
@@ -66,6 +67,7 @@ export function register(program: Command): void {
     .argument('[what]', 'what to measure: stream or serve', parseWhat, 'stream' as const)
     .option('--events <n>', 'stream: events of the log', positive, 200_000)
     .option('--seconds <n>', 'serve: how long each run is driven', positive, 10)
+    .addOption(new Option('--route <name>', 'serve: only this one').choices(routeNames))
     .option('--rounds <n>', 'alternating rounds', positive, 3)
     .option('--json', 'print the result as one JSON line', false)
     .option('--dir <folder>', 'where the parts keep their data', '.flywheel')

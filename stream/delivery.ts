@@ -22,6 +22,7 @@ export class Delivery {
   /** Left by the owner before and not yet handed on. */
   #left: CommittedBatch[];
   #inSink = 0;
+  #recordsInSink = 0;
   #delivered: CommittedBatch[] = [];
   #flushInFlight = false;
 
@@ -38,6 +39,11 @@ export class Delivery {
     return this.#inSink;
   }
 
+  /** How many records of the log they are of. */
+  get recordsInSink(): number {
+    return this.#recordsInSink;
+  }
+
   /** Delivered, and still in the outbox. */
   get toClear(): readonly CommittedBatch[] {
     return this.#delivered;
@@ -49,9 +55,12 @@ export class Delivery {
   }
 
   deliver(seq: number, batch: Batch): void {
+    const records = Math.max(0, batch.to - batch.from + 1);
     this.#inSink += 1;
+    this.#recordsInSink += records;
     void this.#sink.deliver(batch).then(() => {
       this.#inSink -= 1;
+      this.#recordsInSink -= records;
       this.#delivered.push({ seq, batch });
       this.#onDelivered();
     });

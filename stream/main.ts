@@ -44,7 +44,9 @@ export interface Stream {
 }
 
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
-const UNDELIVERED_MAX = 8;
+const LINGER_MS = 25;
+const UNDELIVERED_MAX = 64;
+const UNDELIVERED_RECORDS_MAX = 32_000;
 const CACHE_PER_PARTITION = 20_000;
 const TICK_MS = 1_000;
 const FLUSH_MS = 5_000;
@@ -195,7 +197,9 @@ function limitsOf(config: Config): OwnerLimits {
     batchMax: config.streamBatchMax,
     batchBytesMax: BATCH_BYTES_MAX,
     cacheMax: config.streamCache ? CACHE_PER_PARTITION : 0,
+    lingerMs: LINGER_MS,
     undeliveredMax: UNDELIVERED_MAX,
+    undeliveredRecordsMax: UNDELIVERED_RECORDS_MAX,
     tickMs: TICK_MS,
     flushMs: FLUSH_MS,
     clockMs: config.streamClock ? CLOCK_MS : 0,

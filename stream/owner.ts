@@ -24,8 +24,11 @@ export interface OwnerLimits {
   readonly batchBytesMax: number;
   /** States that stay in memory between batches; 0: none. */
   readonly cacheMax: number;
-  /** Committed batches that may wait for ClickHouse and Kafka. */
+  /** A batch begins no sooner than this after the one before, unless it would be full: many small ones cost every part the most. */
+  readonly lingerMs: number;
+  /** Committed batches that may wait for ClickHouse and Kafka, and how many records they may have in all. */
   readonly undeliveredMax: number;
+  readonly undeliveredRecordsMax: number;
   readonly tickMs: number;
   readonly flushMs: number;
   /** 0: no clock records. */
@@ -83,6 +86,8 @@ export class Owner {
   #housekeptMs = 0;
   #flushedMs = 0;
   #activeMs: number;
+  /** When the last batch began. */
+  #batchedMs = Number.NEGATIVE_INFINITY;
 
   constructor(taken: TakenOver, parts: OwnerParts) {
     this.#expected = taken.readFrom;
@@ -120,6 +125,7 @@ export class Owner {
     try {
       while (!this.#stopped) {
         if (this.#queue.length === 0 || this.#isFull()) await this.#pause();
+        await this.#linger();
         if (this.#stopped) break;
         const fenced = (await this.#step()) === 'FENCED';
         if (fenced) {
@@ -156,9 +162,29 @@ export class Owner {
     });
   }
 
+  /** Until the next batch may begin. */
+  #linger(): Promise<void> | undefined {
+    const { batchMax, lingerMs } = this.#parts.limits;
+    const isDue = (): boolean => this.#stopped || this.#queue.length >= batchMax;
+    const leftMs = this.#batchedMs + lingerMs - performance.now();
+    if (leftMs <= 0 || this.#queue.length === 0 || isDue()) return undefined;
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#wake = undefined;
+        resolve();
+      };
+      const timer = setTimeout(done, leftMs);
+      this.#wake = () => {
+        if (isDue()) done();
+      };
+    });
+  }
+
   /** ClickHouse or Kafka cannot keep up: the fold waits, in bounded memory. */
   #isFull(): boolean {
-    return this.#delivery.inSink >= this.#parts.limits.undeliveredMax;
+    const { undeliveredMax, undeliveredRecordsMax } = this.#parts.limits;
+    return this.#delivery.inSink >= undeliveredMax || this.#delivery.recordsInSink >= undeliveredRecordsMax;
   }
 
   /** Messages below the stored offset were folded by the owner before. */
@@ -178,6 +204,7 @@ export class Owner {
     const { observer, limits, bugs, live } = this.#parts;
     await this.#parts.turn();
     const startedMs = performance.now();
+    this.#batchedMs = startedMs;
     const messages = this.#nextMessages();
     const fold: Fold = {
       batch: newBatch(work.head.offset),

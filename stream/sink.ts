@@ -2,6 +2,7 @@
 // Both take repeats, so a batch that fails is simply tried again; nothing is skipped and nothing is dropped.
 import type { Batch, OutboxRecord } from './batch.ts';
 import type { EventRows } from './event-rows.ts';
+import { createLane } from './lane.ts';
 import { insertsByMonth, monthOf } from './months.ts';
 import { columns, type Row, type Table } from './rows.ts';
 
@@ -33,15 +34,14 @@ export interface Sink {
 }
 
 const ROWS_PER_INSERT_MAX = 50_000;
+/** Inserts begin no sooner after each other, unless there are so many rows: each makes a part a table, which has to be merged. */
+const INSERT_EVERY_MS = 250;
+const ROWS_AT_ONCE = 4_000;
+const RECORDS_PER_SEND_MAX = 20_000;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 5_000;
 
-interface Waiting {
-  readonly batch: Batch;
-  readonly done: () => void;
-}
-
-function rowsByTable(batches: readonly Waiting[]): Map<Table, Row[]> {
+function rowsByTable(batches: readonly Batch[]): Map<Table, Row[]> {
   const all = new Map<Table, Row[]>();
   const add = (table: Table, rows: readonly Row[]): void => {
     if (rows.length === 0) return;
@@ -49,9 +49,9 @@ function rowsByTable(batches: readonly Waiting[]): Map<Table, Row[]> {
     if (known === undefined) all.set(table, [...rows]);
     else for (const row of rows) known.push(row);
   };
-  for (const { batch } of batches) {
-    add('links', batch.linkRows);
-    for (const [table, rows] of batch.rows) add(table, rows);
+  for (const { linkRows, rows } of batches) {
+    add('links', linkRows);
+    for (const [table, own] of rows) add(table, own);
   }
   return all;
 }
@@ -86,9 +86,14 @@ export function eventInsertsOf(batches: readonly EventRows[]): BinaryInsert[] {
   return inserts.map((places) => ({ count: places.length, pieces: places.map((place) => all[place]!) }));
 }
 
+/** How many rows a batch brings to ClickHouse. */
+function rowCountOf({ eventRows, linkRows, rows }: Batch): number {
+  let count = eventRows.length + linkRows.length;
+  for (const own of rows.values()) count += own.length;
+  return count;
+}
+
 export function createSink(rowStore: RowStore, recordStore: RecordStore, observer: SinkObserver): Sink {
-  let queue: Waiting[] = [];
-  let running = false;
   let closed = false;
 
   /** The inserts of one table, one after the other. */
@@ -106,14 +111,13 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
   }
 
   /** All tables at a time: an insert waits more than it works. All have ended when it fails, so that none meets its repeat. */
-  async function insertAll(waiting: readonly Waiting[]): Promise<void> {
-    const batches = waiting.map(({ batch }) => batch);
+  async function insertAll(batches: readonly Batch[]): Promise<void> {
     observer.step('before-insert', batches);
     const events = eventInsertsOf(batches.map(({ eventRows }) => eventRows)).map(({ count, pieces }) => ({
       count,
       run: () => rowStore.insertBinary('events', columns.events, pieces),
     }));
-    const others = [...rowsByTable(waiting)].map(([table, rows]) => {
+    const others = [...rowsByTable(batches)].map(([table, rows]) => {
       const inserts = insertsOf(table, rows).map((part) => ({
         count: part.length,
         run: () => rowStore.insert(table, columns[table], part),
@@ -125,12 +129,9 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
     observer.step('after-insert', batches);
   }
 
-  async function sendAll(waiting: readonly Waiting[]): Promise<void> {
-    const batches = waiting.map(({ batch }) => batch);
-    const records = batches.flatMap((batch) => batch.records);
-    if (records.length === 0) return;
+  async function sendAll(batches: readonly Batch[]): Promise<void> {
     observer.step('before-outbox', batches);
-    await recordStore.send(records);
+    await recordStore.send(batches.flatMap(({ records }) => records));
     observer.step('after-outbox', batches);
   }
 
@@ -147,38 +148,30 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
     }
   }
 
-  function takeSome(): Waiting[] {
-    let rows = 0;
-    let count = 0;
-    for (const { batch } of queue) {
-      rows += batch.eventRows.length;
-      count += 1;
-      if (rows >= ROWS_PER_INSERT_MAX) break;
-    }
-    const taken = queue.slice(0, count);
-    queue = queue.slice(count);
-    return taken;
-  }
-
-  async function run(): Promise<void> {
-    running = true;
-    while (queue.length > 0 && !closed) {
-      const taken = takeSome();
-      await Promise.all([untilDone(() => insertAll(taken)), untilDone(() => sendAll(taken))]);
-      if (!closed) for (const { done } of taken) done();
-    }
-    running = false;
-  }
+  // Records do not wait for rows: what people are told, and what partitions tell each other, is sooner there.
+  const rows = createLane({
+    sizeOf: rowCountOf,
+    most: ROWS_PER_INSERT_MAX,
+    enough: ROWS_AT_ONCE,
+    everyMs: INSERT_EVERY_MS,
+    work: (batches) => untilDone(() => insertAll(batches)),
+  });
+  const records = createLane({
+    sizeOf: (batch) => batch.records.length,
+    most: RECORDS_PER_SEND_MAX,
+    enough: 0,
+    everyMs: 0,
+    work: (batches) => untilDone(() => sendAll(batches)),
+  });
 
   return {
-    deliver(batch) {
-      return new Promise((resolve) => {
-        queue.push({ batch, done: resolve });
-        if (!running) void run();
-      });
+    async deliver(batch) {
+      await Promise.all([rows.add(batch), records.add(batch)]);
     },
     close() {
       closed = true;
+      rows.close();
+      records.close();
     },
   };
 }

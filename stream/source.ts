@@ -68,7 +68,9 @@ export class Source {
         'fetch.queue.backoff.ms': 5,
         'queued.min.messages': 100_000,
         'queued.max.messages.kbytes': 65_536,
-        'fetch.wait.max.ms': 50,
+        // A trickle is fetched forty times a second, not as often as the broker can answer.
+        'fetch.min.bytes': 65_536,
+        'fetch.wait.max.ms': 25,
         rebalance_cb: (error: LibrdKafkaError, partitions: TopicPartition[]) =>
           this.#rebalance(error, partitions),
       },

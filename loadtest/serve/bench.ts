@@ -14,6 +14,8 @@ export interface ServeBenchOptions {
   readonly rounds: number;
   /** How long each run is driven. */
   readonly seconds: number;
+  /** Only this route, if it is given. */
+  readonly route: string | undefined;
   /** Folder for the stack's data and k6. */
   readonly dir: string;
   /** Where k6 is kept between runs. */
@@ -30,6 +32,7 @@ export interface Driven {
 
 export interface RouteResult {
   readonly route: string;
+  readonly callers: number;
   readonly bare: Driven;
   readonly full: Driven;
   /** full ÷ bare, requests per second. */
@@ -41,12 +44,10 @@ export interface RouteResult {
 
 export interface ServeBenchResult extends Origin {
   readonly routes: readonly RouteResult[];
-  readonly callers: number;
   readonly seconds: number;
   readonly rounds: number;
 }
 
-const CALLERS = 32;
 const STREAM_SETTLES_MS = 3_000;
 /** Far more than can be bid away: a bid of nothing costs less than one that sets money aside. */
 const BUDGET_MICROS = 1_000_000_000_000_000;
@@ -57,16 +58,26 @@ interface Route {
   readonly name: string;
   readonly path: string;
   readonly goal: number;
+  /** Requests under way at a time: bid managers have few connections, sites have many visitors. */
+  readonly callers: number;
   authorization(keys: ApiKeyPair): string;
 }
 
 const bearer = ({ secret }: ApiKeyPair): string => `Bearer ${secret}`;
 const basic = ({ write }: ApiKeyPair): string => `Basic ${Buffer.from(`${write}:`).toString('base64')}`;
 const routes: readonly Route[] = [
-  { name: 'assignment', path: '/ofrep/v1/evaluate/flags/inquiry-form', goal: 0.7, authorization: bearer },
-  { name: 'bid', path: '/v1/bids', goal: 0.6, authorization: bearer },
-  { name: 'collect', path: '/v1/track', goal: 0.5, authorization: basic },
+  {
+    name: 'assignment',
+    path: '/ofrep/v1/evaluate/flags/inquiry-form',
+    goal: 0.7,
+    callers: 64,
+    authorization: bearer,
+  },
+  { name: 'bid', path: '/v1/bids', goal: 0.6, callers: 64, authorization: bearer },
+  { name: 'collect', path: '/v1/track', goal: 0.5, callers: 256, authorization: basic },
 ];
+
+export const routeNames: readonly string[] = routes.map(({ name }) => name);
 
 interface Server {
   readonly url: string;
@@ -101,9 +112,10 @@ export async function benchServe(options: ServeBenchOptions): Promise<ServeBench
       full: { url: `http://127.0.0.1:${stack.ports.serve}`, pid: () => stack.pidOf('serve')! },
     };
     const results: RouteResult[] = [];
-    for (const route of routes) results.push(await measure(bench, route, options));
+    const wanted = routes.filter(({ name }) => options.route === undefined || name === options.route);
+    for (const route of wanted) results.push(await measure(bench, route, options));
     const { rounds, seconds } = options;
-    return { routes: results, callers: CALLERS, seconds, rounds, ...(await originOf()) };
+    return { routes: results, seconds, rounds, ...(await originOf()) };
   } finally {
     bare.kill('SIGTERM');
     await stack.stop();
@@ -197,7 +209,7 @@ async function measure(
   const half = await drive(bench, route, full, Math.floor(medians.full.requestsPerSecond / 2));
   const ratio = medians.full.requestsPerSecond / medians.bare.requestsPerSecond;
   print(`${route.name}: ratio ${ratio.toFixed(2)} (goal ${route.goal}), at half rate ${show(half)}`);
-  return { route: route.name, ...medians, ratio, goal: route.goal, half };
+  return { route: route.name, callers: route.callers, ...medians, ratio, goal: route.goal, half };
 }
 
 /** @param rate requests a second; 0: as many as get answers */
@@ -214,7 +226,7 @@ async function drive(
     {
       TARGET: server.url,
       RATE: rate,
-      VUS: CALLERS,
+      VUS: route.callers,
       SECONDS: seconds,
       AUTHORIZATION: route.authorization(keys),
     },

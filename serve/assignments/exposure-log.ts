@@ -42,9 +42,11 @@ export class ExposureLog {
 
   /** Takes an exposure unless it was written before; never waits, never throws. */
   take(exposure: ExposureToLog): void {
-    const messageId = exposureMessageId(exposure);
-    if (!this.#written.add(messageId)) return;
     const { key, experiment, revision, variant, reason } = exposure;
+    // What most evaluations are is a repeat: they shall not cost a hash.
+    const name = JSON.stringify([key, experiment, revision, variant]);
+    if (!this.#written.add(name)) return;
+    const messageId = exposureMessageId(exposure);
     const timestamp = this.#ports.nowMs();
     const record: ExposureRecord = {
       kind: 'exposure',
@@ -57,7 +59,7 @@ export class ExposureLog {
       timestamp,
     };
     if (this.#pending.size >= PENDING_MAX) {
-      this.#written.delete(messageId);
+      this.#written.delete(name);
       this.#ports.lost(record, 'full');
       return;
     }
@@ -65,7 +67,7 @@ export class ExposureLog {
       .append(record)
       .catch((cause: unknown) => {
         // Forgotten, so that the next evaluation tries again.
-        this.#written.delete(messageId);
+        this.#written.delete(name);
         this.#ports.lost(record, 'failed', cause);
       })
       .finally(() => this.#pending.delete(sent));
