@@ -61,7 +61,8 @@ export function engage(
 ): EngagementSums[] {
   const inForce = isOf(engagement, halfLivesMs) ? engagement : arranged(engagement, halfLivesMs);
   for (const sums of inForce) {
-    rebase(sums, nowMs);
+    // What is forwarded may be ahead of a watermark that nothing has raised yet.
+    rebase(sums, Math.max(nowMs, timeMs));
     add(sums, behaviour, timeMs);
   }
   return inForce;
