@@ -4,6 +4,8 @@ import { hashApiKey } from '../platform/api-keys.ts';
 import type { HashedKeys, KeyLimits, Scope } from '../platform/hashed-keys.ts';
 import { type ProblemError, problemError } from './problem-details.ts';
 
+const RECENT_KEYS_MAX = 1_000;
+
 /** A key as the file says it; the name becomes a record's `source`. */
 export interface ApiKey {
   readonly name: string;
@@ -44,8 +46,15 @@ export function apiKeys(hashed: Pick<HashedKeys, 'keys'>): ApiKeys {
       limits: limits ?? {},
     });
   }
+  /** Keys that called lately: a key is hashed once, not at each request. */
+  const recent = new Map<string, ApiKey>();
+  function find(key: string): ApiKey | undefined {
+    const found = recent.get(key) ?? known.get(hashApiKey(key));
+    if (found !== undefined && recent.size < RECENT_KEYS_MAX) recent.set(key, found);
+    return found;
+  }
   return {
-    find: (key) => (key === '' ? undefined : known.get(hashApiKey(key))),
+    find: (key) => (key === '' ? undefined : find(key)),
     all: () => known.values(),
   };
 }

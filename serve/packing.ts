@@ -49,6 +49,9 @@ function tagForm(request: FastifyRequest, reply: FastifyReply): void {
   if (typeof form === 'string') reply.header('etag', marked(tag, form));
 }
 
+/** For routes whose answers are smaller than what is packed, and many: they are not even looked at. */
+export const neverPacked = { compress: false } as const;
+
 /** Register before any route. */
 export async function registerPacking(app: FastifyInstance): Promise<void> {
   app.decorateRequest('knownTags', undefined);

@@ -8,6 +8,7 @@ import type { SegmentLookup } from '../../domain/experiment-assignment.ts';
 import { buyerPartition } from '../../platform/keys.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { entityTagOf, isUnchanged } from '../entity-tag.ts';
+import { neverPacked } from '../packing.ts';
 import { type ProblemError, sendProblem } from '../problem-details.ts';
 import { problemResponse, requestSchema, responseSchema } from '../schema.ts';
 import type { StateReader } from '../state.ts';
@@ -175,18 +176,22 @@ export function registerAssignments(app: FastifyInstance, deps: AssignmentPorts,
     deps.definitionLog.find<SegmentDefinition>('segment', id)?.document.conditions;
   const evaluateFor = evaluator(reader, segmentOf, exposures, metrics);
 
-  app.post('/ofrep/v1/evaluate/flags/:key', { schema: single, ...describedOnly }, async (request, reply) => {
-    const { key } = request.params as { key: string };
-    const experiment = deps.definitionLog.find<ExperimentDefinition>('experiment', key);
-    if (experiment === undefined) {
-      const errorDetails = `there is no experiment ${JSON.stringify(key)}`;
-      return reply.code(404).send({ key, errorCode: 'FLAG_NOT_FOUND', errorDetails });
-    }
-    const read = readContext(request.body);
-    if (!read.ok) return reply.code(400).send({ key, ...read.fault });
-    const [answer] = await evaluateFor(read.context, [experiment]);
-    return reply.code('errorCode' in answer! ? 400 : 200).send(answer);
-  });
+  app.post(
+    '/ofrep/v1/evaluate/flags/:key',
+    { schema: single, ...describedOnly, ...neverPacked },
+    async (request, reply) => {
+      const { key } = request.params as { key: string };
+      const experiment = deps.definitionLog.find<ExperimentDefinition>('experiment', key);
+      if (experiment === undefined) {
+        const errorDetails = `there is no experiment ${JSON.stringify(key)}`;
+        return reply.code(404).send({ key, errorCode: 'FLAG_NOT_FOUND', errorDetails });
+      }
+      const read = readContext(request.body);
+      if (!read.ok) return reply.code(400).send({ key, ...read.fault });
+      const [answer] = await evaluateFor(read.context, [experiment]);
+      return reply.code('errorCode' in answer! ? 400 : 200).send(answer);
+    },
+  );
 
   app.post('/ofrep/v1/evaluate/flags', { schema: bulk, ...describedOnly }, (request, reply) =>
     answerBulk(request, reply, deps.definitionLog.list<ExperimentDefinition>('experiment'), evaluateFor),

@@ -9,6 +9,7 @@ import { accountPartition } from '../../platform/keys.ts';
 import { buyerKeyOf, unknownDefinition } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { type NoticeKind, signNotice } from '../notice-address.ts';
+import { neverPacked } from '../packing.ts';
 import { querySchema, requestSchema, responses, validatorCompiler } from '../schema.ts';
 import type { BuyerReading, StateReader } from '../state.ts';
 import {
@@ -148,7 +149,7 @@ export function registerBids(app: FastifyInstance, deps: BidPorts, reader: State
     });
   }
 
-  app.post('/v1/bids', { schema, ...eitherBody }, async (request) => {
+  app.post('/v1/bids', { schema, ...eitherBody, ...neverPacked }, async (request) => {
     const body = request.body as BidRequest | z.infer<typeof batch>;
     const { waitMs } = request.query as z.infer<typeof query>;
     const origin = `${request.protocol}://${request.host}`;

@@ -9,6 +9,7 @@ import type { Dependencies } from '../dependencies.ts';
 import type { Gate } from '../gate.ts';
 import type { Intake, Rejection } from '../intake.ts';
 import { intakeAnswer, listed, REPLAY_HEADER, refusal } from '../intake-answer.ts';
+import { neverPacked } from '../packing.ts';
 import { problemError } from '../problem-details.ts';
 import { bodyOf, type RequestBody, registerRequestBody } from '../request-body.ts';
 import { requestSchema, responses } from '../schema.ts';
@@ -192,7 +193,7 @@ export async function registerCollect(app: FastifyInstance, dependency: Dependen
   for (const [name, kind] of Object.entries(singleRoutes)) {
     const route = `/v1/${name}`;
     const schema = { ...common, summary: `Collect one ${kind}`, body: single };
-    app.post(route, { schema, onRequest }, collectHandler(route, kind, dependency));
+    app.post(route, { schema, onRequest, ...neverPacked }, collectHandler(route, kind, dependency));
   }
   for (const name of batchRoutes) {
     const route = `/v1/${name}`;
@@ -201,6 +202,6 @@ export async function registerCollect(app: FastifyInstance, dependency: Dependen
       summary: 'Collect a batch: the valid part is taken, the rest comes back',
       body: batch,
     };
-    app.post(route, { schema, onRequest }, collectHandler(route, undefined, dependency));
+    app.post(route, { schema, onRequest, ...neverPacked }, collectHandler(route, undefined, dependency));
   }
 }
