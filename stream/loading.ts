@@ -79,7 +79,9 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
       }
       const timers = latestMs >= nextDueMs ? await loadTimers() : [];
       for (const { key, dueMs } of timers) if (dueMs <= latestMs) wanted.add(key);
-      await loadStates(touch(wanted));
+      const missing = touch(wanted);
+      work.counters.looked(wanted.size - missing.length, missing.length);
+      await loadStates(missing);
       return timers;
     },
     learn(queue, ahead) {

@@ -11,6 +11,7 @@ import { type Decoded, decode, type Message } from './decode.ts';
 import { Delivery } from './delivery.ts';
 import type { Live } from './live.ts';
 import { createLoader, type Loader } from './loading.ts';
+import type { CommittedFigures } from './metrics.ts';
 import { type Fold, foldRecord } from './process.ts';
 import type { Sink } from './sink.ts';
 import type { TakenOver } from './take-over.ts';
@@ -36,7 +37,7 @@ export interface OwnerLimits {
 export type OwnerStep = 'before-commit' | 'after-commit' | 'before-clear';
 
 export interface OwnerObserver {
-  committed(records: number, seconds: number): void;
+  committed(figures: CommittedFigures): void;
   fenced(): void;
   failed(error: unknown): void;
   /** A named step, where tests kill the process, and the batches at hand. */
@@ -92,6 +93,16 @@ export class Owner {
 
   get backlog(): number {
     return this.#queue.length;
+  }
+
+  /** When the oldest record that waits here was appended; undefined if none waits. */
+  get oldestAppendMs(): number | undefined {
+    return this.#queue[0]?.appendMs;
+  }
+
+  /** Committed batches that ClickHouse or Kafka do not have yet. */
+  get undelivered(): number {
+    return this.#delivery.inSink;
   }
 
   /** Takes messages from where this owner reads on; what a poll that began before it still brings is left out. */
@@ -187,12 +198,19 @@ export class Owner {
     while (folded < messages.length && this.#next(fold, messages[folded]!, decoded[folded]!)) folded += 1;
     this.#loader.learn(fold.timers, timers);
     this.#queue.splice(0, folded);
+    const foldedMs = performance.now();
     const reply = await this.#commit(fold.batch, bugs.timerChanges(fold.timers.changes()));
     if (reply === 'FENCED') return reply;
     fold.live?.committed();
-    observer.committed(folded, (performance.now() - startedMs) / 1_000);
-    this.#loader.keep(limits.cacheMax);
+    const committedMs = performance.now();
     this.#activeMs = this.#parts.now();
+    observer.committed({
+      records: folded,
+      batchSeconds: (committedMs - startedMs) / 1_000,
+      commitSeconds: (committedMs - foldedMs) / 1_000,
+      visibleSeconds: Math.max(0, this.#activeMs - messages[0]!.appendMs) / 1_000,
+    });
+    this.#loader.keep(limits.cacheMax);
     return 'OK';
   }
 

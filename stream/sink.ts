@@ -21,6 +21,8 @@ export type SinkStep = 'before-insert' | 'mid-insert' | 'after-insert' | 'before
 
 export interface SinkObserver {
   inserted(table: Table, rows: number, seconds: number): void;
+  /** Records that Kafka has acknowledged. */
+  sent(records: number, seconds: number): void;
   failed(error: unknown, attempt: number): void;
   /** Named steps, where tests kill the process, and the batches at hand. */
   step(name: SinkStep, batches: readonly Batch[]): void;
@@ -115,7 +117,9 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
     const records = batches.flatMap((batch) => batch.records);
     if (records.length === 0) return;
     observer.step('before-outbox', batches);
+    const startedMs = performance.now();
     await recordStore.send(records);
+    observer.sent(records.length, (performance.now() - startedMs) / 1_000);
     observer.step('after-outbox', batches);
   }
 

@@ -12,10 +12,10 @@ import { type TakenOver, takeOver } from '../../stream/take-over.ts';
 import { createWaitingTriggers } from '../../stream/triggers.ts';
 import { createWindows } from '../../stream/windows.ts';
 import { createWork } from '../../stream/work.ts';
+import { noCounters } from './support/no-counters.ts';
 
 const id = { topic: 'events', generation: 1, partition: 3 } as const;
 const keys = partitionKeys(namespaceOf('owner'), id);
-const counters = { verdict: () => {}, rejected: () => {} };
 
 function takenAt(offset: number): TakenOver {
   const head = {
@@ -34,7 +34,7 @@ function takenAt(offset: number): TakenOver {
     inForce: { kept: [], definitions: arrange([]) },
     windows: createWindows(),
     triggers: createWaitingTriggers(),
-    counters,
+    counters: noCounters,
   });
   return { work, undelivered: [], readFrom: offset };
 }
@@ -119,7 +119,7 @@ describe('a take-over', () => {
     schema: String(stateSchemaVersion),
   };
   const take = (low: number, high: number, redis = redisWith(head)) =>
-    takeOver(redis, id, keys, { low, high }, counters);
+    takeOver(redis, id, keys, { low, high }, noCounters);
 
   it('reads on at the stored offset if the log still begins there or before', async () => {
     expect((await take(100, 100)).readFrom).toBe(100);
