@@ -100,6 +100,9 @@ function countCounters(registry: Registry): (effect: CountEffect) => void {
   };
 }
 
+/** Nearly all rejects are these: told from the start, so that the first of them is seen as a rise. */
+const usualRejects = ['malformed', 'invalid'] as const;
+
 export function createFoldMetrics(registry: Registry): FoldMetrics {
   const registers = [registry];
   const verdicts = tally(registry, 'flywheel_stream_records_total', 'Records folded, by verdict.', [
@@ -112,6 +115,8 @@ export function createFoldMetrics(registry: Registry): FoldMetrics {
     labelNames: ['topic', 'reason'],
     registers,
   });
+  for (const topic of ['events', 'spend', 'rejected'])
+    for (const reason of usualRejects) rejects.inc({ topic, reason }, 0);
   const lookups = tally(
     registry,
     'flywheel_stream_cache_lookups_total',

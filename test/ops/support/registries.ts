@@ -4,6 +4,7 @@ import { createBudgetMetrics } from '../../../jobs/budget-metrics.ts';
 import { createJobsMetrics } from '../../../jobs/metrics.ts';
 import { createSourceMetrics } from '../../../jobs/source-metrics.ts';
 import { namespaceOf } from '../../../platform/namespace.ts';
+import { keysFileMetrics } from '../../../serve/keys-file.ts';
 import { createFoldMetrics } from '../../../stream/fold-metrics.ts';
 import { createStreamMetrics } from '../../../stream/metrics.ts';
 import { registerPartitionMetrics } from '../../../stream/partition-metrics.ts';
@@ -53,6 +54,7 @@ function jobsRegistry(): Registry {
 async function serveRegistry(): Promise<Registry> {
   const made = world();
   await (await appOf(made)).close();
+  keysFileMetrics(made.dependencies.metrics.registry);
   return made.dependencies.metrics.registry;
 }
 
