@@ -1,5 +1,6 @@
 // The stream: consume ▶ decode ▶ fold ▶ commit ▶ deliver, one owner a partition.
 // Read `runStream` top to bottom and you know how the parts hang together; the order of the steps is in owner.ts.
+import { hostname } from 'node:os';
 import type { Registry } from 'prom-client';
 import { type ClickHouse, insertBinary, insertCompact } from '../platform/clickhouse.ts';
 import type { Config } from '../platform/config.ts';
@@ -73,6 +74,7 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
     monotonicMs: () => performance.now(),
   });
   const owners = new Map<string, Owner>();
+  const ownerName = `${parts.config.streamSlot}@${hostname()}:${process.pid}`;
   const idOf = identify(parts.namespace, generations);
   let closed = false;
   const nameOf = ({ topic, partition }: TopicPartition): string => `${topic}:${partition}`;
@@ -81,7 +83,7 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
     const id = idOf(partition);
     const log = (await parts.admin.watermarks(partition.topic))[partition.partition]!;
     const keys = partitionKeys(parts.namespace, id);
-    const taken = await takeOver(parts.redis, id, keys, log, foldMetrics.of(id.topic));
+    const taken = await takeOver(parts.redis, id, keys, log, foldMetrics.of(id.topic), ownerName);
     const left = taken.undelivered.map(({ batch }) => batch);
     pass(parts.failpoint, 'after-take-over', left);
     const owner = new Owner(taken, {
@@ -284,5 +286,6 @@ function figuresOf({ namespace, now }: StreamParts, source: Source, owner: Owner
     states: states.size,
     windows: windows.size,
     triggers: triggers.size,
+    paused: owner.isHeld,
   };
 }

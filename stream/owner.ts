@@ -2,6 +2,7 @@
 // A failure of any step ends the owner; what it had in memory is forgotten, the state in Redis is what counts.
 
 import type { PartitionKeys } from '../platform/keys.ts';
+import { isHeld, type PartitionControl, readControl } from '../platform/partition-control.ts';
 import type { RedisClient } from '../platform/redis.ts';
 import { type Batch, hasDelivery, newBatch } from './batch.ts';
 import type { Bugs } from './bugs.ts';
@@ -60,7 +61,8 @@ export interface OwnerParts {
 }
 
 /** Why an owner ended. */
-export type OwnerEnd = 'stopped' | 'fenced' | 'failed';
+export type OwnerEnd = 'stopped' | 'fenced' | 'failed' | 'to be rewound';
+type StepEnd = 'OK' | 'FENCED' | 'REWIND';
 
 const REDIS_RETRY_MS = 200;
 const REPLICAS_MS = 1_000;
@@ -80,11 +82,13 @@ export class Owner {
   #housekeptMs = 0;
   #flushedMs = 0;
   #activeMs: number;
+  #control: PartitionControl;
 
   constructor(taken: TakenOver, parts: OwnerParts) {
     this.#expected = taken.readFrom;
     this.work = taken.work;
     this.#parts = parts;
+    this.#control = taken.control;
     this.#delivery = new Delivery(taken.work, parts.sink, taken.undelivered, () => this.#wake?.());
     this.#loader = createLoader(taken.work, parts.redis, parts.keys);
     this.#activeMs = parts.now();
@@ -93,6 +97,11 @@ export class Owner {
 
   get backlog(): number {
     return this.#queue.length;
+  }
+
+  /** Told by an operator to apply nothing now. */
+  get isHeld(): boolean {
+    return isHeld(this.#control, this.work.head.offset);
   }
 
   /** When the oldest record that waits here was appended; undefined if none waits. */
@@ -126,10 +135,11 @@ export class Owner {
   async #run(): Promise<OwnerEnd> {
     try {
       while (!this.#stopped) {
-        if (this.#queue.length === 0 || this.#isFull()) await this.#pause();
+        if (!this.#hasWork()) await this.#pause();
         if (this.#stopped) break;
-        const fenced = (await this.#step()) === 'FENCED';
-        if (fenced) {
+        const end = await this.#step();
+        if (end === 'REWIND') return 'to be rewound';
+        if (end === 'FENCED') {
           this.#parts.observer.fenced();
           return 'fenced';
         }
@@ -141,9 +151,9 @@ export class Owner {
     }
   }
 
-  async #step(): Promise<'OK' | 'FENCED'> {
+  async #step(): Promise<StepEnd> {
     this.#redeliver();
-    if (this.#queue.length > 0 && !this.#isFull()) {
+    if (this.#hasWork()) {
       if ((await this.#batch()) === 'FENCED') return 'FENCED';
     }
     this.#flush();
@@ -161,6 +171,10 @@ export class Owner {
       const timer = setTimeout(done, this.#parts.limits.tickMs);
       this.#wake = done;
     });
+  }
+
+  #hasWork(): boolean {
+    return this.#queue.length > 0 && !this.#isFull() && !this.isHeld;
   }
 
   /** ClickHouse or Kafka cannot keep up: the fold waits, in bounded memory. */
@@ -226,9 +240,11 @@ export class Owner {
 
   #nextMessages(): Message[] {
     const { batchMax, batchBytesMax } = this.#parts.limits;
+    const { holdAt } = this.#control;
+    const countMax = Math.min(batchMax, holdAt === null ? batchMax : holdAt - this.work.head.offset);
     let bytes = 0;
     let count = 0;
-    while (count < this.#queue.length && count < batchMax && (count === 0 || bytes < batchBytesMax)) {
+    while (count < this.#queue.length && count < countMax && (count === 0 || bytes < batchBytesMax)) {
       bytes += this.#queue[count]!.size;
       count += 1;
     }
@@ -304,7 +320,7 @@ export class Owner {
   }
 
   /** Once a tick: the stamp that says this owner lives, what is delivered, and the clock of an idle partition. */
-  async #housekeep(): Promise<'OK' | 'FENCED'> {
+  async #housekeep(): Promise<StepEnd> {
     const { keys, limits, logEnd } = this.#parts;
     const { work } = this;
     const nowMs = this.#parts.now();
@@ -315,11 +331,22 @@ export class Owner {
     commands.addLong(['HDEL', keys.outbox], delivered, 1);
     const ready = work.head.offset >= logEnd ? '1' : '0';
     const flushed = this.#delivery.flushedVersion().toString();
-    commands.add('HSET', keys.head, 'stamp', nowMs, 'ready', ready, 'flushed', flushed);
+    const seen = ['paused', this.isHeld ? '1' : '0', 'oldest', this.oldestAppendMs ?? ''];
+    commands.add('HSET', keys.head, 'stamp', nowMs, 'ready', ready, 'flushed', flushed, ...seen);
     const reply = await this.#tick(commands.bytes());
     if (reply === 'FENCED') return reply;
     if (reply === 'OK') this.#delivery.cleared(delivered.length);
-    return this.#clock(nowMs);
+    await this.#heed();
+    return this.#control.rewind === null ? this.#clock(nowMs) : 'REWIND';
+  }
+
+  /** What an operator asks for; while Redis is away, what was asked for before. */
+  async #heed(): Promise<void> {
+    try {
+      this.#control = await readControl(this.#parts.redis, this.#parts.keys);
+    } catch (error) {
+      this.#parts.observer.failed(error);
+    }
   }
 
   /** A tick that meets no Redis is left out: the next one comes. */
@@ -335,7 +362,12 @@ export class Owner {
   async #clock(nowMs: number): Promise<'OK' | 'FENCED'> {
     const { limits } = this.#parts;
     const { work } = this;
-    if (limits.clockMs === 0 || this.#queue.length > 0 || nowMs - this.#activeMs < limits.clockMs)
+    if (
+      limits.clockMs === 0 ||
+      this.isHeld ||
+      this.#queue.length > 0 ||
+      nowMs - this.#activeMs < limits.clockMs
+    )
       return 'OK';
     if (work.id.topic === 'rejected' || work.head.anchor === null || !this.#parts.atLogEnd()) return 'OK';
     this.#activeMs = nowMs;

@@ -16,6 +16,8 @@ export interface PartitionFigures {
   readonly states: number;
   readonly windows: number;
   readonly triggers: number;
+  /** Told by an operator to apply nothing. */
+  readonly paused: boolean;
 }
 
 type Measure = (figures: PartitionFigures) => number;
@@ -36,6 +38,11 @@ const gauges: readonly [name: string, help: string, measure: Measure][] = [
     'flywheel_stream_undelivered_batches',
     'Committed batches that ClickHouse or Kafka do not have yet.',
     ({ undelivered }) => undelivered,
+  ],
+  [
+    'flywheel_stream_paused',
+    '1 while an operator keeps the partition from applying anything.',
+    ({ paused }) => (paused ? 1 : 0),
   ],
   ['flywheel_stream_states_cached', 'States that are held in memory.', ({ states }) => states],
   ['flywheel_stream_windows_held', 'Rolling windows that are held.', ({ windows }) => windows],

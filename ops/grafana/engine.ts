@@ -17,7 +17,10 @@ const glance: PanelSpec[] = [
       'Records in the log that are not applied, over all partitions. It should come back to nearly 0.',
     unit: 'short',
     stat: true,
-    queries: [{ expr: 'sum(flywheel_stream_lag_records)', legend: 'records' }],
+    queries: [
+      { expr: 'sum(flywheel_stream_lag_records)', legend: 'records' },
+      { expr: 'sum(flywheel_stream_paused)', legend: 'partitions paused' },
+    ],
   },
   {
     title: 'Oldest waiting',

@@ -4,6 +4,7 @@ import { arrange } from '../../domain/in-force.ts';
 import { stateSchemaVersion } from '../../platform/codec.ts';
 import { partitionKeys } from '../../platform/keys.ts';
 import { namespaceOf } from '../../platform/namespace.ts';
+import { noControl } from '../../platform/partition-control.ts';
 import type { RedisClient } from '../../platform/redis.ts';
 import { noBugs } from '../../stream/bugs.ts';
 import type { Message } from '../../stream/decode.ts';
@@ -36,7 +37,7 @@ function takenAt(offset: number): TakenOver {
     triggers: createWaitingTriggers(),
     counters: noCounters,
   });
-  return { work, undelivered: [], readFrom: offset };
+  return { work, undelivered: [], readFrom: offset, control: noControl };
 }
 
 const message = (offset: number): Message => ({
@@ -102,6 +103,7 @@ function redisWith(head: Record<string, string>, refusal?: [string, string]): Re
     eval: async () => refusal ?? Object.entries(head).flat(),
     smembers: async () => [],
     hvals: async () => [],
+    hgetall: async () => ({}),
     hgetallBuffer: async () => ({}),
     getBuffer: async () => null,
   } as unknown as RedisClient;
@@ -119,7 +121,7 @@ describe('a take-over', () => {
     schema: String(stateSchemaVersion),
   };
   const take = (low: number, high: number, redis = redisWith(head)) =>
-    takeOver(redis, id, keys, { low, high }, noCounters);
+    takeOver(redis, id, keys, { low, high }, noCounters, 'test');
 
   it('reads on at the stored offset if the log still begins there or before', async () => {
     expect((await take(100, 100)).readFrom).toBe(100);
