@@ -35,6 +35,9 @@ export interface Fault {
 /** Of an account with 450 EUR a day. */
 const CAMPAIGN = 'display-brands';
 const PER_TICK = 20;
+const HOUR_MS = 3_600_000;
+/** When the ledger has the report. */
+const BIDS_FROM_TICK = 5;
 const FENCED_PARTITIONS = 6;
 const nothing = async (): Promise<void> => {};
 
@@ -46,6 +49,13 @@ async function post({ url, keys }: Victim, path: string, body: unknown): Promise
     signal: AbortSignal.timeout(5_000),
   }).catch(() => undefined);
   return answer?.json().catch(() => undefined);
+}
+
+/** As `post`, where a refusal would mean that there is no fault. */
+async function expectTaken(victim: Victim, path: string, body: unknown): Promise<void> {
+  const answer = (await post(victim, path, body)) as { accepted?: number } | undefined;
+  if (answer?.accepted === 1) return;
+  throw new Error(`the fault could not be caused: ${JSON.stringify(answer)}`);
 }
 
 function many(make: (index: number) => Record<string, unknown>): { batch: Record<string, unknown>[] } {
@@ -154,12 +164,15 @@ export const faults: readonly Fault[] = [
     name: 'a platform reports more than the budget of today',
     alerts: ['FlywheelBudgetExhausted', 'FlywheelBudgetOvershot', 'FlywheelBidsWithoutLease'],
     async cause(victim, tick) {
-      const now = new Date();
+      const asOf = new Date();
+      const start = new Date(Math.floor(asOf.getTime() / HOUR_MS) * HOUR_MS);
       const row = {
-        ...{ campaign: CAMPAIGN, channel: 'display', country: 'DE', period: 'day', start: now.toISOString() },
-        ...{ impressions: 1_000, clicks: 10, cost: 900, currency: 'EUR', asOf: now.toISOString() },
+        ...{ campaign: CAMPAIGN, channel: 'display', country: 'DE', period: 'hour', currency: 'EUR' },
+        ...{ start: start.toISOString(), asOf: asOf.toISOString() },
+        ...{ impressions: 1_000, clicks: 10, cost: 900 },
       };
-      if (tick === 0) await post(victim, '/v1/spend', { rows: [row] });
+      if (tick === 0) await expectTaken(victim, '/v1/spend', { rows: [row] });
+      if (tick < BIDS_FROM_TICK) return;
       const bids = Array.from({ length: PER_TICK }, () => ({ campaignId: CAMPAIGN, country: 'DE' }));
       await post(victim, '/v1/bids', { bids });
     },
