@@ -1,71 +1,23 @@
 // The owner of one partition: one batch at a time, decode ▶ load ▶ fold ▶ commit ▶ deliver, until it is stopped.
 // A failure of any step ends the owner; what it had in memory is forgotten, the state in Redis is what counts.
 
-import type { PartitionKeys } from '../platform/keys.ts';
 import { isHeld, type PartitionControl, readControl } from '../platform/partition-control.ts';
-import type { RedisClient } from '../platform/redis.ts';
 import { type Batch, hasDelivery, newBatch } from './batch.ts';
-import type { Bugs } from './bugs.ts';
 import { clockRecord } from './clock.ts';
 import { CommandList, commitCommands, runFenced } from './commit.ts';
 import { type Decoded, decode, type Message } from './decode.ts';
 import { Delivery } from './delivery.ts';
-import type { Live } from './live.ts';
 import { createLoader, type Loader } from './loading.ts';
-import type { CommittedFigures } from './metrics.ts';
+import type { OwnerParts } from './owner-parts.ts';
 import { type Fold, foldRecord } from './process.ts';
-import type { Sink } from './sink.ts';
+import { commitUntilKnown, untilReplicated } from './sure-commit.ts';
 import type { TakenOver } from './take-over.ts';
 import { createTimerQueue } from './timers.ts';
 import type { Work } from './work.ts';
 
-export interface OwnerLimits {
-  /** Records in a batch. */
-  readonly batchMax: number;
-  readonly batchBytesMax: number;
-  /** States that stay in memory between batches; 0: none. */
-  readonly cacheMax: number;
-  /** Committed batches that may wait for ClickHouse and Kafka. */
-  readonly undeliveredMax: number;
-  readonly tickMs: number;
-  readonly flushMs: number;
-  /** 0: no clock records. */
-  readonly clockMs: number;
-  /** Replicas that must have a commit before it is delivered. */
-  readonly waitReplicas: number;
-}
-
-export type OwnerStep = 'before-commit' | 'after-commit' | 'before-clear';
-
-export interface OwnerObserver {
-  committed(figures: CommittedFigures): void;
-  fenced(): void;
-  failed(error: unknown): void;
-  /** A named step, where tests kill the process, and the batches at hand. */
-  step(name: OwnerStep, batches: readonly Batch[]): void;
-}
-
-export interface OwnerParts {
-  readonly redis: RedisClient;
-  readonly keys: PartitionKeys;
-  readonly sink: Sink;
-  readonly limits: OwnerLimits;
-  readonly observer: OwnerObserver;
-  readonly bugs: Bugs;
-  readonly live: Pick<Live, 'begin'>;
-  /** Where the log ended when the partition was taken over. */
-  readonly logEnd: number;
-  /** Whether everything that the log is known to hold is applied. */
-  atLogEnd(): boolean;
-  now(): number;
-}
-
 /** Why an owner ended. */
 export type OwnerEnd = 'stopped' | 'fenced' | 'failed' | 'to be rewound';
 type StepEnd = 'OK' | 'FENCED' | 'REWIND';
-
-const REDIS_RETRY_MS = 200;
-const REPLICAS_MS = 1_000;
 
 export class Owner {
   readonly work: Work;
@@ -259,8 +211,9 @@ export class Owner {
     const delivered = this.#toClear();
     const commands = commitCommands(work, keys, batch, timers, delivered);
     observer.step('before-commit', [batch]);
-    if ((await this.#fenced(commands)) === 'FENCED') return 'FENCED';
-    await this.#replicated();
+    const isStopped = (): boolean => this.#stopped;
+    if ((await commitUntilKnown(this.#parts, work.head, commands, isStopped)) === 'FENCED') return 'FENCED';
+    await untilReplicated(this.#parts, isStopped);
     this.#delivery.cleared(delivered.length);
     work.head.seq += 1;
     observer.step('after-commit', [batch]);
@@ -278,38 +231,6 @@ export class Owner {
       );
     }
     return toClear.map(({ seq }) => seq);
-  }
-
-  /** What has left cannot be taken back, so a commit that a failover could still lose does not leave. */
-  async #replicated(): Promise<void> {
-    const { waitReplicas } = this.#parts.limits;
-    if (waitReplicas === 0) return;
-    const { redis, observer } = this.#parts;
-    for (;;) {
-      const have = Number(await redis.call('WAIT', waitReplicas, REPLICAS_MS));
-      if (have >= waitReplicas) return;
-      observer.failed(new Error(`${have} of ${waitReplicas} replicas have the commit: waiting`));
-      if (this.#stopped) throw new Error('stopped while replicas were waited for');
-    }
-  }
-
-  /** Tries until the script's answer, or what the head says of it, is known. */
-  async #fenced(commands: Buffer): Promise<'OK' | 'FENCED'> {
-    const { redis, keys, observer } = this.#parts;
-    const { head } = this.work;
-    for (;;) {
-      try {
-        const reply = await runFenced(redis, keys, head, commands);
-        if (reply === 'OK') return 'OK';
-        // My nonce with the next seq means that an answer was lost, not the commit.
-        const [nonce, seq] = await redis.hmget(keys.head, 'nonce', 'seq');
-        return nonce === head.nonce && Number(seq) === head.seq + 1 ? 'OK' : 'FENCED';
-      } catch (error) {
-        observer.failed(error);
-        if (this.#stopped) throw error;
-        await new Promise((resolve) => setTimeout(resolve, REDIS_RETRY_MS));
-      }
-    }
   }
 
   #flush(): void {
