@@ -7,9 +7,16 @@ interface CommandModule {
   register(program: Command): void;
 }
 
+/** Three commands of one file. */
+const control = (): Promise<CommandModule> => import('./control.ts');
+
 /** Lazy, because some commands bring native modules that others do not need. */
 const COMMANDS: Record<string, () => Promise<CommandModule>> = {
   up: () => import('./up.ts'),
+  status: () => import('./status.ts'),
+  pause: control,
+  resume: control,
+  rewind: control,
   stream: () => import('./stream.ts'),
   serve: () => import('./serve.ts'),
   jobs: () => import('./jobs.ts'),
@@ -33,7 +40,7 @@ async function main(): Promise<void> {
     .showHelpAfterError();
   const asked = process.argv[2] ?? '';
   const load = COMMANDS[asked];
-  const loads = load === undefined ? Object.values(COMMANDS) : [load];
+  const loads = load === undefined ? [...new Set(Object.values(COMMANDS))] : [load];
   for (const module of await Promise.all(loads.map((each) => each()))) module.register(program);
   await program.parseAsync();
 }

@@ -289,7 +289,12 @@ function addresses({ url, keys, stack }: Running): string[] {
   return [
     '',
     `API         ${url}   documentation ${url}/docs`,
-    ...(stack.prometheusUrl === undefined ? [] : [`Prometheus  ${stack.prometheusUrl}`]),
+    ...(stack.prometheusUrl === undefined
+      ? []
+      : [
+          `Prometheus  ${stack.prometheusUrl}`,
+          'Grafana     in yours: Dashboards, New, Import, ops/grafana/{engine,growth,campaigns}.json, and choose this Prometheus',
+        ]),
     `Kafka       ${stack.kafkaBrokers}   Redis ${stack.redisUrl}   ClickHouse ${stack.clickhouseUrl}`,
     `keys        write ${keys.write}   secret ${keys.secret}`,
     '',

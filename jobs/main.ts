@@ -2,7 +2,7 @@
 // computing the pasts of funnels, and looking after the health of sources.
 // Read `lead` top to bottom: open the transactional id (which fences the leader before), read what is owed, go on.
 import { randomBytes, randomInt } from 'node:crypto';
-import type { InForce, ReceiverDefinition } from '../domain/definition.ts';
+import type { AccountDefinition, InForce, ReceiverDefinition } from '../domain/definition.ts';
 import { waitingTrigger } from '../domain/delivery.ts';
 import { type ClickHouse, openClickHouse } from '../platform/clickhouse.ts';
 import type { Config } from '../platform/config.ts';
@@ -21,6 +21,7 @@ import { openRedis, type RedisClient } from '../platform/redis.ts';
 import { compileValidator } from '../platform/validate.ts';
 import { openWebhookSecrets } from '../platform/webhook-secrets.ts';
 import { keepBackfilled } from './backfill.ts';
+import { type BudgetMetrics, createBudgetMetrics } from './budget-metrics.ts';
 import { createDispatcher, type Dispatcher } from './dispatch.ts';
 import { runForLeadership } from './leadership.ts';
 import { createJobsMetrics, type JobsMetrics } from './metrics.ts';
@@ -65,6 +66,7 @@ interface Parts {
   readonly sender: Sender;
   readonly metrics: JobsMetrics;
   readonly sourceMetrics: SourceMetrics;
+  readonly budgetMetrics: BudgetMetrics;
   readonly failpoint: Failpoint;
   readonly log: JobsLog;
   /** Raised when the process is to end. */
@@ -176,6 +178,7 @@ async function lead(parts: Parts, lost: AbortSignal): Promise<void> {
   const readersOver = AbortSignal.any([over, stop]);
   log.info('this process leads the jobs');
   metrics.leads(true);
+  parts.budgetMetrics.leads(true);
   try {
     await dispatcher.resume(fold);
     // Not waited for at the end: it only reads, and what it finds then is left out.
@@ -198,6 +201,7 @@ async function lead(parts: Parts, lost: AbortSignal): Promise<void> {
     clearTimeout(impatience);
   } finally {
     metrics.leads(false);
+    parts.budgetMetrics.leads(false);
     parts.sourceMetrics.show(null);
     forgetChanges();
     await transactional.close();
@@ -223,7 +227,7 @@ export async function startJobs(config: Config, log: JobsLog): Promise<Jobs> {
     closes.push(() => redis.disconnect());
     const admin = openTopicAdmin(config.kafkaBrokers);
     closes.push(() => admin.close());
-    const { events: generation } = await ensureGeneration(namespace, admin, redis);
+    const { events: generation, spend } = await ensureGeneration(namespace, admin, redis);
     const definitions = await openDefinitionLog({
       brokers: config.kafkaBrokers,
       namespace,
@@ -259,6 +263,12 @@ export async function startJobs(config: Config, log: JobsLog): Promise<Jobs> {
       sender,
       metrics: createJobsMetrics(registry),
       sourceMetrics: createSourceMetrics(registry, Date.now),
+      budgetMetrics: createBudgetMetrics(registry, {
+        redis,
+        namespace,
+        generation: spend,
+        accounts: () => definitions.list<AccountDefinition>('account'),
+      }),
       failpoint: createFailpoint(config.failpoint),
       log,
       stop: stopping.signal,

@@ -46,6 +46,8 @@ export interface TopicAdmin {
   describe(topics: readonly string[]): Promise<TopicDescription[]>;
   /** One entry a partition, by partition number. */
   watermarks(topic: string): Promise<Watermarks[]>;
+  /** The first offset of a partition that was appended at or after a time; null if none was. */
+  offsetAt(topic: string, partition: number, timeMs: number): Promise<number | null>;
   /** Deletes those of the topics that there are. */
   deleteTopics(topics: readonly string[]): Promise<void>;
   close(): Promise<void>;
@@ -123,6 +125,15 @@ class PlatformaticTopicAdmin implements TopicAdmin {
       this.#offsets(topic, count, LATEST),
     ]);
     return low.map((offset, partition) => ({ low: offset, high: high[partition]! }));
+  }
+
+  async offsetAt(topic: string, partition: number, timeMs: number): Promise<number | null> {
+    const partitions = [{ partitionIndex: partition, timestamp: BigInt(timeMs) }];
+    const [listed] = await this.#attempt(() =>
+      this.#admin.listOffsets({ topics: [{ name: topic, partitions }] }),
+    );
+    const offset = Number(listed?.partitions[0]?.offset ?? -1);
+    return offset < 0 ? null : offset;
   }
 
   async deleteTopics(topics: readonly string[]): Promise<void> {

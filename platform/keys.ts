@@ -25,6 +25,8 @@ export function tagOf(namespace: Namespace, id: PartitionId): string {
 export interface PartitionKeys {
   /** Hash: nonce, seq, offset, fired, ordinal, meta, stamp. */
   readonly head: string;
+  /** Hash: what an operator asks of the partition (partition-control.ts); no part of its state. */
+  readonly control: string;
   /** String: the definitions in force, MessagePack. */
   readonly definitions: string;
   /** List: committed batches that are not yet delivered, oldest first. */
@@ -47,6 +49,7 @@ export function partitionKeys(namespace: Namespace, id: PartitionId): PartitionK
   const window = `${tag}:window:`;
   return {
     head: `${tag}:head`,
+    control: `${tag}:control`,
     definitions: `${tag}:definitions`,
     outbox: `${tag}:outbox`,
     timers: `${tag}:timers`,

@@ -10,6 +10,8 @@ export type PlatformErrorCode =
   | 'KAFKA_CLOSED'
   | 'KAFKA_FENCED'
   | 'NOT_DEAD'
+  | 'NO_SUCH_PARTITION'
+  | 'NO_SUCH_OFFSET'
   | 'SECRETS_UNREADABLE'
   | 'TOPIC_MISSING'
   | 'TOPIC_MISMATCH'

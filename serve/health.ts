@@ -1,5 +1,6 @@
 // Liveness and readiness: /healthz says that the process answers, /readyz which part keeps it from working.
 import type { FastifyInstance } from 'fastify';
+import { Gauge } from 'prom-client';
 import { z } from 'zod';
 import type { Dependencies } from './dependencies.ts';
 import { responses } from './schema.ts';
@@ -52,7 +53,26 @@ async function readinessOf(dependencies: Dependencies): Promise<z.infer<typeof r
   return { ready, namespace: dependencies.namespace.name, parts };
 }
 
+/** Without asking the parts: what this process knows of its connections. */
+function registerPartMetrics(dependencies: Dependencies): void {
+  const isUp: Record<'kafka' | 'redis' | 'definitions', () => boolean> = {
+    kafka: () => dependencies.kafkaIsUp(),
+    redis: () => dependencies.redis.status === 'ready',
+    definitions: () => dependencies.definitionLog.isCaughtUp(),
+  };
+  new Gauge({
+    name: 'flywheel_serve_part_up',
+    help: '1 while this process reaches the part it needs.',
+    labelNames: ['part'],
+    registers: [dependencies.metrics.registry],
+    collect() {
+      for (const [name, up] of Object.entries(isUp)) this.set({ part: name }, up() ? 1 : 0);
+    },
+  });
+}
+
 export function registerHealth(app: FastifyInstance, dependencies: Dependencies): void {
+  registerPartMetrics(dependencies);
   const common = { tags: ['operate'], security: [] };
   app.get(
     '/healthz',

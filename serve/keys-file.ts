@@ -18,7 +18,7 @@ interface Ports {
   readonly log: ServeLog;
 }
 
-function keysFileMetrics(registry: Registry) {
+export function keysFileMetrics(registry: Registry) {
   const registers = [registry];
   return {
     reloads: new Counter({

@@ -14,10 +14,28 @@ export interface ServeMetrics {
   readonly inFlightBytes: Gauge;
 }
 
+/** Told from the start, so that the first of them is seen as a rise. */
+function startAtZero(counter: Counter<'reason'>, reasons: readonly string[]): Counter<'reason'> {
+  for (const reason of reasons) counter.inc({ reason }, 0);
+  return counter;
+}
+
 export function serveMetrics(): ServeMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
+  const rejected = new Counter({
+    name: 'flywheel_collect_rejected_total',
+    help: 'Events, reports and notices turned away and written to events.rejected.',
+    labelNames: ['reason'],
+    registers,
+  });
+  const refused = new Counter({
+    name: 'flywheel_collect_refused_total',
+    help: 'Requests answered 429 or 503.',
+    labelNames: ['reason'],
+    registers,
+  });
   return {
     registry,
     routeSeconds: new Histogram({
@@ -33,18 +51,8 @@ export function serveMetrics(): ServeMetrics {
       labelNames: ['kind'],
       registers,
     }),
-    rejected: new Counter({
-      name: 'flywheel_collect_rejected_total',
-      help: 'Events, reports and notices turned away and written to events.rejected.',
-      labelNames: ['reason'],
-      registers,
-    }),
-    refused: new Counter({
-      name: 'flywheel_collect_refused_total',
-      help: 'Requests answered 429 or 503.',
-      labelNames: ['reason'],
-      registers,
-    }),
+    rejected: startAtZero(rejected, ['malformed', 'invalid', 'missing_id']),
+    refused: startAtZero(refused, ['log_unavailable', 'busy']),
     inFlightBytes: new Gauge({
       name: 'flywheel_collect_in_flight_bytes',
       help: 'Bytes of requests that wait for Kafka.',

@@ -114,7 +114,9 @@ function* stateWords(work: Work, keys: PartitionKeys): Generator<Word> {
   for (const key of work.changed) {
     const state = work.states.get(key)!;
     yield isEvents ? keys.buyer(key) : keys.account(key);
-    yield isEvents ? viewBuyer(state as Buyer) : encodeAccount(state as AccountState);
+    const bytes = isEvents ? viewBuyer(state as Buyer) : encodeAccount(state as AccountState);
+    work.counters.stateWritten(key, bytes.length);
+    yield bytes;
   }
 }
 

@@ -20,9 +20,11 @@ export function carryOut(work: Work, batch: Batch, effects: readonly Effect[]): 
   for (const effect of effects) {
     switch (effect.kind) {
       case 'row':
+        work.counters.row(effect);
         addRow(batch, effect.table, effectRow(effect.table, effect.row, nextPosition(work)));
         break;
       case 'count':
+        work.counters.counted(effect);
         count(work, batch, effect);
         break;
       case 'set':

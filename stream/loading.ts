@@ -96,7 +96,9 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
         wanted.add(ahead[reached]!.key);
         reached += 1;
       }
-      await loadStates(touch(wanted));
+      const missing = touch(wanted);
+      work.counters.looked(wanted.size - missing.length, missing.length);
+      await loadStates(missing);
     },
     learn(queue) {
       const earliestMs = queue.earliestMs();

@@ -1,5 +1,6 @@
 // The stream: consume ▶ decode ▶ fold ▶ commit ▶ deliver, one owner a partition.
 // Read `runStream` top to bottom and you know how the parts hang together; the order of the steps is in owner.ts.
+import { hostname } from 'node:os';
 import type { Registry } from 'prom-client';
 import { type ClickHouse, insertBinary, insertCompact } from '../platform/clickhouse.ts';
 import type { Config } from '../platform/config.ts';
@@ -12,10 +13,13 @@ import type { Namespace } from '../platform/namespace.ts';
 import type { RedisClient } from '../platform/redis.ts';
 import type { Batch } from './batch.ts';
 import { bugsOf } from './bugs.ts';
+import { createFoldMetrics } from './fold-metrics.ts';
 import { openLive } from './live.ts';
-import { createStreamMetrics, type StreamMetrics } from './metrics.ts';
+import { type CommittedFigures, createStreamMetrics, type StreamMetrics } from './metrics.ts';
 import { createOutbox } from './outbox.ts';
-import { Owner, type OwnerLimits } from './owner.ts';
+import { Owner } from './owner.ts';
+import type { OwnerLimits } from './owner-parts.ts';
+import { type PartitionFigures, registerPartitionMetrics } from './partition-metrics.ts';
 import { columns } from './rows.ts';
 import { createSink, type Sink } from './sink.ts';
 import { Source, type TopicPartition } from './source.ts';
@@ -52,7 +56,6 @@ const TICK_MS = 1_000;
 const FLUSH_MS = 5_000;
 const CLOCK_MS = 5_000;
 const TAKE_OVER_BACKOFF_MS = 500;
-const PROGRESS_MS = 1_000;
 
 const statefulTopics: readonly StatefulTopic[] = ['events', 'spend', 'rejected'];
 
@@ -64,7 +67,8 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
     );
   }
   const generations = await ensureGeneration(parts.namespace, parts.admin, parts.redis);
-  const metrics = createStreamMetrics(parts.registry);
+  const metrics = createStreamMetrics(parts.registry, statefulTopics);
+  const foldMetrics = createFoldMetrics(parts.registry);
   const sink = openSink(parts, metrics);
   const live = openLive({
     redis: parts.redis,
@@ -75,6 +79,7 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
   });
   const turn = createTurns();
   const owners = new Map<string, Owner>();
+  const ownerName = `${parts.config.streamSlot}@${hostname()}:${process.pid}`;
   const idOf = identify(parts.namespace, generations);
   let closed = false;
   const nameOf = ({ topic, partition }: TopicPartition): string => `${topic}:${partition}`;
@@ -83,10 +88,7 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
     const id = idOf(partition);
     const log = (await parts.admin.watermarks(partition.topic))[partition.partition]!;
     const keys = partitionKeys(parts.namespace, id);
-    const taken = await takeOver(parts.redis, id, keys, log, {
-      verdict: (verdict) => metrics.verdict(id.topic, verdict),
-      rejected: (reason) => metrics.rejected(id.topic, reason),
-    });
+    const taken = await takeOver(parts.redis, id, keys, log, foldMetrics.of(id.topic), ownerName);
     const left = taken.undelivered.map(({ batch }) => batch);
     pass(parts.failpoint, 'after-take-over', left);
     const owner = new Owner(taken, {
@@ -177,13 +179,14 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
       fatal: parts.fatal,
     },
   );
+  registerPartitionMetrics(parts.registry, statefulTopics, () =>
+    [...owners.values()].map((owner) => figuresOf(parts, source, owner)),
+  );
   await source.open();
-  const progress = setInterval(() => reportProgress(parts, metrics, source, owners), PROGRESS_MS);
 
   return {
     async close() {
       closed = true;
-      clearInterval(progress);
       live.close();
       await Promise.all([...owners.values()].map((owner) => owner.stop()));
       await source.close();
@@ -224,8 +227,9 @@ function openSink(parts: StreamParts, metrics: StreamMetrics): Sink {
   };
   return createSink(rowStore, createOutbox(parts.producer, parts.namespace), {
     inserted: metrics.inserted,
+    sent: metrics.sent,
     failed(error, attempt) {
-      metrics.sinkFailed();
+      metrics.failed('sink');
       parts.log('warn', `delivery failed, attempt ${attempt}: ${(error as Error).message}`);
     },
     step: (name, batches) => pass(parts.failpoint, name, batches),
@@ -266,7 +270,7 @@ function pass(failpoint: Failpoint, name: string, batches: readonly Batch[]): vo
 
 function observe(parts: StreamParts, metrics: StreamMetrics, id: PartitionId) {
   return {
-    committed: (records: number, seconds: number) => metrics.committed(id.topic, records, seconds),
+    committed: (figures: CommittedFigures) => metrics.committed(id.topic, figures),
     fenced: () => metrics.fenced(id.topic),
     failed(error: unknown) {
       metrics.failed('owner');
@@ -276,18 +280,20 @@ function observe(parts: StreamParts, metrics: StreamMetrics, id: PartitionId) {
   };
 }
 
-function reportProgress(
-  parts: StreamParts,
-  metrics: StreamMetrics,
-  source: Source,
-  owners: ReadonlyMap<string, Owner>,
-): void {
-  const counts = new Map<StatefulTopic, number>();
-  for (const owner of owners.values()) {
-    const { id, head } = owner.work;
-    counts.set(id.topic, (counts.get(id.topic) ?? 0) + 1);
-    const high = source.highOffset({ topic: parts.namespace.topics[id.topic], partition: id.partition });
-    metrics.progress(id.topic, id.partition, Math.max(0, high - head.offset), head.watermarkMs);
-  }
-  for (const topic of statefulTopics) metrics.owned(topic, counts.get(topic) ?? 0);
+function figuresOf({ namespace, now }: StreamParts, source: Source, owner: Owner): PartitionFigures {
+  const { id, head, states, windows, triggers } = owner.work;
+  const high = source.highOffset({ topic: namespace.topics[id.topic], partition: id.partition });
+  const { oldestAppendMs, undelivered } = owner;
+  return {
+    topic: id.topic,
+    partition: id.partition,
+    lag: Math.max(0, high - head.offset),
+    watermarkMs: head.watermarkMs,
+    waitingMs: oldestAppendMs === undefined ? 0 : Math.max(0, now() - oldestAppendMs),
+    undelivered,
+    states: states.size,
+    windows: windows.size,
+    triggers: triggers.size,
+    paused: owner.isHeld,
+  };
 }

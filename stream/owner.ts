@@ -1,75 +1,26 @@
 // The owner of one partition: one batch at a time, decode ▶ load ▶ fold ▶ commit ▶ deliver, until it is stopped.
 // A failure of any step ends the owner; what it had in memory is forgotten, the state in Redis is what counts.
 
-import type { PartitionKeys } from '../platform/keys.ts';
-import type { RedisClient } from '../platform/redis.ts';
+import { isHeld, type PartitionControl, readControl } from '../platform/partition-control.ts';
 import { type Batch, hasDelivery, newBatch } from './batch.ts';
-import type { Bugs } from './bugs.ts';
 import { clockRecord } from './clock.ts';
 import { CommandList, commitCommands, runFenced } from './commit.ts';
 import { type Decoded, decode, type Message } from './decode.ts';
 import { Delivery } from './delivery.ts';
-import type { Live } from './live.ts';
 import { createLoader, type Loader } from './loading.ts';
+import type { OwnerParts } from './owner-parts.ts';
 import { type Fold, foldRecord } from './process.ts';
-import type { Sink } from './sink.ts';
+import { commitUntilKnown, untilReplicated } from './sure-commit.ts';
 import type { TakenOver } from './take-over.ts';
 import { createTimerQueue } from './timers.ts';
-import type { Turn } from './turns.ts';
 import type { Work } from './work.ts';
-
-export interface OwnerLimits {
-  /** Records in a batch. */
-  readonly batchMax: number;
-  readonly batchBytesMax: number;
-  /** States that stay in memory between batches; 0: none. */
-  readonly cacheMax: number;
-  /** A batch begins no sooner than this after the one before, unless it would be full: many small ones cost every part the most. */
-  readonly lingerMs: number;
-  /** Committed batches that may wait for ClickHouse and Kafka, and how many records they may have in all. */
-  readonly undeliveredMax: number;
-  readonly undeliveredRecordsMax: number;
-  readonly tickMs: number;
-  readonly flushMs: number;
-  /** 0: no clock records. */
-  readonly clockMs: number;
-  /** Replicas that must have a commit before it is delivered. */
-  readonly waitReplicas: number;
-}
-
-export type OwnerStep = 'before-commit' | 'after-commit' | 'before-clear';
-
-export interface OwnerObserver {
-  committed(records: number, seconds: number): void;
-  fenced(): void;
-  failed(error: unknown): void;
-  /** A named step, where tests kill the process, and the batches at hand. */
-  step(name: OwnerStep, batches: readonly Batch[]): void;
-}
-
-export interface OwnerParts {
-  readonly redis: RedisClient;
-  readonly keys: PartitionKeys;
-  readonly sink: Sink;
-  readonly limits: OwnerLimits;
-  readonly observer: OwnerObserver;
-  readonly bugs: Bugs;
-  readonly live: Pick<Live, 'begin'>;
-  readonly turn: Turn;
-  /** Where the log ended when the partition was taken over. */
-  readonly logEnd: number;
-  /** Whether everything that the log is known to hold is applied. */
-  atLogEnd(): boolean;
-  now(): number;
-}
-
-/** Why an owner ended. */
-export type OwnerEnd = 'stopped' | 'fenced' | 'failed';
 
 /** Records that are decoded at a time: few enough to be garbage before the collector would have to copy them. */
 const DECODED_MAX = 256;
-const REDIS_RETRY_MS = 200;
-const REPLICAS_MS = 1_000;
+
+/** Why an owner ended. */
+export type OwnerEnd = 'stopped' | 'fenced' | 'failed' | 'to be rewound';
+type StepEnd = 'OK' | 'FENCED' | 'REWIND';
 
 export class Owner {
   readonly work: Work;
@@ -88,11 +39,13 @@ export class Owner {
   #activeMs: number;
   /** When the last batch began. */
   #batchedMs = Number.NEGATIVE_INFINITY;
+  #control: PartitionControl;
 
   constructor(taken: TakenOver, parts: OwnerParts) {
     this.#expected = taken.readFrom;
     this.work = taken.work;
     this.#parts = parts;
+    this.#control = taken.control;
     this.#delivery = new Delivery(taken.work, parts.sink, taken.undelivered, () => this.#wake?.());
     this.#loader = createLoader(taken.work, parts.redis, parts.keys);
     this.#activeMs = parts.now();
@@ -101,6 +54,21 @@ export class Owner {
 
   get backlog(): number {
     return this.#queue.length;
+  }
+
+  /** Told by an operator to apply nothing now. */
+  get isHeld(): boolean {
+    return isHeld(this.#control, this.work.head.offset);
+  }
+
+  /** When the oldest record that waits here was appended; undefined if none waits. */
+  get oldestAppendMs(): number | undefined {
+    return this.#queue[0]?.appendMs;
+  }
+
+  /** Committed batches that ClickHouse or Kafka do not have yet. */
+  get undelivered(): number {
+    return this.#delivery.inSink;
   }
 
   /** Takes messages from where this owner reads on; what a poll that began before it still brings is left out. */
@@ -124,11 +92,12 @@ export class Owner {
   async #run(): Promise<OwnerEnd> {
     try {
       while (!this.#stopped) {
-        if (this.#queue.length === 0 || this.#isFull()) await this.#pause();
+        if (!this.#hasWork()) await this.#pause();
         await this.#linger();
         if (this.#stopped) break;
-        const fenced = (await this.#step()) === 'FENCED';
-        if (fenced) {
+        const end = await this.#step();
+        if (end === 'REWIND') return 'to be rewound';
+        if (end === 'FENCED') {
           this.#parts.observer.fenced();
           return 'fenced';
         }
@@ -140,9 +109,9 @@ export class Owner {
     }
   }
 
-  async #step(): Promise<'OK' | 'FENCED'> {
+  async #step(): Promise<StepEnd> {
     this.#redeliver();
-    if (this.#queue.length > 0 && !this.#isFull()) {
+    if (this.#hasWork()) {
       if ((await this.#batch()) === 'FENCED') return 'FENCED';
     }
     this.#flush();
@@ -179,6 +148,10 @@ export class Owner {
         if (isDue()) done();
       };
     });
+  }
+
+  #hasWork(): boolean {
+    return this.#queue.length > 0 && !this.#isFull() && !this.isHeld;
   }
 
   /** ClickHouse or Kafka cannot keep up: the fold waits, in bounded memory. */
@@ -220,12 +193,19 @@ export class Owner {
     }
     this.#loader.learn(fold.timers);
     this.#queue.splice(0, folded);
+    const foldedMs = performance.now();
     const reply = await this.#commit(fold.batch, bugs.timerChanges(fold.timers.changes()));
     if (reply === 'FENCED') return reply;
     fold.live?.committed();
-    observer.committed(folded, (performance.now() - startedMs) / 1_000);
-    this.#loader.keep(limits.cacheMax);
+    const committedMs = performance.now();
     this.#activeMs = this.#parts.now();
+    observer.committed({
+      records: folded,
+      batchSeconds: (committedMs - startedMs) / 1_000,
+      commitSeconds: (committedMs - foldedMs) / 1_000,
+      visibleSeconds: Math.max(0, this.#activeMs - messages[0]!.appendMs) / 1_000,
+    });
+    this.#loader.keep(limits.cacheMax);
     return 'OK';
   }
 
@@ -250,9 +230,11 @@ export class Owner {
 
   #nextMessages(): Message[] {
     const { batchMax, batchBytesMax } = this.#parts.limits;
+    const { holdAt } = this.#control;
+    const countMax = Math.min(batchMax, holdAt === null ? batchMax : holdAt - this.work.head.offset);
     let bytes = 0;
     let count = 0;
-    while (count < this.#queue.length && count < batchMax && (count === 0 || bytes < batchBytesMax)) {
+    while (count < this.#queue.length && count < countMax && (count === 0 || bytes < batchBytesMax)) {
       bytes += this.#queue[count]!.size;
       count += 1;
     }
@@ -267,8 +249,9 @@ export class Owner {
     const delivered = this.#toClear();
     const commands = commitCommands(work, keys, batch, timers, delivered);
     observer.step('before-commit', [batch]);
-    if ((await this.#fenced(commands)) === 'FENCED') return 'FENCED';
-    await this.#replicated();
+    const isStopped = (): boolean => this.#stopped;
+    if ((await commitUntilKnown(this.#parts, work.head, commands, isStopped)) === 'FENCED') return 'FENCED';
+    await untilReplicated(this.#parts, isStopped);
     this.#delivery.cleared(delivered.length);
     work.head.seq += 1;
     observer.step('after-commit', [batch]);
@@ -288,38 +271,6 @@ export class Owner {
     return toClear.map(({ seq }) => seq);
   }
 
-  /** What has left cannot be taken back, so a commit that a failover could still lose does not leave. */
-  async #replicated(): Promise<void> {
-    const { waitReplicas } = this.#parts.limits;
-    if (waitReplicas === 0) return;
-    const { redis, observer } = this.#parts;
-    for (;;) {
-      const have = Number(await redis.call('WAIT', waitReplicas, REPLICAS_MS));
-      if (have >= waitReplicas) return;
-      observer.failed(new Error(`${have} of ${waitReplicas} replicas have the commit: waiting`));
-      if (this.#stopped) throw new Error('stopped while replicas were waited for');
-    }
-  }
-
-  /** Tries until the script's answer, or what the head says of it, is known. */
-  async #fenced(commands: Buffer): Promise<'OK' | 'FENCED'> {
-    const { redis, keys, observer } = this.#parts;
-    const { head } = this.work;
-    for (;;) {
-      try {
-        const reply = await runFenced(redis, keys, head, commands);
-        if (reply === 'OK') return 'OK';
-        // My nonce with the next seq means that an answer was lost, not the commit.
-        const [nonce, seq] = await redis.hmget(keys.head, 'nonce', 'seq');
-        return nonce === head.nonce && Number(seq) === head.seq + 1 ? 'OK' : 'FENCED';
-      } catch (error) {
-        observer.failed(error);
-        if (this.#stopped) throw error;
-        await new Promise((resolve) => setTimeout(resolve, REDIS_RETRY_MS));
-      }
-    }
-  }
-
   #flush(): void {
     const nowMs = this.#parts.now();
     if (nowMs - this.#flushedMs < this.#parts.limits.flushMs) return;
@@ -328,7 +279,7 @@ export class Owner {
   }
 
   /** Once a tick: the stamp that says this owner lives, what is delivered, and the clock of an idle partition. */
-  async #housekeep(): Promise<'OK' | 'FENCED'> {
+  async #housekeep(): Promise<StepEnd> {
     const { keys, limits, logEnd } = this.#parts;
     const { work } = this;
     const nowMs = this.#parts.now();
@@ -339,11 +290,22 @@ export class Owner {
     commands.addLong(['HDEL', keys.outbox], delivered, 1);
     const ready = work.head.offset >= logEnd ? '1' : '0';
     const flushed = this.#delivery.flushedVersion().toString();
-    commands.add('HSET', keys.head, 'stamp', nowMs, 'ready', ready, 'flushed', flushed);
+    const seen = ['paused', this.isHeld ? '1' : '0', 'oldest', this.oldestAppendMs ?? ''];
+    commands.add('HSET', keys.head, 'stamp', nowMs, 'ready', ready, 'flushed', flushed, ...seen);
     const reply = await this.#tick(commands.bytes());
     if (reply === 'FENCED') return reply;
     if (reply === 'OK') this.#delivery.cleared(delivered.length);
-    return this.#clock(nowMs);
+    await this.#heed();
+    return this.#control.rewind === null ? this.#clock(nowMs) : 'REWIND';
+  }
+
+  /** What an operator asks for; while Redis is away, what was asked for before. */
+  async #heed(): Promise<void> {
+    try {
+      this.#control = await readControl(this.#parts.redis, this.#parts.keys);
+    } catch (error) {
+      this.#parts.observer.failed(error);
+    }
   }
 
   /** A tick that meets no Redis is left out: the next one comes. */
@@ -359,7 +321,12 @@ export class Owner {
   async #clock(nowMs: number): Promise<'OK' | 'FENCED'> {
     const { limits } = this.#parts;
     const { work } = this;
-    if (limits.clockMs === 0 || this.#queue.length > 0 || nowMs - this.#activeMs < limits.clockMs)
+    if (
+      limits.clockMs === 0 ||
+      this.isHeld ||
+      this.#queue.length > 0 ||
+      nowMs - this.#activeMs < limits.clockMs
+    )
       return 'OK';
     if (work.id.topic === 'rejected' || work.head.anchor === null || !this.#parts.atLogEnd()) return 'OK';
     this.#activeMs = nowMs;

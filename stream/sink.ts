@@ -22,6 +22,8 @@ export type SinkStep = 'before-insert' | 'mid-insert' | 'after-insert' | 'before
 
 export interface SinkObserver {
   inserted(table: Table, rows: number, seconds: number): void;
+  /** Records that Kafka has acknowledged. */
+  sent(records: number, seconds: number): void;
   failed(error: unknown, attempt: number): void;
   /** Named steps, where tests kill the process, and the batches at hand. */
   step(name: SinkStep, batches: readonly Batch[]): void;
@@ -131,7 +133,10 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
 
   async function sendAll(batches: readonly Batch[]): Promise<void> {
     observer.step('before-outbox', batches);
-    await recordStore.send(batches.flatMap(({ records }) => records));
+    const records = batches.flatMap((batch) => batch.records);
+    const startedMs = performance.now();
+    await recordStore.send(records);
+    observer.sent(records.length, (performance.now() - startedMs) / 1_000);
     observer.step('after-outbox', batches);
   }
 

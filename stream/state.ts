@@ -24,6 +24,11 @@ export interface Head {
   anchor: { readonly watermarkMs: number; readonly appendMs: number } | null;
 }
 
+/** Where a partition stands that has applied nothing. */
+export function emptyHead(): Omit<Head, 'nonce' | 'seq'> {
+  return { offset: 0, fired: 0, ordinal: 0, watermarkMs: 0, received: new Map(), anchor: null };
+}
+
 export interface InForceState {
   kept: readonly KeptDefinition[];
   definitions: Definitions;

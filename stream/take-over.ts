@@ -3,19 +3,21 @@ import { randomUUID } from 'node:crypto';
 import { arrange, type KeptDefinition } from '../domain/in-force.ts';
 import { stateSchemaVersion, unpack } from '../platform/codec.ts';
 import type { PartitionId, PartitionKeys } from '../platform/keys.ts';
+import { type PartitionControl, readControl } from '../platform/partition-control.ts';
 import type { RedisClient } from '../platform/redis.ts';
 import { type Batch, fromEntry, type OutboxEntry } from './batch.ts';
-import { type Head, parseReceived } from './state.ts';
+import { beginRewind, clearStates } from './rewind.ts';
+import { emptyHead, type Head, parseReceived } from './state.ts';
 import { createWaitingTriggers, type WaitingTrigger, type WaitingTriggers } from './triggers.ts';
 import { createWindows, type Windows } from './windows.ts';
 import { createWork, type FoldCounters, type Work } from './work.ts';
 
-/** ARGV: nonce, log's beginning, generation, schema version. A state that is not ours to take is left as it is. */
+/** ARGV: nonce, log's beginning, generation, schema version, owner's name. A state that is not ours to take is left as it is. */
 const TAKE = `
 local known = redis.call('HMGET', KEYS[1], 'generation', 'schema')
 if known[1] and known[1] ~= ARGV[3] then return {'GENERATION', known[1]} end
 if known[2] and tonumber(known[2]) > tonumber(ARGV[4]) then return {'STATE_SCHEMA', known[2]} end
-redis.call('HSET', KEYS[1], 'nonce', ARGV[1], 'ready', '0', 'stamp', '0', 'schema', ARGV[4])
+redis.call('HSET', KEYS[1], 'nonce', ARGV[1], 'ready', '0', 'stamp', '0', 'schema', ARGV[4], 'owner', ARGV[5])
 redis.call('HSETNX', KEYS[1], 'seq', '0')
 redis.call('HSETNX', KEYS[1], 'offset', ARGV[2])
 redis.call('HSETNX', KEYS[1], 'fired', '0')
@@ -40,6 +42,7 @@ export interface TakenOver {
   readonly undelivered: { readonly seq: number; readonly batch: Batch }[];
   /** Where to read from: before the stored offset if `events` rows are to be built again. */
   readonly readFrom: number;
+  readonly control: PartitionControl;
 }
 
 function parseHead(fields: readonly string[]): Head {
@@ -60,9 +63,15 @@ function parseHead(fields: readonly string[]): Head {
   };
 }
 
-/** Fences the owner before and reads the head. */
-async function take(redis: RedisClient, id: PartitionId, keys: PartitionKeys, low: number): Promise<Head> {
-  const words = [randomUUID(), low, id.generation, stateSchemaVersion];
+/** Fences the owner before and reads the head's fields. */
+async function take(
+  redis: RedisClient,
+  id: PartitionId,
+  keys: PartitionKeys,
+  low: number,
+  owner: string,
+): Promise<string[]> {
+  const words = [randomUUID(), low, id.generation, stateSchemaVersion, owner];
   const reply = (await redis.eval(TAKE, 1, keys.head, ...words)) as string[];
   const [word, value] = reply;
   const where = `${id.topic} ${id.partition}`;
@@ -78,7 +87,7 @@ async function take(redis: RedisClient, id: PartitionId, keys: PartitionKeys, lo
         `${where}: the state has schema version ${value}, this process knows ${stateSchemaVersion}: start a newer flywheel`,
       );
     default:
-      return parseHead(reply);
+      return reply;
   }
 }
 
@@ -127,6 +136,36 @@ function checkLog(id: PartitionId, head: Head, readFrom: number, low: number, hi
 }
 
 /**
+ * Begins again if an operator asks for it, and goes on with it where that was cut off.
+ * @throws Error, the request withdrawn and the state as it was, if the log is too short to make it anew
+ */
+async function rewindIfAsked(
+  redis: RedisClient,
+  id: PartitionId,
+  keys: PartitionKeys,
+  low: number,
+  fields: readonly string[],
+): Promise<{ head: Head; control: PartitionControl }> {
+  const head = parseHead(fields);
+  const control = await readControl(redis, keys);
+  if (control.rewind !== null) {
+    if (low > 0) {
+      await redis.hdel(keys.control, 'rewind', 'hold');
+      throw new Error(`${id.topic} ${id.partition} cannot be rewound: its log begins at ${low}`);
+    }
+    await beginRewind(redis, keys, head.nonce);
+  }
+  const isClearing = control.rewind !== null || fields.includes('clearing');
+  if (!isClearing) return { head, control };
+  await clearStates(redis, keys, head.nonce);
+  return {
+    head: { ...emptyHead(), nonce: head.nonce, seq: head.seq },
+    control: { ...control, rewind: null },
+  };
+}
+
+/**
+ * @param owner names this process to who looks
  * @param log low and high watermark of the partition as Kafka says now.
  * @throws TakeOverError when log and state do not belong together.
  */
@@ -136,8 +175,10 @@ export async function takeOver(
   keys: PartitionKeys,
   log: { readonly low: number; readonly high: number },
   counters: FoldCounters,
+  owner: string,
 ): Promise<TakenOver> {
-  const head = await take(redis, id, keys, log.low);
+  const fields = await take(redis, id, keys, log.low, owner);
+  const { head, control } = await rewindIfAsked(redis, id, keys, log.low, fields);
   const [kept, windows, triggers, undelivered] = await Promise.all([
     loadDefinitions(redis, keys),
     loadWindows(redis, keys),
@@ -147,5 +188,10 @@ export async function takeOver(
   const readFrom = undelivered.reduce((from, { batch }) => Math.min(from, batch.from), head.offset);
   checkLog(id, head, readFrom, log.low, log.high);
   const inForce = { kept, definitions: arrange(kept) };
-  return { work: createWork({ id, head, inForce, windows, triggers, counters }), undelivered, readFrom };
+  return {
+    work: createWork({ id, head, inForce, windows, triggers, counters }),
+    undelivered,
+    readFrom,
+    control,
+  };
 }

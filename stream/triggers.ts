@@ -8,6 +8,7 @@ export interface WaitingTrigger extends PendingTrigger {
 }
 
 export interface WaitingTriggers {
+  readonly size: number;
   add(trigger: WaitingTrigger): void;
   /** Takes it out; undefined if it does not wait (any more). */
   acknowledge(id: string): WaitingTrigger | undefined;
@@ -28,6 +29,9 @@ export function createWaitingTriggers(): WaitingTriggers {
   }
 
   return {
+    get size() {
+      return waiting.size;
+    },
     add(trigger) {
       waiting.set(trigger.id, trigger);
       changed.set(trigger.id, trigger);

@@ -60,6 +60,8 @@ export interface Windows {
   /** Latest values that ClickHouse lacks, as of a committed position; calling it says that they are on their way. */
   flush(version: bigint): Aggregate[];
   hasUnflushed(): boolean;
+  /** How many are held. */
+  readonly size: number;
   load(name: string, fields: Record<string, string>): void;
 }
 
@@ -297,6 +299,9 @@ export function createWindows(): Windows {
     changes,
     flush,
     hasUnflushed: () => unflushed.size > 0,
+    get size() {
+      return [...byExpiry.values()].reduce((sum, windows) => sum + windows.length, 0);
+    },
     load,
   };
 }

@@ -1,6 +1,7 @@
 // The working set of one owned partition: everything a fold reads and changes. It lives from take-over to release.
 import type { AccountState } from '../domain/account.ts';
 import type { Buyer } from '../domain/buyer.ts';
+import type { CountEffect, RowEffect } from '../domain/effect.ts';
 import type { RejectedRecord, Verdict } from '../domain/record.ts';
 import type { PartitionId } from '../platform/keys.ts';
 import { addRow, type Batch } from './batch.ts';
@@ -13,7 +14,15 @@ import type { Aggregate, Windows } from './windows.ts';
 export interface FoldCounters {
   verdict(verdict: Verdict): void;
   rejected(reason: string): void;
+  /** States that a batch needed: those in memory, and those asked of Redis. */
+  looked(hits: number, misses: number): void;
+  stateWritten(key: string, bytes: number): void;
+  trigger(definition: string, status: TriggerStatus): void;
+  counted(effect: CountEffect): void;
+  row(effect: RowEffect): void;
 }
+
+export type TriggerStatus = 'created' | 'acknowledged' | 'expired';
 
 export interface Work {
   readonly id: PartitionId;
@@ -28,12 +37,7 @@ export interface Work {
   readonly triggers: WaitingTriggers;
   readonly counters: FoldCounters;
   addAggregate(batch: Batch, aggregate: Aggregate): void;
-  addTriggerRow(
-    batch: Batch,
-    trigger: WaitingTrigger,
-    status: 'created' | 'acknowledged' | 'expired',
-    timeMs: number,
-  ): void;
+  addTriggerRow(batch: Batch, trigger: WaitingTrigger, status: TriggerStatus, timeMs: number): void;
   addRejected(batch: Batch, rejected: RejectedRecord): void;
 }
 
@@ -80,6 +84,7 @@ export function createWork(
         to_stage: trigger.to,
         data: JSON.stringify(trigger.data),
       };
+      work.counters.trigger(trigger.definition, status);
       addRow(batch, 'triggers', effectRow('triggers', row, nextPosition(work)));
     },
     addRejected(batch, rejected) {

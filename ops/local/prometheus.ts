@@ -19,6 +19,8 @@ export interface PrometheusOptions {
   streamTarget: string;
   serveTarget: string;
   jobsTarget: string;
+  /** Pattern of the rule files; those of the project when left out. */
+  rules?: string | undefined;
 }
 
 /** Starts Prometheus with its data under `<dir>/prometheus` and resolves when it is ready. */
@@ -31,7 +33,7 @@ export async function startPrometheus(context: PartContext, options: PrometheusO
   writeFileSync(
     configFile,
     readFileSync(TEMPLATE, 'utf8')
-      .replaceAll('{{RULES}}', RULES)
+      .replaceAll('{{RULES}}', options.rules ?? RULES)
       .replaceAll('{{STREAM_TARGET}}', options.streamTarget)
       .replaceAll('{{SERVE_TARGET}}', options.serveTarget)
       .replaceAll('{{JOBS_TARGET}}', options.jobsTarget),

@@ -41,6 +41,8 @@ export interface StackOptions {
     | undefined;
   /** Where Kafka's jars are kept; `<dir>/kafka` when left out. Tests share one, so that they are fetched once. */
   kafkaJarsFolder?: string | undefined;
+  /** Pattern of Prometheus' rule files; those of the project when left out. */
+  prometheusRules?: string | undefined;
   /** Told of crashed and restarted parts. */
   onEvent?: ((event: ChildEvent) => void) | undefined;
   /** Told of each part as it becomes ready, with the time it took. */
@@ -172,6 +174,7 @@ function startPart(
         streamTarget: `127.0.0.1:${ports.streamMetrics}`,
         serveTarget: `127.0.0.1:${ports.serve}`,
         jobsTarget: `127.0.0.1:${ports.jobsMetrics}`,
+        rules: options.prometheusRules,
       });
   }
 }

@@ -33,6 +33,13 @@ interface AssignmentMetrics {
 
 function assignmentMetrics(deps: AssignmentPorts): AssignmentMetrics {
   const registers = [deps.metrics.registry];
+  const lost = new Counter({
+    name: 'flywheel_exposures_lost_total',
+    help: 'Exposures that did not get into the log; the next evaluation of the same tries again.',
+    labelNames: ['reason'],
+    registers,
+  });
+  for (const reason of ['full', 'failed']) lost.inc({ reason }, 0);
   return {
     assigned: new Counter({
       name: 'flywheel_assignments_total',
@@ -46,12 +53,7 @@ function assignmentMetrics(deps: AssignmentPorts): AssignmentMetrics {
       labelNames: ['experiment'],
       registers,
     }),
-    lost: new Counter({
-      name: 'flywheel_exposures_lost_total',
-      help: 'Exposures that did not get into the log; the next evaluation of the same tries again.',
-      labelNames: ['reason'],
-      registers,
-    }),
+    lost,
   };
 }
 

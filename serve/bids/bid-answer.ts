@@ -47,8 +47,8 @@ export const bidRequest = z.object({
 export type BidRequest = z.infer<typeof bidRequest>;
 
 const version = z.object({ id: z.string(), revision: z.int(), hash: z.string() });
-const reasons = [...bidReasons, 'unknownCampaign', 'unknownAccount', 'unknownScore'] as const;
-export type AnswerReason = (typeof reasons)[number];
+export const answerReasons = [...bidReasons, 'unknownCampaign', 'unknownAccount', 'unknownScore'] as const;
+export type AnswerReason = (typeof answerReasons)[number];
 
 export const bidAnswer = z.object({
   bidId: z.string(),
@@ -56,7 +56,7 @@ export const bidAnswer = z.object({
   accountId: z.string().nullable(),
   bidMicros: z.int().meta({ description: 'For one impression; 0 unless the reason is `bid`.' }),
   currency: z.string().nullable(),
-  reason: z.enum(reasons),
+  reason: z.enum(answerReasons),
   worthMicros: z.int().meta({ description: 'probability × value × multiplier, before any ceiling.' }),
   validMs: z.int().meta({ description: 'How long the bid may be used.' }),
   lease: z.string().nullable(),

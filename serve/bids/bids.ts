@@ -14,6 +14,7 @@ import { querySchema, requestSchema, responses, validatorCompiler } from '../sch
 import type { BuyerReading, StateReader } from '../state.ts';
 import {
   answerBid,
+  answerReasons,
   type BidAnswer,
   type BidDefinitions,
   type BidRequest,
@@ -72,13 +73,15 @@ function bidMetrics({ metrics }: BidPorts, keeper: LeaseKeeper) {
       for (const [account, micros] of keeper.heldMicros) this.set({ account }, micros);
     },
   });
+  const answered = new Counter({
+    name: 'flywheel_bids_total',
+    help: 'Bids answered, by reason: `bid`, or why nothing was bid.',
+    labelNames: ['reason'],
+    registers,
+  });
+  for (const reason of answerReasons) answered.inc({ reason }, 0);
   return {
-    answered: new Counter({
-      name: 'flywheel_bids_total',
-      help: 'Bids answered, by reason.',
-      labelNames: ['reason'],
-      registers,
-    }),
+    answered,
     reserved: new Counter({
       name: 'flywheel_bids_reserved_micros_total',
       help: 'What bids set aside of leases, by account.',

@@ -25,11 +25,9 @@ beforeAll(async () => {
   const serve = startChild('serve', stage.environment);
   const stream = startChild('stream', stage.environment);
   const [{ url }] = await Promise.all([serve.ready, stream.ready]);
-  const { FLYWHEEL_DIR, SERVE_KEYS_FILE } = stage.environment;
   environment = {
     ...process.env,
-    FLYWHEEL_DIR,
-    SERVE_KEYS_FILE,
+    ...stage.environment,
     FLYWHEEL_URL: String(url),
     WRITE_KEY: keys.write,
     SECRET_KEY: keys.secret,
@@ -61,6 +59,11 @@ async function answerSoon(example: string): Promise<Record<string, unknown>> {
 
 /** The example that has this in it, and what its answer must hold. */
 const expected: Record<string, (body: Record<string, unknown>) => void> = {
+  'flywheel status': (body) => {
+    expect(body).toMatchObject({ healthy: true, faults: [] });
+    expect(body.partitions).toHaveLength(17);
+    expect(body.accounts).toContainEqual(expect.objectContaining({ account: 'display-europe' }));
+  },
   '/v1/track': (body) => expect(body).toMatchObject({ success: true, accepted: 1, rejected: [] }),
   '/v1/batch': (body) => {
     expect(body).toMatchObject({ success: true, accepted: 2 });

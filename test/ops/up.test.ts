@@ -10,6 +10,8 @@ import type { FeedReport } from '../../cli/feed/report.ts';
 import { SIMULATED_DAYS } from '../../cli/feed/sources.ts';
 import type { Summary } from '../../cli/up-summary.ts';
 import { createMarketplace } from '../../simulate/marketplace/marketplace.ts';
+import { sendTraffic } from './support/traffic.ts';
+import { expectWatched } from './support/watched.ts';
 
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
 const BUYERS = 200;
@@ -17,12 +19,20 @@ const START_MS_MAX = 240_000;
 
 let dir: string;
 let first: Summary;
+const runs: Run[] = [];
 
 beforeAll(() => {
   dir = mkdtempSync(path.join(tmpdir(), 'flywheel-up-'));
 });
 
-afterAll(() => rmSync(dir, { recursive: true, force: true }));
+afterAll(async () => {
+  // What a failed test left running.
+  for (const run of runs) {
+    if (run.process.exitCode === null) run.process.kill('SIGINT');
+    await run.code;
+  }
+  rmSync(dir, { recursive: true, force: true });
+});
 
 interface Run {
   process: ChildProcess;
@@ -42,11 +52,13 @@ function up(...options: string[]): Run {
       output += chunk.toString();
     });
   }
-  return {
+  const run: Run = {
     process: child,
     output: () => output,
     code: new Promise((resolve) => child.once('exit', resolve)),
   };
+  runs.push(run);
+  return run;
 }
 
 function pidsLeft(): number[] {
@@ -140,6 +152,11 @@ test(
       return Number(await answer.text());
     };
     await expect.poll(events, { timeout: 20_000 }).toBeGreaterThan(first.events.total + 1);
+
+    const prometheus = /Prometheus +(http\S+)/.exec(run.output())![1]!;
+    expect(run.output()).toMatch(/Grafana .*Import.*engine,growth,campaigns/);
+    await sendTraffic(url, { write, secret });
+    await expectWatched(prometheus);
 
     run.process.kill('SIGINT');
     expect(await run.code, run.output()).toBe(0);

@@ -4,6 +4,7 @@ import { arrange } from '../../domain/in-force.ts';
 import { stateSchemaVersion } from '../../platform/codec.ts';
 import { partitionKeys } from '../../platform/keys.ts';
 import { namespaceOf } from '../../platform/namespace.ts';
+import { noControl } from '../../platform/partition-control.ts';
 import type { RedisClient } from '../../platform/redis.ts';
 import { noBugs } from '../../stream/bugs.ts';
 import type { Message } from '../../stream/decode.ts';
@@ -12,10 +13,10 @@ import { type TakenOver, takeOver } from '../../stream/take-over.ts';
 import { createWaitingTriggers } from '../../stream/triggers.ts';
 import { createWindows } from '../../stream/windows.ts';
 import { createWork } from '../../stream/work.ts';
+import { noCounters } from './support/no-counters.ts';
 
 const id = { topic: 'events', generation: 1, partition: 3 } as const;
 const keys = partitionKeys(namespaceOf('owner'), id);
-const counters = { verdict: () => {}, rejected: () => {} };
 
 function takenAt(offset: number): TakenOver {
   const head = {
@@ -34,9 +35,9 @@ function takenAt(offset: number): TakenOver {
     inForce: { kept: [], definitions: arrange([]) },
     windows: createWindows(),
     triggers: createWaitingTriggers(),
-    counters,
+    counters: noCounters,
   });
-  return { work, undelivered: [], readFrom: offset };
+  return { work, undelivered: [], readFrom: offset, control: noControl };
 }
 
 const message = (offset: number): Message => ({
@@ -105,6 +106,7 @@ function redisWith(head: Record<string, string>, refusal?: [string, string]): Re
     eval: async () => refusal ?? Object.entries(head).flat(),
     smembers: async () => [],
     hvals: async () => [],
+    hgetall: async () => ({}),
     hgetallBuffer: async () => ({}),
     getBuffer: async () => null,
   } as unknown as RedisClient;
@@ -122,7 +124,7 @@ describe('a take-over', () => {
     schema: String(stateSchemaVersion),
   };
   const take = (low: number, high: number, redis = redisWith(head)) =>
-    takeOver(redis, id, keys, { low, high }, counters);
+    takeOver(redis, id, keys, { low, high }, noCounters, 'test');
 
   it('reads on at the stored offset if the log still begins there or before', async () => {
     expect((await take(100, 100)).readFrom).toBe(100);

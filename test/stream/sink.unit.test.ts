@@ -90,7 +90,7 @@ it('few months of events are one insert of whole batches, without those that hav
   expect(eventInsertsOf([new EventRows()])).toEqual([]);
 });
 
-const observer: SinkObserver = { inserted: () => {}, failed: () => {}, step: () => {} };
+const observer: SinkObserver = { inserted: () => {}, sent: () => {}, failed: () => {}, step: () => {} };
 
 it('a store that fails is tried again until it has everything; only then is the batch delivered', async () => {
   let failures = 2;

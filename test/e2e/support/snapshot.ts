@@ -16,7 +16,17 @@ export interface Snapshot {
  * Fields of the head that are of this run alone, not of the log. The offset is one of them because every run sends what
  * it derives once more, to the log's end, where it is dropped as a repeat.
  */
-const ownOfTheRun = new Set(['nonce', 'seq', 'stamp', 'ready', 'flushed', 'offset']);
+const ownOfTheRun = new Set([
+  'nonce',
+  'seq',
+  'stamp',
+  'ready',
+  'flushed',
+  'offset',
+  'owner',
+  'paused',
+  'oldest',
+]);
 
 /** The version of an aggregate says when its value was last written, which is a matter of time. */
 const tables: Record<string, string> = {

@@ -17,6 +17,7 @@ import { createWaitingTriggers, type WaitingTrigger } from '../../../stream/trig
 import { createWindows } from '../../../stream/windows.ts';
 import { createWork, type Work } from '../../../stream/work.ts';
 import { readEventRow } from './event-row.ts';
+import { noCounters } from './no-counters.ts';
 
 export const PARTITION = 0;
 
@@ -93,7 +94,7 @@ function takeUp(stores: Stores, partition: number): Work {
     inForce: { kept: stores.kept, definitions: arrange(stores.kept) },
     windows,
     triggers,
-    counters: { verdict: () => {}, rejected: () => {} },
+    counters: noCounters,
   });
 }
 

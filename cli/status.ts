@@ -1,0 +1,190 @@
+// `flywheel status`: every partition, the parts, and what accounts may still spend, at a glance. Exits 1 if something is unhealthy.
+import type { Command } from 'commander';
+import { type AccountSummary, accountSummary } from '../domain/account/summary.ts';
+import { newAccount } from '../domain/account.ts';
+import type { AccountDefinition } from '../domain/definition.ts';
+import type { KeptDefinition } from '../domain/in-force.ts';
+import { openClickHouse, pingClickHouse } from '../platform/clickhouse.ts';
+import { decodeAccount, unpack } from '../platform/codec.ts';
+import { type Config, readConfig } from '../platform/config.ts';
+import { ensureGeneration, openTopicAdmin } from '../platform/kafka-topics.ts';
+import { accountPartition, partitionKeys } from '../platform/keys.ts';
+import { type Namespace, namespaceOf } from '../platform/namespace.ts';
+import { type PartitionStatus, readPartitions } from '../platform/partition-status.ts';
+import { openRedis, type RedisClient } from '../platform/redis.ts';
+import { duration, type Line, type Tone, tableOf } from './status-table.ts';
+
+interface AccountStatus {
+  readonly account: string;
+  readonly currency: string;
+  readonly summary: AccountSummary;
+}
+
+export interface Status {
+  readonly namespace: string;
+  readonly healthy: boolean;
+  /** What is wrong, in words. */
+  readonly faults: readonly string[];
+  readonly partitions: readonly (PartitionStatus & { readonly rejects: number | null })[];
+  readonly accounts: readonly AccountStatus[];
+}
+
+/** By `<topic>:<partition>`: what could not be taken of it in the last day; null if ClickHouse does not answer. */
+async function readRejects(config: Config, namespace: Namespace): Promise<Map<string, number> | null> {
+  const clickhouse = openClickHouse({ url: config.clickhouseUrl, database: namespace.database });
+  try {
+    await pingClickHouse(clickhouse, config.clickhouseUrl);
+    const answer = await clickhouse.query({
+      query: `SELECT source_topic AS topic, source_partition AS partition, toUInt32(count()) AS count
+        FROM rejects FINAL WHERE at > now() - INTERVAL 1 DAY GROUP BY topic, partition`,
+      format: 'JSONEachRow',
+    });
+    const rows = await answer.json<{ topic: string; partition: number; count: number }>();
+    return new Map(rows.map(({ topic, partition, count }) => [`${topic}:${partition}`, count]));
+  } catch {
+    return null;
+  } finally {
+    await clickhouse.close();
+  }
+}
+
+/** Of the partition that owns each account, by the definitions in force there. */
+async function readAccounts(
+  namespace: Namespace,
+  redis: RedisClient,
+  generation: number,
+  partitions: readonly PartitionStatus[],
+): Promise<AccountStatus[]> {
+  const spend = partitions.filter(({ topic }) => topic === 'spend');
+  const each = spend.map(async ({ partition, watermarkMs }) => {
+    const keys = partitionKeys(namespace, { topic: 'spend', generation, partition });
+    const kept = await redis.getBuffer(keys.definitions);
+    const definitions = kept === null ? [] : (unpack(kept) as KeptDefinition[]);
+    const own = definitions.filter(
+      ({ type, id, document }) =>
+        type === 'account' && document !== null && accountPartition(id) === partition,
+    );
+    return Promise.all(
+      own.map(async ({ id, document }): Promise<AccountStatus> => {
+        const definition = document as AccountDefinition;
+        const blob = await redis.getBuffer(keys.account(id));
+        const state = blob === null ? newAccount(id) : decodeAccount(blob);
+        return {
+          account: id,
+          currency: definition.currency,
+          summary: accountSummary(state, definition, watermarkMs),
+        };
+      }),
+    );
+  });
+  return (await Promise.all(each)).flat().sort((a, b) => (a.account < b.account ? -1 : 1));
+}
+
+/** @throws PlatformError where Redis or Kafka cannot be reached: nothing can be told without them */
+async function look(config: Config): Promise<Status> {
+  const namespace = namespaceOf(config.namespace);
+  const redis = await openRedis({ url: config.redisUrl });
+  const admin = openTopicAdmin(config.kafkaBrokers);
+  try {
+    const { spend } = await ensureGeneration(namespace, admin, redis);
+    const partitions = await readPartitions(namespace, redis, admin, Date.now());
+    const [rejects, accounts] = await Promise.all([
+      readRejects(config, namespace),
+      readAccounts(namespace, redis, spend, partitions),
+    ]);
+    const unhealthy = partitions.filter(({ health }) => health !== 'ok' && health !== 'paused');
+    const faults = unhealthy.map(({ topic, partition, health }) => `${topic} ${partition}: ${health}`);
+    if (rejects === null) faults.push(`ClickHouse at ${config.clickhouseUrl} does not answer`);
+    return {
+      namespace: namespace.name,
+      healthy: faults.length === 0,
+      faults,
+      partitions: partitions.map((one) => ({
+        ...one,
+        rejects: rejects === null ? null : (rejects.get(`${one.topic}:${one.partition}`) ?? 0),
+      })),
+      accounts,
+    };
+  } finally {
+    await admin.close();
+    redis.disconnect();
+  }
+}
+
+function toneOf({ health }: PartitionStatus): Tone {
+  if (health === 'ok') return 'good';
+  return health === 'paused' ? 'plain' : 'bad';
+}
+
+function partitionLine(one: Status['partitions'][number]): Line {
+  const cells = [
+    `${one.topic} ${one.partition}`,
+    one.health,
+    one.lag.toLocaleString('en'),
+    duration(one.freshnessMs),
+    String(one.undelivered),
+    one.rejects === null ? '?' : String(one.rejects),
+    one.offset.toLocaleString('en'),
+    one.owner ?? '–',
+  ];
+  return { cells, tone: toneOf(one) };
+}
+
+const money = (micros: number): string => (micros / 1_000_000).toFixed(2);
+
+function accountLine({ account, currency, summary }: AccountStatus): Line {
+  const { dailyBudgetMicros, settledTodayMicros, outstandingMicros, freeMicros, multiplier } = summary;
+  const amounts = [dailyBudgetMicros, settledTodayMicros, outstandingMicros, freeMicros].map(money);
+  const tone = freeMicros === 0 && dailyBudgetMicros > 0 ? 'bad' : 'plain';
+  return { cells: [account, currency, ...amounts, multiplier.toFixed(2)], tone };
+}
+
+export function describeStatus(status: Status, isTerminal: boolean): string[] {
+  const partitions = tableOf(
+    [
+      ['partition', 'left'],
+      ['health', 'left'],
+      ['lag', 'right'],
+      ['freshness', 'right'],
+      ['undelivered', 'right'],
+      ['rejects 24h', 'right'],
+      ['offset', 'right'],
+      ['owner', 'left'],
+    ],
+    status.partitions.map(partitionLine),
+    isTerminal,
+  );
+  const accounts = tableOf(
+    [
+      ['account', 'left'],
+      ['currency', 'left'],
+      ['budget today', 'right'],
+      ['settled', 'right'],
+      ['leased', 'right'],
+      ['left', 'right'],
+      ['multiplier', 'right'],
+    ],
+    status.accounts.map(accountLine),
+    isTerminal,
+  );
+  const said = status.healthy ? ['all is well'] : status.faults.map((fault) => `unhealthy: ${fault}`);
+  return [`namespace ${status.namespace}`, '', ...partitions, '', ...accounts, '', ...said];
+}
+
+async function run({ json }: { readonly json?: true }): Promise<void> {
+  const status = await look(readConfig());
+  const lines =
+    json === true ? [JSON.stringify(status)] : describeStatus(status, process.stdout.isTTY === true);
+  process.stdout.write(`${lines.join('\n')}\n`);
+  if (!status.healthy) process.exitCode = 1;
+}
+
+export function register(program: Command): void {
+  program
+    .command('status')
+    .description(
+      'lag, freshness, rejects, owner and health of each partition; budgets and leases; exits 1 if unhealthy',
+    )
+    .option('--json', 'as JSON')
+    .action(run);
+}

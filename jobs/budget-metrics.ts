@@ -1,0 +1,112 @@
+// How much of its budget each account has left, for Prometheus: read from the ledger in Redis when it asks, by the process that leads.
+import { Gauge, type Registry } from 'prom-client';
+import { type AccountSummary, accountSummary } from '../domain/account/summary.ts';
+import { newAccount } from '../domain/account.ts';
+import type { AccountDefinition, InForce } from '../domain/definition.ts';
+import { decodeAccount } from '../platform/codec.ts';
+import { accountPartition, partitionKeys } from '../platform/keys.ts';
+import type { Namespace } from '../platform/namespace.ts';
+import type { RedisClient } from '../platform/redis.ts';
+
+export interface BudgetMetrics {
+  /** Shown only while this process leads. */
+  leads(leading: boolean): void;
+}
+
+export interface BudgetParts {
+  readonly redis: Pick<RedisClient, 'getBuffer' | 'hget'>;
+  readonly namespace: Namespace;
+  /** Of `spend`. */
+  readonly generation: number;
+  accounts(): readonly InForce<AccountDefinition>[];
+}
+
+/** More are not shown. */
+const ACCOUNTS_MAX = 200;
+
+interface Shown {
+  readonly account: string;
+  readonly currency: string;
+  readonly summary: AccountSummary;
+}
+
+const gauges: readonly [name: string, help: string, measure: (summary: AccountSummary) => number][] = [
+  [
+    'flywheel_account_daily_budget_micros',
+    'The account’s budget of a day.',
+    ({ dailyBudgetMicros }) => dailyBudgetMicros,
+  ],
+  [
+    'flywheel_account_settled_today_micros',
+    'Spent on the account’s day, by notices and reports.',
+    ({ settledTodayMicros }) => settledTodayMicros,
+  ],
+  [
+    'flywheel_account_leased_today_micros',
+    'Granted in leases today and neither settled nor free again.',
+    ({ outstandingMicros }) => outstandingMicros,
+  ],
+  ['flywheel_account_free_micros', 'What could still be granted today.', ({ freeMicros }) => freeMicros],
+  [
+    'flywheel_account_planned_today_micros',
+    'What should have been spent today by now.',
+    ({ plannedTodayMicros }) => plannedTodayMicros,
+  ],
+  [
+    'flywheel_account_overshoot_today_micros',
+    'Settled above the budget of today.',
+    ({ overshootTodayMicros }) => overshootTodayMicros,
+  ],
+  ['flywheel_account_multiplier_ratio', 'The pacing multiplier of bids.', ({ multiplier }) => multiplier],
+];
+
+async function readAccounts(parts: BudgetParts): Promise<Shown[]> {
+  const { redis, namespace, generation } = parts;
+  const definitions = parts.accounts().slice(0, ACCOUNTS_MAX);
+  return Promise.all(
+    definitions.map(async ({ id, document }) => {
+      const keys = partitionKeys(namespace, { topic: 'spend', generation, partition: accountPartition(id) });
+      const [blob, watermark] = await Promise.all([
+        redis.getBuffer(keys.account(id)),
+        redis.hget(keys.head, 'watermark'),
+      ]);
+      const state = blob === null ? newAccount(id) : decodeAccount(blob);
+      const currency = state.currency === '' ? document.currency : state.currency;
+      return { account: id, currency, summary: accountSummary(state, document, Number(watermark ?? 0)) };
+    }),
+  );
+}
+
+/** The amounts are in micros of the account's currency. While Redis is away nothing is shown. */
+export function createBudgetMetrics(registry: Registry, parts: BudgetParts): BudgetMetrics {
+  let isLeading = false;
+  /** All gauges are asked in one turn of the event loop, and share one reading. */
+  let reading: Promise<Shown[]> | null = null;
+  function read(): Promise<Shown[]> {
+    if (!isLeading) return Promise.resolve([]);
+    reading ??= readAccounts(parts)
+      .catch(() => [])
+      .finally(() => {
+        reading = null;
+      });
+    return reading;
+  }
+  for (const [name, help, measure] of gauges) {
+    new Gauge({
+      name,
+      help,
+      labelNames: ['account', 'currency'],
+      registers: [registry],
+      async collect() {
+        const shown = await read();
+        this.reset();
+        for (const { account, currency, summary } of shown) this.set({ account, currency }, measure(summary));
+      },
+    });
+  }
+  return {
+    leads(leading) {
+      isLeading = leading;
+    },
+  };
+}

@@ -1,0 +1,140 @@
+// `npm run alerts`: a whole stack with its own Prometheus, one fault after the other, and how long it takes until the alert
+// for it fires. The rules are the project's own with the waiting (`for:`) cut to nothing. Writes loadtest/results/alerts.json.
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cpus, tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startStack } from '../../ops/local/stack.ts';
+import { ensureApiKeys } from '../../platform/api-keys.ts';
+import { readConfig } from '../../platform/config.ts';
+import { createProducer } from '../../platform/kafka.ts';
+import { migrate } from '../../platform/migrate.ts';
+import { namespaceOf } from '../../platform/namespace.ts';
+import { openRedis } from '../../platform/redis.ts';
+import { type Fault, faults, type Victim } from './faults.ts';
+
+const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
+const FIRES_WITHIN_MS = 90_000;
+const TICK_MS = 1_000;
+/** Some scrapes of health before the first fault: an alert that fires without one would be found here. */
+const QUIET_MS = 20_000;
+
+interface Fired {
+  readonly alert: string;
+  /** From the fault to the first look that showed it; null: it did not fire in time. */
+  readonly seconds: number | null;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+interface ActiveAlert {
+  readonly state: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+const print = (line: string): void => void process.stdout.write(`${line}\n`);
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** The project's rules as they are but for their patience. */
+async function impatientRules(folder: string): Promise<string> {
+  const from = path.join(PROJECT, 'ops/prometheus');
+  await mkdir(folder, { recursive: true });
+  for (const name of (await readdir(from)).filter((each) => each.endsWith('.rules.yml'))) {
+    const text = await readFile(path.join(from, name), 'utf8');
+    await writeFile(path.join(folder, name), text.replaceAll(/^( +)for: \w+$/gm, '$1for: 0s'));
+  }
+  return path.join(folder, '*.rules.yml');
+}
+
+async function firing(prometheus: string): Promise<ActiveAlert[]> {
+  const answer = await fetch(`${prometheus}/api/v1/alerts`);
+  const { data } = (await answer.json()) as { data: { alerts: ActiveAlert[] } };
+  return data.alerts.filter(({ state }) => state === 'firing');
+}
+
+async function provoke(fault: Fault, victim: Victim, prometheus: string): Promise<Fired[]> {
+  print(`\n${fault.name}`);
+  const before = new Set((await firing(prometheus)).map(({ labels }) => JSON.stringify(labels)));
+  const fired = new Map<string, Fired>();
+  const startedMs = performance.now();
+  for (let tick = 0; fired.size < fault.alerts.length; tick += 1) {
+    const elapsedMs = performance.now() - startedMs;
+    if (elapsedMs > FIRES_WITHIN_MS) break;
+    await fault.cause(victim, tick).catch((error: Error) => print(`  (${error.message})`));
+    // What fired before this fault tells nothing of it.
+    const now = (await firing(prometheus)).filter(({ labels }) => !before.has(JSON.stringify(labels)));
+    for (const alert of fault.alerts) {
+      const found = now.find(({ labels }) => labels.alertname === alert);
+      if (found === undefined || fired.has(alert)) continue;
+      const seconds = Math.round((performance.now() - startedMs) / 100) / 10;
+      fired.set(alert, { alert, seconds, labels: found.labels });
+      print(`  ${alert} fires after ${seconds} s ${JSON.stringify(found.labels)}`);
+    }
+    await wait(TICK_MS);
+  }
+  await fault.mend(victim);
+  const missing = fault.alerts.filter((alert) => !fired.has(alert));
+  for (const alert of missing) print(`  ${alert} did NOT fire within ${FIRES_WITHIN_MS / 1_000} s`);
+  return [...fired.values(), ...missing.map((alert) => ({ alert, seconds: null }))];
+}
+
+async function main(): Promise<number> {
+  const dir = await mkdtemp(path.join(tmpdir(), 'flywheel-alerts-'));
+  const stack = await startStack({
+    dir,
+    ports: 'ephemeral',
+    kafkaJarsFolder: path.join(readConfig().dir, 'kafka'),
+    prometheusRules: await impatientRules(path.join(dir, 'rules')),
+  });
+  try {
+    const environment = {
+      ...{ FLYWHEEL_DIR: dir, KAFKA_BROKERS: stack.kafkaBrokers!, REDIS_URL: stack.redisUrl! },
+      CLICKHOUSE_URL: stack.clickhouseUrl!,
+      SERVE_PORT: String(stack.ports.serve),
+      STREAM_METRICS_PORT: String(stack.ports.streamMetrics),
+      JOBS_METRICS_PORT: String(stack.ports.jobsMetrics),
+      SERVE_KEYS_FILE: path.join(dir, 'keys.hashed.json'),
+      JOBS_SECRETS_FILE: path.join(dir, 'webhook-secrets.json'),
+    };
+    const config = readConfig(environment);
+    await migrate({ config });
+    const keys = await ensureApiKeys({
+      plainFile: path.join(dir, 'keys.json'),
+      hashedFile: config.serveKeysFile,
+    });
+    await Promise.all(
+      (['stream', 'serve', 'jobs'] as const).map((each) => stack.startFlywheel(each, environment)),
+    );
+    const quiet = { onWarning: () => {} };
+    const victim: Victim = {
+      ...{ stack, config, environment, keys, namespace: namespaceOf(config.namespace) },
+      redis: await openRedis({ url: config.redisUrl, ...quiet }),
+      producer: await createProducer({
+        ...{ brokers: config.kafkaBrokers, clientId: 'alerts', deliveryTimeoutMs: 10_000, ...quiet },
+      }),
+      url: `http://127.0.0.1:${stack.ports.serve}`,
+    };
+    await wait(QUIET_MS);
+    const prometheus = stack.prometheusUrl!;
+    const without = (await firing(prometheus)).map(({ labels }) => labels.alertname!);
+    print(`without a fault: ${without.length === 0 ? 'nothing fires' : without.join(', ')}`);
+    const results: { fault: string; alerts: Fired[] }[] = [];
+    for (const fault of faults) {
+      results.push({ fault: fault.name, alerts: await provoke(fault, victim, prometheus) });
+    }
+    const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: PROJECT, encoding: 'utf8' });
+    const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`;
+    const report = { date: new Date().toISOString(), commit: commit.trim(), machine, without, results };
+    const file = path.join(PROJECT, 'loadtest/results/alerts.json');
+    await writeFile(file, `${JSON.stringify(report, null, 2)}\n`);
+    const all = results.flatMap(({ alerts }) => alerts);
+    const count = all.filter(({ seconds }) => seconds !== null).length;
+    print(`\n${count} of ${all.length} alerts fired; written to ${path.relative(PROJECT, file)}`);
+    return count === all.length && without.length === 0 ? 0 : 1;
+  } finally {
+    await stack.stop();
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+process.exit(await main());

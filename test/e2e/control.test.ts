@@ -1,0 +1,186 @@
+// One partition is paused, resumed and rewound while everything else goes on; whatever is killed on the way, state and log
+// stay one, and a rewound partition ends with the same bytes.
+import path from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { ensureApiKeys } from '../../platform/api-keys.ts';
+import { partitionKeys } from '../../platform/keys.ts';
+import { requestRewind } from '../../platform/partition-control.ts';
+import { endChildren, startChild } from './support/child.ts';
+import { type Acknowledged, feed } from './support/feeder.ts';
+import { buyersOf, mixedLog } from './support/mixed-log.ts';
+import { stateOf } from './support/snapshot.ts';
+import { openStage, type Stage } from './support/stage.ts';
+import { createTriggerPuller, type TriggerPuller } from './support/trigger-puller.ts';
+import { expectWhole } from './support/whole.ts';
+
+const DAY_MS = 86_400_000;
+const PARTITION = 3;
+/** Another one, which must not be touched by what is asked of the first. */
+const OTHER = 4;
+const campaigns = [{ account: 'display-europe', campaign: 'display-brands', currency: 'EUR' }];
+/** Longer than an owner's tick. */
+const STILL_MS = 1_500;
+
+let stage: Stage;
+let puller: TriggerPuller;
+const acknowledged: Acknowledged = new Set();
+let chunks = 0;
+
+async function feedChunk(): Promise<void> {
+  const number = chunks;
+  chunks += 1;
+  const entries = mixedLog({
+    seed: 300 + number,
+    startMs: Date.UTC(2024, 0, 1) + number * 20 * DAY_MS,
+    days: 20,
+    records: 160,
+    buyers: [...buyersOf(PARTITION, 15, `chunk${number}-`), ...buyersOf(OTHER, 15, `chunk${number}-`)],
+    prefix: `chunk${number}`,
+    campaigns,
+  });
+  await feed(stage, entries, acknowledged);
+}
+
+async function flywheel(command: string, ...args: string[]): Promise<{ code: number | null; said: string }> {
+  const child = startChild(command, stage.environment, args);
+  const { code } = await child.ended;
+  return { code, said: child.output() + child.errors() };
+}
+
+async function standing(partition: number): Promise<{ offset: number; high: number }> {
+  const progress = await stage.progress();
+  return progress.find((one) => one.topic === 'events' && one.partition === partition)!;
+}
+
+const keys = () => partitionKeys(stage.namespace, { topic: 'events', generation: 1, partition: PARTITION });
+
+/** All state but what operators asked for. */
+async function state(): Promise<Map<string, string>> {
+  const found = await stateOf(stage);
+  return new Map([...found].filter(([key]) => !key.endsWith(':control')));
+}
+
+beforeAll(async () => {
+  stage = await openStage('control', { environment: { STREAM_SESSION_TIMEOUT_MS: '6000' } });
+  await ensureApiKeys({
+    plainFile: path.join(stage.dir, 'keys.json'),
+    hashedFile: path.join(stage.dir, 'keys.hashed.json'),
+  });
+  puller = createTriggerPuller(stage, path.join(stage.dir, 'puller.json'));
+});
+afterEach(endChildren);
+afterAll(async () => {
+  await stage?.close();
+});
+
+describe('one partition', () => {
+  it('stands still while it is paused, over a kill too; the others and serve go on; then it catches up', async () => {
+    const serve = startChild('serve', stage.environment);
+    const first = startChild('stream', stage.environment);
+    const [{ url }] = await Promise.all([serve.ready, first.ready]);
+    await feedChunk();
+    await stage.untilDrained();
+    const before = await standing(PARTITION);
+    expect(before.offset).toBeGreaterThan(0);
+    const paused = await flywheel('pause', 'events', String(PARTITION));
+    expect(paused).toMatchObject({
+      code: 0,
+      said: expect.stringContaining(`paused at offset ${before.offset}`),
+    });
+    await feedChunk();
+    await expect
+      .poll(async () => (await standing(OTHER)).offset, { timeout: 20_000 })
+      .toBe((await standing(OTHER)).high);
+    first.signal('SIGKILL');
+    await first.ended;
+    const second = startChild('stream', stage.environment);
+    await second.ready;
+    await new Promise((resolve) => setTimeout(resolve, STILL_MS));
+    const held = await standing(PARTITION);
+    expect(held.offset).toBe(before.offset);
+    expect(held.high).toBeGreaterThan(before.high);
+    expect((await fetch(`${String(url)}/readyz`)).status).toBe(200);
+    const status = await flywheel('status', '--json');
+    const shown = JSON.parse(status.said.split('\n')[0]!) as { partitions: Record<string, unknown>[] };
+    expect(shown.partitions).toContainEqual(
+      expect.objectContaining({
+        topic: 'events',
+        partition: PARTITION,
+        health: 'paused',
+        offset: held.offset,
+      }),
+    );
+    expect((await flywheel('resume', 'events', String(PARTITION))).code).toBe(0);
+    await stage.untilDrained();
+    expect((await second.stop()).code, second.errors()).toBe(0);
+  });
+
+  it('is made anew by a rewind during traffic, and by one after it to the same bytes', async () => {
+    const child = startChild('stream', stage.environment);
+    await child.ready;
+    await stage.untilDrained();
+    const [rewound] = await Promise.all([flywheel('rewind', 'events', String(PARTITION)), feedChunk()]);
+    expect(rewound).toMatchObject({ code: 0, said: expect.stringContaining('begins again at offset 0') });
+    await stage.untilDrained();
+    await expectWhole(stage, acknowledged, puller);
+    const before = await state();
+    expect((await flywheel('rewind', 'events', String(PARTITION))).code).toBe(0);
+    await stage.untilDrained();
+    expect(await state()).toEqual(before);
+    expect((await child.stop()).code, child.errors()).toBe(0);
+  });
+
+  it('can be held where it was rewound to, with the state of then', async () => {
+    const child = startChild('stream', stage.environment);
+    await child.ready;
+    await stage.untilDrained();
+    const before = await state();
+    const { offset } = await standing(PARTITION);
+    const middle = Math.floor(offset / 2);
+    const { code } = await flywheel('rewind', 'events', String(PARTITION), '--to', String(middle), '--hold');
+    expect(code).toBe(0);
+    await expect.poll(async () => (await standing(PARTITION)).offset, { timeout: 20_000 }).toBe(middle);
+    await new Promise((resolve) => setTimeout(resolve, STILL_MS));
+    expect((await standing(PARTITION)).offset).toBe(middle);
+    expect(await state()).not.toEqual(before);
+    expect((await flywheel('resume', 'events', String(PARTITION))).code).toBe(0);
+    await stage.untilDrained();
+    expect(await state()).toEqual(before);
+    expect((await child.stop()).code, child.errors()).toBe(0);
+  });
+
+  it('whose owner was killed while it cleared the state is cleared by the next one first', async () => {
+    const before = await state();
+    const buyers = [...before.keys()].filter((key) => key.startsWith(keys().buyer('')));
+    expect(buyers.length).toBeGreaterThan(10);
+    // What a killed owner leaves: the position is back, half of the states are gone, the rest must never be read.
+    await requestRewind(stage.redis, keys(), null);
+    await stage.redis.hset(keys().head, 'offset', '0', 'fired', '0', 'watermark', '0', 'received', '');
+    await stage.redis.hset(keys().head, 'anchor', '', 'ordinal', '0', 'clearing', '1');
+    await stage.redis.hdel(keys().control, 'rewind');
+    await stage.redis.del(buyers.slice(0, buyers.length / 2));
+    const child = startChild('stream', stage.environment);
+    await child.ready;
+    await stage.untilDrained();
+    expect((await child.stop()).code, child.errors()).toBe(0);
+    expect(await state()).toEqual(before);
+    await expectWhole(stage, acknowledged, puller);
+  });
+});
+
+describe('what cannot be done', () => {
+  it('says why and changes nothing', async () => {
+    const { code, said } = await flywheel('rewind', 'events', String(PARTITION), '--to', '99999999');
+    expect([code, said]).toEqual([1, expect.stringContaining('cannot go back to 99999999: its log ends at')]);
+    expect(await stage.redis.exists(keys().control)).toBe(0);
+  });
+
+  it('is told of: without an owner, status says so and exits 1', async () => {
+    const { code, said } = await flywheel('status');
+    expect(code).toBe(1);
+    expect(said).toMatch(/events 3 +no owner +0 /);
+    expect(said).toContain('unhealthy: events 3: no owner');
+    expect(said).toMatch(/display-europe +EUR +450\.00 /);
+    expect(said).not.toContain('\u001b[');
+  });
+});

@@ -1,0 +1,52 @@
+// One of everything that the metrics tell of, through the public API.
+import { expect } from 'vitest';
+
+export interface Keys {
+  readonly write: string;
+  readonly secret: string;
+}
+
+const BUYERS = 20;
+
+async function post(url: string, path: string, key: string, body: unknown): Promise<number> {
+  const { status } = await fetch(url + path, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  return status;
+}
+
+function messagesOf(buyer: string): Record<string, unknown>[] {
+  const context = { location: { country: 'DE' }, traits: { industry: 'manufacturing' } };
+  const track = (event: string, properties: Record<string, unknown>): Record<string, unknown> => {
+    return { type: 'track', userId: buyer, event, properties, context };
+  };
+  return [
+    track('Product Viewed', { category: 'pumps', supplierId: 's-7' }),
+    track('Inquiry Sent', { category: 'pumps', supplierId: 's-7', quantity: 500, message: 'Please quote.' }),
+    { type: 'identify', userId: buyer, anonymousId: `visitor-of-${buyer}` },
+    { type: 'group', userId: buyer, groupId: 'acme' },
+  ];
+}
+
+/** Events (with repeats, late ones and some that nobody did), evaluations, bids, notices. */
+export async function sendTraffic(url: string, { write, secret }: Keys): Promise<void> {
+  for (let index = 0; index < BUYERS; index += 1) {
+    const buyer = `watched-${index}`;
+    const again = { type: 'page', userId: buyer, messageId: `again-${index}` };
+    const late = { type: 'page', userId: buyer, timestamp: '2020-01-01T00:00:00Z' };
+    const batch = [...messagesOf(buyer), again, again, late, { type: 'track', event: 'nobody did this' }];
+    expect(await post(url, '/v1/batch', write, { batch })).toBe(200);
+    const context = { targetingKey: buyer };
+    expect(await post(url, '/ofrep/v1/evaluate/flags/inquiry-form', write, { context })).toBe(200);
+    const bid = { campaignId: 'search-machinery', buyerKey: `u:${buyer}`, country: 'US' };
+    expect(await post(url, '/v1/bids', secret, bid)).toBe(200);
+  }
+  const campaign = { campaign: 'search-machinery', channel: 'search', country: 'US' };
+  const spend = {
+    ...{ ...campaign, period: 'day', start: '2026-01-05T08:00:00Z', asOf: '2026-01-06T08:00:00Z' },
+    ...{ impressions: 10, clicks: 1, cost: 1, currency: 'USD' },
+  };
+  expect(await post(url, '/v1/spend', secret, { rows: [spend] })).toBe(200);
+}

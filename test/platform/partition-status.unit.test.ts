@@ -1,0 +1,46 @@
+// Which partition somebody means, and when one is unhealthy.
+import { expect, it } from 'vitest';
+import { describeStatus } from '../../cli/status.ts';
+import { isHeld, noControl } from '../../platform/partition-control.ts';
+import { healthOf, partitionNamed } from '../../platform/partition-status.ts';
+
+it.each([
+  ['clicks', '3', 'there is no topic "clicks" with state: name one of events, spend, rejected'],
+  ['spend', '4', 'spend has no partition "4": there are 0 to 3'],
+  ['events', 'three', 'events has no partition "three": there are 0 to 11'],
+  ['events', '-1', 'events has no partition "-1": there are 0 to 11'],
+])('%s %s is none, and it is said which there are', (topic, partition, said) => {
+  expect(() => partitionNamed(topic, partition)).toThrow(said);
+});
+
+const partition = {
+  ...({ topic: 'events', partition: 3, owner: '0@host:1', offset: 5, high: 9, lag: 4 } as const),
+  ...{ freshnessMs: 500, watermarkMs: 1, undelivered: 0, paused: false },
+};
+
+it('is unhealthy without an owner, too far behind, or with too much undelivered; paused is what somebody wants', () => {
+  expect(partitionNamed('events', '11')).toEqual({ topic: 'events', partition: 11 });
+  expect(healthOf(partition)).toBe('ok');
+  expect(healthOf({ ...partition, freshnessMs: 61_000 })).toBe('behind');
+  expect(healthOf({ ...partition, freshnessMs: 61_000, paused: true })).toBe('paused');
+  expect(healthOf({ ...partition, undelivered: 8, paused: true })).toBe('undelivered');
+  expect(healthOf({ ...partition, owner: null, paused: true })).toBe('no owner');
+});
+
+it('is held by a pause, and from the offset of a hold on', () => {
+  expect(isHeld(noControl, 5)).toBe(false);
+  expect(isHeld({ ...noControl, paused: true }, 0)).toBe(true);
+  expect([4, 5, 6].map((offset) => isHeld({ ...noControl, holdAt: 5 }, offset))).toEqual([false, true, true]);
+});
+
+it('has colour only in a terminal', () => {
+  const { paused: _paused, ...shown } = partition;
+  const status = {
+    ...{ namespace: 'default', healthy: false, faults: ['events 3: behind'], accounts: [] },
+    partitions: [{ ...shown, health: 'behind', rejects: null } as const],
+  };
+  const [plain, coloured] = [describeStatus(status, false), describeStatus(status, true)];
+  expect(plain[3]).toBe(`events 3   behind    4     500 ms            0            ?       5  0@host:1`);
+  expect(coloured[3]).toBe(`\u001b[31m${plain[3]}\u001b[0m`);
+  expect(plain.at(-1)).toBe('unhealthy: events 3: behind');
+});
