@@ -3,7 +3,7 @@
 
 import { isHeld, type PartitionControl, readControl } from '../platform/partition-control.ts';
 import { type Batch, hasDelivery, newBatch } from './batch.ts';
-import { clockRecord } from './clock.ts';
+import { clockRecord, isClockDue } from './clock.ts';
 import { CommandList, commitCommands, runFenced } from './commit.ts';
 import { type Decoded, decode, type Message } from './decode.ts';
 import { Delivery } from './delivery.ts';
@@ -325,7 +325,7 @@ export class Owner {
       limits.clockMs === 0 ||
       this.isHeld ||
       this.#queue.length > 0 ||
-      nowMs - this.#activeMs < limits.clockMs
+      !isClockDue(nowMs, this.#activeMs, limits.clockMs)
     )
       return 'OK';
     if (work.id.topic === 'rejected' || work.head.anchor === null || !this.#parts.atLogEnd()) return 'OK';
