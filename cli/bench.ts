@@ -1,8 +1,9 @@
 // `flywheel bench`: speed as ratios of one run, written to loadtest/results/.
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { benchStream } from '../loadtest/bench/stream.ts';
+import { benchLatency } from '../loadtest/bench/latency.ts';
+import { benchStream, type StreamBenchResult } from '../loadtest/bench/stream.ts';
 import { benchServe, routeNames } from '../loadtest/serve/bench.ts';
 
 interface BenchOptions {
@@ -10,6 +11,8 @@ interface BenchOptions {
   readonly rounds: number;
   readonly seconds: number;
   readonly route?: string;
+  readonly rate?: number;
+  readonly buyers: number;
   readonly json: boolean;
   readonly dir: string;
   readonly results: string;
@@ -42,7 +45,28 @@ async function runServe(options: BenchOptions, dir: string): Promise<object> {
   return benchServe({ rounds, seconds, route: options.route, dir, toolsDir: options.dir, print });
 }
 
-const benchmarks = { stream: runStream, serve: runServe };
+/** Half of what the stream could do when that was measured last, unless it is told. */
+async function rateOf({ rate, results }: BenchOptions): Promise<number> {
+  if (rate !== undefined) return rate;
+  const text = await readFile(join(results, 'stream.json'), 'utf8').catch(() => {
+    throw new InvalidArgumentError('needs --rate, or a `flywheel bench stream` before it to take half of');
+  });
+  const { full } = JSON.parse(text) as StreamBenchResult;
+  return Math.round(full.eventsPerSecond / 2);
+}
+
+async function runLatency(options: BenchOptions, dir: string): Promise<object> {
+  const rate = await rateOf(options);
+  const { seconds, buyers } = options;
+  print(`latency: ${rate} events a second of ${buyers} buyers, for ${seconds} s`);
+  const result = await benchLatency({ rate, seconds, buyers, dir, print });
+  const { p50, p95, p99, max } = result.visibleMs;
+  const show = (ms: number): string => `${Math.round(ms)} ms`;
+  print(`visible in Redis after p50 ${show(p50)}, p95 ${show(p95)}, p99 ${show(p99)}, at most ${show(max)}`);
+  return result;
+}
+
+const benchmarks = { stream: runStream, serve: runServe, latency: runLatency };
 
 async function run(what: keyof typeof benchmarks, options: BenchOptions): Promise<void> {
   const dir = join(options.dir, 'bench');
@@ -64,9 +88,11 @@ export function register(program: Command): void {
   program
     .command('bench')
     .description('measure speed side by side in one run; writes loadtest/results/')
-    .argument('[what]', 'what to measure: stream or serve', parseWhat, 'stream' as const)
+    .argument('[what]', 'what to measure: stream, latency or serve', parseWhat, 'stream' as const)
     .option('--events <n>', 'stream: events of the log', positive, 200_000)
-    .option('--seconds <n>', 'serve: how long each run is driven', positive, 10)
+    .option('--seconds <n>', 'serve, latency: how long each run is driven', positive, 10)
+    .option('--rate <n>', 'latency: events a second (default: half of results/stream.json)', positive)
+    .option('--buyers <n>', 'latency: distinct buyers', positive, 50_000)
     .addOption(new Option('--route <name>', 'serve: only this one').choices(routeNames))
     .option('--rounds <n>', 'alternating rounds', positive, 3)
     .option('--json', 'print the result as one JSON line', false)

@@ -1,11 +1,10 @@
 // The stream benchmark: (a) consume + parse alone, (b) the whole pipeline with Redis and ClickHouse commits, on the same
 // log, in alternating rounds of one run. Ratios are what counts; the machine decides the rest.
-import { execFile, spawn } from 'node:child_process';
-import { cp, mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { type Stack, startStack } from '../../ops/local/stack.ts';
-import { type Config, readConfig } from '../../platform/config.ts';
+import { startStack } from '../../ops/local/stack.ts';
+import type { Config } from '../../platform/config.ts';
 import { createProducer, type Outgoing, type Producer } from '../../platform/kafka.ts';
 import { openTopicAdmin } from '../../platform/kafka-topics.ts';
 import { migrate } from '../../platform/migrate.ts';
@@ -13,7 +12,16 @@ import { namespaceOf } from '../../platform/namespace.ts';
 import { isDrained, lagOf, type PartitionProgress, readProgress } from '../../platform/progress.ts';
 import { openRedis } from '../../platform/redis.ts';
 import { cpuSecondsOf, median, type Origin, originOf } from '../measured.ts';
-import { benchDefinitions, defaultSpanMs, workloadMessages } from './workload.ts';
+import {
+  configOf,
+  endStream,
+  extension,
+  here,
+  nodeArguments,
+  startStream,
+  writeDefinitions,
+} from './engine.ts';
+import { defaultSpanMs, workloadMessages } from './workload.ts';
 
 export interface StreamBenchOptions {
   readonly events: number;
@@ -44,10 +52,6 @@ const EVENTS_PER_BUYER = 20;
 const PRODUCE_BATCH = 2_000;
 const LOOK_MS = 25;
 const ROUND_MS_MAX = 300_000;
-const isTypeScript = import.meta.url.endsWith('.ts');
-const nodeArguments = isTypeScript ? ['--import', 'tsx'] : ['--enable-source-maps'];
-const extension = isTypeScript ? 'ts' : 'js';
-const here = dirname(new URL(import.meta.url).pathname);
 
 export async function benchStream(options: StreamBenchOptions): Promise<StreamBenchResult> {
   const stack = await startStack({
@@ -74,30 +78,8 @@ export async function benchStream(options: StreamBenchOptions): Promise<StreamBe
   }
 }
 
-function configOf(stack: Stack, namespace: string): Config {
-  const { kafkaBrokers, redisUrl, clickhouseUrl } = stack;
-  if (kafkaBrokers === undefined || redisUrl === undefined || clickhouseUrl === undefined) {
-    throw new Error('the benchmark needs Kafka, Redis and ClickHouse of its own');
-  }
-  return { ...readConfig({}), kafkaBrokers, redisUrl, clickhouseUrl, namespace };
-}
-
 function show(side: Side): string {
   return `${Math.round(side.eventsPerSecond)} events/s (${side.cpuSecondsPerMillion.toFixed(1)} CPU s per million)`;
-}
-
-async function writeDefinitions(dir: string): Promise<string> {
-  const root = join(dir, 'definitions');
-  const shipped = new URL('../../definitions/', import.meta.url).pathname;
-  for (const type of ['behaviours', 'lifecycle', 'opportunity', 'settings', 'trigger']) {
-    await cp(join(shipped, type), join(root, type), { recursive: true });
-  }
-  for (const [name, document] of Object.entries(benchDefinitions())) {
-    const file = join(root, `${name}.json`);
-    await mkdir(dirname(file), { recursive: true });
-    await writeFile(file, JSON.stringify(document));
-  }
-  return root;
 }
 
 async function prepare(
@@ -153,29 +135,13 @@ async function measureFull(config: Config, events: number): Promise<Side> {
   const namespace = namespaceOf(config.namespace);
   const redis = await openRedis({ url: config.redisUrl });
   const admin = openTopicAdmin(config.kafkaBrokers);
-  const child = spawn(
-    process.execPath,
-    [...nodeArguments, join(here, `../../cli/main.${extension}`), 'stream'],
-    {
-      stdio: ['ignore', 'ignore', 'inherit'],
-      env: {
-        ...process.env,
-        FLYWHEEL_NAMESPACE: config.namespace,
-        KAFKA_BROKERS: config.kafkaBrokers,
-        REDIS_URL: config.redisUrl,
-        CLICKHOUSE_URL: config.clickhouseUrl,
-        STREAM_METRICS_PORT: '0',
-      },
-    },
-  );
+  const child = startStream(config);
   try {
     const look = (): Promise<PartitionProgress[]> => readProgress(namespace, redis, admin);
     const { seconds, cpuSeconds } = await timeUntilDelivered(look, child.pid!, events);
     return { eventsPerSecond: events / seconds, cpuSecondsPerMillion: (cpuSeconds / events) * 1e6 };
   } finally {
-    const exited = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGTERM');
-    await exited;
+    await endStream(child);
     redis.disconnect();
     await admin.close();
   }

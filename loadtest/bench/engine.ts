@@ -1,0 +1,56 @@
+// What the benchmarks of the stream run on: parts of their own, the definitions of the workload, and one `stream` process.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { cp, mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Stack } from '../../ops/local/stack.ts';
+import { type Config, readConfig } from '../../platform/config.ts';
+import { benchDefinitions } from './workload.ts';
+
+const isTypeScript = import.meta.url.endsWith('.ts');
+/** How a script beside this one is run, whether built or not. */
+export const nodeArguments = isTypeScript ? ['--import', 'tsx'] : ['--enable-source-maps'];
+export const extension = isTypeScript ? 'ts' : 'js';
+export const here = dirname(new URL(import.meta.url).pathname);
+
+export function configOf(stack: Stack, namespace: string): Config {
+  const { kafkaBrokers, redisUrl, clickhouseUrl } = stack;
+  if (kafkaBrokers === undefined || redisUrl === undefined || clickhouseUrl === undefined) {
+    throw new Error('the benchmark needs Kafka, Redis and ClickHouse of its own');
+  }
+  return { ...readConfig({}), kafkaBrokers, redisUrl, clickhouseUrl, namespace };
+}
+
+/** Those of the workload, beside those that the project ships; answers the folder. */
+export async function writeDefinitions(dir: string): Promise<string> {
+  const root = join(dir, 'definitions');
+  const shipped = new URL('../../definitions/', import.meta.url).pathname;
+  for (const type of ['behaviours', 'lifecycle', 'opportunity', 'settings', 'trigger']) {
+    await cp(join(shipped, type), join(root, type), { recursive: true });
+  }
+  for (const [name, document] of Object.entries(benchDefinitions())) {
+    const file = join(root, `${name}.json`);
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, JSON.stringify(document));
+  }
+  return root;
+}
+
+export function startStream(config: Config): ChildProcess {
+  return spawn(process.execPath, [...nodeArguments, join(here, `../../cli/main.${extension}`), 'stream'], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: {
+      ...process.env,
+      FLYWHEEL_NAMESPACE: config.namespace,
+      KAFKA_BROKERS: config.kafkaBrokers,
+      REDIS_URL: config.redisUrl,
+      CLICKHOUSE_URL: config.clickhouseUrl,
+      STREAM_METRICS_PORT: '0',
+    },
+  });
+}
+
+export async function endStream(child: ChildProcess): Promise<void> {
+  const exited = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGTERM');
+  await exited;
+}
