@@ -1,0 +1,70 @@
+// `npm run faults -- --seed FIRST --seeds N --kills K [--only NAME]`: attacks the whole engine under load, prints what
+// happened and keeps it in loadtest/results/. Exit code 1 if anything did not hold.
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { Command, InvalidArgumentError } from 'commander';
+import { whereMeasured } from './faults/machine.ts';
+import { allFaults } from './faults/registry.ts';
+import { type FaultResult, runFaults } from './faults/runner.ts';
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new InvalidArgumentError('a whole number of 1 or more is needed');
+  return value;
+}
+
+interface Options {
+  readonly seed: number;
+  readonly seeds: number;
+  readonly kills: number;
+  readonly only?: string;
+  readonly results: string;
+}
+
+const print = (line: string): void => {
+  process.stdout.write(`${line}\n`);
+};
+
+async function keep(options: Options, results: readonly FaultResult[]): Promise<void> {
+  await mkdir(options.results, { recursive: true });
+  const what = options.only ?? 'all';
+  const file = path.join(options.results, `faults-${what}-seed-${options.seed}.json`);
+  const { seed, seeds, kills } = options;
+  const kept = { ...(await whereMeasured()), at: new Date().toISOString(), seed, seeds, kills, results };
+  await writeFile(file, `${JSON.stringify(kept, null, 2)}\n`);
+}
+
+async function run(options: Options): Promise<void> {
+  const faults = allFaults.filter(({ name }) => options.only === undefined || options.only === name);
+  if (faults.length === 0) {
+    const names = allFaults.map(({ name }) => name).join(', ');
+    throw new InvalidArgumentError(`there is no fault ${JSON.stringify(options.only)}; there are ${names}`);
+  }
+  const seeds = Array.from({ length: options.seeds }, (_, index) => options.seed + index);
+  const soFar: FaultResult[] = [];
+  const results = await runFaults({
+    faults,
+    seeds,
+    kills: options.kills,
+    print,
+    // A run that is ended early has left what it found.
+    onResult: (result) => {
+      soFar.push(result);
+      return keep(options, soFar);
+    },
+  });
+  const failed = results.filter(({ outcome }) => outcome === 'failed');
+  print(`${results.length} runs, ${failed.length} failed`);
+  process.exitCode = failed.length === 0 ? 0 : 1;
+}
+
+await new Command('faults')
+  .description('attacks the engine under load and says whether it held')
+  .option('--seed <n>', 'the first seed', wholeNumber, 1)
+  .option('--seeds <n>', 'how many seeds', wholeNumber, 1)
+  .option('--kills <n>', 'kills of each random run', wholeNumber, 10)
+  .option('--only <name>', 'one fault alone')
+  .option('--results <folder>', 'where the results are kept', 'loadtest/results')
+  .action(run)
+  .parseAsync();

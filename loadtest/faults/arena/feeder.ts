@@ -1,0 +1,146 @@
+// The feeder: sends at a bounded rate through collect and sends again, with the same message ids, until it is answered.
+// What it was acknowledged is what must be in ClickHouse, each once.
+import { REPORTED } from './definitions.ts';
+import type { Message, NextMessage } from './traffic.ts';
+import { sleep } from './wait.ts';
+
+const TICK_MS = 100;
+const SENDERS = 4;
+/** Batches that wait; beyond that nothing new happens: buyers wait too. */
+const WAITING_MAX = 40;
+const REQUEST_TIMEOUT_MS = 15_000;
+const RETRY_MS = 100;
+const REPORT_EVERY_TICKS = 20;
+
+export interface FeederTarget {
+  readonly url: string;
+  readonly writeKey: string;
+  readonly secretKey: string;
+}
+
+export interface Feeder {
+  /** Ids of messages that were answered with success. */
+  readonly acknowledged: ReadonlySet<string>;
+  /** Requests that had to be sent again, and how each had failed: an HTTP status or `unanswered`. */
+  readonly repeats: ReadonlyMap<string, number>;
+  /** Refusals of collect that said when to come again. */
+  readonly toldWhen: () => number;
+  /** Messages of requests that are under way now. */
+  inFlight(): number;
+  pause(): void;
+  resume(): void;
+  /** Puts messages of a fault's own before the others; resolves when they are acknowledged. */
+  send(messages: readonly Message[]): Promise<void>;
+  /** Sends what waits and ends. */
+  finish(): Promise<void>;
+}
+
+interface Waiting {
+  readonly messages: readonly Message[];
+  readonly done: () => void;
+}
+
+/** @param perSecond messages a second, at most */
+export function startFeeder(target: FeederTarget, next: NextMessage, perSecond: number): Feeder {
+  const acknowledged = new Set<string>();
+  const repeats = new Map<string, number>();
+  const waiting: Waiting[] = [];
+  const perTick = Math.max(1, Math.round((perSecond * TICK_MS) / 1_000));
+  let inFlight = 0;
+  let toldWhen = 0;
+  let paused = false;
+  let finished = false;
+  let ticks = 0;
+
+  const failed = (how: string): void => {
+    repeats.set(how, (repeats.get(how) ?? 0) + 1);
+  };
+
+  async function attempt(route: string, key: string, body: string): Promise<Response | null> {
+    try {
+      return await fetch(`${target.url}${route}`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+        body,
+        signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+      });
+    } catch {
+      return null;
+    }
+  }
+
+  /** Until it is answered with success. */
+  async function post(route: string, key: string, body: string): Promise<void> {
+    for (;;) {
+      const response = await attempt(route, key, body);
+      const text = await response?.text().catch(() => null);
+      if (response?.ok === true && typeof text === 'string') return;
+      failed(response === null || text === null ? 'unanswered' : String(response!.status));
+      if (response !== null && response.status === 400) throw new Error(`collect refused: ${text}`);
+      if (response?.headers.has('retry-after')) toldWhen += 1;
+      await sleep(RETRY_MS);
+    }
+  }
+
+  async function sender(): Promise<void> {
+    while (!finished || waiting.length > 0) {
+      const batch = waiting.shift();
+      if (batch === undefined) {
+        await sleep(TICK_MS / 4);
+        continue;
+      }
+      inFlight += batch.messages.length;
+      await post('/v1/batch', target.writeKey, JSON.stringify({ batch: batch.messages }));
+      inFlight -= batch.messages.length;
+      for (const { messageId } of batch.messages) acknowledged.add(messageId);
+      batch.done();
+    }
+  }
+
+  function report(nowMs: number): Promise<void> {
+    const row = {
+      ...REPORTED,
+      period: 'hour',
+      start: new Date(nowMs - (nowMs % 3_600_000)).toISOString(),
+      impressions: ticks,
+      clicks: Math.floor(ticks / 10),
+      cost: String(ticks / 100),
+      asOf: new Date(nowMs).toISOString(),
+    };
+    return post('/v1/spend', target.secretKey, JSON.stringify({ rows: [row] }));
+  }
+
+  let reporting: Promise<void> = Promise.resolve();
+  const timer = setInterval(() => {
+    if (paused || finished || waiting.length >= WAITING_MAX) return;
+    ticks += 1;
+    const nowMs = Date.now();
+    waiting.push({ messages: Array.from({ length: perTick }, () => next(nowMs)), done: () => {} });
+    if (ticks % REPORT_EVERY_TICKS === 0) reporting = reporting.then(() => report(nowMs));
+  }, TICK_MS);
+  const senders = Array.from({ length: SENDERS }, sender);
+  // A refusal is told where the feeder is waited for.
+  for (const one of senders) one.catch(() => {});
+
+  return {
+    acknowledged,
+    repeats,
+    toldWhen: () => toldWhen,
+    inFlight: () => inFlight,
+    pause() {
+      paused = true;
+    },
+    resume() {
+      paused = false;
+    },
+    send: (messages) =>
+      new Promise((done) => {
+        waiting.unshift({ messages, done });
+      }),
+    async finish() {
+      finished = true;
+      clearInterval(timer);
+      await Promise.all([...senders, reporting]);
+    },
+  };
+}

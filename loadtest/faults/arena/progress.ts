@@ -1,0 +1,138 @@
+// How far the stream is: what was in hand when something was killed, and how long it takes until that is made good.
+
+import { unpack } from '../../../platform/codec.ts';
+import { readDeliveries } from '../../../platform/delivery-log.ts';
+import { ensureGeneration } from '../../../platform/kafka-topics.ts';
+import { type PartitionId, partitionKeys, type StatefulTopic } from '../../../platform/keys.ts';
+import { topicPartitions } from '../../../platform/namespace.ts';
+import { isDrained, lagOf, type PartitionProgress, readProgress } from '../../../platform/progress.ts';
+import { fromEntry, type OutboxEntry } from '../../../stream/batch.ts';
+import type { Arena } from './arena.ts';
+import { sleep, until } from './wait.ts';
+
+const TOPICS: readonly StatefulTopic[] = ['events', 'spend', 'rejected'];
+const CHECK_MS = 50;
+
+/** What was under way at a moment. */
+export interface InHand {
+  /** Records in the log that no commit holds. */
+  readonly lag: number;
+  /** Batches that are committed and not known to be delivered. */
+  readonly undelivered: number;
+  /** Records below the stored offsets that a successor reads and delivers again. */
+  readonly reread: number;
+}
+
+async function idsOf(arena: Arena): Promise<PartitionId[]> {
+  const generations = await ensureGeneration(arena.namespace, arena.admin, arena.redis);
+  return TOPICS.flatMap((topic) =>
+    Array.from({ length: topicPartitions[topic] }, (_, partition) => ({
+      topic,
+      generation: generations[topic],
+      partition,
+    })),
+  );
+}
+
+/** Exact when nobody owns the partitions; else a moment's look. */
+export async function inHand(arena: Arena): Promise<InHand> {
+  const progress = await readProgress(arena.namespace, arena.redis, arena.admin);
+  const rereads = await Promise.all(
+    (await idsOf(arena)).map(async (id) => {
+      const keys = partitionKeys(arena.namespace, id);
+      const [offset, entries] = await Promise.all([
+        arena.redis.hget(keys.head, 'offset'),
+        arena.redis.hgetallBuffer(keys.outbox),
+      ]);
+      const froms = Object.values(entries).map(
+        (blob) => fromEntry(unpack(blob as Buffer) as OutboxEntry).from,
+      );
+      return Math.max(0, Number(offset ?? 0) - Math.min(Number(offset ?? 0), ...froms));
+    }),
+  );
+  return {
+    lag: lagOf(progress),
+    undelivered: progress.reduce((sum, { undelivered }) => sum + undelivered, 0),
+    reread: rereads.reduce((sum, reread) => sum + reread, 0),
+  };
+}
+
+/** Deliveries of triggers that are begun and neither done nor dead, and the records that a new leader of the jobs reads again. */
+export async function deliveriesInHand(arena: Arena): Promise<{ open: number; records: number }> {
+  const { fold, next } = await readDeliveries(arena.config.kafkaBrokers, arena.namespace);
+  const open = [...fold.deliveries.values()].filter(
+    ({ status }) => status !== 'delivered' && status !== 'dead' && status !== 'settled',
+  ).length;
+  return { open, records: next };
+}
+
+type Ends = ReadonlyMap<string, number>;
+const nameOf = ({ topic, partition }: PartitionProgress): string => `${topic}:${partition}`;
+
+async function undeliveredSeqs(arena: Arena): Promise<Map<PartitionId, string[]>> {
+  const ids = await idsOf(arena);
+  return new Map(
+    await Promise.all(
+      ids.map(
+        async (id) => [id, await arena.redis.hkeys(partitionKeys(arena.namespace, id).outbox)] as const,
+      ),
+    ),
+  );
+}
+
+/**
+ * Resolves with the milliseconds until everything that was in the log or in an outbox at the call is applied and delivered,
+ * whatever comes after it.
+ */
+export async function untilMadeGood(arena: Arena, timeoutMs: number): Promise<number> {
+  const startedMs = performance.now();
+  const ends: Ends = new Map(
+    (await readProgress(arena.namespace, arena.redis, arena.admin)).map((one) => [nameOf(one), one.high]),
+  );
+  const owed = await undeliveredSeqs(arena);
+  await until(
+    'what was in the log is applied',
+    async () => {
+      const progress = await readProgress(arena.namespace, arena.redis, arena.admin);
+      return progress.every((one) => one.offset >= ends.get(nameOf(one))!);
+    },
+    timeoutMs,
+  );
+  await until(
+    'what was in the outboxes is delivered',
+    async () => {
+      const now = await undeliveredSeqs(arena);
+      const left = [...now.values()].flat();
+      if (left.length === 0) return true;
+      const stillOwed = [...owed].some(([id, seqs]) => {
+        const found = [...now].find(
+          ([other]) => other.topic === id.topic && other.partition === id.partition,
+        );
+        return found?.[1].some((seq) => seqs.includes(seq)) === true;
+      });
+      return !stillOwed;
+    },
+    timeoutMs,
+  );
+  return performance.now() - startedMs;
+}
+
+/** Resolves with the milliseconds until nothing is left to apply, deliver or flush. @throws Error saying what is */
+export async function untilDrained(arena: Arena, timeoutMs: number): Promise<number> {
+  const startedMs = performance.now();
+  for (;;) {
+    let progress: PartitionProgress[] = [];
+    let reason = '';
+    try {
+      progress = await readProgress(arena.namespace, arena.redis, arena.admin);
+      if (isDrained(progress)) return performance.now() - startedMs;
+    } catch (error) {
+      reason = (error as Error).message;
+    }
+    if (performance.now() - startedMs > timeoutMs) {
+      const open = progress.filter((one) => !isDrained([one]));
+      throw new Error(`not drained after ${timeoutMs} ms: ${reason}${JSON.stringify(open.slice(0, 5))}`);
+    }
+    await sleep(CHECK_MS);
+  }
+}

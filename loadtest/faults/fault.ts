@@ -1,0 +1,42 @@
+// What a fault is: something that is done to an arena under load, with the evidence that it bit.
+import type { Arena, ArenaOptions } from './arena/arena.ts';
+
+/** One thing that was done, and what was seen of it. Plain values: it goes into the results as it is. */
+export interface Evidence {
+  /** What was done to whom. */
+  readonly did: string;
+  readonly pid?: number;
+  /** Whether it met work in hand: lag, batches not delivered, requests under way. */
+  readonly bit: boolean;
+  /** Whether some of that work was done again. */
+  readonly repeated?: boolean;
+  /** From the fault's end until what was owed then was made good. */
+  readonly recoverySeconds?: number;
+  readonly seen: Readonly<Record<string, string | number | boolean | null>>;
+}
+
+export interface FaultContext {
+  readonly seed: number;
+  /** How many kills a random run has. */
+  readonly kills: number;
+  print(line: string): void;
+}
+
+export interface Fault {
+  readonly name: string;
+  /** What it does, in a line. */
+  readonly title: string;
+  /** It damages the parts: it gets some of its own. */
+  readonly ownParts?: boolean;
+  /** Which of its evidence must have bitten, of all: all of it if left out. */
+  readonly bitShareMin?: number;
+  readonly eventsPerSecond?: number;
+  /** Goes over what the processes are given. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Prepares a folder before parts of its own are started in it. Answers how it is cleared away. */
+  prepare?(dir: string): Promise<() => Promise<void>>;
+  /** Opens its arena otherwise than the runner would. */
+  open?(options: ArenaOptions): Promise<Arena>;
+  /** @throws Error if what must hold meanwhile does not */
+  run(arena: Arena, context: FaultContext): Promise<readonly Evidence[]>;
+}

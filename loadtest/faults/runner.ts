@@ -1,0 +1,159 @@
+// Runs faults, each in an arena of its own: load, fault, end of the load, drained, judged. Nothing that one leaves behind
+// meets the next.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { type Arena, type ArenaOptions, openArena } from './arena/arena.ts';
+import { type Addresses, givenParts, type Parts, startParts } from './arena/parts.ts';
+import { untilDrained } from './arena/progress.ts';
+import { sleep } from './arena/wait.ts';
+import type { Evidence, Fault } from './fault.ts';
+import { type Judgement, judge } from './judge.ts';
+
+const WARM_UP_MS = 2_000;
+const DRAINED_WITHIN_MS = 90_000;
+const EVENTS_PER_SECOND = 200;
+
+export interface FaultResult {
+  readonly fault: string;
+  readonly seed: number;
+  readonly outcome: 'held' | 'failed';
+  readonly evidence: readonly Evidence[];
+  /** From the end of fault and load until nothing was left to apply and deliver. */
+  readonly drainedSeconds: number | null;
+  readonly judgement: Judgement | null;
+  /** Requests of the feeder that were sent again, by how they had failed. */
+  readonly requestsRepeated: Readonly<Record<string, number>>;
+  readonly bids: Readonly<Record<string, number>>;
+  readonly faults: readonly string[];
+  readonly elapsedSeconds: number;
+}
+
+export interface RunOptions {
+  readonly faults: readonly Fault[];
+  readonly seeds: readonly number[];
+  readonly kills: number;
+  /** How much is fed, where a fault does not say it. */
+  readonly eventsPerSecond?: number;
+  /** Parts that are there already; faults that damage parts cannot be run on them. */
+  readonly addresses?: Addresses;
+  print(line: string): void;
+  onResult?(result: FaultResult): Promise<void>;
+}
+
+const seconds = (ms: number): number => Math.round(ms / 10) / 100;
+
+/** Says what of the evidence is too little; the conditions under which a run counts. */
+function tooLittle(fault: Fault, evidence: readonly Evidence[]): string[] {
+  const short: string[] = [];
+  const bit = evidence.filter((one) => one.bit).length;
+  if (evidence.length === 0) short.push('nothing was done');
+  else if (bit / evidence.length < (fault.bitShareMin ?? 1))
+    short.push(`only ${bit} of ${evidence.length} met work in hand`);
+  const idle = evidence.filter(({ repeated }) => repeated === false);
+  if (idle.length > 0) short.push(`${idle.length} of ${evidence.length} repeated no work`);
+  return short;
+}
+
+interface Outcome {
+  evidence: readonly Evidence[];
+  drainedMs: number | null;
+  judgement: Judgement | null;
+  faults: string[];
+}
+
+async function attack(fault: Fault, arena: Arena, context: { seed: number } & RunOptions): Promise<Outcome> {
+  const outcome: Outcome = { evidence: [], drainedMs: null, judgement: null, faults: [] };
+  try {
+    await sleep(WARM_UP_MS);
+    outcome.evidence = await fault.run(arena, context);
+    await Promise.all([arena.feeder.finish(), arena.exchange.finish()]);
+    outcome.drainedMs = await untilDrained(arena, DRAINED_WITHIN_MS);
+    outcome.judgement = await judge(arena);
+    outcome.faults.push(...tooLittle(fault, outcome.evidence), ...outcome.judgement.faults);
+  } catch (error) {
+    outcome.faults.push((error as Error).message);
+    for (const { name, errors } of arena.processes.values())
+      context.print(`      ${name}: ${errors().trimEnd().split('\n').slice(-8).join('\n        ')}`);
+  }
+  return outcome;
+}
+
+async function runOne(
+  fault: Fault,
+  seed: number,
+  parts: Parts,
+  dir: string,
+  options: RunOptions,
+): Promise<FaultResult> {
+  const startedMs = performance.now();
+  const { print } = options;
+  print(`${fault.name}, seed ${seed}: ${fault.title}`);
+  const arenaOptions: ArenaOptions = {
+    parts,
+    dir,
+    label: fault.name,
+    seed,
+    eventsPerSecond: fault.eventsPerSecond ?? options.eventsPerSecond ?? EVENTS_PER_SECOND,
+    ...(fault.environment === undefined ? {} : { environment: fault.environment }),
+  };
+  const arena = await (fault.open ?? openArena)(arenaOptions);
+  try {
+    const { evidence, drainedMs, judgement, faults } = await attack(fault, arena, { ...options, seed });
+    const result: FaultResult = {
+      fault: fault.name,
+      seed,
+      outcome: faults.length === 0 ? 'held' : 'failed',
+      evidence,
+      drainedSeconds: drainedMs === null ? null : seconds(drainedMs),
+      judgement,
+      requestsRepeated: Object.fromEntries(arena.feeder.repeats),
+      bids: Object.fromEntries(arena.exchange.reasons),
+      faults,
+      elapsedSeconds: seconds(performance.now() - startedMs),
+    };
+    describe(result, print);
+    return result;
+  } finally {
+    await arena.close();
+  }
+}
+
+function describe(result: FaultResult, print: (line: string) => void): void {
+  const { judgement, faults, drainedSeconds, elapsedSeconds } = result;
+  for (const fault of faults) print(`      FAILED ${fault}`);
+  const held =
+    judgement === null
+      ? 'not judged'
+      : `${judgement.acknowledged} acknowledged = ${judgement.rows} rows, ${judgement.triggers} triggers (${judgement.webhookRepeats} repeated), verify ${judgement.verified.compared} compared, ${judgement.verified.differences} different`;
+  print(`  ${result.outcome}: drained after ${drainedSeconds} s, ${held}; ${elapsedSeconds} s in all`);
+}
+
+/** Runs every fault with every seed; the parts are shared by those that leave them whole. */
+export async function runFaults(options: RunOptions): Promise<FaultResult[]> {
+  const root = mkdtempSync(path.join(tmpdir(), 'flywheel-faults-'));
+  const results: FaultResult[] = [];
+  let shared = options.addresses === undefined ? null : givenParts(options.addresses);
+  try {
+    for (const seed of options.seeds) {
+      for (const fault of options.faults) {
+        const dir = path.join(root, `${fault.name}-${seed}`);
+        const clear = await fault.prepare?.(dir);
+        const own = fault.ownParts === true ? await startParts(path.join(dir, 'parts')) : null;
+        shared ??= own === null ? await startParts(path.join(root, 'parts')) : null;
+        try {
+          const result = await runOne(fault, seed, (own ?? shared)!, dir, options);
+          results.push(result);
+          await options.onResult?.(result);
+        } finally {
+          await own?.close();
+          await clear?.();
+        }
+      }
+    }
+    return results;
+  } finally {
+    await shared?.close();
+    rmSync(root, { recursive: true, force: true });
+  }
+}
