@@ -34,6 +34,8 @@ const schema = z.object({
   STREAM_BATCH_MAX: z.coerce.number().int().min(1).max(4_000).default(4_000),
   /** A process that dies without leaving is missed after so long; a restarted one of the same slot rejoins at once. */
   STREAM_SESSION_TIMEOUT_MS: z.coerce.number().int().min(1_000).default(45_000),
+  /** How partitions move when a process joins or leaves; the same for all processes of a group. */
+  STREAM_ASSIGNMENT: z.enum(['cooperative', 'eager']).default('cooperative'),
   /** Replicas that must have a commit before anything of it leaves the stream; 0 where Redis has none. */
   STREAM_WAIT_REPLICAS: z.coerce.number().int().min(0).max(10).default(0),
   STREAM_CACHE: z.enum(['on', 'off']).default('on'),
@@ -72,6 +74,7 @@ export interface Config {
   readonly streamSlot: string;
   readonly streamBatchMax: number;
   readonly streamSessionTimeoutMs: number;
+  readonly streamAssignment: 'cooperative' | 'eager';
   readonly streamWaitReplicas: number;
   readonly streamCache: boolean;
   readonly streamClock: boolean;
@@ -109,6 +112,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     streamSlot: value.STREAM_SLOT,
     streamBatchMax: value.STREAM_BATCH_MAX,
     streamSessionTimeoutMs: value.STREAM_SESSION_TIMEOUT_MS,
+    streamAssignment: value.STREAM_ASSIGNMENT,
     streamWaitReplicas: value.STREAM_WAIT_REPLICAS,
     streamCache: value.STREAM_CACHE === 'on',
     streamClock: value.STREAM_CLOCK === 'on',

@@ -151,6 +151,7 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
       slot: parts.config.streamSlot,
       topics: statefulTopics.map((topic) => parts.namespace.topics[topic]),
       sessionTimeoutMs: parts.config.streamSessionTimeoutMs,
+      assignment: parts.config.streamAssignment,
     },
     {
       assigned: async (partitions) => {

@@ -15,6 +15,8 @@ export interface SourceOptions {
   readonly slot: string;
   readonly topics: readonly string[];
   readonly sessionTimeoutMs: number;
+  /** `cooperative` moves only what must move; `eager` takes everything from everybody at each change of the group. */
+  readonly assignment: 'cooperative' | 'eager';
 }
 
 export interface SourceListener {
@@ -37,6 +39,12 @@ const CONSUME_TIMEOUT_MS = 5;
 const BACKLOG_PAUSE = 8_000;
 const BACKLOG_RESUME = 4_000;
 const RETRY_MS = 200;
+
+const SEEK_TIMEOUT_MS = 10_000;
+const strategies: Readonly<Record<SourceOptions['assignment'], string>> = {
+  cooperative: 'cooperative-sticky',
+  eager: 'range,roundrobin',
+};
 
 const { ERR__FATAL, ERR_FENCED_INSTANCE_ID } = Kafka.CODES.ERRORS;
 const fatalCodes: ReadonlySet<number> = new Set([ERR__FATAL, ERR_FENCED_INSTANCE_ID]);
@@ -62,7 +70,7 @@ export class Source {
         'group.instance.id': `${options.group}-${options.slot}`,
         'enable.auto.commit': false,
         'enable.auto.offset.store': false,
-        'partition.assignment.strategy': 'cooperative-sticky',
+        'partition.assignment.strategy': strategies[options.assignment],
         'session.timeout.ms': options.sessionTimeoutMs,
         'heartbeat.interval.ms': Math.min(3_000, Math.floor(options.sessionTimeoutMs / 3)),
         'fetch.queue.backoff.ms': 5,
@@ -78,10 +86,12 @@ export class Source {
     this.#consumer.on('event.error', (error) => this.#report(error as unknown as LibrdKafkaError));
     this.#slot = options.slot;
     this.#topics = options.topics;
+    this.#eager = options.assignment === 'eager';
   }
 
   #topics: readonly string[];
   #slot: string;
+  #eager: boolean;
 
   #report(error: LibrdKafkaError): void {
     if (!fatalCodes.has(error.code)) {
@@ -116,9 +126,19 @@ export class Source {
 
   /** Reads a partition again, from another offset. */
   async restart(partition: TopicPartition, offset: number): Promise<void> {
-    this.#paused.delete(nameOf(partition));
+    if (this.#paused.delete(nameOf(partition))) this.#consumer.resume([{ ...partition }]);
+    // An eager group's assignment can only be replaced as a whole, which would lose the places of the others.
+    if (this.#eager) return this.#seek(partition, offset);
     this.#consumer.incrementalUnassign([{ ...partition }]);
     this.#consumer.incrementalAssign([{ ...partition, offset } as Assignment]);
+  }
+
+  #seek(partition: TopicPartition, offset: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#consumer.seek({ ...partition, offset }, SEEK_TIMEOUT_MS, (error) =>
+        error ? reject(error) : resolve(),
+      );
+    });
   }
 
   /** The log's end of a partition as the last fetch said; -1 if none did. */
@@ -151,7 +171,8 @@ export class Source {
     for (const partition of partitions) this.#assigned.set(nameOf(partition), partition);
     const offsets = await this.#listener.assigned(partitions);
     if (this.#closed) return;
-    this.#consumer.incrementalAssign(offsets as unknown as Assignment[]);
+    if (this.#eager) this.#consumer.assign(offsets as unknown as Assignment[]);
+    else this.#consumer.incrementalAssign(offsets as unknown as Assignment[]);
   }
 
   async #revoke(partitions: readonly TopicPartition[]): Promise<void> {
@@ -160,7 +181,8 @@ export class Source {
       this.#paused.delete(nameOf(partition));
     }
     await this.#listener.revoked(partitions);
-    this.#consumer.incrementalUnassign(partitions as unknown as Assignment[]);
+    if (this.#eager) this.#consumer.unassign();
+    else this.#consumer.incrementalUnassign(partitions as unknown as Assignment[]);
   }
 
   async #poll(): Promise<void> {

@@ -1,0 +1,51 @@
+// A zombie owner: it stands still (SIGSTOP) with a folded batch in hand, another instance takes its partitions over and
+// commits, and it goes on (SIGCONT). Its commit is refused, once, and nothing of its batch arrives anywhere.
+import { untilMadeGood } from './arena/progress.ts';
+import { sleep, until } from './arena/wait.ts';
+import type { Fault } from './fault.ts';
+
+const STOPPED_WITHIN_MS = 30_000;
+const FENCED_WITHIN_MS = 30_000;
+const MADE_GOOD_WITHIN_MS = 60_000;
+/** Batches that it commits before it stands still. */
+const COMMITS_BEFORE = 40;
+
+async function fencedCount(metricsUrl: string): Promise<number> {
+  const text = await (await fetch(metricsUrl)).text();
+  const counts = [...text.matchAll(/^flywheel_stream_fenced_total\{.*\} (\d+)/gm)];
+  return counts.reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
+export const zombie: Fault = {
+  name: 'zombie',
+  title: 'an owner stands still with a folded batch in hand while another takes over and commits',
+  async run(arena, { print }) {
+    await arena.processes.get('stream-0')!.stop();
+    const late = await arena.start('stream-0', {
+      FLYWHEEL_FAILPOINT: `before-commit:${COMMITS_BEFORE}@stop`,
+    });
+    const { metrics } = (await late.ready) as { metrics: string };
+    const hasStopped = (): boolean => late.errors().includes('stopping this process');
+    await until('the owner stands still', hasStopped, STOPPED_WITHIN_MS);
+    const held = /offsets (\S+),/.exec(late.errors())?.[1] ?? '';
+    const other = await arena.start('stream-1');
+    // Its session ends, the other has all partitions and commits what the late one holds.
+    await untilMadeGood(arena, MADE_GOOD_WITHIN_MS);
+    late.signal('SIGCONT');
+    const startedMs = performance.now();
+    await until('its commit is refused', async () => (await fencedCount(metrics)) > 0, FENCED_WITHIN_MS);
+    await sleep(1_000);
+    const fenced = await fencedCount(metrics);
+    const recoverySeconds = Math.round(await untilMadeGood(arena, MADE_GOOD_WITHIN_MS)) / 1_000;
+    print(`  held offsets ${held}, fenced ${fenced} after ${Math.round(performance.now() - startedMs)} ms`);
+    return [
+      {
+        did: `SIGSTOP and SIGCONT of stream-0 while stream-1 (pid ${other.pid}) took over`,
+        pid: late.pid,
+        bit: fenced > 0,
+        recoverySeconds,
+        seen: { heldOffsets: held, fenced },
+      },
+    ];
+  },
+};
