@@ -28,16 +28,20 @@ async function rowsOf<Row>({ clickhouse }: Arena, query: string): Promise<Row[]>
   return (await clickhouse.query({ query, format: 'JSONEachRow' })).json<Row>();
 }
 
-/** The message ids of the feeder are the message ids of the table, each once. */
+/**
+ * The message ids of the feeder are the message ids of the table, each applied once. A late event changes nothing and is
+ * not remembered: sent again, it is late again.
+ */
 async function judgeEvents(arena: Arena, faults: string[]): Promise<number> {
-  const rows = await rowsOf<{ id: string; count: string }>(
+  const rows = await rowsOf<{ id: string; applied: string }>(
     arena,
-    `SELECT message_id AS id, count() AS count FROM events FINAL WHERE verdict != 'duplicate' GROUP BY id`,
+    `SELECT message_id AS id, countIf(verdict = 'applied') AS applied FROM events FINAL
+     WHERE verdict != 'duplicate' GROUP BY id`,
   );
-  const counts = new Map(rows.map(({ id, count }) => [id, Number(count)]));
+  const counts = new Map(rows.map(({ id, applied }) => [id, Number(applied)]));
   const { acknowledged } = arena.feeder;
   const lost = [...acknowledged].filter((id) => !counts.has(id));
-  const twice = rows.filter(({ count }) => Number(count) > 1).map(({ id }) => id);
+  const twice = [...counts].filter(([, applied]) => applied > 1).map(([id]) => id);
   const unknown = [...counts.keys()].filter((id) => !acknowledged.has(id));
   for (const [what, ids] of Object.entries({ lost, twice, unknown })) {
     if (ids.length > 0) faults.push(`${ids.length} events ${what}: ${ids.slice(0, FAULTS_SHOWN).join(', ')}`);

@@ -1,7 +1,11 @@
 // Every fault, in the order in which they are run.
+import { diskFullClickhouse, diskFullKafka, diskFullRedis } from './disk-full.ts';
 import type { Fault } from './fault.ts';
 import { killFlywheel } from './kill-flywheel.ts';
 import { killParts } from './kill-parts.ts';
+import { mishaps } from './mishaps.ts';
+import { oddInput } from './odd-input.ts';
+import { clickhouseAway, kafkaAway, redisFull } from './outages.ts';
 import { rollback } from './rollback.ts';
 import { streamsCooperative, streamsEager } from './streams.ts';
 import { zombie } from './zombie.ts';
@@ -12,5 +16,13 @@ export const allFaults: readonly Fault[] = [
   streamsCooperative,
   streamsEager,
   rollback,
+  mishaps,
   zombie,
+  clickhouseAway,
+  kafkaAway,
+  redisFull,
+  diskFullRedis,
+  diskFullKafka,
+  diskFullClickhouse,
+  oddInput,
 ];

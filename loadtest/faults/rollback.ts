@@ -71,26 +71,31 @@ async function queryHalfWay(arena: Arena): Promise<{ rows: number; doubles: numb
   return { rows, doubles: rows - Number(counts!.ids), rolling: rolling.status };
 }
 
-async function rollBack(arena: Arena, what: string, change: () => number): Promise<Evidence> {
+/** What becomes of the processes that knew what Redis forgot. */
+type Fate = 'replaced' | 'live on';
+
+async function rollBack(arena: Arena, what: string, fate: Fate, change: () => number): Promise<Evidence> {
   const { lag, undelivered } = await inHand(arena);
   const before = await appliedOf(arena);
   const serve = arena.processes.get('serve')!;
   const stream = arena.processes.get('stream-0')!;
   let bytes = 0;
-  // Both are stopped while the files are exchanged, so that what is found is what came back.
+  // It stands still while the files are exchanged, so that what is found is what came back.
   stream.signal('SIGSTOP');
   const pid = await replaceRedis(arena, () => {
     bytes = change();
   });
   const after = await appliedOf(arena);
-  await Promise.all([serve.kill(), stream.kill()]);
-  await arena.start('serve');
-  await arena.start('stream-0', { STREAM_BATCH_MAX: String(OTHER_BATCH_MAX) });
+  if (fate === 'replaced') {
+    await Promise.all([serve.kill(), stream.kill()]);
+    await arena.start('serve');
+    await arena.start('stream-0', { STREAM_BATCH_MAX: String(OTHER_BATCH_MAX) });
+  } else stream.signal('SIGCONT');
   const half = await queryHalfWay(arena);
   const recoverySeconds = Math.round(await untilMadeGood(arena, MADE_GOOD_WITHIN_MS)) / 1_000;
   if (half.doubles > 0) throw new Error(`half caught up, ${half.doubles} events are there twice`);
   return {
-    did: what,
+    did: `${what}, stream and serve ${fate}`,
     pid,
     bit: after < before,
     repeated: after < before,
@@ -122,11 +127,14 @@ export const rollback: Fault = {
       );
     };
     await sleep(UNDER_LOAD_MS);
-    add(await rollBack(arena, 'append-only file cut short', () => cutShort(folder, arena.random)));
+    const cut = (): number => cutShort(folder, arena.random);
+    add(await rollBack(arena, 'append-only file cut short', 'replaced', cut));
+    await sleep(UNDER_LOAD_MS);
+    add(await rollBack(arena, 'append-only file cut short', 'live on', cut));
     cpSync(folder, copy, { recursive: true });
     await sleep(COPY_AGE_MS);
     add(
-      await rollBack(arena, 'an older copy put back', () => {
+      await rollBack(arena, 'an older copy put back', 'live on', () => {
         rmSync(folder, { recursive: true });
         renameSync(copy, folder);
         return 0;

@@ -1,0 +1,100 @@
+// A full disk under one part: a small tmpfs, filled to its last byte. The part ends or refuses, its supervisor tries a few
+// times, says so and leaves it; once there is room again it is started and everything is made good.
+import { execFileSync } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import type { Arena } from './arena/arena.ts';
+import type { StatefulPart } from './arena/parts.ts';
+import { inHand, untilMadeGood } from './arena/progress.ts';
+import { until } from './arena/wait.ts';
+import type { Fault } from './fault.ts';
+
+const SIZE_MEGABYTES = 384;
+const NOTICED_WITHIN_MS = 60_000;
+/** Kafka's five starts take most of it. */
+const GIVEN_UP_WITHIN_MS = 120_000;
+const MADE_GOOD_WITHIN_MS = 120_000;
+/** What a supervisor may try before it gives up. */
+const RESTARTS_MAX = 5;
+const CHUNK = Buffer.alloc(64 * 1024);
+
+/** Writes until nothing more fits, down to single bytes. */
+function fill(file: string): number {
+  const handle = openSync(file, 'w');
+  let written = 0;
+  for (let size = CHUNK.length; size >= 1; size = Math.floor(size / 16)) {
+    try {
+      for (;;) written += writeSync(handle, CHUNK, 0, size);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    }
+  }
+  closeSync(handle);
+  return written;
+}
+
+interface Noticed {
+  readonly how: string;
+  readonly restarts: number;
+  readonly gaveUp: boolean;
+}
+
+/** A part that dies of it is given up after some restarts; one that refuses writes stays. */
+async function notice(arena: Arena, part: StatefulPart): Promise<Noticed> {
+  const told = () => arena.parts.events.filter(({ name }) => name === part);
+  const stream = arena.processes.get('stream-0')!;
+  const refusal = /[^\n"]*(?:No space left|NOT_ENOUGH_SPACE|Code: 243)[^\n"]{0,80}/;
+  const refused = (): string | undefined => refusal.exec(stream.errors())?.[0];
+  await until(
+    `${part} or the stream says that the disk is full`,
+    () => told().length > 0 || refused() !== undefined,
+    NOTICED_WITHIN_MS,
+  );
+  if (told().length === 0) return { how: refused()!.trim(), restarts: 0, gaveUp: false };
+  const gaveUp = (): boolean => told().some(({ kind }) => kind === 'gave-up');
+  await until(`the supervisor gives ${part} up`, gaveUp, GIVEN_UP_WITHIN_MS);
+  const restarts = told().filter(({ kind }) => kind === 'restarted').length;
+  const [line] = told().at(-1)!.message.split('\n');
+  return { how: line!, restarts, gaveUp: true };
+}
+
+function diskFull(part: StatefulPart): Fault {
+  const mountPoint = (dir: string): string => path.join(dir, 'parts', part);
+  return {
+    name: `disk-full-${part}`,
+    title: `the disk under ${part} is full`,
+    ownParts: true,
+    async prepare(dir) {
+      mkdirSync(mountPoint(dir), { recursive: true });
+      execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${SIZE_MEGABYTES}m`, 'tmpfs', mountPoint(dir)]);
+      return async () => {
+        execFileSync('umount', ['-l', mountPoint(dir)]);
+      };
+    },
+    async run(arena, { print }) {
+      const filler = path.join(mountPoint(arena.dir), 'filler');
+      const pid = arena.parts.stack!.pidOf(part)!;
+      const bytes = fill(filler);
+      const { how, restarts, gaveUp } = await notice(arena, part);
+      rmSync(filler);
+      if (gaveUp) await arena.parts.startAgain(part);
+      const { lag, undelivered } = await inHand(arena);
+      const recoverySeconds = Math.round(await untilMadeGood(arena, MADE_GOOD_WITHIN_MS)) / 1_000;
+      print(`  ${part} (pid ${pid}): ${how}; ${restarts} restarts, recovered in ${recoverySeconds} s`);
+      if (restarts > RESTARTS_MAX) throw new Error(`${part} was restarted ${restarts} times`);
+      return [
+        {
+          did: `the disk under ${part} filled with ${bytes} bytes`,
+          pid,
+          bit: lag > 0 || undelivered > 0,
+          recoverySeconds,
+          seen: { how, restarts, gaveUp, lag, undelivered },
+        },
+      ];
+    },
+  };
+}
+
+export const diskFullRedis = diskFull('redis');
+export const diskFullKafka = diskFull('kafka');
+export const diskFullClickhouse = diskFull('clickhouse');
