@@ -1,8 +1,9 @@
-// `npm run faults -- --seed FIRST --seeds N --kills K [--only NAME]`: attacks the whole engine under load, prints what
+// `npm run faults -- --seed FIRST --seeds N --kills K [--only NAME,…]`: attacks the whole engine under load, prints what
 // happened and keeps it in loadtest/results/. Exit code 1 if anything did not hold.
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
+import type { Fault } from './faults/fault.ts';
 import { whereMeasured } from './faults/machine.ts';
 import { allFaults } from './faults/registry.ts';
 import { type FaultResult, runFaults } from './faults/runner.ts';
@@ -35,12 +36,18 @@ async function keep(options: Options, results: readonly FaultResult[]): Promise<
   await writeFile(file, `${JSON.stringify(kept, null, 2)}\n`);
 }
 
+function chosen(only: string | undefined): readonly Fault[] {
+  if (only === undefined) return allFaults;
+  return only.split(',').map((name) => {
+    const fault = allFaults.find((each) => each.name === name);
+    if (fault !== undefined) return fault;
+    const names = allFaults.map((each) => each.name).join(', ');
+    throw new InvalidArgumentError(`there is no fault ${JSON.stringify(name)}; there are ${names}`);
+  });
+}
+
 async function run(options: Options): Promise<void> {
-  const faults = allFaults.filter(({ name }) => options.only === undefined || options.only === name);
-  if (faults.length === 0) {
-    const names = allFaults.map(({ name }) => name).join(', ');
-    throw new InvalidArgumentError(`there is no fault ${JSON.stringify(options.only)}; there are ${names}`);
-  }
+  const faults = chosen(options.only);
   const seeds = Array.from({ length: options.seeds }, (_, index) => options.seed + index);
   const soFar: FaultResult[] = [];
   const results = await runFaults({
@@ -64,7 +71,7 @@ await new Command('faults')
   .option('--seed <n>', 'the first seed', wholeNumber, 1)
   .option('--seeds <n>', 'how many seeds', wholeNumber, 1)
   .option('--kills <n>', 'kills of each random run', wholeNumber, 10)
-  .option('--only <name>', 'one fault alone')
+  .option('--only <names>', 'these faults alone, separated by commas')
   .option('--results <folder>', 'where the results are kept', 'loadtest/results')
   .action(run)
   .parseAsync();

@@ -245,13 +245,13 @@ function contentsOf(batches: readonly Batch[]) {
 /**
  * Passes a step's failpoint; `<name>-full`, `-linked`, `-leased` only if the batches at hand hold all that is meant by it.
  */
-function pass(failpoint: Failpoint, name: string, batches: readonly Batch[]): void {
+function pass(failpoint: Failpoint, name: string, batches: readonly Batch[], where = ''): void {
   if (failpoint === neverFails) return;
   const contents = contentsOf(batches);
   const { rejects, triggers, timers, merges, forwards, definitions, leases } = contents;
   const ranges = batches.map(({ from, to }) => `${from}..${to}`).join(' ');
   const counts = Object.entries(contents).map(([what, count]) => `${what} ${count}`);
-  const detail = `offsets ${ranges}, ${counts.join(', ')}`;
+  const detail = `${where}offsets ${ranges}, ${counts.join(', ')}`;
   failpoint(name, detail);
   if (rejects > 0 && triggers > 0 && timers > 0) failpoint(`${name}-full`, detail);
   if (merges > 0 && forwards > 0 && definitions > 0) failpoint(`${name}-linked`, detail);
@@ -266,7 +266,8 @@ function observe(parts: StreamParts, metrics: StreamMetrics, id: PartitionId) {
       metrics.failed('owner');
       parts.log('error', `${id.topic} ${id.partition}: ${(error as Error).stack ?? String(error)}`);
     },
-    step: (name: string, batches: readonly Batch[]) => pass(parts.failpoint, name, batches),
+    step: (name: string, batches: readonly Batch[]) =>
+      pass(parts.failpoint, name, batches, `${id.topic} ${id.partition} `),
   };
 }
 

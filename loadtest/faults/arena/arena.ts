@@ -28,8 +28,6 @@ const SESSION_TIMEOUT_MS = 6_000;
 const INTENT_LIFE_MS = 2_500;
 const AUCTIONS_PER_SECOND = 8;
 
-export type Command = 'stream' | 'serve' | 'jobs';
-
 export interface ArenaOptions {
   readonly parts: Parts;
   /** Of this arena alone. */
