@@ -14,3 +14,11 @@ export function clockRecord(work: Work, anchor: NonNullable<Head['anchor']>, now
     source: sourceOf(work, work.head.ordinal),
   };
 }
+
+/**
+ * Idle partitions tell the time together, at multiples of `clockMs`: between these there are moments at which nothing of
+ * any partition is on its way, and who waits for such a moment sees one. Half a period of silence goes before a clock.
+ */
+export function isClockDue(nowMs: number, activeMs: number, clockMs: number): boolean {
+  return Math.floor(nowMs / clockMs) > Math.floor((activeMs + clockMs / 2) / clockMs);
+}

@@ -5,7 +5,7 @@ import type { PartitionKeys } from '../platform/keys.ts';
 import type { RedisClient } from '../platform/redis.ts';
 import { type Batch, hasDelivery, newBatch } from './batch.ts';
 import type { Bugs } from './bugs.ts';
-import { clockRecord } from './clock.ts';
+import { clockRecord, isClockDue } from './clock.ts';
 import { CommandList, commitCommands, runFenced } from './commit.ts';
 import { type Decoded, decode, type Message } from './decode.ts';
 import { Delivery } from './delivery.ts';
@@ -317,7 +317,7 @@ export class Owner {
   async #clock(nowMs: number): Promise<'OK' | 'FENCED'> {
     const { limits } = this.#parts;
     const { work } = this;
-    if (limits.clockMs === 0 || this.#queue.length > 0 || nowMs - this.#activeMs < limits.clockMs)
+    if (limits.clockMs === 0 || this.#queue.length > 0 || !isClockDue(nowMs, this.#activeMs, limits.clockMs))
       return 'OK';
     if (work.id.topic === 'rejected' || work.head.anchor === null || !this.#parts.atLogEnd()) return 'OK';
     this.#activeMs = nowMs;
