@@ -243,8 +243,12 @@ async function ensureOne(
   identity: string,
   redis: GenerationStore,
 ): Promise<number> {
-  await redis.hsetnx(key, topic, `1:${identity}`);
-  const stored = (await redis.hget(key, topic)) ?? '';
+  // Read before it is written: a Redis that has no memory left takes no write, and there is nothing to write but once.
+  let stored = await redis.hget(key, topic);
+  if (stored === null) {
+    await redis.hsetnx(key, topic, `1:${identity}`);
+    stored = (await redis.hget(key, topic)) ?? '';
+  }
   const [, generation, storedIdentity] = /^(\d+):(.*)$/.exec(stored) ?? [];
   if (generation === undefined || storedIdentity !== identity) {
     throw new PlatformError(
