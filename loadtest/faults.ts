@@ -29,7 +29,7 @@ const print = (line: string): void => {
 
 async function keep(options: Options, results: readonly FaultResult[]): Promise<void> {
   await mkdir(options.results, { recursive: true });
-  const what = options.only ?? 'all';
+  const what = options.only?.replaceAll(',', '+') ?? 'all';
   const file = path.join(options.results, `faults-${what}-seed-${options.seed}.json`);
   const { seed, seeds, kills } = options;
   const kept = { ...(await whereMeasured()), at: new Date().toISOString(), seed, seeds, kills, results };

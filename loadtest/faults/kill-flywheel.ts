@@ -5,7 +5,7 @@ import { deliveriesInHand, inHand, untilMadeGood } from './arena/progress.ts';
 import { sleep } from './arena/wait.ts';
 import type { Evidence, Fault } from './fault.ts';
 
-const BEFORE_MS_MAX = 2_500;
+const BEFORE_MS_MAX = 1_500;
 const DOWN_MS_MAX = 1_000;
 const MADE_GOOD_WITHIN_MS = 60_000;
 const NAMES = ['stream-0', 'stream-0', 'serve', 'jobs'] as const;

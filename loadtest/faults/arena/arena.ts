@@ -159,6 +159,8 @@ export async function openArena(options: ArenaOptions): Promise<Arena> {
     launch,
     environmentOf,
     async close() {
+      feeder.abort();
+      exchange.abort();
       const running = [...processes.values()].filter((each) => each.isRunning());
       for (const each of running) each.signal('SIGCONT');
       await Promise.all(running.map((each) => each.kill()));

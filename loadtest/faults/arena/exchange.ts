@@ -19,6 +19,8 @@ export interface Exchange {
   readonly reasons: ReadonlyMap<string, number>;
   /** Holds no more auctions and resolves when all notices are answered. */
   finish(): Promise<void>;
+  /** Ends at once: nobody will answer any more. */
+  abort(): void;
 }
 
 interface Answer {
@@ -37,6 +39,7 @@ export function startExchange(
   const reasons = new Map<string, number>();
   const notices = new Set<Promise<void>>();
   let finished = false;
+  let aborted = false;
   let auctions = 0;
 
   const count = (reason: string): void => {
@@ -69,7 +72,7 @@ export function startExchange(
 
   /** Until it is answered: an exchange that keeps its promise. */
   async function tell(address: string): Promise<void> {
-    for (;;) {
+    while (!aborted) {
       try {
         const response = await fetch(address, { signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
         await response.arrayBuffer();
@@ -117,6 +120,10 @@ export function startExchange(
     finish() {
       finished = true;
       return running;
+    },
+    abort() {
+      finished = true;
+      aborted = true;
     },
   };
 }

@@ -33,6 +33,8 @@ export interface Feeder {
   send(messages: readonly Message[]): Promise<void>;
   /** Sends what waits and ends. */
   finish(): Promise<void>;
+  /** Ends at once: nobody will answer any more. */
+  abort(): void;
 }
 
 interface Waiting {
@@ -50,6 +52,7 @@ export function startFeeder(target: FeederTarget, next: NextMessage, perSecond: 
   let toldWhen = 0;
   let paused = false;
   let finished = false;
+  let aborted = false;
   let ticks = 0;
 
   const failed = (how: string): void => {
@@ -71,7 +74,7 @@ export function startFeeder(target: FeederTarget, next: NextMessage, perSecond: 
 
   /** Until it is answered with success. */
   async function post(route: string, key: string, body: string): Promise<void> {
-    for (;;) {
+    while (!aborted) {
       const response = await attempt(route, key, body);
       const text = await response?.text().catch(() => null);
       if (response?.ok === true && typeof text === 'string') return;
@@ -80,6 +83,7 @@ export function startFeeder(target: FeederTarget, next: NextMessage, perSecond: 
       if (response?.headers.has('retry-after')) toldWhen += 1;
       await sleep(RETRY_MS);
     }
+    throw new Error('the feeder was ended');
   }
 
   async function sender(): Promise<void> {
@@ -116,7 +120,9 @@ export function startFeeder(target: FeederTarget, next: NextMessage, perSecond: 
     ticks += 1;
     const nowMs = Date.now();
     waiting.push({ messages: Array.from({ length: perTick }, () => next(nowMs)), done: () => {} });
-    if (ticks % REPORT_EVERY_TICKS === 0) reporting = reporting.then(() => report(nowMs));
+    if (ticks % REPORT_EVERY_TICKS !== 0) return;
+    reporting = reporting.then(() => report(nowMs));
+    reporting.catch(() => {});
   }, TICK_MS);
   const senders = Array.from({ length: SENDERS }, sender);
   // A refusal is told where the feeder is waited for.
@@ -141,6 +147,11 @@ export function startFeeder(target: FeederTarget, next: NextMessage, perSecond: 
       finished = true;
       clearInterval(timer);
       await Promise.all([...senders, reporting]);
+    },
+    abort() {
+      aborted = true;
+      finished = true;
+      clearInterval(timer);
     },
   };
 }
