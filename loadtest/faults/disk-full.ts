@@ -43,7 +43,7 @@ interface Noticed {
 async function notice(arena: Arena, part: StatefulPart): Promise<Noticed> {
   const told = () => arena.parts.events.filter(({ name }) => name === part);
   const stream = arena.processes.get('stream-0')!;
-  const refusal = /[^\n"]*(?:No space left|NOT_ENOUGH_SPACE|Code: 243)[^\n"]{0,80}/;
+  const refusal = /[^\n"]*(?:no space left|NOT_ENOUGH_SPACE|Code: 243)[^\n"]{0,80}/i;
   const refused = (): string | undefined => refusal.exec(stream.errors())?.[0];
   await until(
     `${part} or the stream says that the disk is full`,

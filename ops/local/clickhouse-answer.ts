@@ -46,9 +46,14 @@ const CONTENT_TYPES: Record<string, string> = {
   TSV: 'text/tab-separated-values; charset=UTF-8',
 };
 
+const NOT_ENOUGH_SPACE = 243;
+
 /** Reads ClickHouse's code from whatever the engine threw; 1002 is its own code for an unknown exception. */
 export function asClickHouseError(error: unknown): ClickHouseError {
   if (error instanceof ClickHouseError) return error;
+  // The front's own writing, where a body is put into a file, meets a full disk before the engine does.
+  if ((error as NodeJS.ErrnoException | undefined)?.code === 'ENOSPC')
+    return new ClickHouseError(NOT_ENOUGH_SPACE, 'No space left on device. (NOT_ENOUGH_SPACE)');
   const message = error instanceof Error ? error.message : String(error);
   const matched = /Code: (\d+)\. DB::Exception: ([\s\S]*)/.exec(message);
   if (matched === null) return new ClickHouseError(1002, message);
