@@ -4,9 +4,9 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import type { Fault } from './faults/fault.ts';
-import { whereMeasured } from './faults/machine.ts';
 import { allFaults } from './faults/registry.ts';
 import { type FaultResult, runFaults } from './faults/runner.ts';
+import { originOf } from './measured.ts';
 
 function wholeNumber(text: string): number {
   const value = Number(text);
@@ -32,7 +32,7 @@ async function keep(options: Options, results: readonly FaultResult[]): Promise<
   const what = options.only?.replaceAll(',', '+') ?? 'all';
   const file = path.join(options.results, `faults-${what}-seed-${options.seed}.json`);
   const { seed, seeds, kills } = options;
-  const kept = { ...(await whereMeasured()), at: new Date().toISOString(), seed, seeds, kills, results };
+  const kept = { ...(await originOf()), at: new Date().toISOString(), seed, seeds, kills, results };
   await writeFile(file, `${JSON.stringify(kept, null, 2)}\n`);
 }
 

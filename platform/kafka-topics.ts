@@ -2,7 +2,7 @@
 // The topic id (which node-rdkafka does not know) tells a topic that was deleted and made anew from the one that state came from.
 import { Admin } from '@platformatic/kafka';
 import type { StatefulTopic } from './keys.ts';
-import { generationsKey } from './keys.ts';
+import { generationsKey, statefulTopics } from './keys.ts';
 import type { Namespace } from './namespace.ts';
 import { topicPartitions } from './namespace.ts';
 import { isPlatformError, PlatformError } from './platform-error.ts';
@@ -220,8 +220,6 @@ export interface GenerationStore {
   hsetnx(key: string, field: string, value: string): Promise<number>;
   hget(key: string, field: string): Promise<string | null>;
 }
-
-const statefulTopics: readonly StatefulTopic[] = ['events', 'spend', 'rejected'];
 
 /**
  * Holds each stateful topic to the generation that its state belongs to; the first time, notes it as generation 1.

@@ -4,7 +4,9 @@ import type { Namespace } from './namespace.ts';
 import { topicPartitions } from './namespace.ts';
 
 /** The topics that have owners and state. The letter stands in the tag. */
-export type StatefulTopic = 'events' | 'spend' | 'rejected';
+/** Those of which partitions have a state, an owner and an outbox. */
+export const statefulTopics = ['events', 'spend', 'rejected'] as const;
+export type StatefulTopic = (typeof statefulTopics)[number];
 const letters: Record<StatefulTopic, string> = { events: 'e', spend: 's', rejected: 'r' };
 
 /** Chosen so that the tags of 12 and of 4 partitions spread evenly over 2, 3, 4 and 6 cluster nodes. */

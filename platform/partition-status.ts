@@ -1,6 +1,12 @@
 // How every partition is, for who looks at a glance: where it stands, whether its owner lives, what it was told.
 import { ensureGeneration, type TopicAdmin } from './kafka-topics.ts';
-import { type PartitionId, type PartitionKeys, partitionKeys, type StatefulTopic } from './keys.ts';
+import {
+  type PartitionId,
+  type PartitionKeys,
+  partitionKeys,
+  type StatefulTopic,
+  statefulTopics,
+} from './keys.ts';
 import { type Namespace, topicPartitions } from './namespace.ts';
 import { PlatformError } from './platform-error.ts';
 import type { RedisClient } from './redis.ts';
@@ -8,7 +14,7 @@ import { STAMP_AGE_MS_MAX } from './trigger-offer.ts';
 
 /** What is older waits too long. */
 const FRESH_MS_MAX = 60_000;
-/** Committed batches at which an owner stops applying. */
+/** Committed batches that are too many to wait; an owner lets more of them wait, if they are small, before it stops. */
 const UNDELIVERED_MAX = 8;
 
 /** `behind` and `undelivered` and `no owner` are unhealthy; `paused` is what somebody wanted. */
@@ -29,8 +35,6 @@ export interface PartitionStatus {
   readonly watermarkMs: number;
   readonly undelivered: number;
 }
-
-const statefulTopics: readonly StatefulTopic[] = ['events', 'spend', 'rejected'];
 
 type Facts = Omit<PartitionStatus, 'health'> & { readonly paused: boolean };
 

@@ -1,6 +1,6 @@
 // How far the stream is behind the log: what `flywheel up`, `flywheel verify` and tests wait for.
 import { ensureGeneration, type TopicAdmin } from './kafka-topics.ts';
-import { type PartitionId, partitionKeys, type StatefulTopic } from './keys.ts';
+import { type PartitionId, partitionKeys, type StatefulTopic, statefulTopics } from './keys.ts';
 import { type Namespace, topicPartitions } from './namespace.ts';
 import type { RedisClient } from './redis.ts';
 
@@ -17,8 +17,6 @@ export interface PartitionProgress {
   readonly flushed: boolean;
 }
 
-const topics: readonly StatefulTopic[] = ['events', 'spend', 'rejected'];
-
 type Applied = Omit<PartitionProgress, 'high'>;
 
 /**
@@ -32,7 +30,7 @@ export async function readProgress(
   admin: TopicAdmin,
 ): Promise<PartitionProgress[]> {
   const generations = await ensureGeneration(namespace, admin, redis);
-  const ids = topics.flatMap((topic) =>
+  const ids = statefulTopics.flatMap((topic) =>
     Array.from(
       { length: topicPartitions[topic] },
       (_, partition): PartitionId => ({ topic, generation: generations[topic], partition }),
@@ -41,7 +39,7 @@ export async function readProgress(
   const applied = await Promise.all(ids.map((id) => readApplied(namespace, redis, id)));
   const ends = new Map(
     await Promise.all(
-      topics.map(async (topic) => [topic, await admin.watermarks(namespace.topics[topic])] as const),
+      statefulTopics.map(async (topic) => [topic, await admin.watermarks(namespace.topics[topic])] as const),
     ),
   );
   return applied.map((one) => ({ ...one, high: ends.get(one.topic)![one.partition]?.high ?? 0 }));

@@ -3,7 +3,7 @@
 import { Counter, type Registry } from 'prom-client';
 import type { CountEffect, RowEffect } from '../domain/effect.ts';
 import type { Verdict } from '../domain/record.ts';
-import type { StatefulTopic } from '../platform/keys.ts';
+import { type StatefulTopic, statefulTopics } from '../platform/keys.ts';
 import type { FoldCounters } from './work.ts';
 
 export interface FoldMetrics {
@@ -115,8 +115,7 @@ export function createFoldMetrics(registry: Registry): FoldMetrics {
     labelNames: ['topic', 'reason'],
     registers,
   });
-  for (const topic of ['events', 'spend', 'rejected'])
-    for (const reason of usualRejects) rejects.inc({ topic, reason }, 0);
+  for (const topic of statefulTopics) for (const reason of usualRejects) rejects.inc({ topic, reason }, 0);
   const lookups = tally(
     registry,
     'flywheel_stream_cache_lookups_total',

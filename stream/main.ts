@@ -8,7 +8,7 @@ import { type Failpoint, neverFails } from '../platform/failpoint.ts';
 import type { Producer } from '../platform/kafka.ts';
 import type { TopicAdmin } from '../platform/kafka-topics.ts';
 import { ensureGeneration } from '../platform/kafka-topics.ts';
-import { type PartitionId, partitionKeys, type StatefulTopic } from '../platform/keys.ts';
+import { type PartitionId, partitionKeys, type StatefulTopic, statefulTopics } from '../platform/keys.ts';
 import type { Namespace } from '../platform/namespace.ts';
 import type { RedisClient } from '../platform/redis.ts';
 import type { Batch } from './batch.ts';
@@ -56,8 +56,6 @@ const TICK_MS = 1_000;
 const FLUSH_MS = 5_000;
 const CLOCK_MS = 5_000;
 const TAKE_OVER_BACKOFF_MS = 500;
-
-const statefulTopics: readonly StatefulTopic[] = ['events', 'spend', 'rejected'];
 
 /** Starts consuming; resolves when the process has joined its group. */
 export async function runStream(parts: StreamParts): Promise<Stream> {

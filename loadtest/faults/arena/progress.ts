@@ -3,14 +3,13 @@
 import { unpack } from '../../../platform/codec.ts';
 import { readDeliveries } from '../../../platform/delivery-log.ts';
 import { ensureGeneration } from '../../../platform/kafka-topics.ts';
-import { type PartitionId, partitionKeys, type StatefulTopic } from '../../../platform/keys.ts';
+import { type PartitionId, partitionKeys, statefulTopics } from '../../../platform/keys.ts';
 import { topicPartitions } from '../../../platform/namespace.ts';
 import { isDrained, lagOf, type PartitionProgress, readProgress } from '../../../platform/progress.ts';
 import { fromEntry, type OutboxEntry } from '../../../stream/batch.ts';
 import type { Arena } from './arena.ts';
 import { sleep, until } from './wait.ts';
 
-const TOPICS: readonly StatefulTopic[] = ['events', 'spend', 'rejected'];
 const CHECK_MS = 50;
 
 /** What was under way at a moment. */
@@ -25,7 +24,7 @@ export interface InHand {
 
 async function idsOf(arena: Arena): Promise<PartitionId[]> {
   const generations = await ensureGeneration(arena.namespace, arena.admin, arena.redis);
-  return TOPICS.flatMap((topic) =>
+  return statefulTopics.flatMap((topic) =>
     Array.from({ length: topicPartitions[topic] }, (_, partition) => ({
       topic,
       generation: generations[topic],
