@@ -1,15 +1,45 @@
 // `unit` needs nothing but this process; `ops` starts stacks of its own, one after the other; `stack` shares one real Kafka, Redis
-// and ClickHouse per run, two files at a time: each has a namespace of its own, and most of their time is waiting.
+// and ClickHouse per run, three files at a time: each has a namespace of its own, and most of their time is waiting.
 
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Tests that touch no server. */
 const UNIT = ['test/domain/**/*.test.ts', 'test/unit/**/*.test.ts', 'test/**/*.unit.test.ts'];
 const OPS = ['test/ops/**/*.test.ts'];
 
+/** Files of a minute and more, the longest first: one that begins last would run alone at the end. */
+const LONG = [
+  'bugs',
+  'webhooks',
+  'replay-figures',
+  'failpoints-linked',
+  'faults',
+  'same-bytes',
+  'failpoints',
+  'readers.contract',
+  'funnel-backfill',
+  'schemathesis',
+  'control',
+  'owners',
+  'planted',
+].map((name) => `/${name}.test.ts`);
+
+class LongFilesFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const placeOf = ({ moduleId }: TestSpecification): number => {
+      const place = LONG.findIndex((end) => moduleId.endsWith(end));
+      return place === -1 ? LONG.length : place;
+    };
+    const sorted = await super.sort(files);
+    return sorted.sort((one, other) => placeOf(one) - placeOf(other));
+  }
+}
+
 export default defineConfig({
   test: {
-    maxWorkers: 2,
+    maxWorkers: 3,
+    sequence: { sequencer: LongFilesFirst },
     projects: [
       {
         test: {

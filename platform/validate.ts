@@ -1,5 +1,5 @@
 // Validation at the edge: Ajv compiled once from the zod schemas of domain/, which costs a fraction of zod per record.
-import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import { Ajv, type ErrorObject, type Options, type ValidateFunction } from 'ajv';
 import { z } from 'zod';
 import {
   clockRecord,
@@ -41,25 +41,37 @@ export function compileValidator<Schema extends z.ZodType>(
   schema: Schema,
   { allErrors = false }: { allErrors?: boolean } = {},
 ): Validator<z.infer<Schema>> {
-  const validate = compile(schema, allErrors);
-  return (value) =>
-    validate(value)
+  const compiled = whenNeeded(schema, allErrors);
+  return (value) => {
+    const validate = compiled();
+    return validate(value)
       ? { ok: true, value: value as z.infer<Schema> }
       : { ok: false, errors: messages(validate.errors) };
+  };
 }
 
-function compile(schema: z.ZodType, allErrors: boolean): ValidateFunction {
-  // `unicode: false` counts UTF-16 units, as zod and the oracle do; Ajv calls it deprecated, loudly, hence no logger.
-  const ajv = new Ajv({
-    allErrors,
-    useDefaults: true,
-    unicode: false,
-    logger: false,
-    strict: true,
-    strictTypes: false,
-  });
-  return ajv.compile(jsonSchemaOf(schema));
+/** Compiling takes a process half a second at its start, and each needs a few of the schemas only: at its first use. */
+function whenNeeded(schema: z.ZodType, allErrors: boolean): () => ValidateFunction {
+  let compiled: ValidateFunction | undefined;
+  return () => {
+    compiled ??= (allErrors ? thorough : quick).compile(jsonSchemaOf(schema));
+    return compiled;
+  };
 }
+
+// `unicode: false` counts UTF-16 units, as zod and the oracle do; Ajv calls it deprecated, loudly, hence no logger.
+// The schemas are made by zod, so they are not validated against the meta schema, which would have to be compiled too.
+const options: Options = {
+  useDefaults: true,
+  unicode: false,
+  logger: false,
+  strict: true,
+  strictTypes: false,
+  meta: false,
+  validateSchema: false,
+};
+const quick = new Ajv({ ...options, allErrors: false });
+const thorough = new Ajv({ ...options, allErrors: true });
 
 /** Drops what is always true of parsed JSON but would be looked at for every field. */
 function withoutTruisms(schema: unknown): unknown {
@@ -83,15 +95,16 @@ type KindSchema = z.ZodObject<{ kind: z.ZodLiteral<string> }>;
 
 /** One compiled validator a kind: a union would try them one after the other. */
 function compileByKind<Value>(schemas: readonly KindSchema[]): Validator<Value> {
-  const byKind = new Map(schemas.map((schema) => [schema.shape.kind.value, compile(schema, false)]));
+  const byKind = new Map(schemas.map((schema) => [schema.shape.kind.value, whenNeeded(schema, false)]));
   const kinds = [...byKind.keys()].join(', ');
   return (value) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       return { ok: false, errors: ['the record must be an object'] };
     }
     const kind = (value as { kind?: unknown }).kind;
-    const validate = byKind.get(kind as string);
-    if (validate === undefined) return { ok: false, errors: [`kind must be one of ${kinds}`] };
+    const compiled = byKind.get(kind as string);
+    if (compiled === undefined) return { ok: false, errors: [`kind must be one of ${kinds}`] };
+    const validate = compiled();
     return validate(value)
       ? { ok: true, value: value as Value }
       : { ok: false, errors: messages(validate.errors) };

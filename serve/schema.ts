@@ -37,7 +37,15 @@ export function responses(success: Record<number, z.ZodType>): Record<string, ob
   return { ...Object.fromEntries(entries), '4xx': problemResponse, '5xx': problemResponse };
 }
 
-const options: Options = { strict: false, allErrors: false, useDefaults: true, removeAdditional: false };
+// The schemas are made by zod: to check them against the meta schema would only make the start slower.
+const options: Options = {
+  strict: false,
+  allErrors: false,
+  useDefaults: true,
+  removeAdditional: false,
+  meta: false,
+  validateSchema: false,
+};
 
 /** An Ajv of our own: bodies are taken as they are, only queries, params and headers (all text) are coerced. */
 export function validatorCompiler(): FastifySchemaCompiler<JsonSchema> {

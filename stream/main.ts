@@ -48,7 +48,7 @@ export interface Stream {
 }
 
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
-const LINGER_MS = 25;
+const LINGER_MS = 50;
 const UNDELIVERED_MAX = 2_000;
 const UNDELIVERED_RECORDS_MAX = 32_000;
 const CACHE_PER_PARTITION = 20_000;

@@ -34,6 +34,10 @@ export interface SourceListener {
 }
 
 const CONSUME_MAX = 4_000;
+/** While the owners keep up: to wait for 4,000 would let a steady rate wait. */
+const CONSUME_LIVE_MAX = 250;
+/** Messages that wait with the owners, from which on whole batches count more than the single message's age. */
+const CATCH_UP_BACKLOG = 1_000;
 /** It is waited so long after each message before a batch is handed over. */
 const CONSUME_TIMEOUT_MS = 5;
 const BACKLOG_PAUSE = 8_000;
@@ -58,6 +62,7 @@ export class Source {
   #paused = new Map<string, TopicPartition>();
   #assigned = new Map<string, TopicPartition>();
   #polls = 0;
+  #waiting = 0;
   #polling: Promise<void> | undefined;
   #rebalancing: Promise<void> = Promise.resolve();
 
@@ -201,8 +206,9 @@ export class Source {
   }
 
   #consume(): Promise<Kafka.Message[]> {
+    const max = this.#waiting > CATCH_UP_BACKLOG ? CONSUME_MAX : CONSUME_LIVE_MAX;
     return new Promise((resolve, reject) => {
-      this.#consumer.consume(CONSUME_MAX, (error, messages) => (error ? reject(error) : resolve(messages)));
+      this.#consumer.consume(max, (error, messages) => (error ? reject(error) : resolve(messages)));
     });
   }
 
@@ -226,9 +232,11 @@ export class Source {
 
   /** A partition that cannot keep up is paused, so that it does not hold the others up or fill the memory. */
   #regulate(): void {
+    this.#waiting = 0;
     for (const [name, partition] of this.#assigned) {
       const backlog = this.#listener.backlog(partition);
       const paused = this.#paused.has(name);
+      this.#waiting += backlog;
       if (!paused && backlog > BACKLOG_PAUSE) {
         this.#consumer.pause([partition]);
         this.#paused.set(name, partition);
