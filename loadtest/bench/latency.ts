@@ -1,8 +1,9 @@
 // How soon an event can be read in Redis, at half of the rate that the stream can do: events are produced evenly, and for some of
-// them it is looked when the partition's stored offset has passed them. Measured from outside, by another clock than the stream's own.
+// them it is looked when the partition's stored offset has passed them. Counted from the broker's append time, which the log has.
 import { startStack } from '../../ops/local/stack.ts';
 import type { Config } from '../../platform/config.ts';
 import { createProducer, type Outgoing } from '../../platform/kafka.ts';
+import { readPartition } from '../../platform/kafka-read.ts';
 import { openTopicAdmin } from '../../platform/kafka-topics.ts';
 import { partitionKeys } from '../../platform/keys.ts';
 import { migrate } from '../../platform/migrate.ts';
@@ -42,9 +43,10 @@ const GENERATION = 1;
 interface Sample {
   readonly partition: number;
   readonly offset: number;
-  /** When it was handed to the producer: before its append. */
-  readonly fromMs: number;
 }
+
+/** When it was seen in Redis, epoch ms. */
+type Seen = Sample & { readonly seenMs: number };
 
 export async function benchLatency(options: LatencyBenchOptions): Promise<LatencyBenchResult> {
   const stack = await startStack({
@@ -108,7 +110,7 @@ async function drive(
   };
   const messages = workloadMessages(topics.events, workload);
   const waiting = new Set<Sample>();
-  const visible: number[] = [];
+  const seen: Seen[] = [];
   const startedMs = performance.now();
   let ended = false;
   const looking = lookUntil(
@@ -116,9 +118,7 @@ async function drive(
     redis,
     waiting,
     () => ended && waiting.size === 0,
-    (ms, { fromMs }) => {
-      if (fromMs - startedMs > WARM_SECONDS * 1_000) visible.push(ms);
-    },
+    (one) => seen.push(one),
   );
   const sends: Promise<void>[] = [];
   for (let sent = 0; sent < count; ) {
@@ -126,13 +126,12 @@ async function drive(
     const batch: Outgoing[] = [];
     while (sent + batch.length < due) batch.push(messages.next().value as Outgoing);
     if (batch.length > 0) {
-      const fromMs = performance.now();
       const first = sent;
       sends.push(
         producer.sendBatch(batch).then((offsets) => {
           offsets.forEach((offset, index) => {
             if ((first + index) % SAMPLE_EVERY !== 0) return;
-            waiting.add({ partition: batch[index]!.partition, offset, fromMs });
+            waiting.add({ partition: batch[index]!.partition, offset });
           });
         }),
       );
@@ -146,6 +145,25 @@ async function drive(
   await looking;
   await producer.close();
   redis.disconnect();
+  return sinceAppend(config, seen, performance.timeOrigin + startedMs + WARM_SECONDS * 1_000);
+}
+
+/** Milliseconds from append to seen, of the samples that were appended at a time or later. */
+async function sinceAppend(config: Config, seen: readonly Seen[], fromMs: number): Promise<number[]> {
+  const { topics } = namespaceOf(config.namespace);
+  const seenAt = new Map(seen.map(({ partition, offset, seenMs }) => [`${partition}:${offset}`, seenMs]));
+  const visible: number[] = [];
+  const admin = openTopicAdmin(config.kafkaBrokers);
+  const ends = await admin.watermarks(topics.events).finally(() => admin.close());
+  for (const [partition, { low, high }] of ends.entries()) {
+    const part = { brokers: config.kafkaBrokers, topic: topics.events, partition, from: low, to: high };
+    for await (const records of readPartition(part)) {
+      for (const { offset, appendedAtMs } of records) {
+        const seenMs = seenAt.get(`${partition}:${offset}`);
+        if (seenMs !== undefined && appendedAtMs >= fromMs) visible.push(seenMs - appendedAtMs);
+      }
+    }
+  }
   return visible;
 }
 
@@ -155,7 +173,7 @@ async function lookUntil(
   redis: RedisClient,
   waiting: Set<Sample>,
   isOver: () => boolean,
-  seen: (ms: number, sample: Sample) => void,
+  seen: (one: Seen) => void,
 ): Promise<void> {
   const namespace = namespaceOf(config.namespace);
   const heads = Array.from(
@@ -166,10 +184,10 @@ async function lookUntil(
   while (!isOver()) {
     if (performance.now() > untilMs) throw new Error(`${waiting.size} samples were never seen`);
     const offsets = await Promise.all(heads.map((head) => redis.hget(head, 'offset')));
-    const nowMs = performance.now();
+    const seenMs = performance.timeOrigin + performance.now();
     for (const sample of waiting) {
       if (sample.offset >= Number(offsets[sample.partition] ?? 0)) continue;
-      seen(nowMs - sample.fromMs, sample);
+      seen({ ...sample, seenMs });
       waiting.delete(sample);
     }
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
