@@ -3,6 +3,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { benchLatency } from '../loadtest/bench/latency.ts';
+import { benchMemory } from '../loadtest/bench/memory.ts';
 import { benchStream, type StreamBenchResult } from '../loadtest/bench/stream.ts';
 import { benchServe, routeNames } from '../loadtest/serve/bench.ts';
 
@@ -12,11 +13,14 @@ interface BenchOptions {
   readonly seconds: number;
   readonly route?: string;
   readonly rate?: number;
-  readonly buyers: number;
+  readonly buyers?: number;
   readonly json: boolean;
   readonly dir: string;
   readonly results: string;
 }
+
+/** Of the benchmark `memory`. */
+const EVENTS_PER_BUYER = 10;
 
 function positive(text: string): number {
   const value = Number(text);
@@ -57,7 +61,7 @@ async function rateOf({ rate, results }: BenchOptions): Promise<number> {
 
 async function runLatency(options: BenchOptions, dir: string): Promise<object> {
   const rate = await rateOf(options);
-  const { seconds, buyers } = options;
+  const { seconds, buyers = 50_000 } = options;
   print(`latency: ${rate} events a second of ${buyers} buyers, for ${seconds} s`);
   const result = await benchLatency({ rate, seconds, buyers, dir, print });
   const { p50, p95, p99, max } = result.visibleMs;
@@ -66,7 +70,20 @@ async function runLatency(options: BenchOptions, dir: string): Promise<object> {
   return result;
 }
 
-const benchmarks = { stream: runStream, serve: runServe, latency: runLatency };
+async function runMemory(options: BenchOptions, dir: string): Promise<object> {
+  const rate = await rateOf(options);
+  const { seconds, buyers = 1_000_000 } = options;
+  print(
+    `memory: ${buyers} buyers with ${EVENTS_PER_BUYER} events each, then ${rate} events a second of them`,
+  );
+  const result = await benchMemory({ buyers, eventsPerBuyer: EVENTS_PER_BUYER, rate, seconds, dir, print });
+  const { peak, end } = result.redisUsedBytes;
+  print(`Redis ${Math.round(end / 1e6)} MB at the end, at most ${Math.round(peak / 1e6)} MB`);
+  print(`visible in Redis after p99 ${Math.round(result.latency.visibleMs.p99)} ms`);
+  return result;
+}
+
+const benchmarks = { stream: runStream, serve: runServe, latency: runLatency, memory: runMemory };
 
 async function run(what: keyof typeof benchmarks, options: BenchOptions): Promise<void> {
   const dir = join(options.dir, 'bench');
@@ -88,11 +105,11 @@ export function register(program: Command): void {
   program
     .command('bench')
     .description('measure speed side by side in one run; writes loadtest/results/')
-    .argument('[what]', 'what to measure: stream, latency or serve', parseWhat, 'stream' as const)
+    .argument('[what]', 'what to measure: stream, latency, memory or serve', parseWhat, 'stream' as const)
     .option('--events <n>', 'stream: events of the log', positive, 200_000)
-    .option('--seconds <n>', 'serve, latency: how long each run is driven', positive, 10)
-    .option('--rate <n>', 'latency: events a second (default: half of results/stream.json)', positive)
-    .option('--buyers <n>', 'latency: distinct buyers', positive, 50_000)
+    .option('--seconds <n>', 'serve, latency, memory: how long each run is driven', positive, 10)
+    .option('--rate <n>', 'latency, memory: events a second (default: half of results/stream.json)', positive)
+    .option('--buyers <n>', 'distinct buyers (default: latency 50,000, memory 1,000,000)', positive)
     .addOption(new Option('--route <name>', 'serve: only this one').choices(routeNames))
     .option('--rounds <n>', 'alternating rounds', positive, 3)
     .option('--json', 'print the result as one JSON line', false)

@@ -28,8 +28,10 @@ export interface LatencyBenchResult extends Origin {
   readonly eventsPerSecond: number;
   readonly buyers: number;
   readonly samples: number;
-  readonly visibleMs: Readonly<Record<'p50' | 'p95' | 'p99' | 'max', number>>;
+  readonly visibleMs: VisibleMs;
 }
+
+export type VisibleMs = Readonly<Record<'p50' | 'p95' | 'p99' | 'max', number>>;
 
 const SLICE_MS = 10;
 const LOOK_MS = 2;
@@ -60,13 +62,12 @@ export async function benchLatency(options: LatencyBenchOptions): Promise<Latenc
     const child = startStream(config);
     try {
       await untilDrained(config);
-      const visible = (await drive(config, options)).sort((a, b) => a - b);
-      const at = (share: number): number => visible[Math.ceil(share * visible.length) - 1] ?? Number.NaN;
+      const visible = await driveEvenly(config, options);
       return {
         eventsPerSecond: options.rate,
         buyers: options.buyers,
         samples: visible.length,
-        visibleMs: { p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1) },
+        visibleMs: visibleOf(visible),
         ...(await originOf()),
       };
     } finally {
@@ -90,10 +91,17 @@ async function untilDrained(config: Config): Promise<void> {
   }
 }
 
-/** Milliseconds of each sample. */
-async function drive(
+/** Nearest-rank percentiles of milliseconds. */
+export function visibleOf(ms: readonly number[]): VisibleMs {
+  const sorted = [...ms].sort((a, b) => a - b);
+  const at = (share: number): number => sorted[Math.ceil(share * sorted.length) - 1] ?? Number.NaN;
+  return { p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1) };
+}
+
+/** Produces at an even rate and tells how many milliseconds after its append each sampled event was seen in Redis. */
+export async function driveEvenly(
   config: Config,
-  { rate, seconds, buyers, print }: LatencyBenchOptions,
+  { rate, seconds, buyers, print }: Omit<LatencyBenchOptions, 'dir'>,
 ): Promise<number[]> {
   const redis = await openRedis({ url: config.redisUrl });
   const clientId = 'bench-latency';
