@@ -8,12 +8,19 @@ import { decodeBuyer } from '../../platform/buyer-codec.ts';
 import { canonicalHash } from '../../platform/canonical.ts';
 import { buyerPartition, partitionKeys } from '../../platform/keys.ts';
 import { type Child, endChildren, startChild } from './support/child.ts';
-import { type DefinitionsClient, definitionsClient, partitionsWith } from './support/definitions-client.ts';
+import {
+  type DefinitionsClient,
+  definitionsClient,
+  partitionsInForce,
+  partitionsWith,
+} from './support/definitions-client.ts';
 import { keptKeys, restoreKeys, stateOf } from './support/snapshot.ts';
 import { openStage, type Stage } from './support/stage.ts';
 import { expectVerified } from './support/whole.ts';
 
 const PARTITIONS = 16;
+/** A change is in force everywhere so long after it was sent, at the most. */
+const EVERYWHERE_MS_MAX = 1_000;
 let stage: Stage;
 let stream: Child;
 let keys: { write: string; secret: string };
@@ -130,6 +137,68 @@ describe('a change', () => {
       status: 409,
       body: { referrers: [{ type: 'experiment', id: 'for-some', field: 'targeting' }] },
     });
+  });
+
+  it('is in force everywhere within a second of being sent: in every partition and at every serve', async () => {
+    const shown = (value: number) => ({
+      name: 'which number is shown',
+      status: 'running',
+      variations: [
+        { key: 'all', value, weight: 1 },
+        { key: 'none', value: -1, weight: 0 },
+      ],
+      fallback: 'all',
+    });
+    const valueAt = async (url: string): Promise<unknown> => {
+      const response = await fetch(`${url}/ofrep/v1/evaluate/flags/shown`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${keys.secret}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ context: { targetingKey: 'nobody-in-particular' } }),
+      });
+      return ((await response.json()) as { value?: unknown }).value;
+    };
+    /** When it was first so, looked at until it is. */
+    const seenMs = async (isSo: () => Promise<boolean>): Promise<number> => {
+      const endMs = performance.now() + 10 * EVERYWHERE_MS_MAX;
+      while (!(await isSo())) {
+        if (performance.now() > endMs) return Number.POSITIVE_INFINITY;
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      return performance.now();
+    };
+    const made = await ana.put('experiment/shown', shown(0));
+    expect(made.status).toBe(201);
+    let { tag } = made;
+    const measured: Record<string, number>[] = [];
+    for (let change = 1; change <= 6; change += 1) {
+      // Not always at the same moment of anybody's rounds.
+      await new Promise((resolve) => setTimeout(resolve, 1_000 + change * 170));
+      const sentMs = performance.now();
+      const put = ana.put('experiment/shown', shown(change), tag).then((reply) => {
+        expect(reply.status).toBe(200);
+        tag = reply.tag;
+        return performance.now();
+      });
+      const [answered, partitions, ...serves] = await Promise.all([
+        put,
+        seenMs(async () => (await partitionsInForce(stage, 'experiment/shown', change + 1)) === PARTITIONS),
+        ...urls.map((url) => seenMs(async () => (await valueAt(url)) === change)),
+      ]);
+      measured.push({
+        answeredMs: answered - sentMs,
+        partitionsMs: partitions - sentMs,
+        editedServeMs: serves[0]! - sentMs,
+        otherServeMs: serves[1]! - sentMs,
+        afterAnswerMs: Math.max(partitions, ...serves) - answered,
+      });
+    }
+    for (const one of measured) {
+      const figures = Object.entries(one).map(([name, ms]) => `${name} ${Math.round(ms)}`);
+      process.stderr.write(`in force: ${figures.join(', ')}\n`);
+    }
+    for (const one of measured) {
+      for (const [name, ms] of Object.entries(one)) expect(ms, name).toBeLessThanOrEqual(EVERYWHERE_MS_MAX);
+    }
   });
 
   it('is refused with every reason, and nothing is written', async () => {
