@@ -78,6 +78,13 @@ function refusal(
         detail: `Nothing was changed: ${published.reasons.join('; ')}.`,
         members: { reasons: published.reasons },
       });
+    case 'needed':
+      return problemError({
+        status: 409,
+        code: 'definition_needed',
+        detail: `It was not withdrawn: ${published.reasons.join('; ')}.`,
+        members: { reasons: published.reasons },
+      });
     case 'referred':
       return problemError({
         status: 409,
@@ -141,7 +148,9 @@ export function registerDefinitionEditing(app: FastifyInstance, deps: EditingPor
   const remove = {
     tags,
     summary: 'Withdraw a definition',
-    description: 'Its history stays, and it may come back. 409 names the definitions that refer to it.',
+    description:
+      'Its history stays, and it may come back. 409 says why not: others refer to it (all are named), a running experiment or ' +
+      'an active campaign is to be stopped or paused first, the `default` of settings, behaviours, lifecycle and opportunity stays.',
     params: requestSchema(oneParams),
     headers: requestSchema(preconditions),
     querystring: querySchema(removal),

@@ -201,6 +201,31 @@ describe('a change', () => {
     }
   });
 
+  it('that withdraws what is at work, or what the engine works by, is refused with what to do instead', async () => {
+    const withdraw = async (name: string) => {
+      const reply = await ana.request('DELETE', `${name}?reason=unused`, undefined, { 'if-match': '*' });
+      return [reply.status, reply.body?.code, reply.body?.detail];
+    };
+    for (const type of ['settings', 'behaviours', 'lifecycle', 'opportunity']) {
+      expect(await withdraw(`${type}/default`)).toEqual([
+        409,
+        'definition_needed',
+        expect.stringContaining('change it instead of withdrawing it'),
+      ]);
+    }
+    expect(await withdraw('campaign/mail-return')).toEqual([
+      409,
+      'definition_needed',
+      'It was not withdrawn: campaign mail-return: it is active; set its status to paused first.',
+    ]);
+    const { body, tag } = await ana.get('experiment/for-some');
+    expect((await withdraw('experiment/for-some'))[2]).toContain('set its status to stopped first');
+    expect((await ana.put('experiment/for-some', { ...body.document, status: 'stopped' }, tag)).status).toBe(
+      200,
+    );
+    expect((await withdraw('experiment/for-some'))[0]).toBe(204);
+  });
+
   it('is refused with every reason, and nothing is written', async () => {
     const before = await stage.log(stage.namespace.topics.definitions);
     const refused = await ana.put('campaign/wrong', {
