@@ -46,22 +46,29 @@ function preconditionOf(request: FastifyRequest): NonNullable<Publication['preco
     (ifNoneMatch === undefined || !isOneOf(ifNoneMatch.replaceAll('W/', ''), current));
 }
 
-function conflict(type: string, id: string, revision: number, hash: string): ProblemError {
-  const headers = revision === 0 ? {} : { headers: { etag: tagOf({ revision, hash }) } };
+/** @param current as it stands now; undefined or without a document: there is none */
+function conflict(type: string, id: string, current: DefinitionRecord | undefined): ProblemError {
+  const name = `${type} ${JSON.stringify(id)}`;
+  if (current === undefined || current.document === null) {
+    const detail = `There is no ${name} to replace: leave If-Match out and send If-None-Match: * to make it.`;
+    const members = { revision: current?.revision ?? 0 };
+    return problemError({ status: 412, code: 'precondition_failed', detail, members });
+  }
+  const etag = tagOf(current);
   return problemError({
     status: 412,
     code: 'precondition_failed',
     detail:
-      revision === 0
-        ? `There is no ${type} ${JSON.stringify(id)} to replace.`
-        : `The ${type} ${JSON.stringify(id)} is at revision ${revision}, which is not what you have seen; read it and decide again.`,
-    ...headers,
-    members: { revision },
+      `The ${name} is at revision ${current.revision}, which is not what you have seen. ` +
+      `If-Match takes the ETag that GET gave, which is now ${etag}; read it and decide again.`,
+    headers: { etag },
+    members: { revision: current.revision, etag },
   });
 }
 
 /** What keeps a change from being made. */
 function refusal(
+  deps: EditingPorts,
   type: DefinitionType,
   id: string,
   published: Exclude<Published, { outcome: 'published' | 'unchanged' }>,
@@ -70,7 +77,7 @@ function refusal(
     case 'absent':
       return unknownDefinition(type, id);
     case 'conflict':
-      return conflict(type, id, published.revision, published.hash);
+      return conflict(type, id, deps.definitionLog.historyOf(type, id).at(-1));
     case 'invalid':
       return problemError({
         status: 422,
@@ -101,7 +108,7 @@ async function publish(deps: EditingPorts, publication: Publication): Promise<nu
   try {
     const published = await deps.publisher.publish(publication);
     if ('hash' in published && published.outcome !== 'conflict') return published.revision;
-    throw refusal(type, id, published);
+    throw refusal(deps, type, id, published);
   } catch (error) {
     if (!(error instanceof PlatformError)) throw error;
     const detail =

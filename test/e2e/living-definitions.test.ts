@@ -243,7 +243,19 @@ describe('a change', () => {
       'campaign wrong: there is no score none',
     ]);
     expect(await ana.request('PUT', 'funnel/x', { document: funnel(1) })).toMatchObject({ status: 428 });
-    expect(await ana.put('funnel/none', funnel(1), '"1-0"')).toMatchObject({ status: 412 });
+    expect(await ana.put('funnel/none', funnel(1), '"1-0"')).toMatchObject({
+      status: 412,
+      body: { detail: expect.stringContaining('send If-None-Match: * to make it') },
+    });
+    const samples = await ana.get('funnel/samples');
+    expect(await ana.put('funnel/samples', funnel(1), '"1"')).toMatchObject({
+      status: 412,
+      tag: samples.tag,
+      body: {
+        detail: expect.stringContaining(`If-Match takes the ETag that GET gave, which is now ${samples.tag}`),
+        etag: samples.tag,
+      },
+    });
     expect(await ana.put('funnel/samples', funnel(1))).toMatchObject({ status: 412 });
     expect(await ana.request('DELETE', 'funnel/none', undefined, { 'if-match': '*' })).toMatchObject({
       status: 404,
