@@ -10,7 +10,7 @@ import { unknownDefinition } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { type ProblemError, problemError, retryProblem } from '../problem-details.ts';
 import { querySchema, requestSchema, responses } from '../schema.ts';
-import { definition, oneParams, shown, tagOf, tags, typeOf, writing } from './shapes.ts';
+import { definition, oneParams, reasonOf, shown, tagOf, tags, typeOf, writing } from './shapes.ts';
 
 type EditingPorts = Pick<Dependencies, 'definitionLog' | 'publisher'>;
 
@@ -141,7 +141,7 @@ export function registerDefinitionEditing(app: FastifyInstance, deps: EditingPor
     const type = typeOf(text);
     const precondition = preconditionOf(request);
     const by = author ?? request.caller!.name;
-    const number = await publish(deps, { type, id, document, by, why: reason ?? '', precondition });
+    const number = await publish(deps, { type, id, document, by, why: reasonOf(reason), precondition });
     const record = revisionAt(deps, type, id, number)!;
     const before = revisionAt(deps, type, id, number - 1);
     const isNew = before === undefined || before.document === null;
@@ -173,7 +173,7 @@ export function registerDefinitionEditing(app: FastifyInstance, deps: EditingPor
       const precondition = preconditionOf(request);
       if (deps.definitionLog.find(type, id) === undefined) throw unknownDefinition(type, id);
       const by = author ?? request.caller!.name;
-      await publish(deps, { type, id, document: null, by, why: reason ?? '', precondition });
+      await publish(deps, { type, id, document: null, by, why: reasonOf(reason), precondition });
       return reply.code(204).send();
     },
   );

@@ -133,7 +133,9 @@ describe('a change', () => {
     expect(await variantIn('DE')).toBe('old');
     expect((await ana.put('segment/some', segment('DE'), some.tag)).status).toBe(200);
     await expect.poll(() => variantIn('DE')).toBe('new');
-    expect(await ana.request('DELETE', 'segment/some', undefined, { 'if-match': '*' })).toMatchObject({
+    expect(
+      await ana.request('DELETE', 'segment/some?reason=unused', undefined, { 'if-match': '*' }),
+    ).toMatchObject({
       status: 409,
       body: { referrers: [{ type: 'experiment', id: 'for-some', field: 'targeting' }] },
     });
@@ -260,6 +262,13 @@ describe('a change', () => {
     expect(await ana.request('DELETE', 'funnel/none', undefined, { 'if-match': '*' })).toMatchObject({
       status: 404,
     });
+    const unexplained = { status: 422, body: { code: 'reason_required' } };
+    const { document } = samples.body;
+    const ifMatch = { 'if-match': samples.tag };
+    expect(await ana.request('PUT', 'funnel/samples', { document, reason: ' ' }, ifMatch)).toMatchObject(
+      unexplained,
+    );
+    expect(await ana.request('DELETE', 'funnel/samples', undefined, ifMatch)).toMatchObject(unexplained);
     const rules = [{ kind: 'page', behaviour: 'visit' }];
     const unmapped = await ana.put('behaviours/default', { rules }, '*');
     expect(unmapped.body.reasons).toContain(
