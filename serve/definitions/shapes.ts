@@ -10,18 +10,14 @@ import { problemError } from '../problem-details.ts';
 export const tags = ['definitions'];
 
 const document = z.record(z.string(), z.unknown());
-const author = z
-  .string()
-  .meta({
-    description: 'Who made the change; the name of the key if absent.',
-    examples: ['ana@example.com'],
-  });
-const reason = z
-  .string()
-  .meta({
-    description: 'Why; a change without it is refused (422).',
-    examples: ['orders come after a call now'],
-  });
+const author = z.string().meta({
+  description: 'Who made the change; the name of the key if absent.',
+  examples: ['ana@example.com'],
+});
+const reason = z.string().meta({
+  description: 'Why; a change without it is refused (422).',
+  examples: ['orders come after a call now'],
+});
 
 const described = {
   type: z.string().meta({ examples: ['funnel'] }),
