@@ -30,7 +30,7 @@ function report(plan: ImportPlan, applied: boolean): void {
 
 async function importDefinitions(_what: string, dir: string, options: Options): Promise<void> {
   const target = await serveOf(readConfig(), options);
-  const { author, reason, keepOthers = false } = options;
+  const { author, reason = 'from files', keepOthers = false } = options;
   const importing = { folder: dir, keepOthers, author, reason };
   const plan = await planImport(target, importing);
   process.stderr.write(`${describePlan(plan)}\n`);
@@ -54,7 +54,7 @@ export function register(program: Command): void {
     .option('--yes', 'apply the plan without asking')
     .option('--keep-others', 'leave alone what the folder does not hold')
     .option('--author <name>', 'who makes the change (default: the name of the key)')
-    .option('--reason <text>', 'why')
+    .option('--reason <text>', 'why (default: from files)')
     .option('--url <url>', 'address of serve (default: FLYWHEEL_URL, or SERVE_HOST and SERVE_PORT)')
     .option('--keys-file <file>', 'holds the secret key (default: SECRET_KEY, or keys.json in FLYWHEEL_DIR)')
     .action(importDefinitions);

@@ -29,6 +29,8 @@ export type CheckedChange =
   /** There is nothing to withdraw. */
   | { readonly outcome: 'absent' }
   | { readonly outcome: 'invalid'; readonly reasons: readonly string[] }
+  /** The engine itself needs what is to be withdrawn, or it is at work. */
+  | { readonly outcome: 'needed'; readonly reasons: readonly string[] }
   /** Others refer to what is to be withdrawn. */
   | { readonly outcome: 'referred'; readonly reasons: readonly string[]; readonly by: readonly Referrer[] };
 
@@ -54,12 +56,30 @@ export function newlyDangling(set: DefinitionSet, changes: readonly ProposedChan
   return danglingReferences(withChanges(set, changes)).filter(({ reason }) => !already.has(reason));
 }
 
+/** The engine works by these; without them it would go on with rules that nobody wrote. */
+const required: readonly DefinitionType[] = ['settings', 'behaviours', 'lifecycle', 'opportunity'];
+
+/** Why it may not be withdrawn as it is; undefined: it may, as far as it alone is concerned. */
+export function whyNeeded(type: DefinitionType, id: string, document: unknown): string | undefined {
+  const { status } = document as { readonly status?: string };
+  if (required.includes(type) && id === 'default')
+    return `${type} default: the engine works by it; change it instead of withdrawing it`;
+  if (type === 'experiment' && status === 'running')
+    return `experiment ${id}: it is running; set its status to stopped first`;
+  if (type === 'campaign' && status === 'active')
+    return `campaign ${id}: it is active; set its status to paused first`;
+  return undefined;
+}
+
 /** One change against what is in force. */
 export function checkChange(log: DefinitionHistory, change: ProposedChange): CheckedChange {
   const { type, id, document } = change;
   const history = log.historyOf(type, id);
   if (document === null) {
-    if ((history.at(-1)?.document ?? null) === null) return { outcome: 'absent' };
+    const current = history.at(-1)?.document ?? null;
+    if (current === null) return { outcome: 'absent' };
+    const needed = whyNeeded(type, id, current);
+    if (needed !== undefined) return { outcome: 'needed', reasons: [needed] };
     const dangling = newlyDangling(log, [change]);
     if (dangling.length === 0) return { outcome: 'sound', document: null };
     return {

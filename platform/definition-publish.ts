@@ -20,6 +20,8 @@ export type Published =
   | { readonly outcome: 'published' | 'unchanged'; readonly revision: number; readonly hash: string }
   /** Every reason why not; nothing was written. */
   | { readonly outcome: 'invalid'; readonly reasons: readonly string[] }
+  /** The engine needs it, or it is at work: it can not be withdrawn as it is; nothing was written. */
+  | { readonly outcome: 'needed'; readonly reasons: readonly string[] }
   /** It can not be withdrawn while others refer to it; nothing was written. */
   | { readonly outcome: 'referred'; readonly reasons: readonly string[]; readonly by: readonly Referrer[] }
   /** There is nothing to withdraw. */

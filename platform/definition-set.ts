@@ -3,7 +3,7 @@ import type { DefinitionType } from '../domain/definition.ts';
 import { definitionTypes } from '../domain/definition.ts';
 import type { DefinitionRecord } from '../domain/record.ts';
 import { canonicalHash } from './canonical.ts';
-import { type DefinitionHistory, newlyDangling, type ProposedChange } from './definition-check.ts';
+import { type DefinitionHistory, newlyDangling, type ProposedChange, whyNeeded } from './definition-check.ts';
 import { checkDocument, forbiddenChanges, isDefinitionType, publishOrder } from './definition-document.ts';
 
 /** A definition as somebody wants it; of which type is not yet known to be right. */
@@ -95,6 +95,10 @@ export function planSet(
   });
   const withdrawn = withdrawOthers && reasons.length === 0 ? withdrawals(log, checked) : [];
   const changes = [...changed, ...withdrawn];
+  for (const { type, id, before } of withdrawn) {
+    const needed = whyNeeded(type, id, before?.document);
+    if (needed !== undefined) reasons.push(needed);
+  }
   reasons.push(...newlyDangling(log, changes).map(({ reason }) => reason));
   if (reasons.length > 0) return { ok: false, reasons };
   return { ok: true, changes, unchanged: ordered.length - changed.length };

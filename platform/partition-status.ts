@@ -11,13 +11,15 @@ import { type Namespace, topicPartitions } from './namespace.ts';
 import { PlatformError } from './platform-error.ts';
 import type { RedisClient } from './redis.ts';
 import { STAMP_AGE_MS_MAX } from './trigger-offer.ts';
+import { UNDELIVERED_BATCHES_MAX, UNDELIVERED_RECORDS_MAX } from './undelivered.ts';
 
 /** What is older waits too long. */
 const FRESH_MS_MAX = 60_000;
-/** Committed batches that are too many to wait; an owner lets more of them wait, if they are small, before it stops. */
-const UNDELIVERED_MAX = 8;
 
-/** `behind` and `undelivered` and `no owner` are unhealthy; `paused` is what somebody wanted. */
+/**
+ * `behind`, `undelivered` (so much waits for ClickHouse or Kafka that the owner folds nothing more) and `no owner` are
+ * unhealthy; `paused` is what somebody wanted.
+ */
 export type PartitionHealth = 'ok' | 'paused' | 'behind' | 'undelivered' | 'no owner';
 
 export interface PartitionStatus {
@@ -33,21 +35,25 @@ export interface PartitionStatus {
   readonly freshnessMs: number;
   /** Epoch milliseconds; 0 before the first record. */
   readonly watermarkMs: number;
+  /** Committed batches that ClickHouse or Kafka do not have yet, and the records in them. */
   readonly undelivered: number;
+  readonly undeliveredRecords: number;
 }
 
 type Facts = Omit<PartitionStatus, 'health'> & { readonly paused: boolean };
 
-export function healthOf({ owner, paused, freshnessMs, undelivered }: Facts): PartitionHealth {
+export function healthOf(facts: Facts): PartitionHealth {
+  const { owner, paused, freshnessMs, undelivered, undeliveredRecords } = facts;
   if (owner === null) return 'no owner';
-  if (undelivered >= UNDELIVERED_MAX) return 'undelivered';
+  if (undelivered >= UNDELIVERED_BATCHES_MAX || undeliveredRecords >= UNDELIVERED_RECORDS_MAX)
+    return 'undelivered';
   if (paused) return 'paused';
   return freshnessMs > FRESH_MS_MAX ? 'behind' : 'ok';
 }
 
 async function readHead(redis: RedisClient, keys: PartitionKeys, nowMs: number) {
-  const fields = ['offset', 'watermark', 'stamp', 'owner', 'paused', 'oldest'] as const;
-  const [[offset, watermark, stamp, owner, paused, oldest], undelivered] = await Promise.all([
+  const fields = ['offset', 'watermark', 'stamp', 'owner', 'paused', 'oldest', 'owed'] as const;
+  const [[offset, watermark, stamp, owner, paused, oldest, owed], undelivered] = await Promise.all([
     redis.hmget(keys.head, ...fields),
     redis.hlen(keys.outbox),
   ]);
@@ -59,6 +65,7 @@ async function readHead(redis: RedisClient, keys: PartitionKeys, nowMs: number) 
     paused: paused === '1',
     oldestMs: Number(oldest ?? 0),
     undelivered,
+    undeliveredRecords: Number(owed ?? 0),
   };
 }
 

@@ -11,6 +11,7 @@ import { ensureGeneration } from '../platform/kafka-topics.ts';
 import { type PartitionId, partitionKeys, type StatefulTopic, statefulTopics } from '../platform/keys.ts';
 import type { Namespace } from '../platform/namespace.ts';
 import type { RedisClient } from '../platform/redis.ts';
+import { UNDELIVERED_BATCHES_MAX, UNDELIVERED_RECORDS_MAX } from '../platform/undelivered.ts';
 import type { Batch } from './batch.ts';
 import { bugsOf } from './bugs.ts';
 import { createFoldMetrics } from './fold-metrics.ts';
@@ -49,8 +50,6 @@ export interface Stream {
 
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
 const LINGER_MS = 50;
-const UNDELIVERED_MAX = 2_000;
-const UNDELIVERED_RECORDS_MAX = 32_000;
 const CACHE_PER_PARTITION = 20_000;
 const TICK_MS = 1_000;
 const FLUSH_MS = 5_000;
@@ -200,7 +199,7 @@ function limitsOf(config: Config): OwnerLimits {
     batchBytesMax: BATCH_BYTES_MAX,
     cacheMax: config.streamCache ? CACHE_PER_PARTITION : 0,
     lingerMs: LINGER_MS,
-    undeliveredMax: UNDELIVERED_MAX,
+    undeliveredMax: UNDELIVERED_BATCHES_MAX,
     undeliveredRecordsMax: UNDELIVERED_RECORDS_MAX,
     tickMs: TICK_MS,
     flushMs: FLUSH_MS,

@@ -290,7 +290,8 @@ export class Owner {
     commands.addLong(['HDEL', keys.outbox], delivered, 1);
     const ready = work.head.offset >= logEnd ? '1' : '0';
     const flushed = this.#delivery.flushedVersion().toString();
-    const seen = ['paused', this.isHeld ? '1' : '0', 'oldest', this.oldestAppendMs ?? ''];
+    const held = ['paused', this.isHeld ? '1' : '0', 'oldest', this.oldestAppendMs ?? ''];
+    const seen = [...held, 'owed', this.#delivery.recordsInSink];
     commands.add('HSET', keys.head, 'stamp', nowMs, 'ready', ready, 'flushed', flushed, ...seen);
     const reply = await this.#tick(commands.bytes());
     if (reply === 'FENCED') return reply;

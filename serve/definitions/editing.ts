@@ -10,7 +10,7 @@ import { unknownDefinition } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { type ProblemError, problemError, retryProblem } from '../problem-details.ts';
 import { querySchema, requestSchema, responses } from '../schema.ts';
-import { definition, oneParams, shown, tagOf, tags, typeOf, writing } from './shapes.ts';
+import { definition, oneParams, reasonOf, shown, tagOf, tags, typeOf, writing } from './shapes.ts';
 
 type EditingPorts = Pick<Dependencies, 'definitionLog' | 'publisher'>;
 
@@ -46,22 +46,29 @@ function preconditionOf(request: FastifyRequest): NonNullable<Publication['preco
     (ifNoneMatch === undefined || !isOneOf(ifNoneMatch.replaceAll('W/', ''), current));
 }
 
-function conflict(type: string, id: string, revision: number, hash: string): ProblemError {
-  const headers = revision === 0 ? {} : { headers: { etag: tagOf({ revision, hash }) } };
+/** @param current as it stands now; undefined or without a document: there is none */
+function conflict(type: string, id: string, current: DefinitionRecord | undefined): ProblemError {
+  const name = `${type} ${JSON.stringify(id)}`;
+  if (current === undefined || current.document === null) {
+    const detail = `There is no ${name} to replace: leave If-Match out and send If-None-Match: * to make it.`;
+    const members = { revision: current?.revision ?? 0 };
+    return problemError({ status: 412, code: 'precondition_failed', detail, members });
+  }
+  const etag = tagOf(current);
   return problemError({
     status: 412,
     code: 'precondition_failed',
     detail:
-      revision === 0
-        ? `There is no ${type} ${JSON.stringify(id)} to replace.`
-        : `The ${type} ${JSON.stringify(id)} is at revision ${revision}, which is not what you have seen; read it and decide again.`,
-    ...headers,
-    members: { revision },
+      `The ${name} is at revision ${current.revision}, which is not what you have seen. ` +
+      `If-Match takes the ETag that GET gave, which is now ${etag}; read it and decide again.`,
+    headers: { etag },
+    members: { revision: current.revision, etag },
   });
 }
 
 /** What keeps a change from being made. */
 function refusal(
+  deps: EditingPorts,
   type: DefinitionType,
   id: string,
   published: Exclude<Published, { outcome: 'published' | 'unchanged' }>,
@@ -70,12 +77,19 @@ function refusal(
     case 'absent':
       return unknownDefinition(type, id);
     case 'conflict':
-      return conflict(type, id, published.revision, published.hash);
+      return conflict(type, id, deps.definitionLog.historyOf(type, id).at(-1));
     case 'invalid':
       return problemError({
         status: 422,
         code: 'invalid_definition',
         detail: `Nothing was changed: ${published.reasons.join('; ')}.`,
+        members: { reasons: published.reasons },
+      });
+    case 'needed':
+      return problemError({
+        status: 409,
+        code: 'definition_needed',
+        detail: `It was not withdrawn: ${published.reasons.join('; ')}.`,
         members: { reasons: published.reasons },
       });
     case 'referred':
@@ -94,7 +108,7 @@ async function publish(deps: EditingPorts, publication: Publication): Promise<nu
   try {
     const published = await deps.publisher.publish(publication);
     if ('hash' in published && published.outcome !== 'conflict') return published.revision;
-    throw refusal(type, id, published);
+    throw refusal(deps, type, id, published);
   } catch (error) {
     if (!(error instanceof PlatformError)) throw error;
     const detail =
@@ -127,7 +141,7 @@ export function registerDefinitionEditing(app: FastifyInstance, deps: EditingPor
     const type = typeOf(text);
     const precondition = preconditionOf(request);
     const by = author ?? request.caller!.name;
-    const number = await publish(deps, { type, id, document, by, why: reason ?? '', precondition });
+    const number = await publish(deps, { type, id, document, by, why: reasonOf(reason), precondition });
     const record = revisionAt(deps, type, id, number)!;
     const before = revisionAt(deps, type, id, number - 1);
     const isNew = before === undefined || before.document === null;
@@ -141,7 +155,9 @@ export function registerDefinitionEditing(app: FastifyInstance, deps: EditingPor
   const remove = {
     tags,
     summary: 'Withdraw a definition',
-    description: 'Its history stays, and it may come back. 409 names the definitions that refer to it.',
+    description:
+      'Its history stays, and it may come back. 409 says why not: others refer to it (all are named), a running experiment or ' +
+      'an active campaign is to be stopped or paused first, the `default` of settings, behaviours, lifecycle and opportunity stays.',
     params: requestSchema(oneParams),
     headers: requestSchema(preconditions),
     querystring: querySchema(removal),
@@ -157,7 +173,7 @@ export function registerDefinitionEditing(app: FastifyInstance, deps: EditingPor
       const precondition = preconditionOf(request);
       if (deps.definitionLog.find(type, id) === undefined) throw unknownDefinition(type, id);
       const by = author ?? request.caller!.name;
-      await publish(deps, { type, id, document: null, by, why: reason ?? '', precondition });
+      await publish(deps, { type, id, document: null, by, why: reasonOf(reason), precondition });
       return reply.code(204).send();
     },
   );

@@ -10,7 +10,7 @@ import { isUnchanged } from '../entity-tag.ts';
 import { problemError } from '../problem-details.ts';
 import { querySchema, requestSchema, responses } from '../schema.ts';
 import { differenceOf, operation } from './difference.ts';
-import { setTag, tags, writing } from './shapes.ts';
+import { reasonOf, setTag, tags, writing } from './shapes.ts';
 
 type ImportPorts = Pick<Dependencies, 'definitionLog' | 'publisher'>;
 
@@ -116,7 +116,8 @@ export function registerDefinitionImport(app: FastifyInstance, deps: ImportPorts
       throw problemError({ status: 422, code: 'invalid_definition', detail, members });
     }
     const changes = plan.changes.map(shownChange);
-    if (!onlyPlan) await apply(deps, plan.changes, { by: author ?? request.caller!.name, why: reason ?? '' });
+    if (!onlyPlan)
+      await apply(deps, plan.changes, { by: author ?? request.caller!.name, why: reasonOf(reason) });
     reply.header('etag', onlyPlan ? tag : setTag(deps.definitionLog));
     return { applied: !onlyPlan, changes, unchanged: plan.unchanged };
   });

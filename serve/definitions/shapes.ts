@@ -10,8 +10,14 @@ import { problemError } from '../problem-details.ts';
 export const tags = ['definitions'];
 
 const document = z.record(z.string(), z.unknown());
-const author = z.string().meta({ description: 'Who made the change.', examples: ['ana@example.com'] });
-const reason = z.string().meta({ description: 'Why.', examples: ['orders come after a call now'] });
+const author = z.string().meta({
+  description: 'Who made the change; the name of the key if absent.',
+  examples: ['ana@example.com'],
+});
+const reason = z.string().meta({
+  description: 'Why; a change without it is refused (422).',
+  examples: ['orders come after a call now'],
+});
 
 const described = {
   type: z.string().meta({ examples: ['funnel'] }),
@@ -37,6 +43,16 @@ export const writing = z.object({
   author: author.max(128).optional(),
   reason: reason.max(1_024).optional(),
 });
+
+/** What a change is made for; who makes it is the key's name where nobody is named. @throws 422 without a reason */
+export function reasonOf(said: string | undefined): string {
+  if (said !== undefined && said.trim() !== '') return said;
+  throw problemError({
+    status: 422,
+    code: 'reason_required',
+    detail: 'Nothing was changed: say in `reason` why this is changed; it stays in the history, with who.',
+  });
+}
 
 export const typeParams = z.object({
   type: z

@@ -141,15 +141,21 @@ describe('publishing', () => {
       reasons: ['campaign c: there is no account a'],
       by: [{ type: 'campaign', id: 'c', field: 'accountId' }],
     });
+    expect(await publisher.publish(publication('campaign', 'c', null))).toEqual({
+      outcome: 'needed',
+      reasons: ['campaign c: it is active; set its status to paused first'],
+    });
+    const paused = { name: 'c', accountId: 'a', channel: 'search', status: 'paused' };
+    await publisher.publish(publication('campaign', 'c', paused));
     expect(await publisher.publish(publication('campaign', 'c', null))).toMatchObject({
       outcome: 'published',
-      revision: 2,
+      revision: 3,
     });
     expect(log.find('campaign', 'c')).toBeUndefined();
     expect(log.list('campaign')).toEqual([]);
     expect(
       await publisher.publish(publication('campaign', 'c', { name: 'c', accountId: 'a', channel: 'mail' })),
-    ).toMatchObject({ outcome: 'published', revision: 3 });
+    ).toMatchObject({ outcome: 'published', revision: 4 });
     expect(
       await publisher.publish(publication('account', 'a', { ...account(1), currency: 'USD' })),
     ).toMatchObject({ outcome: 'invalid', reasons: [expect.stringContaining('currency')] });

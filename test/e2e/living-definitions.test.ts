@@ -3,17 +3,25 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { median } from '../../loadtest/measured.ts';
 import { ensureApiKeys } from '../../platform/api-keys.ts';
 import { decodeBuyer } from '../../platform/buyer-codec.ts';
 import { canonicalHash } from '../../platform/canonical.ts';
 import { buyerPartition, partitionKeys } from '../../platform/keys.ts';
 import { type Child, endChildren, startChild } from './support/child.ts';
-import { type DefinitionsClient, definitionsClient, partitionsWith } from './support/definitions-client.ts';
+import {
+  type DefinitionsClient,
+  definitionsClient,
+  partitionsInForce,
+  partitionsWith,
+} from './support/definitions-client.ts';
 import { keptKeys, restoreKeys, stateOf } from './support/snapshot.ts';
 import { openStage, type Stage } from './support/stage.ts';
 import { expectVerified } from './support/whole.ts';
 
 const PARTITIONS = 16;
+/** A change is in force everywhere so long after it was sent, at the most. */
+const EVERYWHERE_MS_MAX = 1_000;
 let stage: Stage;
 let stream: Child;
 let keys: { write: string; secret: string };
@@ -126,10 +134,101 @@ describe('a change', () => {
     expect(await variantIn('DE')).toBe('old');
     expect((await ana.put('segment/some', segment('DE'), some.tag)).status).toBe(200);
     await expect.poll(() => variantIn('DE')).toBe('new');
-    expect(await ana.request('DELETE', 'segment/some', undefined, { 'if-match': '*' })).toMatchObject({
+    expect(
+      await ana.request('DELETE', 'segment/some?reason=unused', undefined, { 'if-match': '*' }),
+    ).toMatchObject({
       status: 409,
       body: { referrers: [{ type: 'experiment', id: 'for-some', field: 'targeting' }] },
     });
+  });
+
+  it('is in force everywhere within a second of being sent: in every partition and at every serve', async () => {
+    const shown = (value: number) => ({
+      name: 'which number is shown',
+      status: 'running',
+      variations: [
+        { key: 'all', value, weight: 1 },
+        { key: 'none', value: -1, weight: 0 },
+      ],
+      fallback: 'all',
+    });
+    const valueAt = async (url: string): Promise<unknown> => {
+      const response = await fetch(`${url}/ofrep/v1/evaluate/flags/shown`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${keys.secret}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ context: { targetingKey: 'nobody-in-particular' } }),
+      });
+      return ((await response.json()) as { value?: unknown }).value;
+    };
+    /** When it was first so, looked at until it is. */
+    const seenMs = async (isSo: () => Promise<boolean>): Promise<number> => {
+      const endMs = performance.now() + 10 * EVERYWHERE_MS_MAX;
+      while (!(await isSo())) {
+        if (performance.now() > endMs) return Number.POSITIVE_INFINITY;
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      return performance.now();
+    };
+    const made = await ana.put('experiment/shown', shown(0));
+    expect(made.status).toBe(201);
+    let { tag } = made;
+    const measured: Record<string, number>[] = [];
+    for (let change = 1; change <= 6; change += 1) {
+      // Not always at the same moment of anybody's rounds.
+      await new Promise((resolve) => setTimeout(resolve, 1_000 + change * 170));
+      const sentMs = performance.now();
+      const put = ana.put('experiment/shown', shown(change), tag).then((reply) => {
+        expect(reply.status).toBe(200);
+        tag = reply.tag;
+        return performance.now();
+      });
+      const [answered, partitions, ...serves] = await Promise.all([
+        put,
+        seenMs(async () => (await partitionsInForce(stage, 'experiment/shown', change + 1)) === PARTITIONS),
+        ...urls.map((url) => seenMs(async () => (await valueAt(url)) === change)),
+      ]);
+      measured.push({
+        answeredMs: answered - sentMs,
+        partitionsMs: partitions - sentMs,
+        editedServeMs: serves[0]! - sentMs,
+        otherServeMs: serves[1]! - sentMs,
+        afterAnswerMs: Math.max(partitions, ...serves) - answered,
+      });
+    }
+    for (const one of measured) {
+      const figures = Object.entries(one).map(([name, ms]) => `${name} ${Math.round(ms)}`);
+      process.stderr.write(`in force: ${figures.join(', ')}\n`);
+    }
+    // The median: what the engine itself waits for is in every one of them, a pause of a busy machine in a few.
+    for (const name of Object.keys(measured[0]!)) {
+      const middle = median(measured.map((one) => one[name]!));
+      expect(middle, name).toBeLessThanOrEqual(EVERYWHERE_MS_MAX);
+    }
+  });
+
+  it('that withdraws what is at work, or what the engine works by, is refused with what to do instead', async () => {
+    const withdraw = async (name: string) => {
+      const reply = await ana.request('DELETE', `${name}?reason=unused`, undefined, { 'if-match': '*' });
+      return [reply.status, reply.body?.code, reply.body?.detail];
+    };
+    for (const type of ['settings', 'behaviours', 'lifecycle', 'opportunity']) {
+      expect(await withdraw(`${type}/default`)).toEqual([
+        409,
+        'definition_needed',
+        expect.stringContaining('change it instead of withdrawing it'),
+      ]);
+    }
+    expect(await withdraw('campaign/mail-return')).toEqual([
+      409,
+      'definition_needed',
+      'It was not withdrawn: campaign mail-return: it is active; set its status to paused first.',
+    ]);
+    const { body, tag } = await ana.get('experiment/for-some');
+    expect((await withdraw('experiment/for-some'))[2]).toContain('set its status to stopped first');
+    expect((await ana.put('experiment/for-some', { ...body.document, status: 'stopped' }, tag)).status).toBe(
+      200,
+    );
+    expect((await withdraw('experiment/for-some'))[0]).toBe(204);
   });
 
   it('is refused with every reason, and nothing is written', async () => {
@@ -149,11 +248,30 @@ describe('a change', () => {
       'campaign wrong: there is no score none',
     ]);
     expect(await ana.request('PUT', 'funnel/x', { document: funnel(1) })).toMatchObject({ status: 428 });
-    expect(await ana.put('funnel/none', funnel(1), '"1-0"')).toMatchObject({ status: 412 });
+    expect(await ana.put('funnel/none', funnel(1), '"1-0"')).toMatchObject({
+      status: 412,
+      body: { detail: expect.stringContaining('send If-None-Match: * to make it') },
+    });
+    const samples = await ana.get('funnel/samples');
+    expect(await ana.put('funnel/samples', funnel(1), '"1"')).toMatchObject({
+      status: 412,
+      tag: samples.tag,
+      body: {
+        detail: expect.stringContaining(`If-Match takes the ETag that GET gave, which is now ${samples.tag}`),
+        etag: samples.tag,
+      },
+    });
     expect(await ana.put('funnel/samples', funnel(1))).toMatchObject({ status: 412 });
     expect(await ana.request('DELETE', 'funnel/none', undefined, { 'if-match': '*' })).toMatchObject({
       status: 404,
     });
+    const unexplained = { status: 422, body: { code: 'reason_required' } };
+    const { document } = samples.body;
+    const ifMatch = { 'if-match': samples.tag };
+    expect(await ana.request('PUT', 'funnel/samples', { document, reason: ' ' }, ifMatch)).toMatchObject(
+      unexplained,
+    );
+    expect(await ana.request('DELETE', 'funnel/samples', undefined, ifMatch)).toMatchObject(unexplained);
     const rules = [{ kind: 'page', behaviour: 'visit' }];
     const unmapped = await ana.put('behaviours/default', { rules }, '*');
     expect(unmapped.body.reasons).toContain(

@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import { describeStatus } from '../../cli/status.ts';
 import { isHeld, noControl } from '../../platform/partition-control.ts';
 import { healthOf, partitionNamed } from '../../platform/partition-status.ts';
+import { UNDELIVERED_BATCHES_MAX, UNDELIVERED_RECORDS_MAX } from '../../platform/undelivered.ts';
 
 it.each([
   ['clicks', '3', 'there is no topic "clicks" with state: name one of events, spend, rejected'],
@@ -15,7 +16,7 @@ it.each([
 
 const partition = {
   ...({ topic: 'events', partition: 3, owner: '0@host:1', offset: 5, high: 9, lag: 4 } as const),
-  ...{ freshnessMs: 500, watermarkMs: 1, undelivered: 0, paused: false },
+  ...{ freshnessMs: 500, watermarkMs: 1, undelivered: 0, undeliveredRecords: 0, paused: false },
 };
 
 it('is unhealthy without an owner, too far behind, or with too much undelivered; paused is what somebody wants', () => {
@@ -23,7 +24,11 @@ it('is unhealthy without an owner, too far behind, or with too much undelivered;
   expect(healthOf(partition)).toBe('ok');
   expect(healthOf({ ...partition, freshnessMs: 61_000 })).toBe('behind');
   expect(healthOf({ ...partition, freshnessMs: 61_000, paused: true })).toBe('paused');
-  expect(healthOf({ ...partition, undelivered: 8, paused: true })).toBe('undelivered');
+  // At the owner's own bounds, and not before: many small batches wait for ClickHouse while all is well.
+  expect(healthOf({ ...partition, undelivered: UNDELIVERED_BATCHES_MAX - 1 })).toBe('ok');
+  expect(healthOf({ ...partition, undelivered: UNDELIVERED_BATCHES_MAX, paused: true })).toBe('undelivered');
+  expect(healthOf({ ...partition, undeliveredRecords: UNDELIVERED_RECORDS_MAX - 1 })).toBe('ok');
+  expect(healthOf({ ...partition, undeliveredRecords: UNDELIVERED_RECORDS_MAX })).toBe('undelivered');
   expect(healthOf({ ...partition, owner: null, paused: true })).toBe('no owner');
 });
 

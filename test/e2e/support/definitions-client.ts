@@ -1,4 +1,8 @@
 // Definitions over HTTP, as a team's tool would change them.
+import type { KeptDefinition } from '../../../domain/in-force.ts';
+import { unpack } from '../../../platform/codec.ts';
+import { partitionKeys } from '../../../platform/keys.ts';
+import { topicPartitions } from '../../../platform/namespace.ts';
 import type { Stage } from './stage.ts';
 
 export interface Reply {
@@ -46,7 +50,24 @@ export function definitionsClient(url: string, secret: string): DefinitionsClien
   };
 }
 
-/** How many partitions of `events` and `spend` hold this revision. */
+/** How many partitions of `events` and `spend` have it in force at this revision: in their state, not only in their log. */
+export async function partitionsInForce(stage: Stage, name: string, revision: number): Promise<number> {
+  const keys = (['events', 'spend'] as const).flatMap((topic) =>
+    Array.from(
+      { length: topicPartitions[topic] },
+      (_, partition) => partitionKeys(stage.namespace, { topic, generation: 1, partition }).definitions,
+    ),
+  );
+  const states = await Promise.all(keys.map((key) => stage.redis.getBuffer(key)));
+  const holds = (bytes: Buffer | null): boolean =>
+    bytes !== null &&
+    (unpack(bytes) as KeptDefinition[]).some(
+      (kept) => `${kept.type}/${kept.id}` === name && kept.revision === revision,
+    );
+  return states.filter(holds).length;
+}
+
+/** How many partitions of `events` and `spend` have this revision in their log. */
 export async function partitionsWith(stage: Stage, name: string, revision: number): Promise<number> {
   const partitions = new Set<string>();
   for (const topic of [stage.namespace.topics.events, stage.namespace.topics.spend]) {

@@ -26,6 +26,7 @@ const ownOfTheRun = new Set([
   'owner',
   'paused',
   'oldest',
+  'owed',
 ]);
 
 /** The version of an aggregate says when its value was last written, which is a matter of time. */
