@@ -104,11 +104,12 @@ const expected: Record<string, (body: Record<string, unknown>) => void> = {
   '/v1/definitions/funnel/sourcing"': (body) =>
     expect(body).toMatchObject({ type: 'funnel', id: 'sourcing' }),
   'if-none-match: *': (body) => expect(body).toMatchObject({ revision: 1, author: 'ana@example.com' }),
-  '/preview': (body) => expect(body).toMatchObject({ answerable: true, revision: 1 }),
+  'if-match: $ETAG': (body) => expect(body).toMatchObject({ revision: 2 }),
+  '/preview': (body) => expect(body).toMatchObject({ answerable: true, revision: 2 }),
   'export definitions': (body) => expect(body.written).toBeGreaterThan(20),
   'import definitions': (body) => expect(body).toMatchObject({ applied: false, changes: [] }),
   'backfill quick-order': (body) =>
-    expect(body.backfills).toEqual([expect.objectContaining({ funnel: 'quick-order', revision: 1 })]),
+    expect(body.backfills).toEqual([expect.objectContaining({ funnel: 'quick-order', revision: 2 })]),
   'keys create': (body) =>
     expect(body).toMatchObject({ name: 'shop', key: expect.stringMatching(/^wk_/), state: 'valid' }),
   'keys rotate': (body) => expect(body).toMatchObject({ name: 'shop', before: { state: 'replaced' } }),
