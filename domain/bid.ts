@@ -4,6 +4,8 @@ export const bidReasons = [
   'bid',
   /** The campaign is paused. */
   'paused',
+  /** The campaign is for some countries, and the buyer's is not known. */
+  'countryUnknown',
   /** The campaign is for other countries. */
   'countryExcluded',
   /** The process holds no lease that is still good. */
@@ -52,7 +54,10 @@ export function bidPrice(input: BidInput): BidPrice {
   const none = (reason: BidReason): BidPrice => ({ bidMicros: 0, reason, worthMicros });
   const minimumMicros = Math.max(1, input.minimumMicros ?? 1);
   if (input.status === 'paused') return none('paused');
-  if (countries.length > 0 && !countries.includes(input.country ?? '')) return none('countryExcluded');
+  const { country = '' } = input;
+  if (countries.length > 0 && !countries.includes(country)) {
+    return none(country === '' || country === 'ZZ' ? 'countryUnknown' : 'countryExcluded');
+  }
   if (worthMicros === 0) return none('zeroValue');
   const wantedMicros = maxBidMicros > 0 ? Math.min(worthMicros, maxBidMicros) : worthMicros;
   if (wantedMicros < minimumMicros) return none('belowMinimum');

@@ -88,7 +88,7 @@ async function backfillAll(
     const isCurrent = funnels.some(
       ({ id, revision }) => id === progress.funnel && revision === progress.revision,
     );
-    if (!isCurrent && !isOver(progress.status)) await save({ ...progress, status: 'stopped' });
+    if (!isCurrent && !isOver(progress.status)) await save({ ...progress, status: 'stopped', detail: '' });
   }
   for (const funnel of funnels) {
     if (signal.aborted) return;
@@ -105,6 +105,15 @@ async function backfillAll(
   }
 }
 
+const NOTHING_BEFORE = 'nobody had done anything before its record: there is nothing to compute';
+const ON_THEIR_WAY = 'rows of before its record are still on their way to ClickHouse';
+
+function notApplied(partitions: readonly number[]): string {
+  const which =
+    partitions.length === 1 ? `partition ${partitions[0]} has` : `partitions ${partitions.join(', ')} have`;
+  return `${which} not applied its record yet; flywheel status says whether one is paused or behind`;
+}
+
 type Save = (progress: BackfillProgress) => Promise<void>;
 
 async function backfill(
@@ -118,11 +127,15 @@ async function backfill(
   const { id, revision } = funnel;
   const found = await reader.bounds(id, revision, topicPartitions.events);
   const bounds = found.filter((bound) => bound !== undefined);
-  if (bounds.length < found.length) return save({ ...before, status: 'waiting' });
+  if (bounds.length < found.length) {
+    const behind = found.flatMap((bound, partition) => (bound === undefined ? [partition] : []));
+    return save({ ...before, status: 'waiting', detail: notApplied(behind) });
+  }
   const startedMs = before.startedMs === 0 ? nowMs() : before.startedMs;
   if (!(await reader.any(bounds)))
-    return save({ ...before, status: 'done', startedMs, finishedMs: nowMs(), detail: '' });
-  if (!(await isDelivered(ports, signal))) return save({ ...before, status: 'waiting' });
+    return save({ ...before, status: 'done', startedMs, finishedMs: nowMs(), detail: NOTHING_BEFORE });
+  if (!(await isDelivered(ports, signal)))
+    return save({ ...before, status: 'waiting', detail: ON_THEIR_WAY });
   const keysTotal = await reader.total(bounds);
   let progress: BackfillProgress = { ...before, status: 'running', startedMs, keysTotal, detail: '' };
   await save(progress);

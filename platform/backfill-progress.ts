@@ -23,7 +23,7 @@ export const backfillProgress = z.object({
   /** Epoch milliseconds, 0 for not yet. */
   startedMs: z.int(),
   finishedMs: z.int(),
-  /** Why it failed; it is tried again. */
+  /** Why it waits, or why it failed (it is tried again), or why there was nothing to do; else empty. */
   detail: z.string(),
 });
 export type BackfillProgress = z.infer<typeof backfillProgress>;
@@ -32,7 +32,8 @@ const validate = compileValidator(backfillProgress);
 
 export function unstarted(funnel: string, revision: number): BackfillProgress {
   const never = { keysDone: 0, keysTotal: 0, records: 0, after: '', startedMs: 0, finishedMs: 0 };
-  return { funnel, revision, status: 'waiting', ...never, detail: '' };
+  const detail = 'flywheel jobs has not come to it yet: it takes one funnel after the other';
+  return { funnel, revision, status: 'waiting', ...never, detail };
 }
 
 /** All that is known, by generation. */

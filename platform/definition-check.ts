@@ -71,6 +71,12 @@ export function whyNeeded(type: DefinitionType, id: string, document: unknown): 
   return undefined;
 }
 
+/** Each once, however many of a field's entries refer to the same one. */
+function referrersOf(dangling: readonly Dangling[]): Referrer[] {
+  const referrers = dangling.map(({ type, id, field }) => ({ type, id, field }));
+  return [...new Map(referrers.map((one) => [`${one.type} ${one.id} ${one.field}`, one])).values()];
+}
+
 /** One change against what is in force. */
 export function checkChange(log: DefinitionHistory, change: ProposedChange): CheckedChange {
   const { type, id, document } = change;
@@ -84,8 +90,8 @@ export function checkChange(log: DefinitionHistory, change: ProposedChange): Che
     if (dangling.length === 0) return { outcome: 'sound', document: null };
     return {
       outcome: 'referred',
-      reasons: dangling.map(({ reason }) => reason),
-      by: dangling.map(({ type: by, id: referrer, field }) => ({ type: by, id: referrer, field })),
+      reasons: [...new Set(dangling.map(({ reason }) => reason))],
+      by: referrersOf(dangling),
     };
   }
   const checked = checkDocument(type, id, document);

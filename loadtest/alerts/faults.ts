@@ -68,7 +68,9 @@ function signal({ stack }: Victim, name: Parameters<Stack['pidOf']>[0], what: No
   if (pid === undefined) return;
   try {
     process.kill(pid, what);
-  } catch {}
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 /** A process that stands still looks to Prometheus like one that is gone, and can go on afterwards. */

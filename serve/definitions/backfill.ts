@@ -25,7 +25,7 @@ const revisionBackfill = z.object({
   buyersFound: z.int().meta({ description: 'Those of them of whom the funnel would have seen something.' }),
   startedAt: isoTime.nullable(),
   finishedAt: isoTime.nullable(),
-  detail: z.string().meta({ description: 'Why it failed.' }),
+  detail: z.string().meta({ description: 'Why it waits or failed, or why there was nothing to do.' }),
 });
 const answer = z.object({
   funnel: z.string(),

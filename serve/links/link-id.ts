@@ -7,7 +7,7 @@ const FORM = /^(\d{1,4})-(\d{1,16})-(.+)$/s;
 
 export const linkIdText = z
   .string()
-  .min(5)
+  .min(1)
   .max(300)
   .meta({
     description: '`<partition>-<offset>-<anonymousId>`, as `GET /v1/buyers/{key}` names it.',

@@ -31,20 +31,27 @@ export interface Period {
   readonly toMs: number;
 }
 
-function timeOf(name: string, text: string): number {
+/** NaN for what is no time, or none between 1970 and 2100. */
+function timeOf(text: string): number {
   const ms = Date.parse(text);
-  if (Number.isFinite(ms) && ms >= 0 && ms <= 4_102_444_800_000) return ms;
-  throw problemError({
-    status: 400,
-    code: 'invalid',
-    detail: `${name} must be a time by ISO 8601 between 1970 and 2100, such as 2026-01-15T00:00:00Z.`,
-  });
+  return ms >= 0 && ms <= 4_102_444_800_000 ? ms : Number.NaN;
 }
 
 /** @throws 400 for times that are none, or a period that is empty or too long. */
 export function periodOf(query: Pick<PeriodQuery, 'from' | 'to'>, nowMs: number): Period {
-  const toMs = query.to === undefined ? nowMs : timeOf('to', query.to);
-  const fromMs = query.from === undefined ? toMs - DEFAULT_DAYS * DAY_MS : timeOf('from', query.from);
+  const toMs = query.to === undefined ? nowMs : timeOf(query.to);
+  const fromMs = query.from === undefined ? toMs - DEFAULT_DAYS * DAY_MS : timeOf(query.from);
+  const wrong = [
+    ...(query.from !== undefined && Number.isNaN(fromMs) ? ['from'] : []),
+    ...(Number.isNaN(toMs) ? ['to'] : []),
+  ];
+  if (wrong.length > 0) {
+    throw problemError({
+      status: 400,
+      code: 'invalid',
+      detail: `${wrong.join(' and ')} must be a time by ISO 8601 between 1970 and 2100, such as 2026-01-15T00:00:00Z.`,
+    });
+  }
   if (fromMs < toMs && toMs - fromMs <= DAYS_MAX * DAY_MS) return { fromMs, toMs };
   throw problemError({
     status: 400,

@@ -141,6 +141,17 @@ describe('publishing', () => {
       reasons: ['campaign c: there is no account a'],
       by: [{ type: 'campaign', id: 'c', field: 'accountId' }],
     });
+    const rules = ['seen', 'asked'].map((behaviour) => ({ kind: 'track', event: behaviour, behaviour }));
+    await publisher.publish(publication('behaviours', 'extra', { rules }));
+    const funnel = { name: 'f', steps: ['seen', 'asked'], windowMs: 1_000 };
+    expect(await publisher.publish(publication('funnel', 'f', funnel))).toMatchObject({
+      outcome: 'published',
+    });
+    expect(await publisher.publish(publication('behaviours', 'extra', null))).toMatchObject({
+      outcome: 'referred',
+      reasons: [expect.stringContaining('seen'), expect.stringContaining('asked')],
+      by: [{ type: 'funnel', id: 'f', field: 'steps' }],
+    });
     expect(await publisher.publish(publication('campaign', 'c', null))).toEqual({
       outcome: 'needed',
       reasons: ['campaign c: it is active; set its status to paused first'],

@@ -29,7 +29,7 @@ describe('bidPrice', () => {
   const none: [BidInput['status'] | string, Partial<BidInput>][] = [
     ['paused', { status: 'paused', leaseLeftMicros: null }],
     ['countryExcluded', { countries: ['DE', 'US'], country: 'FR' }],
-    ['countryExcluded', { countries: ['DE'] }],
+    ['countryUnknown', { countries: ['DE'] }],
     ['zeroValue', { valueMicros: 0 }],
     ['zeroValue', { probability: 0 }],
     ['zeroValue', { probability: Number.NaN }],

@@ -6,14 +6,12 @@ import { ensureApiKeys } from '../../platform/api-keys.ts';
 import { partitionKeys } from '../../platform/keys.ts';
 import { requestRewind } from '../../platform/partition-control.ts';
 import { endChildren, startChild } from './support/child.ts';
-import { type Acknowledged, feed } from './support/feeder.ts';
-import { buyersOf, mixedLog } from './support/mixed-log.ts';
+import { type Acknowledged, chunkFeeder } from './support/feeder.ts';
 import { stateOf } from './support/snapshot.ts';
 import { openStage, type Stage } from './support/stage.ts';
 import { createTriggerPuller, type TriggerPuller } from './support/trigger-puller.ts';
 import { expectWhole } from './support/whole.ts';
 
-const DAY_MS = 86_400_000;
 const PARTITION = 3;
 /** Another one, which must not be touched by what is asked of the first. */
 const OTHER = 4;
@@ -24,22 +22,14 @@ const STILL_MS = 1_500;
 let stage: Stage;
 let puller: TriggerPuller;
 const acknowledged: Acknowledged = new Set();
-let chunks = 0;
 
-async function feedChunk(): Promise<void> {
-  const number = chunks;
-  chunks += 1;
-  const entries = mixedLog({
-    seed: 300 + number,
-    startMs: Date.UTC(2024, 0, 1) + number * 20 * DAY_MS,
-    days: 20,
-    records: 160,
-    buyers: [...buyersOf(PARTITION, 15, `chunk${number}-`), ...buyersOf(OTHER, 15, `chunk${number}-`)],
-    prefix: `chunk${number}`,
-    campaigns,
-  });
-  await feed(stage, entries, acknowledged);
-}
+const feedChunk = chunkFeeder(acknowledged, {
+  seed: 300,
+  days: 20,
+  records: 160,
+  buyers: { [PARTITION]: 15, [OTHER]: 15 },
+  campaigns,
+});
 
 async function flywheel(command: string, ...args: string[]): Promise<{ code: number | null; said: string }> {
   const child = startChild(command, stage.environment, args);
@@ -78,7 +68,7 @@ describe('one partition', () => {
     const serve = startChild('serve', stage.environment);
     const first = startChild('stream', stage.environment);
     const [{ url }] = await Promise.all([serve.ready, first.ready]);
-    await feedChunk();
+    await feedChunk(stage);
     await stage.untilDrained();
     const before = await standing(PARTITION);
     expect(before.offset).toBeGreaterThan(0);
@@ -87,7 +77,7 @@ describe('one partition', () => {
       code: 0,
       said: expect.stringContaining(`paused at offset ${before.offset}`),
     });
-    await feedChunk();
+    await feedChunk(stage);
     await expect
       .poll(async () => (await standing(OTHER)).offset, { timeout: 20_000 })
       .toBe((await standing(OTHER)).high);
@@ -119,7 +109,7 @@ describe('one partition', () => {
     const child = startChild('stream', stage.environment);
     await child.ready;
     await stage.untilDrained();
-    const [rewound] = await Promise.all([flywheel('rewind', 'events', String(PARTITION)), feedChunk()]);
+    const [rewound] = await Promise.all([flywheel('rewind', 'events', String(PARTITION)), feedChunk(stage)]);
     expect(rewound).toMatchObject({ code: 0, said: expect.stringContaining('begins again at offset 0') });
     await stage.untilDrained();
     await expectWhole(stage, acknowledged, puller);

@@ -3,38 +3,27 @@
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { endChildren, startChild } from './support/child.ts';
-import { type Acknowledged, feed } from './support/feeder.ts';
-import { buyersOf, mixedLog } from './support/mixed-log.ts';
+import { type Acknowledged, chunkFeeder } from './support/feeder.ts';
 import { openStage, type Stage } from './support/stage.ts';
 import { createTriggerPuller, type TriggerPuller } from './support/trigger-puller.ts';
 import { expectWhole } from './support/whole.ts';
 
-const DAY_MS = 86_400_000;
 /** All events in one partition, so that one batch holds everything. */
 const PARTITION = 5;
 const campaigns = [{ account: 'display-europe', campaign: 'display-brands', currency: 'EUR' }];
-const CHUNK_DAYS = 40;
 
 let stage: Stage;
 let puller: TriggerPuller;
 const acknowledged: Acknowledged = new Set();
-let chunks = 0;
 
 /** Forty days of a few buyers who come, go deep, and are missed: timers fire within the chunk. */
-async function feedChunk(): Promise<void> {
-  const number = chunks;
-  chunks += 1;
-  const entries = mixedLog({
-    seed: 100 + number,
-    startMs: Date.UTC(2024, 0, 1) + number * CHUNK_DAYS * DAY_MS,
-    days: CHUNK_DAYS,
-    records: 160,
-    buyers: buyersOf(PARTITION, 30, `chunk${number}-`),
-    prefix: `chunk${number}`,
-    campaigns,
-  });
-  await feed(stage, entries, acknowledged);
-}
+const feedChunk = chunkFeeder(acknowledged, {
+  seed: 100,
+  days: 40,
+  records: 160,
+  buyers: { [PARTITION]: 30 },
+  campaigns,
+});
 
 /** Runs a stream until it kills itself there; its last words say what its batch held. */
 async function killAt(failpoint: string): Promise<void> {
@@ -74,7 +63,7 @@ describe('a stream that is killed', () => {
     'after-outbox',
     'before-clear',
   ])('at %s loses nothing and doubles nothing', async (failpoint) => {
-    await feedChunk();
+    await feedChunk(stage);
     await killAt(failpoint);
     await runToTheEnd();
     const repeatsBefore = puller.repeats();
@@ -84,7 +73,7 @@ describe('a stream that is killed', () => {
   });
 
   it('after the take-over of an undelivered batch loses nothing and doubles nothing', async () => {
-    await feedChunk();
+    await feedChunk(stage);
     await killAt('after-commit');
     await killAt('after-take-over');
     await runToTheEnd();

@@ -4,35 +4,25 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { generationsKey, partitionKeys } from '../../platform/keys.ts';
 import { endChildren, startChild } from './support/child.ts';
-import { type Acknowledged, feed } from './support/feeder.ts';
-import { buyersOf, mixedLog } from './support/mixed-log.ts';
+import { type Acknowledged, chunkFeeder } from './support/feeder.ts';
 import { type RedisProxy, startRedisProxy } from './support/redis-proxy.ts';
 import { openStage, type Stage } from './support/stage.ts';
 import { createTriggerPuller, type TriggerPuller } from './support/trigger-puller.ts';
 import { expectWhole } from './support/whole.ts';
 
-const DAY_MS = 86_400_000;
 const PARTITION = 3;
 
 let stage: Stage;
 let proxy: RedisProxy;
 let puller: TriggerPuller;
 const acknowledged: Acknowledged = new Set();
-let chunks = 0;
 
-async function feedChunk(): Promise<void> {
-  const number = chunks;
-  chunks += 1;
-  const entries = mixedLog({
-    seed: 200 + number,
-    startMs: Date.UTC(2024, 0, 1) + number * 20 * DAY_MS,
-    days: 20,
-    records: 80,
-    buyers: buyersOf(PARTITION, 20, `chunk${number}-`),
-    prefix: `chunk${number}`,
-  });
-  await feed(stage, entries, acknowledged);
-}
+const feedChunk = chunkFeeder(acknowledged, {
+  seed: 200,
+  days: 20,
+  records: 80,
+  buyers: { [PARTITION]: 20 },
+});
 
 async function fencedCount(metricsUrl: unknown): Promise<number> {
   const text = await (await fetch(String(metricsUrl))).text();
@@ -60,7 +50,7 @@ describe('the owner of a partition', () => {
     const { metrics } = await child.ready;
     await stage.untilDrained();
     const lost = proxy.loseNextAnswer();
-    await feedChunk();
+    await feedChunk(stage);
     await lost;
     await stage.untilDrained();
     expect(await fencedCount(metrics)).toBe(0);
@@ -73,7 +63,7 @@ describe('the owner of a partition', () => {
     const { metrics } = await late.ready;
     await stage.untilDrained();
     const held = proxy.holdNextCommit();
-    await feedChunk();
+    await feedChunk(stage);
     await held;
     // Its process hangs, so that Kafka gives its partitions to another one; then it goes on with what it had.
     late.signal('SIGSTOP');
@@ -102,7 +92,7 @@ describe('a process', () => {
     await second.ready;
     expect((await first.ended).code, first.errors()).toBe(1);
     expect(first.errors()).toMatch(/another process has taken slot 0/);
-    await feedChunk();
+    await feedChunk(stage);
     await stage.untilDrained();
     expect((await second.stop()).code, second.errors()).toBe(0);
     await expectWhole(stage, acknowledged, puller);
@@ -149,7 +139,7 @@ describe('a take-over', () => {
   });
 
   it('goes on as before once state and log belong together again', async () => {
-    await feedChunk();
+    await feedChunk(stage);
     const child = startChild('stream', stage.environment);
     await child.ready;
     await stage.untilDrained();

@@ -145,7 +145,7 @@ describe('POST /v1/bids', () => {
   it.each([
     ['paused', { campaignId: 'paused' }, 'paused'],
     ['for other countries', { campaignId: 'search', country: 'US' }, 'countryExcluded'],
-    ['for a country that is not known', { campaignId: 'search' }, 'countryExcluded'],
+    ['for a country that is not known', { campaignId: 'search' }, 'countryUnknown'],
     ['worth nothing', { campaignId: 'worthless', country: 'DE' }, 'zeroValue'],
     ['below the floor', { campaignId: 'search', country: 'DE', floorMicros: 5_000_001 }, 'belowMinimum'],
     ['without a score', { campaignId: 'unscored', country: 'DE' }, 'unknownScore'],

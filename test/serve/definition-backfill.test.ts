@@ -24,6 +24,7 @@ it('says where the revision in force is, and what became of earlier ones', async
       funnel: 'purchase',
       revision: 3,
       status: 'waiting',
+      detail: expect.stringContaining('flywheel jobs has not come to it yet'),
       startedAt: null,
       finishedAt: null,
       earlier: [],
@@ -35,7 +36,7 @@ it('says where the revision in force is, and what became of earlier ones', async
   await save({ ...unstarted('another', 3), status: 'failed' });
   const startedMs = Date.UTC(2026, 0, 2);
   const counts = { keysDone: 40, keysTotal: 100, records: 25 };
-  await save({ ...unstarted('purchase', 3), status: 'running', startedMs, ...counts });
+  await save({ ...unstarted('purchase', 3), status: 'running', startedMs, ...counts, detail: '' });
   expect((await get(url)).body).toEqual({
     funnel: 'purchase',
     revision: 3,

@@ -259,6 +259,7 @@ describe('POST /v1/links/{id}/revoke', () => {
     }
     await stand(null, joined, OFFSET);
     expect((await revoke(id)).statusCode).toBe(404);
+    expect((await get('foo')).json().detail).toContain('is no link id: they are');
     for (const link of ['visitor-1', '1-2-', '-1-2-x', 'x'.repeat(301)]) {
       expect((await revoke(link)).statusCode).toBe(400);
     }

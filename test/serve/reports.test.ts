@@ -118,6 +118,9 @@ describe('GET /v1/reports/funnel', () => {
     expect((await get('/v1/reports/funnel?funnel=purchase&from=yesterday', 400)).detail).toContain(
       'ISO 8601',
     );
+    expect((await get('/v1/reports/funnel?funnel=purchase&from=foo&to=bar', 400)).detail).toContain(
+      'from and to must be a time',
+    );
     const backwards = '/v1/reports/funnel?funnel=purchase&from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z';
     expect((await get(backwards, 400)).detail).toContain('before');
     const write = await here.app.inject({ url: '/v1/reports/funnel?funnel=purchase', headers: writeOnly });

@@ -55,7 +55,9 @@ const KEPT = `(() => {
     kept.names = names.length;
     kept.identity = localStorage.getItem('flywheel');
     kept.queue = lists.flatMap((name) => JSON.parse(localStorage.getItem(name)));
-  } catch {}
+  } catch {
+    // A page that forbids its storage throws at every access: what is kept is then nothing, which is what this says.
+  }
   return kept;
 })()`;
 
