@@ -71,7 +71,7 @@ describe('a packed answer', () => {
         method: 'PUT',
         url,
         headers: { ...secret, 'if-match': tag },
-        payload: { document: {} },
+        payload: { document: {}, reason: 'to see' },
       });
     expect(String(headers.etag)).toMatch(/\+gzip"$/);
     expect((await put(String(headers.etag))).statusCode).toBe(201);
