@@ -4,8 +4,19 @@ import { type Buyer, type BuyerFunnel, cellOf, type RememberedBehaviour, segment
 import type { Effect } from './effect.ts';
 import { advance, type FunnelProgress, level, levelAfter } from './funnel.ts';
 import { noteLevel } from './funnel-levels.ts';
-import { awaitsPast, instantEnd, knownProgressIn, progressIn, since } from './funnel-slice.ts';
+import { awaitsPast, instantEnd, knownProgressIn, progressIn, since, walk } from './funnel-slice.ts';
 import type { Definitions, FunnelInForce } from './in-force.ts';
+
+/** The state in a funnel of who has not settled anything in it. */
+const notBegun: BuyerFunnel = {
+  id: '',
+  revision: 0,
+  counted: 0,
+  settled: [],
+  reached: [],
+  early: [],
+  backfilled: false,
+};
 
 /** Counts the steps up to `reached`, which the first `until` behaviours have reached, unless they were counted before. */
 export function countSteps(
@@ -165,13 +176,30 @@ function settleFirstInstant(state: Buyer, definitions: Definitions, effects: Eff
   settleTo(state, to, definitions, effects);
 }
 
-/** When the earliest unsettled behaviour settles, if a strict funnel is still undecided; 0 if none waits. */
+/**
+ * When the first unsettled behaviour settles that a strict funnel counts a step for, as far as is known now; 0 if none does.
+ * What settles without counting anything can wait for the buyer's next record: most buyers wait for nothing most of the time.
+ */
 export function strictDueMs(state: Buyer, definitions: Definitions): number {
-  const first = state.behaviours[state.settledCount];
-  if (first === undefined || definitions.strictFunnels.length === 0) return 0;
-  const waits = definitions.strictFunnels.some((funnel) => {
-    const own = knownProgressIn(state, funnel);
-    return own === undefined || own.settled.length !== 1;
+  if (state.settledCount === state.behaviours.length) return 0;
+  let earliestMs = 0;
+  for (const funnel of definitions.strictFunnels) {
+    const reachedMs = nextStepMs(state, funnel);
+    if (reachedMs !== 0 && (earliestMs === 0 || reachedMs < earliestMs)) earliestMs = reachedMs;
+  }
+  return earliestMs === 0 ? 0 : earliestMs + definitions.settings.latenessMs + 1;
+}
+
+/** The time of the unsettled behaviour that lifts the buyer above what is counted in this funnel; 0 if none does. */
+function nextStepMs(state: Buyer, funnel: FunnelInForce): number {
+  const own = knownProgressIn(state, funnel) ?? notBegun;
+  // Whose levels have parts is looked at whenever something settles: what a level needs may change without a step.
+  if (state.nextPart > 1) return own.settled.length === 1 ? 0 : state.behaviours[state.settledCount]!.timeMs;
+  const tail = since(state, own, funnel, state.settledCount, state.behaviours.length);
+  if (levelAfter(funnel.document, own.settled, tail.behaviours, tail.from, tail.to) <= own.counted) return 0;
+  let reachedMs = 0;
+  walk(funnel.document, own.settled, tail, (progress, timeMs) => {
+    if (reachedMs === 0 && level(progress) > own.counted) reachedMs = timeMs;
   });
-  return waits ? first.timeMs + definitions.settings.latenessMs + 1 : 0;
+  return reachedMs;
 }

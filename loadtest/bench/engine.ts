@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { flywheelCommandLine } from '../../ops/local/flywheel-process.ts';
 import type { Stack } from '../../ops/local/stack.ts';
 import { type Config, readConfig } from '../../platform/config.ts';
 import { benchDefinitions } from './workload.ts';
@@ -36,7 +37,8 @@ export async function writeDefinitions(dir: string): Promise<string> {
 }
 
 export function startStream(config: Config): ChildProcess {
-  return spawn(process.execPath, [...nodeArguments, join(here, `../../cli/main.${extension}`), 'stream'], {
+  const [program, ...args] = flywheelCommandLine('stream');
+  return spawn(program!, args, {
     stdio: ['ignore', 'ignore', 'inherit'],
     env: {
       ...process.env,

@@ -41,7 +41,12 @@ export function startFlywheel(
 export function flywheelCommandLine(command: string): string[] {
   const main = fileURLToPath(new URL(`../../cli/main.${isBuilt() ? 'js' : 'ts'}`, import.meta.url));
   const loader = isBuilt() ? ['--enable-source-maps'] : ['--import', import.meta.resolve('tsx')];
-  return [process.execPath, ...loader, main, command];
+  return [process.execPath, ...memoryFlags(command), ...loader, main, command];
+}
+
+/** What the stream makes for one batch dies with it: in Node's 16 MB for young objects, much of it is copied twice before. */
+function memoryFlags(command: string): string[] {
+  return command === 'stream' ? ['--max-semi-space-size=64'] : [];
 }
 
 function isBuilt(): boolean {
