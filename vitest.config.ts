@@ -1,5 +1,5 @@
 // `unit` needs nothing but this process; `ops` starts stacks of its own, one after the other; `stack` shares one real Kafka, Redis
-// and ClickHouse per run, three files at a time: each has a namespace of its own, and most of their time is waiting.
+// and ClickHouse per run, two files at a time: each has a namespace of its own, and most of their time is waiting.
 
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
@@ -38,7 +38,7 @@ class LongFilesFirst extends BaseSequencer {
 
 export default defineConfig({
   test: {
-    maxWorkers: 3,
+    maxWorkers: 2,
     sequence: { sequencer: LongFilesFirst },
     projects: [
       {
