@@ -1,6 +1,6 @@
 // The topics of a namespace: made with the settings that the log needs, described with their ids, held to their generation.
 // The topic id (which node-rdkafka does not know) tells a topic that was deleted and made anew from the one that state came from.
-import { Admin } from '@platformatic/kafka';
+import { Admin } from './kafka-admin.ts';
 import type { StatefulTopic } from './keys.ts';
 import { generationsKey, statefulTopics } from './keys.ts';
 import type { Namespace } from './namespace.ts';
