@@ -7,14 +7,10 @@ import { noteLevel } from './funnel-levels.ts';
 import { awaitsPast, instantEnd, knownProgressIn, progressIn, since, walk } from './funnel-slice.ts';
 import type { Definitions, FunnelInForce } from './in-force.ts';
 
-/** The state in a funnel of who has not settled anything in it. */
-const notBegun: BuyerFunnel = {
-  id: '',
-  revision: 0,
+/** How it stands in a funnel for who has not settled anything in it. */
+const notBegun: Pick<BuyerFunnel, 'counted' | 'settled' | 'backfilled'> = {
   counted: 0,
   settled: [],
-  reached: [],
-  early: [],
   backfilled: false,
 };
 

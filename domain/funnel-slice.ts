@@ -55,7 +55,7 @@ export function awaitsPast(state: Buyer, own: BuyerFunnel, { sinceMs = 0 }: Funn
  */
 export function since(
   state: Buyer,
-  own: BuyerFunnel,
+  own: Pick<BuyerFunnel, 'backfilled'>,
   funnel: FunnelInForce,
   from: number,
   to: number,

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { flywheelCommandLine } from '../../ops/local/flywheel-process.ts';
 import type { Stack } from '../../ops/local/stack.ts';
 import { type Config, readConfig } from '../../platform/config.ts';
+import type { Outgoing, Producer } from '../../platform/kafka.ts';
 import { benchDefinitions } from './workload.ts';
 
 const isTypeScript = import.meta.url.endsWith('.ts');
@@ -12,6 +13,27 @@ const isTypeScript = import.meta.url.endsWith('.ts');
 export const nodeArguments = isTypeScript ? ['--import', 'tsx'] : ['--enable-source-maps'];
 export const extension = isTypeScript ? 'ts' : 'js';
 export const here = dirname(new URL(import.meta.url).pathname);
+
+const PRODUCE_BATCH = 2_000;
+
+/** Writes all messages, a batch after the other; `written` is told of each, and the next one waits for it. */
+export async function produce(
+  producer: Producer,
+  messages: Iterable<Outgoing>,
+  written: (count: number) => Promise<void> = async () => {},
+): Promise<void> {
+  let batch: Outgoing[] = [];
+  const send = async (): Promise<void> => {
+    await producer.sendBatch(batch);
+    await written(batch.length);
+    batch = [];
+  };
+  for (const message of messages) {
+    batch.push(message);
+    if (batch.length === PRODUCE_BATCH) await send();
+  }
+  await send();
+}
 
 export function configOf(stack: Stack, namespace: string): Config {
   const { kafkaBrokers, redisUrl, clickhouseUrl } = stack;

@@ -1,16 +1,16 @@
 // What many buyers cost: a million of them with ten events each go through one `stream`; meanwhile the memory of Redis (with
 // its rewrites of the append-only file) and of the process is looked at, and afterwards how soon events of them can be read.
-import { readFile } from 'node:fs/promises';
 import { startStack } from '../../ops/local/stack.ts';
 import type { Config } from '../../platform/config.ts';
-import { createProducer, type Outgoing } from '../../platform/kafka.ts';
+import { createProducer } from '../../platform/kafka.ts';
 import { openTopicAdmin } from '../../platform/kafka-topics.ts';
 import { migrate } from '../../platform/migrate.ts';
 import { namespaceOf } from '../../platform/namespace.ts';
 import { lagOf, readProgress } from '../../platform/progress.ts';
 import { openRedis, type RedisClient } from '../../platform/redis.ts';
+import { residentBytes } from '../faults/arena/pid.ts';
 import { type Origin, originOf } from '../measured.ts';
-import { configOf, endStream, startStream, writeDefinitions } from './engine.ts';
+import { configOf, endStream, produce, startStream, writeDefinitions } from './engine.ts';
 import { driveEvenly, type VisibleMs, visibleOf } from './latency.ts';
 import { defaultSpanMs, workloadMessages } from './workload.ts';
 
@@ -45,7 +45,6 @@ export interface MemoryBenchResult extends Origin {
   readonly latency: { readonly eventsPerSecond: number; readonly visibleMs: VisibleMs };
 }
 
-const PRODUCE_BATCH = 2_000;
 /** So much may wait in the log: it is produced beside, not before. */
 const LAG_MAX = 100_000;
 const LOOK_MS = 500;
@@ -107,12 +106,13 @@ async function fill(
   try {
     while (applied < events) {
       if (failed !== undefined) throw failed;
-      const lag = lagOf(await readProgress(namespace, redis, admin));
-      applied = Math.max(applied, sent - lag);
+      // Read before the lag, which counts what is sent meanwhile: never more than what is applied.
+      const acknowledged = sent;
+      applied = Math.max(applied, acknowledged - lagOf(await readProgress(namespace, redis, admin)));
       const redisUsedBytes = await infoOf(redis, 'memory', 'used_memory');
       peak = Math.max(peak, redisUsedBytes);
       if (applied >= (samples.length + 1) * (events / SAMPLES)) {
-        samples.push({ events: applied, redisUsedBytes, streamBytes: await residentBytesOf(pid) });
+        samples.push({ events: applied, redisUsedBytes, streamBytes: residentBytes(pid) });
         print(lineOf(samples.at(-1)!, performance.now() - startedMs));
       }
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
@@ -136,19 +136,10 @@ async function feed(
   const producer = await createProducer({ brokers: config.kafkaBrokers, clientId, deliveryTimeoutMs: 0 });
   const { events: topic } = namespaceOf(config.namespace).topics;
   const workload = { events, eventsPerBuyer, endMs: Date.now(), spanMs: defaultSpanMs, seed: 8 };
-  const send = async (batch: readonly Outgoing[]): Promise<void> => {
-    await producer.sendBatch(batch);
-    acknowledged(batch.length);
+  await produce(producer, workloadMessages(topic, workload), async (count) => {
+    acknowledged(count);
     while (!hasRoom()) await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-  };
-  let batch: Outgoing[] = [];
-  for (const message of workloadMessages(topic, workload)) {
-    batch.push(message);
-    if (batch.length < PRODUCE_BATCH) continue;
-    await send(batch);
-    batch = [];
-  }
-  await send(batch);
+  });
   await producer.close();
 }
 
@@ -156,11 +147,6 @@ async function infoOf(redis: RedisClient, section: string, field: string): Promi
   const found = new RegExp(`^${field}:(\\d+)`, 'm').exec(await redis.info(section));
   if (found === null) throw new Error(`Redis says nothing of ${field}`);
   return Number(found[1]);
-}
-
-async function residentBytesOf(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) * 1_024;
 }
 
 function lineOf({ events, redisUsedBytes, streamBytes }: MemorySample, ms: number): string {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { startStack } from '../../ops/local/stack.ts';
 import type { Config } from '../../platform/config.ts';
-import { createProducer, type Outgoing, type Producer } from '../../platform/kafka.ts';
+import { createProducer } from '../../platform/kafka.ts';
 import { openTopicAdmin } from '../../platform/kafka-topics.ts';
 import { migrate } from '../../platform/migrate.ts';
 import { namespaceOf } from '../../platform/namespace.ts';
@@ -18,6 +18,7 @@ import {
   extension,
   here,
   nodeArguments,
+  produce,
   startStream,
   writeDefinitions,
 } from './engine.ts';
@@ -49,7 +50,6 @@ export interface StreamBenchResult extends Origin {
 }
 
 const EVENTS_PER_BUYER = 20;
-const PRODUCE_BATCH = 2_000;
 /** Each look asks Kafka for the ends of all partitions: at forty a second, the observer was a part of what was measured. */
 const LOOK_MS = 100;
 const ROUND_MS_MAX = 300_000;
@@ -105,17 +105,6 @@ async function prepare(
   };
   await produce(producer, workloadMessages(topic, workload));
   await producer.close();
-}
-
-async function produce(producer: Producer, messages: Iterable<Outgoing>): Promise<void> {
-  let batch: Outgoing[] = [];
-  for (const message of messages) {
-    batch.push(message);
-    if (batch.length < PRODUCE_BATCH) continue;
-    await producer.sendBatch(batch);
-    batch = [];
-  }
-  await producer.sendBatch(batch);
 }
 
 async function measureRaw(config: Config, events: number): Promise<Side> {
