@@ -1,5 +1,5 @@
-// Builds dist/ from the sources: TypeScript by tsc, the page snippet by esbuild, everything else (sql, definitions, the pom)
-// as a copy.
+// Builds dist/ from the sources: TypeScript, once tsc has found no fault in its types, and the page snippet by esbuild; everything
+// else (sql, definitions, the pom) as a copy.
 // Run directly it always builds; `ensureBuild` builds only when a source has changed.
 
 import { spawnSync } from 'node:child_process';
@@ -39,16 +39,19 @@ export async function ensureBuild() {
   return 'built';
 }
 
-function build() {
+async function build() {
   const sources = sourceFiles();
   const hash = hashOf(sources);
   rmSync(DIST, { recursive: true, force: true });
   const tsc = path.join(PROJECT, 'node_modules', 'typescript', 'bin', 'tsc');
-  const compiled = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], {
+  const checked = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], {
     cwd: PROJECT,
     stdio: 'inherit',
   });
-  if (compiled.status !== 0) process.exit(compiled.status ?? 1);
+  if (checked.status !== 0) process.exit(checked.status ?? 1);
+  // Not before: this file is also loaded where no package is installed yet.
+  const { bundle } = await import('./bundle.js');
+  await bundle(DIST);
   for (const source of sources) {
     if (/\.(ts|md)$/.test(source) || CONFIG.includes(source)) continue;
     if (source.startsWith(SNIPPET_FOLDER)) continue;
@@ -86,4 +89,4 @@ function hashOf(files) {
   return hash.digest('hex');
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) build();
+if (process.argv[1] === fileURLToPath(import.meta.url)) await build();

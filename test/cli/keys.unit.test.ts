@@ -14,15 +14,11 @@ const file = path.join(dir, 'keys.hashed.json');
 afterAll(() => rmSync(dir, { recursive: true }));
 
 function keys(...args: string[]): { code: number | null; out: string; errors: string } {
-  const { status, stdout, stderr } = spawnSync(
-    process.execPath,
-    ['--import', 'tsx', 'cli/main.ts', 'keys', ...args],
-    {
-      cwd: root,
-      env: { PATH: process.env.PATH, SERVE_KEYS_FILE: file, FLYWHEEL_DIR: dir },
-      encoding: 'utf8',
-    },
-  );
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['bin/flywheel.js', 'keys', ...args], {
+    cwd: root,
+    env: { PATH: process.env.PATH, SERVE_KEYS_FILE: file, FLYWHEEL_DIR: dir },
+    encoding: 'utf8',
+  });
   return { code: status, out: stdout, errors: stderr };
 }
 

@@ -51,7 +51,7 @@ interface Run {
 }
 
 function serve(changes: Record<string, string> = {}): Run {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'cli/main.ts', 'serve'], {
+  const child = spawn(process.execPath, ['bin/flywheel.js', 'serve'], {
     cwd: root,
     env: { PATH: process.env.PATH, ...environment, ...changes },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -43,7 +43,7 @@ function up(): Promise<{ code: number | null; output: string }> {
     '--buyers',
     '200',
   ];
-  const child = spawn(process.execPath, ['--import', 'tsx', 'cli/main.ts', 'up', ...options], {
+  const child = spawn(process.execPath, ['bin/flywheel.js', 'up', ...options], {
     cwd: PROJECT,
     env: {
       ...process.env,

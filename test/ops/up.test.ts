@@ -41,7 +41,7 @@ interface Run {
 }
 
 function up(...options: string[]): Run {
-  const args = ['--import', 'tsx', 'cli/main.ts', 'up', '--dir', dir, '--ports', 'ephemeral'];
+  const args = ['bin/flywheel.js', 'up', '--dir', dir, '--ports', 'ephemeral'];
   const child = spawn(process.execPath, [...args, '--buyers', String(BUYERS), ...options], {
     cwd: PROJECT,
     stdio: ['ignore', 'pipe', 'pipe'],

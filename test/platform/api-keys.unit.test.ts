@@ -123,7 +123,7 @@ describe('the hashed file', () => {
     );
     const root = fileURLToPath(new URL('../..', import.meta.url));
     const rotate = async (): Promise<string> => {
-      const args = ['--import', 'tsx', 'cli/main.ts', 'keys', 'rotate', 'shop', '--overlap', '1h', '--json'];
+      const args = ['bin/flywheel.js', 'keys', 'rotate', 'shop', '--overlap', '1h', '--json'];
       const env = {
         PATH: process.env.PATH,
         SERVE_KEYS_FILE: hashedFile,

@@ -1,9 +1,8 @@
 // `@openfeature/web-sdk` with its OFREP provider in a page of another origin, with address and write key set.
-import type { Browser, BrowserContext } from 'playwright-core';
+import type { Browser } from 'playwright-core';
 import { bundle, type Site } from './browser.ts';
 
 export interface OpenFeaturePage {
-  readonly context: BrowserContext;
   /** What became of the provider's first evaluation. */
   readonly began: { readonly status: string; readonly code?: string; readonly message?: string };
   details(type: string, flag: string, fallback: unknown): Promise<Record<string, unknown>>;
@@ -35,7 +34,6 @@ export async function openOpenFeaturePage(
   const page = await context.newPage();
   await page.goto(`${site.url}${path}`);
   return {
-    context,
     began: await page.evaluate('began'),
     details: (...given) => page.evaluate(`details(...${JSON.stringify(given)})`),
     events: () => page.evaluate('events'),
