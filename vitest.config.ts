@@ -1,4 +1,4 @@
-// `unit` needs nothing but this process; `ops` starts stacks of its own, one after the other; `stack` shares one real Kafka, Redis
+// `unit` needs nothing but this process; `ops` starts stacks of its own; `stack` shares one real Kafka, Redis
 // and ClickHouse per run, two files at a time: each has a namespace of its own, and most of their time is waiting.
 
 import { defineConfig } from 'vitest/config';
@@ -57,7 +57,6 @@ export default defineConfig({
           exclude: UNIT,
           testTimeout: 180_000,
           hookTimeout: 240_000,
-          fileParallelism: false,
           sequence: { groupOrder: 1 },
         },
       },
