@@ -1,5 +1,6 @@
 // `flywheel deliveries`: what receivers are owed, dead letters and their replay, signing secrets.
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
+import { secretName } from '../domain/definition.ts';
 import { type DeliveryStatus, deliveryStatuses } from '../domain/delivery.ts';
 import { readConfig } from '../platform/config.ts';
 import { deliveryMessage, readDeliveries } from '../platform/delivery-log.ts';
@@ -67,6 +68,13 @@ async function list(selection: Selection & { readonly status?: DeliveryStatus })
   }
 }
 
+function nameOfSecret(text: string): string {
+  if (secretName.safeParse(text).success) return text;
+  throw new InvalidArgumentError(
+    'receivers name it in their definition: letters, digits, dots, hyphens and underscores, at most 128, a letter or digit first',
+  );
+}
+
 export function register(program: Command): void {
   const deliveries = program
     .command('deliveries')
@@ -86,7 +94,7 @@ export function register(program: Command): void {
   deliveries
     .command('secret')
     .description('make a new signing secret of this name and print it; the one before it goes on signing too')
-    .argument('<name>')
+    .argument('<name>', 'what receivers call it by', nameOfSecret)
     .action(async (name: string) => {
       process.stdout.write(`${await addWebhookSecret(readConfig().jobsSecretsFile, name)}\n`);
     });

@@ -24,6 +24,8 @@ interface Tail {
   readonly json: boolean;
   /** The last event shown, to go on behind it. */
   lastId: string | undefined;
+  /** What serve says that it shows, a filter each. */
+  watching: readonly string[];
 }
 
 function addressOf(url: string, { key, source, verdict, seconds }: TailOptions): string {
@@ -39,12 +41,17 @@ function say(text: string): void {
 
 function show(tail: Tail, { event, data, id }: EventSourceMessage): void {
   switch (event) {
-    case 'open':
-      if ((JSON.parse(data) as { resumed: boolean | null }).resumed === false)
-        say('what came meanwhile is lost: it is live only');
+    case 'open': {
+      const { watching, resumed } = JSON.parse(data) as {
+        watching: Readonly<Record<string, string>>;
+        resumed: boolean | null;
+      };
+      tail.watching = Object.entries(watching).map(([what, value]) => `${what} ${value}`);
+      if (resumed === false) say('what came meanwhile is lost: it is live only');
       break;
+    }
     case 'ready':
-      say('watching; Ctrl-C ends it');
+      say(`watching ${tail.watching.join(', ') || 'everything'}; Ctrl-C ends it`);
       break;
     case 'dropped': {
       const { count, why } = JSON.parse(data) as { count: number; why: string };
@@ -116,6 +123,7 @@ async function run(options: TailOptions): Promise<void> {
     secretKey,
     json: options.json === true,
     lastId: undefined,
+    watching: [],
   };
   await tailUntil(tail, options.seconds !== undefined, stop.signal);
 }

@@ -210,6 +210,9 @@ export type TriggerDefinition = z.infer<typeof trigger>;
 const minutes = (n: number): number => n * 60_000;
 const hours = (n: number): number => n * 3_600_000;
 
+/** What a receiver calls its signing secret by. */
+export const secretName = id;
+
 /** Where triggers are pushed to: a webhook by the Standard Webhooks specification. */
 export const receiver = z.object({
   name: z.string().max(128),
@@ -217,7 +220,7 @@ export const receiver = z.object({
   /** The triggers that it gets; none named: all. */
   triggers: z.array(id).max(100).default([]),
   /** The name of its signing secret. The secret itself never stands in a definition (docs/decisions/triggers.md). */
-  secret: id,
+  secret: secretName,
   status: z.enum(['active', 'disabled']).default('active'),
   /** An attempt that is not answered by then has failed. */
   timeoutMs: durationMs.min(100).max(60_000).default(15_000),

@@ -9,8 +9,13 @@ import { addTo, compareGroups, type Grouped, md5, ms, readTable, whole } from '.
 
 const linkKinds = ['identify', 'alias', 'group'];
 
+const SAID_EVERY_ROWS = 50_000;
+
 /** Counts rows as they come, so that the table is never held whole. */
-export async function compareEventRows({ comparison, clickhouse, events }: Scope): Promise<void> {
+export async function compareEventRows(
+  { comparison, clickhouse, events }: Scope,
+  onProgress: (line: string) => void,
+): Promise<void> {
   comparison.expectKind('events rows', 'late records', 'duplicate records');
   const byPartition = new Map(events.map((scope) => [scope.walk.partition, scope]));
   const seen = new Map(events.map(({ walk }) => [walk.partition, new Set<number>()]));
@@ -35,7 +40,11 @@ export async function compareEventRows({ comparison, clickhouse, events }: Scope
     'partition',
     whole('offset'),
   ];
+  const total = events.reduce((sum, { people }) => sum + people.judgedByOffset.size, 0);
+  let read = 0;
   await readTable(clickhouse, { table: 'events', columns, where: writtenBy(events) }, (row) => {
+    read += 1;
+    if (read % SAID_EVERY_ROWS === 0) onProgress(`comparing rows of events: ${read} of ${total}`);
     const { partition, offset, ...actual } = row as { partition: number; offset: number };
     const where = `events ${partition} offset ${offset}`;
     const expected = expectedEvent(byPartition.get(partition)!, offset);

@@ -144,8 +144,9 @@ async function compareAll(scope: Scope, onProgress: VerifyOptions['onProgress'])
   await compareRejectRows(scope);
   await compareDefinitionRows(scope);
 
-  onProgress('comparing rows of events and links');
-  await compareEventRows(scope);
+  onProgress('comparing rows of events');
+  await compareEventRows(scope, onProgress);
+  onProgress('comparing applied ids, rows of links');
   await compareAppliedIds(scope);
   await compareLinkRows(scope);
 

@@ -1,5 +1,5 @@
 // What a viewer of the live debugger gets, as server-sent events (HTML standard, section 9.2).
-import type { LiveEvent } from '../../domain/live.ts';
+import type { LiveEvent, LiveInterest } from '../../domain/live.ts';
 import { isoOrNull } from '../answer.ts';
 
 /** What a client waits before it comes back by itself. */
@@ -12,13 +12,16 @@ function frame(event: string, data: unknown, id?: string): string {
 
 export const heartbeatFrame = ': still here\n\n';
 
-/** The first event. @param resumed null if the client did not say what it had last */
-export function openFrame(resumed: boolean | null): string {
+/**
+ * The first event: what is watched as it was understood, so that a mistyped key is not just silence.
+ * @param resumed null if the client did not say what it had last
+ */
+export function openFrame(watching: LiveInterest, resumed: boolean | null): string {
   const note =
     resumed === false
       ? 'live only: what came since your Last-Event-ID is not held here any more'
       : 'live only: what was before is in ClickHouse';
-  return `retry: ${RETRY_MS}\n${frame('open', { resumed, ...(resumed === true ? {} : { note }) })}`;
+  return `retry: ${RETRY_MS}\n${frame('open', { watching, resumed, ...(resumed === true ? {} : { note }) })}`;
 }
 
 /** Every stream process looks now. */

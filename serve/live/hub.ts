@@ -103,7 +103,7 @@ export function createLiveHub(ports: Ports): LiveHub {
         throw error;
       }
       const missed = lastEventId === undefined ? undefined : subscription.since(lastEventId);
-      viewer.say(openFrame(lastEventId === undefined ? null : missed !== undefined));
+      viewer.say(openFrame(interest, lastEventId === undefined ? null : missed !== undefined));
       for (const event of missed ?? []) viewer.show(event);
       endInTime(viewer, seconds);
       return viewer;

@@ -42,7 +42,7 @@ const schema = {
   tags: ['sources'],
   summary: 'Live: each event with its verdict, reason, buyer and what it changed',
   description:
-    'Server-sent events. `open` comes first and says that it is live only, or, to a `Last-Event-ID` that is still ' +
+    'Server-sent events. `open` comes first and says what is watched and that it is live only, or, to a `Last-Event-ID` that is still ' +
     'held, that it goes on from there; `ready` says that every event from here on is shown; `event` is one record, its ' +
     '`id` its position; `dropped` says how many were left out. What collect turned away shows as `rejected`.',
   querystring: querySchema(query),

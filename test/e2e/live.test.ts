@@ -208,10 +208,12 @@ describe('filters, resuming, ends', () => {
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     const last = viewer.seen.findLast((event) => event.id !== undefined)!.id!;
     const again = await view({ key: 'u:live-again' }, { 'last-event-id': last });
-    expect(again.data('open')).toEqual([{ resumed: true }]);
+    expect(again.data('open')).toEqual([{ watching: { key: 'u:live-again' }, resumed: true }]);
     expect(again.data('event').map((event) => event.messageId)).toEqual(['again-2']);
     const lost = await view({}, { 'last-event-id': 'events:1:0:999999' });
-    expect(lost.data('open')).toEqual([{ resumed: false, note: expect.stringContaining('not held') }]);
+    expect(lost.data('open')).toEqual([
+      { watching: {}, resumed: false, note: expect.stringContaining('not held') },
+    ]);
   });
 
   it('ends after limit and after seconds', async () => {

@@ -37,7 +37,7 @@ async function textOf(body: AsyncIterable<unknown>): Promise<string> {
 describe('a viewer', () => {
   it('gets what it wants, in order, and the end', async () => {
     const viewer = openViewer({ key: 'u:1', verdict: 'late' }, 2);
-    viewer.say(openFrame(null));
+    viewer.say(openFrame(viewer.interest, null));
     viewer.show(event(1));
     viewer.show(event(2, { verdict: 'late', event: 'a\nb' }));
     viewer.show(event(3, { verdict: 'late', key: 'u:2', person: 'u:2' }));
@@ -47,7 +47,9 @@ describe('a viewer', () => {
     expect(text.match(/^id: .*$/gm)).toEqual(['id: events:1:0:2', 'id: events:1:0:4']);
     expect(text).toContain('"event":"a\\nb"');
     expect(text).toContain('"time":"2026-01-01T00:00:00.000Z","receivedAt":null');
-    expect(text).toMatch(/^retry: 1000\nevent: open\ndata: \{"resumed":null,"note":"live only/);
+    expect(text).toMatch(
+      /^retry: 1000\nevent: open\ndata: \{"watching":\{"key":"u:1","verdict":"late"\},"resumed":null,"note":"live only/,
+    );
   });
 
   it('who does not read loses the oldest and is told how many', async () => {
