@@ -1,5 +1,7 @@
 // How a record of events.rejected is submitted again: which route, and a body whose times are those of its first receipt.
-import { type RejectedRecord, segmentKinds } from '../domain/record.ts';
+
+import { segmentKinds } from '../domain/buyer-record.ts';
+import type { RejectedRecord } from '../domain/record.ts';
 
 export interface Submission {
   readonly route: string;

@@ -1,6 +1,6 @@
 // What a collected record says about its buyer: country, industry, channel, level. Read from the places
 // where clients of the Segment spec put them; the first that has a usable value wins.
-import type { SegmentRecord } from './record.ts';
+import type { SegmentRecord } from './buyer-record.ts';
 
 export interface BuyerAttributes {
   readonly country: string | undefined;

@@ -1,6 +1,6 @@
 // The state that is kept of one buyer: plain data, small, in one canonical form (arrays, no maps with foreign keys).
 import type { FunnelProgress } from './funnel.ts';
-import type { MergeBase } from './record.ts';
+import type { MergeBase } from './identity-record.ts';
 
 /** A value with the event time and message that brought it: the later (time, then message id) wins, so arrival order does not matter. */
 export interface Stamped {

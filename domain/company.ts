@@ -3,11 +3,12 @@
 import { attributesOf } from './attributes.ts';
 import { type Buyer, newBuyer } from './buyer.ts';
 import type { BuyerContext } from './buyer-context.ts';
+import type { SegmentRecord } from './buyer-record.ts';
 import type { Effect } from './effect.ts';
 import { reachForeign } from './funnel-foreign.ts';
 import { settle, trimBehaviours } from './funnel-progress.ts';
 import { learnAttributes, learnBehaviour } from './history.ts';
-import type { MemberRecord, SegmentRecord } from './record.ts';
+import type { MemberRecord } from './identity-record.ts';
 
 /** A member's behaviour, or what a `group` call says of the company, goes to the company's owner. */
 export function tellCompany(state: Buyer, record: SegmentRecord, behaviour: string, effects: Effect[]): void {

@@ -1,7 +1,7 @@
 // Deliveries: what a receiver is owed of a trigger. Each record of the topic `deliveries` is the whole state of one.
 import { z } from 'zod';
 import type { ReceiverDefinition } from './definition.ts';
-import { epochMs } from './record.ts';
+import { epochMs } from './record-fields.ts';
 
 const id = z.string().min(1).max(256);
 

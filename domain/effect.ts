@@ -1,7 +1,7 @@
 // What a transition asks the world for: rows for ClickHouse, records for the log, counts in windows, triggers.
 // Effects are data; `stream/` carries them out inside and behind the commit.
 
-import type { DerivedRecord } from './record.ts';
+import type { DerivedRecord } from './identity-record.ts';
 
 /** A table of ClickHouse whose rows depend on state; the row's position is added by the stream. */
 export type EffectTable =

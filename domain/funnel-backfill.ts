@@ -11,8 +11,8 @@ import { insertPast } from './funnel-past-behaviours.ts';
 import { countedUntilMs, inTurn, inTurnAlone, type ReachedStep } from './funnel-past-reach.ts';
 import { settle, trimBehaviours } from './funnel-progress.ts';
 import { PAST_EPOCH, progressIn, walk } from './funnel-slice.ts';
+import type { BackfillRecord, PastRecord } from './identity-record.ts';
 import type { Definitions, FunnelInForce } from './in-force.ts';
-import type { BackfillRecord, PastRecord } from './record.ts';
 import { effectsOf } from './visitor-link.ts';
 
 /** A revision that is in force; one whose record an older version folded starts at its record for good. */

@@ -5,8 +5,8 @@ import { advance, emptyProgress, level } from './funnel.ts';
 import { addLevel } from './funnel-levels.ts';
 import { countReached, countSteps, remember } from './funnel-progress.ts';
 import { instantEnd, PAST_EPOCH, progressIn, since } from './funnel-slice.ts';
+import type { MergeBase } from './identity-record.ts';
 import type { Definitions, FunnelInForce } from './in-force.ts';
-import type { MergeBase } from './record.ts';
 
 /**
  * Puts in behaviours that were judged elsewhere, whatever their time. What falls before what is settled has all funnels

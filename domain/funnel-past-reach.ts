@@ -2,8 +2,8 @@
 import type { Buyer, RememberedBehaviour } from './buyer.ts';
 import { type FunnelProgress, level } from './funnel.ts';
 import { walk } from './funnel-slice.ts';
+import type { BackfillRecord } from './identity-record.ts';
 import type { FunnelInForce } from './in-force.ts';
-import type { BackfillRecord } from './record.ts';
 
 /** A step and the event time at which it was reached. */
 export interface ReachedStep {

@@ -8,9 +8,9 @@ import type { Effect } from './effect.ts';
 import { reach, reachForeign } from './funnel-foreign.ts';
 import { settle, trimBehaviours } from './funnel-progress.ts';
 import { learnAttributes, learnBehaviour } from './history.ts';
+import type { BackfillRecord, MergeRecord } from './identity-record.ts';
 import { arrange, type Definitions, type KeptDefinition } from './in-force.ts';
 import { endPart, mergeHistory } from './linked-history.ts';
-import type { BackfillRecord, MergeRecord } from './record.ts';
 import { mergeRecords } from './visitor-history.ts';
 
 /** An applied record, as ClickHouse has it. Attributes are '' where it is silent. */

@@ -2,8 +2,8 @@
 // A user's own records and those that came by a link are gathered the same way, and joined.
 import { attributesOf, type BuyerAttributes } from './attributes.ts';
 import type { BuyerHistory, Exposed, Stamped } from './buyer.ts';
+import type { SegmentRecord } from './buyer-record.ts';
 import { engage, joinEngagement } from './engagement.ts';
-import type { SegmentRecord } from './record.ts';
 
 /** Orders by event time, then message id. */
 function isAfter(

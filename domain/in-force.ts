@@ -1,4 +1,6 @@
 // The definitions in force in one partition, arranged for the transition: looked up once when one changes, not per record.
+
+import type { SegmentKind } from './buyer-record.ts';
 import {
   type AccountDefinition,
   type BehaviourMap,
@@ -13,7 +15,6 @@ import {
   settings as settingsSchema,
   type TriggerDefinition,
 } from './definition.ts';
-import type { SegmentKind } from './record.ts';
 
 /** A definition as a partition keeps it. */
 export interface KeptDefinition extends InForce {

@@ -6,9 +6,9 @@ import type { Effect } from './effect.ts';
 import { insertForeign, recomputeFunnels, takeCounted } from './funnel-foreign.ts';
 import { forgetBehaviours } from './funnel-levels.ts';
 import { settle, trimBehaviours } from './funnel-progress.ts';
+import type { LinkEndedRecord, MergeRecord } from './identity-record.ts';
 import { joinStanding, standingWithout } from './lifecycle.ts';
 import { dropShares, takeOpportunities } from './opportunity-progress.ts';
-import type { LinkEndedRecord, MergeRecord } from './record.ts';
 import { follow, setStanding } from './stage-progress.ts';
 
 /** Takes one chunk of a visitor's history; with the last one the history is joined. */

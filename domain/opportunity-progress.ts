@@ -1,11 +1,12 @@
 // A buyer's open opportunities: opened and advanced by deep behaviours, closed by fulfilment or by time.
 import { type Buyer, cellOf, type OpenOpportunity, type OpportunityStage, segmentOf } from './buyer.ts';
 import type { BuyerContext } from './buyer-context.ts';
+import type { SegmentRecord } from './buyer-record.ts';
 import type { OpportunityDefinition } from './definition.ts';
 import type { Effect } from './effect.ts';
+import type { MergeBase } from './identity-record.ts';
 import { fulfillable, isDeep, joinable, laterStage, oldest, qualityOf, subjectOf } from './opportunity.ts';
 import { share, simplified, togetherOf } from './opportunity-shares.ts';
-import type { MergeBase, SegmentRecord } from './record.ts';
 import { pushTriggers } from './trigger.ts';
 
 type Change = 'opened' | 'advanced' | 'updated' | 'fulfilled' | 'completed' | 'lost' | 'evicted';

@@ -38,7 +38,7 @@ import {
 import type { AccountDefinition } from './definition.ts';
 import type { Effect } from './effect.ts';
 import { idHash53 } from './hash.ts';
-import type { LeaseRequestRecord, NoticeRecord, ReportRecord } from './record.ts';
+import type { LeaseRequestRecord, NoticeRecord, ReportRecord } from './spend-record.ts';
 
 export type AccountRejection =
   | 'unknownAccount'

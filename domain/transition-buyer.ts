@@ -3,6 +3,7 @@
 import { type Buyer, type BuyerPart, cellOf, newBuyer, segmentOf } from './buyer.ts';
 import type { BuyerContext } from './buyer-context.ts';
 import { historiesOf, ownOldParts, partOf } from './buyer-parts.ts';
+import type { ExposureRecord, SegmentRecord } from './buyer-record.ts';
 import { tellCompany } from './company.ts';
 import { isCompany } from './company-key.ts';
 import type { Effect } from './effect.ts';
@@ -10,10 +11,10 @@ import { reach, reachForeign } from './funnel-foreign.ts';
 import { settle, strictDueMs, trimBehaviours } from './funnel-progress.ts';
 import { idHash53 } from './hash.ts';
 import { learnBehaviour, learnExposure, learnRecord } from './history.ts';
+import type { ForwardRecord } from './identity-record.ts';
 import type { Definitions } from './in-force.ts';
 import { churnDueMs } from './lifecycle.ts';
 import { expireOpportunities, opportunityDueMs, pursue } from './opportunity-progress.ts';
-import type { ExposureRecord, ForwardRecord, SegmentRecord } from './record.ts';
 import { changeStage, follow } from './stage-progress.ts';
 import { askForLink, effectsOf, endExpired, forward } from './visitor-link.ts';
 

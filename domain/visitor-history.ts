@@ -1,6 +1,6 @@
 // A visitor's history as records for its user's owner, in chunks of bounded size.
 import { type Buyer, newBuyer, type VisitorLink } from './buyer.ts';
-import type { MergeBase, MergeRecord } from './record.ts';
+import type { MergeBase, MergeRecord } from './identity-record.ts';
 
 /** What a new link hands over; a link that owns no history hands over one chunk with nothing in it. */
 export function mergeRecords(

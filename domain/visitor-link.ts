@@ -2,9 +2,10 @@
 // on in silence, and what it does is sent on (docs/decisions/identity.md).
 import { type Buyer, newBuyer, type PastLink, type VisitorLink, type VisitorLinks } from './buyer.ts';
 import type { BuyerContext } from './buyer-context.ts';
+import type { ExposureRecord, SegmentRecord } from './buyer-record.ts';
 import type { Effect } from './effect.ts';
+import type { LinkRecord, RevokeRecord } from './identity-record.ts';
 import { sayOfAll } from './opportunity-progress.ts';
-import type { ExposureRecord, LinkRecord, RevokeRecord, SegmentRecord } from './record.ts';
 import { sayStage } from './stage-progress.ts';
 import { mergeRecords } from './visitor-history.ts';
 

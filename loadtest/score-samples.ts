@@ -1,9 +1,9 @@
 // What a score would have known of each buyer of a simulated marketplace at some times, and what happened then.
 // It reads the messages alone, as the stream does; the simulator's truths are for tests to compare with.
 import { type BuyerHistory, newHistory } from '../domain/buyer.ts';
+import type { SegmentRecord } from '../domain/buyer-record.ts';
 import { type BehaviourMap, deepBehaviours } from '../domain/definition.ts';
 import { copyHistory, joinHistory, learnBehaviour, learnRecord } from '../domain/history.ts';
-import type { SegmentRecord } from '../domain/record.ts';
 import type { ScoredBuyer } from '../domain/score.ts';
 import type { FeedMessage, SegmentMessage } from '../simulate/feed.ts';
 import { createMarketplace } from '../simulate/marketplace/marketplace.ts';

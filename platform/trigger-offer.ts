@@ -1,6 +1,6 @@
 // Whether a partition's triggers may be told to anybody now: an old copy of Redis, or one that is being replayed, must
 // not write to people twice. And the receipt by which a trigger is answered.
-import type { ReceiptRecord } from '../domain/record.ts';
+import type { ReceiptRecord } from '../domain/buyer-record.ts';
 import type { Outgoing } from './kafka.ts';
 import { buyerPartition } from './keys.ts';
 

@@ -6,13 +6,11 @@ import {
   definitionRecord,
   type EventsTopicRecord,
   eventsTopicRecord,
-  leaseRequestRecord,
-  noticeRecord,
   type RejectedRecord,
   rejectedRecord,
-  reportRecord,
   type SpendTopicRecord,
 } from '../domain/record.ts';
+import { leaseRequestRecord, noticeRecord, reportRecord } from '../domain/spend-record.ts';
 
 const ERRORS_MAX = 20;
 

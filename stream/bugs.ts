@@ -2,14 +2,10 @@
 import type { AccountState } from '../domain/account.ts';
 import type { Buyer } from '../domain/buyer.ts';
 import type { BuyerContext } from '../domain/buyer-context.ts';
+import type { SegmentRecord } from '../domain/buyer-record.ts';
 import type { Effect } from '../domain/effect.ts';
-import type {
-  DerivedRecord,
-  LeaseRequestRecord,
-  NoticeRecord,
-  ReportRecord,
-  SegmentRecord,
-} from '../domain/record.ts';
+import type { DerivedRecord } from '../domain/identity-record.ts';
+import type { LeaseRequestRecord, NoticeRecord, ReportRecord } from '../domain/spend-record.ts';
 import { transitionBuyer } from '../domain/transition-buyer.ts';
 import { type BugName, bugNames } from '../platform/bug.ts';
 import type { Batch } from './batch.ts';

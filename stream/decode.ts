@@ -1,22 +1,15 @@
 // From a Kafka message to a record that can be trusted, or to the reason why not. A bad record never stops a partition.
 import { isUtf8 } from 'node:buffer';
-import { readDocument } from '../domain/definition.ts';
 import {
-  type BackfillRecord,
   buyerKeyOf,
-  type ClockRecord,
-  type DefinitionRecord,
-  type DerivedRecord,
-  type EventsTopicRecord,
   type ExposureRecord,
-  type LeaseRequestRecord,
-  type NoticeRecord,
   type ReceiptRecord,
-  type RejectedRecord,
-  type ReportRecord,
-  type RevokeRecord,
   type SegmentRecord,
-} from '../domain/record.ts';
+} from '../domain/buyer-record.ts';
+import { readDocument } from '../domain/definition.ts';
+import type { BackfillRecord, DerivedRecord, RevokeRecord } from '../domain/identity-record.ts';
+import type { ClockRecord, DefinitionRecord, EventsTopicRecord, RejectedRecord } from '../domain/record.ts';
+import type { LeaseRequestRecord, NoticeRecord, ReportRecord } from '../domain/spend-record.ts';
 import { accountPartition, buyerPartition, type StatefulTopic } from '../platform/keys.ts';
 import { validateEventsRecord, validateRejectedRecord, validateSpendRecord } from '../platform/validate.ts';
 

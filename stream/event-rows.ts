@@ -1,7 +1,8 @@
 // The rows of `events` as bytes, in ClickHouse's RowBinary: the one table with a row for every record. As arrays they would
 // be the most that waits for ClickHouse in memory, and each record's JSON would be escaped anew.
 import { attributesOf } from '../domain/attributes.ts';
-import type { SegmentRecord, Verdict } from '../domain/record.ts';
+import type { SegmentRecord } from '../domain/buyer-record.ts';
+import type { Verdict } from '../domain/record.ts';
 import { BinaryWriter } from '../platform/binary.ts';
 import { monthOf } from './months.ts';
 

@@ -1,10 +1,11 @@
 // What one record did, for the live debugger: a look before the fold and one behind it. Pure: it reads, and changes nothing.
 import { type Buyer, newBuyer } from '../domain/buyer.ts';
+import type { SegmentRecord } from '../domain/buyer-record.ts';
 import type { EffectTable } from '../domain/effect.ts';
 import { idHash53 } from '../domain/hash.ts';
 import type { Definitions } from '../domain/in-force.ts';
 import type { LiveChanges, LiveReason } from '../domain/live.ts';
-import type { SegmentRecord, Verdict } from '../domain/record.ts';
+import type { Verdict } from '../domain/record.ts';
 import type { Batch } from './batch.ts';
 import { columns } from './rows.ts';
 

@@ -6,41 +6,32 @@ import type { BuyerContext } from '../domain/buyer-context.ts';
 import { transitionCompany } from '../domain/company.ts';
 import type { Effect } from '../domain/effect.ts';
 import { backfillFunnel, takePast } from '../domain/funnel-backfill.ts';
+import type { DerivedRecord } from '../domain/identity-record.ts';
 import { arrange, epochOf, type KeptDefinition } from '../domain/in-force.ts';
 import { endPart, mergeHistory } from '../domain/linked-history.ts';
-import type { DerivedRecord, RejectedRecord } from '../domain/record.ts';
-import { accountDueMs, fireAccountTimer, transitionAccount } from '../domain/transition-account.ts';
-import {
-  buyerDueMs,
-  exposeBuyer,
-  fireBuyerTimer,
-  forwardToBuyer,
-  transitionBuyer,
-} from '../domain/transition-buyer.ts';
+import type { RejectedRecord } from '../domain/record.ts';
+import { transitionAccount } from '../domain/transition-account.ts';
+import { exposeBuyer, forwardToBuyer, transitionBuyer } from '../domain/transition-buyer.ts';
 import { linkVisitor, revokeLink } from '../domain/visitor-link.ts';
-import { addRow, addVerdict, type Batch } from './batch.ts';
-import type { Bugs } from './bugs.ts';
+import { addRow, addVerdict } from './batch.ts';
 import type { Decoded, Message } from './decode.ts';
 import { carryOut } from './effects.ts';
-import type { LiveBatch } from './live.ts';
+import {
+  accountContext,
+  armAccount,
+  armBuyer,
+  buyerContext,
+  type Fold,
+  fireTimers,
+  raise,
+} from './fold-time.ts';
 import { rejectedRecordOf } from './reject.ts';
 import { effectRow, linkRow, rejectRow } from './rows.ts';
-import { receive, versionOf } from './state.ts';
-import type { TimerQueue } from './timers.ts';
+import { receive } from './state.ts';
 import type { Work } from './work.ts';
 
 /** Whether the record was folded, or the batch is cut before it because it has fired enough timers. */
 export type FoldOutcome = 'folded' | 'cut';
-
-export interface Fold {
-  readonly batch: Batch;
-  readonly timers: TimerQueue;
-  /** How many timers this commit may still fire. */
-  timersLeft: number;
-  readonly bugs: Bugs;
-  /** Only while somebody looks. */
-  readonly live?: LiveBatch | undefined;
-}
 
 /** Folds one record. On 'cut' nothing of the record was applied; the timers that fired stay fired. */
 export function foldRecord(work: Work, fold: Fold, message: Message, decoded: Decoded): FoldOutcome {
@@ -58,50 +49,6 @@ export function foldRecord(work: Work, fold: Fold, message: Message, decoded: De
   work.head.fired = 0;
   work.head.ordinal = 0;
   return 'folded';
-}
-
-/** Fires what is due at or before `untilMs`; false if the commit's allowance ended before that. */
-function fireTimers(work: Work, fold: Fold, untilMs: number): boolean {
-  while (fold.timers.earliestMs() <= untilMs) {
-    if (fold.timersLeft === 0) return false;
-    const timer = fold.timers.take(untilMs)!;
-    raise(work, fold, Math.max(work.head.watermarkMs, timer.dueMs));
-    fireOne(work, fold, timer.key, timer.dueMs);
-    fold.timersLeft -= 1;
-    work.head.fired += 1;
-  }
-  return true;
-}
-
-function fireOne(work: Work, fold: Fold, key: string, dueMs: number): void {
-  const effects: Effect[] = [];
-  if (work.id.topic === 'events') {
-    const buyer = work.states.get(key) as Buyer | undefined;
-    if (buyer === undefined) return;
-    buyer.timerMs = 0;
-    fireBuyerTimer(buyer, buyerContext(work, dueMs, 0), effects);
-    armBuyer(work, fold, buyer);
-  } else {
-    const account = work.states.get(key) as AccountState | undefined;
-    if (account === undefined) return;
-    account.timerMs = 0;
-    fireAccountTimer(account, accountContext(work, dueMs, 0), effects);
-    armAccount(work, fold, account, dueMs);
-  }
-  work.changed.add(key);
-  carryOut(work, fold.batch, effects);
-}
-
-/** The watermark rises: windows and triggers that it has passed are closed. */
-function raise(work: Work, fold: Fold, watermarkMs: number): void {
-  if (watermarkMs === work.head.watermarkMs) return;
-  work.head.watermarkMs = watermarkMs;
-  const { settings } = work.inForce.definitions;
-  const closed = work.windows.expire(watermarkMs, work.inForce.definitions, () => versionOf(work.head));
-  for (const aggregate of closed) work.addAggregate(fold.batch, aggregate);
-  for (const trigger of work.triggers.expire(watermarkMs, settings.maxPendingTriggers)) {
-    work.addTriggerRow(fold.batch, trigger, 'expired', watermarkMs);
-  }
 }
 
 /** Clock records go on from the last record, other than a clock, that raised the watermark. */
@@ -153,24 +100,6 @@ function apply(work: Work, fold: Fold, message: Message, decoded: Decoded): Appl
     case 'reject':
       return applyReject(work, fold, message, decoded);
   }
-}
-
-function buyerContext(work: Work, nowMs: number, appendMs: number): BuyerContext {
-  const { partition } = work.id;
-  return { nowMs, partition, offset: work.head.offset, appendMs, definitions: work.inForce.definitions };
-}
-
-function accountContext(work: Work, nowMs: number, appendMs: number) {
-  const { settings, account, campaign } = work.inForce.definitions;
-  return {
-    nowMs,
-    appendMs,
-    partition: work.id.partition,
-    offset: work.head.offset,
-    settings,
-    account,
-    campaign,
-  };
 }
 
 function applySegment(
@@ -288,21 +217,6 @@ function applySpend(
   carryOut(work, fold.batch, effects);
   armAccount(work, fold, state, nowMs);
   return { verdict: outcome.verdict, behaviour: '' };
-}
-
-/** Sets the buyer's timer if it must go off earlier than the one that is set; a later one waits until that fires. */
-function armBuyer(work: Work, fold: Fold, buyer: Buyer): void {
-  const dueMs = buyerDueMs(buyer, work.inForce.definitions);
-  if (dueMs === 0 || (buyer.timerMs !== 0 && buyer.timerMs <= dueMs)) return;
-  buyer.timerMs = dueMs;
-  fold.timers.arm(buyer.key, dueMs);
-}
-
-function armAccount(work: Work, fold: Fold, account: AccountState, nowMs: number): void {
-  const dueMs = accountDueMs(account, accountContext(work, nowMs, 0));
-  if (dueMs === 0 || (account.timerMs !== 0 && account.timerMs <= dueMs)) return;
-  account.timerMs = dueMs;
-  fold.timers.arm(account.id, dueMs);
 }
 
 /** A definition comes into force at its record, if its revision is above the partition's own. */

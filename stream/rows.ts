@@ -1,6 +1,8 @@
 // Rows for ClickHouse, as arrays in the order of the columns named here; those of `events` are bytes (event-rows.ts).
+
+import type { SegmentRecord } from '../domain/buyer-record.ts';
 import type { EffectTable } from '../domain/effect.ts';
-import type { RejectedRecord, SegmentRecord } from '../domain/record.ts';
+import type { RejectedRecord } from '../domain/record.ts';
 import { type EventRowContext, eventColumns } from './event-rows.ts';
 import type { Aggregate } from './windows.ts';
 

@@ -1,6 +1,7 @@
 // What an owner holds of its partition between two commits, and the parts of it that a commit writes.
+
+import type { Origin } from '../domain/identity-record.ts';
 import type { Definitions, KeptDefinition } from '../domain/in-force.ts';
-import type { Origin } from '../domain/record.ts';
 
 /** Where a derived record comes from, within its source partition. */
 export type ReceivedPosition = Pick<Origin, 'offset' | 'ordinal'>;

@@ -1,6 +1,6 @@
 // A buyer's country, industry, channel and level at any point of the log.
 import { attributesOf } from '../domain/attributes.ts';
-import type { SegmentRecord } from '../domain/record.ts';
+import type { SegmentRecord } from '../domain/buyer-record.ts';
 import type { Segment } from './facts.ts';
 
 export interface Said {

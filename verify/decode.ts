@@ -1,18 +1,16 @@
 // From the bytes of the log to a record or the reason for its rejection, by the schemas alone.
 import { z } from 'zod';
+import { buyerKeyOf } from '../domain/buyer-record.ts';
 import { readDocument } from '../domain/definition.ts';
 import {
-  buyerKeyOf,
   clockRecord,
   type DefinitionRecord,
   definitionRecord,
   type EventsTopicRecord,
   eventsTopicRecord,
-  leaseRequestRecord,
-  noticeRecord,
-  reportRecord,
   type SpendTopicRecord,
 } from '../domain/record.ts';
+import { leaseRequestRecord, noticeRecord, reportRecord } from '../domain/spend-record.ts';
 import { accountPartition, buyerPartition } from '../platform/keys.ts';
 import type { LogRecord } from './log.ts';
 

@@ -1,7 +1,7 @@
 // The tables `events` and `links`: exactly one row for each segment record of the log, with its verdict.
 import { createHash } from 'node:crypto';
 import { attributesOf } from '../domain/attributes.ts';
-import type { SegmentRecord } from '../domain/record.ts';
+import type { SegmentRecord } from '../domain/buyer-record.ts';
 import type { Fields } from './compare.ts';
 import { isSegment } from './identity/kinds.ts';
 import { type EventsScope, type Scope, writtenBy } from './scope.ts';

@@ -1,5 +1,5 @@
 // Judges one buyer's records in the order of the log: applied, late or duplicate.
-import type { SegmentRecord } from '../domain/record.ts';
+import type { SegmentRecord } from '../domain/buyer-record.ts';
 import { type Known, learn, nothingKnown } from './attributes.ts';
 import { behaviourBy, type DefinitionHistory, type Epoch } from './in-force.ts';
 

@@ -1,7 +1,7 @@
 // One buyer's opportunities: what deep behaviours open and lead on, what fulfilment and time close.
 import type { OpportunityStage } from '../domain/buyer.ts';
+import type { SegmentRecord } from '../domain/buyer-record.ts';
 import type { OpportunityDefinition } from '../domain/definition.ts';
-import type { SegmentRecord } from '../domain/record.ts';
 import { segmentOf } from './attributes.ts';
 import type { Facts, When } from './facts.ts';
 import type { Epoch } from './in-force.ts';

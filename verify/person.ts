@@ -1,6 +1,7 @@
 // What the state of one buyer must be at the end of the log, for whom nothing came by a link.
 import type { Exposed } from '../domain/buyer.ts';
-import type { EventsTopicRecord, ExposureRecord } from '../domain/record.ts';
+import type { ExposureRecord } from '../domain/buyer-record.ts';
+import type { EventsTopicRecord } from '../domain/record.ts';
 import { segmentOf } from './attributes.ts';
 import { type Engagement, engagementAt } from './engagement.ts';
 import { cellOf, type Facts, type When } from './facts.ts';

@@ -13,7 +13,7 @@ import {
 import type { AccountDefinition } from '../definition.ts';
 import type { Effect } from '../effect.ts';
 import { idHash53 } from '../hash.ts';
-import type { LeaseRequestRecord, NoticeRecord } from '../record.ts';
+import type { LeaseRequestRecord, NoticeRecord } from '../spend-record.ts';
 import { placeIn, rememberHash } from './notices.ts';
 
 /** What may still be spent from a lease, in micros. */

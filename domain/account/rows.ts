@@ -1,7 +1,7 @@
 // What a report or a notice says, read as the ledger reads it, and its row of the table `spend`.
 import type { Figures } from '../account.ts';
 import type { Effect } from '../effect.ts';
-import type { NoticeRecord, ReportRecord } from '../record.ts';
+import type { NoticeRecord, ReportRecord } from '../spend-record.ts';
 
 /** The fields of a cell's name are joined by this sign. */
 export function channelOf(record: ReportRecord | NoticeRecord): string {

@@ -2,8 +2,8 @@
 // time and the variant that the caller says.
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import { buyerKeyOf, type ExposureRecord } from '../../domain/buyer-record.ts';
 import type { ExperimentDefinition } from '../../domain/definition.ts';
-import { buyerKeyOf, type ExposureRecord } from '../../domain/record.ts';
 import type { Outgoing } from '../../platform/kafka.ts';
 import { buyerPartition } from '../../platform/keys.ts';
 import type { Dependencies } from '../dependencies.ts';

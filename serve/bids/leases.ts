@@ -5,7 +5,7 @@ import { leaseGrant } from '../../domain/account/leases.ts';
 import { accountSummary } from '../../domain/account/summary.ts';
 import { newAccount } from '../../domain/account.ts';
 import type { AccountDefinition } from '../../domain/definition.ts';
-import type { LeaseRequestRecord } from '../../domain/record.ts';
+import type { LeaseRequestRecord } from '../../domain/spend-record.ts';
 import type { ServeClock } from '../dependencies.ts';
 import type { AccountReading } from '../state.ts';
 import { amountToAsk, type HeldLease, isGood, isLow, isUntouched, leaseFor, reserve } from './lease.ts';

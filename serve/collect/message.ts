@@ -1,7 +1,7 @@
 // One message of the Segment spec, as clients send it, becomes one record of the log.
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { buyerKeyOf, type SegmentKind, type SegmentRecord, segmentKinds } from '../../domain/record.ts';
+import { buyerKeyOf, type SegmentKind, type SegmentRecord, segmentKinds } from '../../domain/buyer-record.ts';
 import { compileValidator } from '../../platform/validate.ts';
 import { FUTURE_MS_MAX, parseTime, timeFault } from '../time.ts';
 import { maySayLoneSurrogate, wellFormed } from '../well-formed.ts';

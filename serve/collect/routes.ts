@@ -1,7 +1,7 @@
 // Collect: the Segment spec over HTTP, as servers and browsers send it. Answers only after Kafka has everything.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { SegmentKind } from '../../domain/record.ts';
+import type { SegmentKind } from '../../domain/buyer-record.ts';
 import type { Outgoing } from '../../platform/kafka.ts';
 import { buyerPartition } from '../../platform/keys.ts';
 import { registerCrossOrigin } from '../cross-origin.ts';

@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { BuyerPart } from '../../domain/buyer.ts';
 import { type Settings, settings as settingsSchema } from '../../domain/definition.ts';
-import type { RevokeRecord } from '../../domain/record.ts';
+import type { RevokeRecord } from '../../domain/identity-record.ts';
 import { buyerPartition } from '../../platform/keys.ts';
 import { iso, isoOrNull, isoTime } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';

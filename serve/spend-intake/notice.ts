@@ -1,6 +1,6 @@
 // One impression, click, win or loss becomes one record of the log. A bid's notice of one kind is one message.
 import { z } from 'zod';
-import type { NoticeRecord } from '../../domain/record.ts';
+import type { NoticeRecord } from '../../domain/spend-record.ts';
 import { compileValidator } from '../../platform/validate.ts';
 import type { DefinitionView } from '../dependencies.ts';
 import { type NoticeAddress, noticeKinds } from '../notice-address.ts';

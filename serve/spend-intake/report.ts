@@ -1,7 +1,7 @@
 // One row of a platform's report becomes one record of the log: the absolute figures of its cell.
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import type { ReportRecord } from '../../domain/record.ts';
+import type { ReportRecord } from '../../domain/spend-record.ts';
 import { compileValidator } from '../../platform/validate.ts';
 import type { DefinitionView } from '../dependencies.ts';
 import { FUTURE_MS_MAX, parseTime, timeFault } from '../time.ts';

@@ -1,7 +1,7 @@
 // What platforms spent: reports, notices, and the signed addresses that exchanges and browsers call.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { NoticeRecord, ReportRecord } from '../../domain/record.ts';
+import type { NoticeRecord, ReportRecord } from '../../domain/spend-record.ts';
 import type { Outgoing } from '../../platform/kafka.ts';
 import { accountPartition } from '../../platform/keys.ts';
 import type { Namespace } from '../../platform/namespace.ts';

@@ -1,7 +1,7 @@
 // Everything that may come to an account, drawn at random: requests, notices and reports of any age, repeats,
 // changed budgets, and time that passes.
 import fc from 'fast-check';
-import type { NoticeRecord } from '../../domain/record.ts';
+import type { NoticeRecord } from '../../domain/spend-record.ts';
 import { checkGrant } from './account-checks.ts';
 import {
   accountDefinition,

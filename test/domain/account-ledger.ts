@@ -15,7 +15,7 @@ import {
   settings as settingsSchema,
 } from '../../domain/definition.ts';
 import type { Effect, RowEffect, SetEffect } from '../../domain/effect.ts';
-import type { LeaseRequestRecord, NoticeRecord, ReportRecord } from '../../domain/record.ts';
+import type { LeaseRequestRecord, NoticeRecord, ReportRecord } from '../../domain/spend-record.ts';
 import {
   type AccountVerdict,
   accountDueMs,

@@ -1,12 +1,12 @@
 // Opportunities: the borders of their quality, which of several is meant, and when time closes one.
 import { describe, expect, it } from 'vitest';
 import { newBuyer, type OpenOpportunity } from '../../domain/buyer.ts';
+import type { SegmentRecord } from '../../domain/buyer-record.ts';
 import { opportunity, readDocument } from '../../domain/definition.ts';
 import type { Effect } from '../../domain/effect.ts';
 import { arrange, type KeptDefinition } from '../../domain/in-force.ts';
 import { fulfillable, joinable, qualityOf, subjectOf } from '../../domain/opportunity.ts';
 import { expireOpportunities, opportunityDueMs, pursue } from '../../domain/opportunity-progress.ts';
-import type { SegmentRecord } from '../../domain/record.ts';
 
 const definition = opportunity.parse({
   subject: ['category'],

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Buyer, newBuyer } from '../../domain/buyer.ts';
-import type { MergeBase } from '../../domain/record.ts';
+import type { MergeBase } from '../../domain/identity-record.ts';
 import { BinaryReader, BinaryWriter } from '../../platform/binary.ts';
 import { decodeBuyer, encodeBuyer, StateSchemaError } from '../../platform/buyer-codec.ts';
 

@@ -2,17 +2,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import {
-  clockRecord,
-  definitionRecord,
-  eventsTopicRecord,
-  exposureRecord,
-  leaseRequestRecord,
-  noticeRecord,
-  rejectedRecord,
-  reportRecord,
-  segmentRecord,
-} from '../../domain/record.ts';
+import { exposureRecord, segmentRecord } from '../../domain/buyer-record.ts';
+import { clockRecord, definitionRecord, eventsTopicRecord, rejectedRecord } from '../../domain/record.ts';
+import { leaseRequestRecord, noticeRecord, reportRecord } from '../../domain/spend-record.ts';
 import {
   compileValidator,
   jsonSchemaOf,

@@ -7,7 +7,7 @@ import {
   type CampaignDefinition,
   settings as settingsSchema,
 } from '../../domain/definition.ts';
-import type { LeaseRequestRecord, NoticeRecord, ReportRecord } from '../../domain/record.ts';
+import type { LeaseRequestRecord, NoticeRecord, ReportRecord } from '../../domain/spend-record.ts';
 import { transitionAccount } from '../../domain/transition-account.ts';
 import { encodeAccount } from '../../platform/codec.ts';
 import { readPartition } from '../../platform/kafka-read.ts';

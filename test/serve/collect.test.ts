@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { brotliCompressSync, constants, deflateSync, gzipSync } from 'node:zlib';
 import { Analytics } from '@segment/analytics-node';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { buyerKeyOf, segmentRecord } from '../../domain/record.ts';
+import { buyerKeyOf, segmentRecord } from '../../domain/buyer-record.ts';
 import { buyerPartition } from '../../platform/keys.ts';
 import { basic, type Logged, post, readData, serveInNamespace, type TestServing } from './serving.ts';
 

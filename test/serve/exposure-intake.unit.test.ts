@@ -1,7 +1,7 @@
 // Exposures from elsewhere: the record is the one that OFREP writes, each fault is named and kept, nobody without the key.
 import type { FastifyInstance } from 'fastify';
 import { afterEach, expect, it } from 'vitest';
-import { exposureRecord } from '../../domain/record.ts';
+import { exposureRecord } from '../../domain/buyer-record.ts';
 import { buyerPartition } from '../../platform/keys.ts';
 import type { Dependencies } from '../../serve/dependencies.ts';
 import { appOf, NOW_MS, SECRET, type World, WRITE, world } from './without-parts.ts';

@@ -9,7 +9,7 @@ import {
   settings as settingsSchema,
 } from '../../domain/definition.ts';
 import type { Effect } from '../../domain/effect.ts';
-import type { LeaseRequestRecord } from '../../domain/record.ts';
+import type { LeaseRequestRecord } from '../../domain/spend-record.ts';
 import { accountDueMs, fireAccountTimer, transitionAccount } from '../../domain/transition-account.ts';
 import { LeaseKeeper } from '../../serve/bids/lease-keeper.ts';
 import { AccountLeases, type LeasePorts } from '../../serve/bids/leases.ts';

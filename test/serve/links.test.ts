@@ -2,7 +2,7 @@
 // by which that is asked for.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Buyer, type BuyerPart, newHistory, type VisitorLinks } from '../../domain/buyer.ts';
-import { revokeRecord } from '../../domain/record.ts';
+import { revokeRecord } from '../../domain/identity-record.ts';
 import { buyerPartition } from '../../platform/keys.ts';
 import { type Answering, answering, secret, writeOnly } from './answering.ts';
 

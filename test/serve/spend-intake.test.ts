@@ -1,6 +1,6 @@
 // Spend against real Kafka: reports and notices come to one record each in their account's partition, or back with a reason.
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { noticeRecord, reportRecord } from '../../domain/record.ts';
+import { noticeRecord, reportRecord } from '../../domain/spend-record.ts';
 import { noticeSecretOf, readHashedKeys } from '../../platform/hashed-keys.ts';
 import { accountPartition } from '../../platform/keys.ts';
 import { type NoticeAddress, signNotice } from '../../serve/notice-address.ts';

@@ -1,7 +1,7 @@
 // Rows of `events` as bytes: what is written is what ClickHouse reads.
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { segmentKinds } from '../../domain/record.ts';
+import { segmentKinds } from '../../domain/buyer-record.ts';
 import { EventRows, eventColumns } from '../../stream/event-rows.ts';
 import { readEventRow } from './support/event-row.ts';
 

@@ -1,6 +1,8 @@
 // A company: what its members did together, in silence. No time passes for it by itself: what waits settles when a
 // member does something.
-import type { EventsTopicRecord, MemberRecord } from '../../domain/record.ts';
+
+import type { MemberRecord } from '../../domain/identity-record.ts';
+import type { EventsTopicRecord } from '../../domain/record.ts';
 import { statedBy, together } from '../attributes.ts';
 import { noFacts } from '../facts.ts';
 import { newLife } from '../life-state.ts';

@@ -1,6 +1,6 @@
 // What `jobs` said of buyers' pasts: for whom nothing came by a link, the log itself says which steps were reached before a
 // funnel's record, and when. What its owner made of it is worked out with everything else (pasts.ts).
-import type { BackfillRecord } from '../../domain/record.ts';
+import type { BackfillRecord } from '../../domain/identity-record.ts';
 import { segmentOf } from '../attributes.ts';
 import { cellOf } from '../facts.ts';
 import { reachedByArrival, risesOf } from '../funnel-levels.ts';

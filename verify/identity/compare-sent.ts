@@ -1,6 +1,6 @@
 // What outboxes wrote into `events`: every partition's log holds what the records of all others must have sent to it, in
 // order and nothing else. So what each partition takes as given was worked out at its source.
-import type { DerivedRecord, MergeBase, MergeRecord } from '../../domain/record.ts';
+import type { DerivedRecord, MergeBase, MergeRecord } from '../../domain/identity-record.ts';
 import { buyerPartition } from '../../platform/keys.ts';
 import type { Comparison } from '../compare.ts';
 import type { EventsScope, Scope } from '../scope.ts';

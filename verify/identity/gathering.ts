@@ -1,7 +1,8 @@
 // What is known of somebody by records alone, in whatever order they came: what a user did, what came by one link, and
 // both together.
 import type { Exposed, Stamped } from '../../domain/buyer.ts';
-import type { ExposureRecord, MergeBase, SegmentRecord } from '../../domain/record.ts';
+import type { ExposureRecord, SegmentRecord } from '../../domain/buyer-record.ts';
+import type { MergeBase } from '../../domain/identity-record.ts';
 import { type Known, learn, nothingKnown, together } from '../attributes.ts';
 import type { Engagement } from '../engagement.ts';
 

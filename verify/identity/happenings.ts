@@ -1,12 +1,8 @@
 // Everything in a partition's log that concerns one key, in the order of the log: own records, and what outboxes sent.
-import {
-  type BackfillRecord,
-  buyerKeyOf,
-  type DerivedRecord,
-  type EventsTopicRecord,
-  type ExposureRecord,
-  type RevokeRecord,
-} from '../../domain/record.ts';
+
+import { buyerKeyOf, type ExposureRecord } from '../../domain/buyer-record.ts';
+import type { BackfillRecord, DerivedRecord, RevokeRecord } from '../../domain/identity-record.ts';
+import type { EventsTopicRecord } from '../../domain/record.ts';
 import type { OwnRecord } from '../judge.ts';
 import type { Step, Walk } from '../watermark.ts';
 import { isDerived, isSegment } from './kinds.ts';

@@ -1,5 +1,5 @@
 // What a visitor's owner hands over with the first chunk of a history, as the log makes it.
-import type { MergeBase } from '../../domain/record.ts';
+import type { MergeBase } from '../../domain/identity-record.ts';
 import type { Person } from '../person.ts';
 import { heldVisitDays } from './held.ts';
 

@@ -1,5 +1,8 @@
 // Kinds of records: what is collected, and what outboxes write.
-import type { DerivedRecord, EventsTopicRecord, SegmentRecord } from '../../domain/record.ts';
+
+import type { SegmentRecord } from '../../domain/buyer-record.ts';
+import type { DerivedRecord } from '../../domain/identity-record.ts';
+import type { EventsTopicRecord } from '../../domain/record.ts';
 
 const derivedKinds = new Set(['link', 'merge', 'forward', 'linkEnded', 'member', 'past']);
 const otherKinds = new Set(['exposure', 'receipt', 'clock', 'definition', 'revoke', 'backfill']);

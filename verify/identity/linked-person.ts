@@ -1,5 +1,5 @@
 // What the state of a user must be to whom something came by links, or of a company.
-import type { MergeBase } from '../../domain/record.ts';
+import type { MergeBase } from '../../domain/identity-record.ts';
 import type { Life } from '../life-state.ts';
 import type { Gathering } from './gathering.ts';
 import type { HeldBehaviour } from './held.ts';

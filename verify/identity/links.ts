@@ -1,6 +1,6 @@
 // A visitor's links, record by record: which one is in force, which one owns the history, and what became of the others.
 import type { LifecycleStage } from '../../domain/buyer.ts';
-import type { LinkRecord, RevokeRecord } from '../../domain/record.ts';
+import type { LinkRecord, RevokeRecord } from '../../domain/identity-record.ts';
 import type { When } from '../facts.ts';
 
 /** Links that ended and can still be named. */

@@ -1,6 +1,6 @@
 // A buyer to whom nothing came by a link, but funnels' pasts: lived through record by record as a user with links is, in the
 // funnels whose pasts came.
-import type { BackfillRecord } from '../../domain/record.ts';
+import type { BackfillRecord } from '../../domain/identity-record.ts';
 import { nothingKnown } from '../attributes.ts';
 import { type FunnelSpan, funnelSpans } from '../in-force.ts';
 import { isBehaved, type Judged } from '../judge.ts';

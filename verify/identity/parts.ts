@@ -1,7 +1,7 @@
 // What came to a user by each link, kept apart as long as it can be taken back, and what all of it comes to together.
 
 import type { Settings } from '../../domain/definition.ts';
-import type { MergeBase } from '../../domain/record.ts';
+import type { MergeBase } from '../../domain/identity-record.ts';
 import { type Gathering, gatheredIn, joined, nothingGathered } from './gathering.ts';
 import type { Part } from './linked-person.ts';
 

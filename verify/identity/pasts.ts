@@ -1,6 +1,6 @@
 // A funnel's past comes to a buyer (docs/decisions/definitions.md, "A funnel's past"): what `jobs` found is taken as given, what
 // its owner must have made of it is worked out over the behaviours that the rules leave to be looked at.
-import type { BackfillRecord, PastRecord } from '../../domain/record.ts';
+import type { BackfillRecord, PastRecord } from '../../domain/identity-record.ts';
 import { segmentOf } from '../attributes.ts';
 import { type Count, cellOf } from '../facts.ts';
 import { type Rise, risesOf, type Start } from '../funnel-levels.ts';

@@ -1,6 +1,7 @@
 // Which records of outboxes a partition takes: those of its own generation, each once. What is not above the highest that came
 // from the same partition is a repeat.
-import type { DerivedRecord, EventsTopicRecord } from '../../domain/record.ts';
+import type { DerivedRecord } from '../../domain/identity-record.ts';
+import type { EventsTopicRecord } from '../../domain/record.ts';
 import type { Step, Walk } from '../watermark.ts';
 import { isDerived } from './kinds.ts';
 

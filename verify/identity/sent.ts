@@ -1,6 +1,7 @@
 // What outboxes must have written into `events`: asked for links by identifies and aliases, told companies of their members.
 import { attributesOf } from '../../domain/attributes.ts';
-import type { DerivedRecord, LinkRecord, MemberRecord, SegmentRecord } from '../../domain/record.ts';
+import type { SegmentRecord } from '../../domain/buyer-record.ts';
+import type { DerivedRecord, LinkRecord, MemberRecord } from '../../domain/identity-record.ts';
 import type { Judged } from '../judge.ts';
 
 type WithoutOrigin<Record_> = Record_ extends DerivedRecord ? Omit<Record_, 'origin'> : never;

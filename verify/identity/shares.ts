@@ -1,5 +1,5 @@
 // Opportunities in which several parts have a share: taken over with a history, taken back with a link.
-import type { MergeBase } from '../../domain/record.ts';
+import type { MergeBase } from '../../domain/identity-record.ts';
 import type { When } from '../facts.ts';
 import type { Epoch } from '../in-force.ts';
 import type { Life, Opportunity, Place } from '../life-state.ts';

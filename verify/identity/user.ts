@@ -1,14 +1,15 @@
 // A user to whom something came by links, lived through record by record: own ones, histories that are merged, what is
 // forwarded, what is taken back.
+
+import type { SegmentRecord } from '../../domain/buyer-record.ts';
 import type {
   BackfillRecord,
-  EventsTopicRecord,
   ForwardRecord,
   LinkEndedRecord,
   MergeRecord,
   PastRecord,
-  SegmentRecord,
-} from '../../domain/record.ts';
+} from '../../domain/identity-record.ts';
+import type { EventsTopicRecord } from '../../domain/record.ts';
 import { segmentOf } from '../attributes.ts';
 import { cellOf, type Facts } from '../facts.ts';
 import { isBehaved, type Judged, judge } from '../judge.ts';

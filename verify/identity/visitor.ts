@@ -1,7 +1,8 @@
 // A visitor who was linked: its record lives on in silence, what it does is sent on, and a link that is taken back leaves
 // it as if it had never been. Each life is worked out as a buyer's; what falls into a silence is left out.
 import type { LifecycleStage } from '../../domain/buyer.ts';
-import type { EventsTopicRecord, LinkRecord, RevokeRecord } from '../../domain/record.ts';
+import type { LinkRecord, RevokeRecord } from '../../domain/identity-record.ts';
+import type { EventsTopicRecord } from '../../domain/record.ts';
 import { type Facts, noFacts } from '../facts.ts';
 import { isBehaved, type Judged, judge, type OwnRecord } from '../judge.ts';
 import { changeQuietly } from '../life.ts';

@@ -1,7 +1,7 @@
 // One account lived through in the order of the log: settled spend, budgets and leases, by the words of
 // docs/decisions/spend.md.
 import type { AccountDefinition } from '../../domain/definition.ts';
-import type { LeaseRequestRecord, NoticeRecord, ReportRecord } from '../../domain/record.ts';
+import type { LeaseRequestRecord, NoticeRecord, ReportRecord } from '../../domain/spend-record.ts';
 import type { Epoch } from '../in-force.ts';
 import { Book } from './book.ts';
 import type { LedgerFacts, SpendVerdict } from './facts.ts';

@@ -1,5 +1,5 @@
 // What must have come of the records of one partition of `spend`.
-import type { NoticeRecord, ReportRecord } from '../../domain/record.ts';
+import type { NoticeRecord, ReportRecord } from '../../domain/spend-record.ts';
 
 export type SpendVerdict = 'applied' | 'late' | 'duplicate';
 

@@ -1,5 +1,5 @@
 // The leases of one account: what is granted, settled, given back and free again.
-import type { NoticeRecord } from '../../domain/record.ts';
+import type { NoticeRecord } from '../../domain/spend-record.ts';
 
 const REFUSALS_KEPT_MAX = 64;
 export const NOTICES_KEPT_MAX = 50_000;

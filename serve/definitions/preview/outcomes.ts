@@ -1,6 +1,7 @@
 // What accounts, campaigns, opportunities and triggers would have said of what was spent and of what came of it.
 import { attributesOf } from '../../../domain/attributes.ts';
 import type { OpportunityStage } from '../../../domain/buyer.ts';
+import type { SegmentRecord } from '../../../domain/buyer-record.ts';
 import type {
   AccountDefinition,
   CampaignDefinition,
@@ -8,7 +9,6 @@ import type {
   TriggerDefinition,
 } from '../../../domain/definition.ts';
 import { qualityOf, subjectOf } from '../../../domain/opportunity.ts';
-import type { SegmentRecord } from '../../../domain/record.ts';
 import { type Measure, mappingOf, type Past } from './past.ts';
 
 interface SpendRow {

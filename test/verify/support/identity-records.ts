@@ -1,5 +1,5 @@
 // Records of links for logs made by hand, as outboxes and the API write them.
-import type { MergeBase } from '../../../domain/record.ts';
+import type { MergeBase } from '../../../domain/identity-record.ts';
 import { type Body, MINUTE_MS, NOON_MS } from './synthetic-log.ts';
 
 /** Of another partition, in the order in which they are made. */

@@ -1,0 +1,213 @@
+// What links brought to a buyer's state, in bytes: written only where there is any.
+import type { ArrivingHistory, Buyer, BuyerFunnel, BuyerPart, VisitorLinks } from '../domain/buyer.ts';
+import type { MergeBase } from '../domain/identity-record.ts';
+import type { BinaryReader } from './binary.ts';
+import {
+  opportunityStages,
+  readEngagement,
+  readExposures,
+  readStamp,
+  readTime,
+  readTotals,
+  stages,
+  writeEngagement,
+  writeExposures,
+  writer,
+  writeStamp,
+  writeTime,
+  writeTotals,
+} from './buyer-fields-codec.ts';
+
+const ends = ['superseded', 'revoked', 'expired'] as const;
+
+function writeLinks(links: VisitorLinks | null, base: number): void {
+  writer.unsigned(links === null ? 0 : links.current === null ? 1 : 2);
+  if (links === null) return;
+  if (links.current !== null) {
+    const { id, user, sinceMs, stage } = links.current;
+    writer.text(id);
+    writer.text(user);
+    writer.signed(sinceMs - base);
+    writer.unsigned(stages.indexOf(stage));
+  }
+  writer.text(links.history);
+  writer.unsigned(links.past.length);
+  for (const { id, user, how } of links.past) {
+    writer.text(id);
+    writer.text(user);
+    writer.unsigned(ends.indexOf(how));
+  }
+  writer.unsigned(links.bornOffset);
+}
+
+function readLinks(reader: BinaryReader, base: number): VisitorLinks | null {
+  const kind = reader.unsigned();
+  if (kind === 0) return null;
+  const current =
+    kind === 1
+      ? null
+      : {
+          id: reader.text(),
+          user: reader.text(),
+          sinceMs: reader.signed() + base,
+          stage: stages[reader.unsigned()] ?? null,
+        };
+  return {
+    current,
+    history: reader.text(),
+    past: reader.list(() => ({ id: reader.text(), user: reader.text(), how: ends[reader.unsigned()]! })),
+    bornOffset: reader.unsigned(),
+  };
+}
+
+function writePart(part: BuyerPart, base: number): void {
+  writer.unsigned(part.number);
+  writer.text(part.link);
+  writer.text(part.visitor);
+  writer.signed(part.mergedMs - base);
+  writer.unsigned(part.ended ? 1 : 0);
+  writeTime(part.firstMs, base);
+  writeTime(part.lastMs, base);
+  writeStamp(part.country, base);
+  writeStamp(part.industry, base);
+  writeStamp(part.channel, base);
+  writeStamp(part.level, base);
+  writeStamp(part.company, base);
+  writeEngagement(part.engagement);
+  writeTotals(part.totals);
+  writeExposures(part.exposures, base);
+}
+
+function readPart(reader: BinaryReader, base: number): BuyerPart {
+  return {
+    number: reader.unsigned(),
+    link: reader.text(),
+    visitor: reader.text(),
+    mergedMs: reader.signed() + base,
+    ended: reader.unsigned() === 1,
+    firstMs: readTime(reader, base),
+    lastMs: readTime(reader, base),
+    country: readStamp(reader, base),
+    industry: readStamp(reader, base),
+    channel: readStamp(reader, base),
+    level: readStamp(reader, base),
+    company: readStamp(reader, base),
+    engagement: readEngagement(reader),
+    totals: readTotals(reader),
+    exposures: readExposures(reader, base),
+  };
+}
+
+/** Waits for its last chunk, which comes soon: the base stays as it came. */
+function writeArriving({ link, visitor, base, chunks, behaviours }: ArrivingHistory): void {
+  writer.text(link);
+  writer.text(visitor);
+  writer.text(JSON.stringify(base));
+  writer.unsigned(chunks);
+  writer.text(JSON.stringify(behaviours));
+}
+
+function readArriving(reader: BinaryReader): ArrivingHistory {
+  return {
+    link: reader.text(),
+    visitor: reader.text(),
+    base: JSON.parse(reader.text()) as MergeBase,
+    chunks: reader.unsigned(),
+    behaviours: JSON.parse(reader.text()) as ArrivingHistory['behaviours'],
+  };
+}
+
+/** Which part each behaviour, level and share of an opportunity is of. */
+function writeShares(buyer: Buyer): void {
+  for (const { part } of buyer.behaviours) writer.unsigned(part);
+  for (const { reached } of buyer.funnels) {
+    writer.unsigned(reached.length);
+    for (const { level, parts } of reached) {
+      writer.unsigned(level);
+      writer.unsigned(parts.length);
+      for (const part of parts) writer.unsigned(part);
+    }
+  }
+  for (const { shares, openedMs } of buyer.opportunities) {
+    writer.unsigned(shares.length);
+    for (const { part, stage, updatedMs, quality } of shares) {
+      writer.unsigned(part);
+      writer.unsigned(opportunityStages.indexOf(stage));
+      writer.signed(updatedMs - openedMs);
+      writer.double(quality);
+    }
+  }
+}
+
+function readShares(reader: BinaryReader, buyer: Buyer): void {
+  for (const behaviour of buyer.behaviours) behaviour.part = reader.unsigned();
+  for (const funnel of buyer.funnels) {
+    funnel.reached = reader.list(() => ({
+      level: reader.unsigned(),
+      parts: reader.list(() => reader.unsigned()),
+    }));
+  }
+  for (const opportunity of buyer.opportunities) {
+    opportunity.shares = reader.list(() => ({
+      part: reader.unsigned(),
+      stage: opportunityStages[reader.unsigned()]!,
+      updatedMs: reader.signed() + opportunity.openedMs,
+      quality: reader.double(),
+    }));
+  }
+}
+
+/** Which funnels' pasts are known, and what was counted while they were not. */
+function writePasts(funnels: readonly BuyerFunnel[], base: number): void {
+  for (const { early, backfilled } of funnels) {
+    writer.unsigned(early.length * 2 + (backfilled ? 1 : 0));
+    for (const { column, timeMs, cell, nextPart } of early) {
+      writer.unsigned(column);
+      writer.signed(timeMs - base);
+      writer.text(cell);
+      writer.unsigned(nextPart);
+    }
+  }
+}
+
+function readPasts(reader: BinaryReader, funnels: readonly BuyerFunnel[], base: number): void {
+  for (const funnel of funnels) {
+    const coded = reader.unsigned();
+    funnel.backfilled = coded % 2 === 1;
+    for (let left = coded >> 1; left > 0; left -= 1) {
+      const column = reader.unsigned();
+      const timeMs = reader.signed() + base;
+      funnel.early.push({ column, timeMs, cell: reader.text(), nextPart: reader.unsigned() });
+    }
+  }
+}
+
+const LINKS = 1;
+const PARTS = 2;
+const PASTS = 4;
+
+export function writeIdentity(buyer: Buyer, base: number): void {
+  const hasParts = buyer.nextPart > 1 || buyer.arriving.length > 0;
+  const hasPasts = buyer.funnels.some(({ early, backfilled }) => backfilled || early.length > 0);
+  writer.unsigned((buyer.links === null ? 0 : LINKS) | (hasParts ? PARTS : 0) | (hasPasts ? PASTS : 0));
+  if (hasPasts) writePasts(buyer.funnels, base);
+  if (buyer.links !== null) writeLinks(buyer.links, base);
+  if (!hasParts) return;
+  writer.unsigned(buyer.nextPart);
+  writer.unsigned(buyer.parts.length);
+  for (const part of buyer.parts) writePart(part, base);
+  writer.unsigned(buyer.arriving.length);
+  for (const arriving of buyer.arriving) writeArriving(arriving);
+  writeShares(buyer);
+}
+
+export function readIdentity(reader: BinaryReader, buyer: Buyer, base: number): void {
+  const there = reader.unsigned();
+  if ((there & PASTS) !== 0) readPasts(reader, buyer.funnels, base);
+  if ((there & LINKS) !== 0) buyer.links = readLinks(reader, base);
+  if ((there & PARTS) === 0) return;
+  buyer.nextPart = reader.unsigned();
+  buyer.parts = reader.list(() => readPart(reader, base));
+  buyer.arriving = reader.list(() => readArriving(reader));
+  readShares(reader, buyer);
+}
