@@ -1,77 +1,28 @@
 // The faults that alerts are made to fire by: what each does to the running stack, and which alerts must tell of it.
-import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
-import { flywheelCommandLine } from '../../ops/local/flywheel-process.ts';
-import type { Stack } from '../../ops/local/stack.ts';
-import type { ApiKeyPair } from '../../platform/api-keys.ts';
-import type { Config } from '../../platform/config.ts';
-import type { Producer } from '../../platform/kafka.ts';
-import { partitionKeys } from '../../platform/keys.ts';
+import { buyerPartition, type PartitionKeys, partitionKeys } from '../../platform/keys.ts';
 import type { Namespace } from '../../platform/namespace.ts';
 import { pausePartition, resumePartition } from '../../platform/partition-control.ts';
-import type { RedisClient } from '../../platform/redis.ts';
-
-/** All that a fault may touch. */
-export interface Victim {
-  readonly stack: Stack;
-  readonly config: Config;
-  readonly environment: Readonly<Record<string, string>>;
-  readonly namespace: Namespace;
-  readonly redis: RedisClient;
-  readonly producer: Producer;
-  readonly keys: ApiKeyPair;
-  readonly url: string;
-}
-
-export interface Fault {
-  readonly name: string;
-  /** Alerts that must fire. */
-  readonly alerts: readonly string[];
-  /** Done every second until all of them do: a fault goes on. */
-  cause(victim: Victim, tick: number): Promise<void>;
-  mend(victim: Victim): Promise<void>;
-}
+import { evaluate, growthFaults } from './growth-faults.ts';
+import { define, expectTaken, type Fault, many, nothing, post, run, signal, type Victim } from './victim.ts';
 
 /** Of an account with 450 EUR a day. */
 const CAMPAIGN = 'display-brands';
-const PER_TICK = 20;
 const HOUR_MS = 3_600_000;
 /** When the ledger has the report. */
 const BIDS_FROM_TICK = 5;
+const BIDS_PER_TICK = 20;
+const GARBAGE_PER_TICK = 20;
 const FENCED_PARTITIONS = 6;
-const nothing = async (): Promise<void> => {};
-
-async function post({ url, keys }: Victim, path: string, body: unknown): Promise<unknown> {
-  const answer = await fetch(url + path, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${keys.secret}`, 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-    signal: AbortSignal.timeout(5_000),
-  }).catch(() => undefined);
-  return answer?.json().catch(() => undefined);
-}
-
-/** As `post`, where a refusal would mean that there is no fault. */
-async function expectTaken(victim: Victim, path: string, body: unknown): Promise<void> {
-  const answer = (await post(victim, path, body)) as { accepted?: number } | undefined;
-  if (answer?.accepted === 1) return;
-  throw new Error(`the fault could not be caused: ${JSON.stringify(answer)}`);
-}
-
-function many(make: (index: number) => Record<string, unknown>): { batch: Record<string, unknown>[] } {
-  return { batch: Array.from({ length: PER_TICK }, (_, index) => make(index)) };
-}
-
-/** Signals a process of ours; one that is gone already is what was wanted. */
-function signal({ stack }: Victim, name: Parameters<Stack['pidOf']>[0], what: NodeJS.Signals): void {
-  const pid = stack.pidOf(name);
-  if (pid === undefined) return;
-  try {
-    process.kill(pid, what);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
-}
+const BROKEN_PARTITION = 3;
+/** Four ticks of it are more than the 50,000 records that an alert allows to wait. */
+const BACKLOG_PER_TICK = 20_000;
+const BACKLOG_TICKS = 6;
+/** Longer than a tick, so that no write passes between two of them. */
+const REDIS_PAUSE_MS = 5_000;
+const HELD_MS = 600;
+const HELD_PAUSE_MS = 200;
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** A process that stands still looks to Prometheus like one that is gone, and can go on afterwards. */
 function standingStill(name: 'stream' | 'serve' | 'jobs', alerts: readonly string[]): Fault {
@@ -88,26 +39,44 @@ function keptDown(name: 'kafka' | 'redis' | 'clickhouse', alerts: readonly strin
   return {
     name: `${name} is killed whenever it comes back (SIGKILL)`,
     alerts,
-    async cause(victim) {
+    async cause(victim, tick) {
       signal(victim, name, 'SIGKILL');
       await post(
         victim,
         '/v1/batch',
         many((index) => ({ type: 'page', userId: `kept-${index}` })),
       );
+      await evaluate(victim, { targetingKey: `kept-${tick}` });
     },
     mend: nothing,
   };
 }
 
-function run({ environment }: Victim, command: string, args: readonly string[]): ChildProcess {
-  const [program, ...before] = flywheelCommandLine(command);
-  return spawn(program!, [...before, ...args], {
-    env: { PATH: process.env.PATH, ...environment },
-    stdio: 'ignore',
-  });
+/** An account whose day is three quarters over, wherever the sun stands: its plan has come far. */
+async function defineLateAccount(victim: Victim): Promise<void> {
+  const nowMinutes = new Date().getUTCHours() * 60 + new Date().getUTCMinutes();
+  const wanted = 18 * 60 - nowMinutes;
+  const utcOffsetMinutes = wanted > 840 ? wanted - 1_440 : wanted < -720 ? wanted + 1_440 : wanted;
+  await define(victim, 'account/behind', () => ({
+    ...{ name: 'Spends nothing', currency: 'EUR', dailyBudgetMicros: 100_000_000 },
+    ...{ totalBudgetMicros: null, utcOffsetMinutes },
+  }));
 }
 
+/** Events of buyers who were never seen: none of their states is in an owner's memory. */
+async function produceStrangers({ producer, namespace }: Victim, tick: number): Promise<void> {
+  const topic = namespace.topics.events;
+  const nowMs = Date.now();
+  const messages = Array.from({ length: BACKLOG_PER_TICK }, (_, index) => {
+    const userId = `stranger-${tick}-${index}`;
+    const record = { kind: 'page', messageId: userId, userId, timestamp: nowMs, receivedAt: nowMs };
+    const key = `u:${userId}`;
+    return { topic, partition: buyerPartition(key), key, value: JSON.stringify(record) };
+  });
+  await producer.sendBatch(messages);
+}
+
+let headBefore: Buffer | null = null;
 let keysFileBefore = '';
 
 /** In this order: what cannot be mended (a part that its supervisor has given up) comes last. */
@@ -118,7 +87,12 @@ export const faults: readonly Fault[] = [
     async cause({ producer, namespace }) {
       const topic = namespace.topics.events;
       await producer.sendBatch(
-        Array.from({ length: PER_TICK }, () => ({ topic, partition: 2, key: null, value: '{not json' })),
+        Array.from({ length: GARBAGE_PER_TICK }, () => ({
+          topic,
+          partition: 2,
+          key: null,
+          value: '{not json',
+        })),
       );
     },
     mend: nothing,
@@ -164,7 +138,12 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'a platform reports more than the budget of today',
-    alerts: ['FlywheelBudgetExhausted', 'FlywheelBudgetOvershot', 'FlywheelBidsWithoutLease'],
+    alerts: [
+      'FlywheelBudgetExhausted',
+      'FlywheelBudgetOvershot',
+      'FlywheelBidsWithoutLease',
+      'FlywheelLeasesRefused',
+    ],
     async cause(victim, tick) {
       const asOf = new Date();
       const start = new Date(Math.floor(asOf.getTime() / HOUR_MS) * HOUR_MS);
@@ -175,11 +154,21 @@ export const faults: readonly Fault[] = [
       };
       if (tick === 0) await expectTaken(victim, '/v1/spend', { rows: [row] });
       if (tick < BIDS_FROM_TICK) return;
-      const bids = Array.from({ length: PER_TICK }, () => ({ campaignId: CAMPAIGN, country: 'DE' }));
+      const bids = Array.from({ length: BIDS_PER_TICK }, () => ({ campaignId: CAMPAIGN, country: 'DE' }));
       await post(victim, '/v1/bids', { bids });
     },
     mend: nothing,
   },
+  {
+    name: 'an account gets nothing of what is bid',
+    alerts: ['FlywheelBudgetBehind'],
+    async cause(victim, tick) {
+      if (tick === 0) await defineLateAccount(victim);
+      await post(victim, '/v1/bids', { bids: [{ campaignId: 'search-electronics', country: 'US' }] });
+    },
+    mend: nothing,
+  },
+  ...growthFaults,
   {
     name: 'a partition is paused and forgotten',
     alerts: ['FlywheelPartitionPaused'],
@@ -215,13 +204,68 @@ export const faults: readonly Fault[] = [
     },
     mend: nothing,
   },
-  standingStill('jobs', ['FlywheelProcessDown', 'FlywheelJobsLeaderless']),
+  {
+    name: 'the state of a partition is overwritten by somebody else',
+    alerts: ['FlywheelPartitionsUnowned'],
+    async cause(victim, tick) {
+      const { head } = keysOf(victim.namespace, BROKEN_PARTITION);
+      if (tick === 0) {
+        headBefore = await victim.redis.dumpBuffer(head);
+        await victim.redis.set(head, 'something else');
+      }
+      await post(
+        victim,
+        '/v1/batch',
+        many((index) => ({ type: 'page', userId: `broken-${tick}-${index}` })),
+      );
+    },
+    async mend({ redis, namespace }) {
+      await redis.restore(keysOf(namespace, BROKEN_PARTITION).head, 0, headBefore!, 'REPLACE');
+    },
+  },
+  {
+    name: 'Redis takes no writes while many events come',
+    alerts: ['FlywheelLagGrows', 'FlywheelStreamBehind'],
+    async cause(victim, tick) {
+      await victim.redis.call('CLIENT', 'PAUSE', String(REDIS_PAUSE_MS), 'WRITE');
+      if (tick < BACKLOG_TICKS) await produceStrangers(victim, tick);
+    },
+    async mend({ redis }) {
+      await redis.call('CLIENT', 'UNPAUSE');
+    },
+  },
+  {
+    name: 'none of those who come has been there lately',
+    alerts: ['FlywheelCacheCold'],
+    cause: (victim, tick) => produceStrangers(victim, BACKLOG_TICKS + tick),
+    mend: nothing,
+  },
+  {
+    name: 'jobs is held up again and again (SIGSTOP, SIGCONT)',
+    alerts: ['FlywheelLoopBlocked'],
+    async cause(victim) {
+      for (let round = 0; round < 3; round += 1) {
+        signal(victim, 'jobs', 'SIGSTOP');
+        await wait(HELD_MS);
+        signal(victim, 'jobs', 'SIGCONT');
+        await wait(HELD_PAUSE_MS);
+      }
+    },
+    mend: nothing,
+  },
+  standingStill('jobs', ['FlywheelProcessDown', 'FlywheelJobsLeaderless', 'FlywheelSourcesUnwatched']),
   standingStill('stream', ['FlywheelProcessDown']),
   keptDown('clickhouse', ['FlywheelDeliveryFails']),
-  keptDown('kafka', ['FlywheelPartUnreachable', 'FlywheelCollectRefuses', 'FlywheelObjectiveBurnsFast']),
+  keptDown('kafka', [
+    'FlywheelPartUnreachable',
+    'FlywheelCollectRefuses',
+    'FlywheelExposuresLost',
+    'FlywheelObjectiveBurnsFast',
+    'FlywheelObjectiveBurnsSlowly',
+  ]),
   keptDown('redis', ['FlywheelPartUnreachable', 'FlywheelStepsFail']),
 ];
 
-function keysOf(namespace: Namespace, partition: number) {
+function keysOf(namespace: Namespace, partition: number): PartitionKeys {
   return partitionKeys(namespace, { topic: 'events', generation: 1, partition });
 }

@@ -1,0 +1,98 @@
+// What the faults that alerts fire by have in common: what they may touch, and how they do it.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { flywheelCommandLine } from '../../ops/local/flywheel-process.ts';
+import type { Stack } from '../../ops/local/stack.ts';
+import type { ApiKeyPair } from '../../platform/api-keys.ts';
+import type { ClickHouse } from '../../platform/clickhouse.ts';
+import type { Config } from '../../platform/config.ts';
+import type { Producer } from '../../platform/kafka.ts';
+import type { Namespace } from '../../platform/namespace.ts';
+import type { RedisClient } from '../../platform/redis.ts';
+
+/** All that a fault may touch. */
+export interface Victim {
+  readonly stack: Stack;
+  readonly config: Config;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly namespace: Namespace;
+  readonly redis: RedisClient;
+  readonly clickhouse: ClickHouse;
+  readonly producer: Producer;
+  readonly keys: ApiKeyPair;
+  readonly url: string;
+}
+
+export interface Fault {
+  readonly name: string;
+  /** Alerts that must fire. */
+  readonly alerts: readonly string[];
+  /** Done every second until all of them do: a fault goes on. */
+  cause(victim: Victim, tick: number): Promise<void>;
+  mend(victim: Victim): Promise<void>;
+}
+
+const PER_TICK = 20;
+export const nothing = async (): Promise<void> => {};
+
+export async function post({ url, keys }: Victim, path: string, body: unknown): Promise<unknown> {
+  const answer = await fetch(url + path, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${keys.secret}`, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+    signal: AbortSignal.timeout(5_000),
+  }).catch(() => undefined);
+  return answer?.json().catch(() => undefined);
+}
+
+/** As `post`, where a refusal would mean that there is no fault. */
+export async function expectTaken(victim: Victim, path: string, body: unknown): Promise<void> {
+  const answer = (await post(victim, path, body)) as { accepted?: number } | undefined;
+  if (answer?.accepted === 1) return;
+  throw new Error(`the fault could not be caused: ${JSON.stringify(answer)}`);
+}
+
+export function many(make: (index: number) => Record<string, unknown>): { batch: Record<string, unknown>[] } {
+  return { batch: Array.from({ length: PER_TICK }, (_, index) => make(index)) };
+}
+
+/** Signals a process of ours; one that is gone already is what was wanted. */
+export function signal({ stack }: Victim, name: Parameters<Stack['pidOf']>[0], what: NodeJS.Signals): void {
+  const pid = stack.pidOf(name);
+  if (pid === undefined) return;
+  try {
+    process.kill(pid, what);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+export function run({ environment }: Victim, command: string, args: readonly string[]): ChildProcess {
+  const [program, ...before] = flywheelCommandLine(command);
+  return spawn(program!, [...before, ...args], {
+    env: { PATH: process.env.PATH, ...environment },
+    stdio: 'ignore',
+  });
+}
+
+/** Puts a definition into force, whatever is in force there; `change` gets that document, or null. */
+export async function define(
+  { url, keys }: Victim,
+  name: string,
+  change: (before: Record<string, unknown> | null) => unknown,
+): Promise<void> {
+  const address = `${url}/v1/definitions/${name}`;
+  const authorization = `Bearer ${keys.secret}`;
+  const before = await fetch(address, { headers: { authorization } });
+  const { document = null } = (await before.json()) as { document?: Record<string, unknown> };
+  const tag = before.headers.get('etag');
+  const answer = await fetch(address, {
+    method: 'PUT',
+    headers: {
+      authorization,
+      'content-type': 'application/json',
+      ...(before.ok && tag !== null ? { 'if-match': tag } : { 'if-none-match': '*' }),
+    },
+    body: JSON.stringify({ document: change(document), author: 'alerts', reason: 'a fault to alert by' }),
+  });
+  if (!answer.ok) throw new Error(`${name} could not be defined: ${await answer.text()}`);
+}
