@@ -19,8 +19,13 @@ export interface PartitionId {
   readonly partition: number;
 }
 
-export function tagOf(namespace: Namespace, id: PartitionId): string {
-  return `{${namespace.redisPrefix}${letters[id.topic]}${id.generation}.${id.partition}.${SALT}}`;
+/** What the tags of all partitions of a topic begin with. */
+export function topicTagPrefix(namespace: Namespace, topic: StatefulTopic, generation: number): string {
+  return `{${namespace.redisPrefix}${letters[topic]}${generation}.`;
+}
+
+export function tagOf(namespace: Namespace, { topic, generation, partition }: PartitionId): string {
+  return `${topicTagPrefix(namespace, topic, generation)}${partition}.${SALT}}`;
 }
 
 /** The keys of one partition. */

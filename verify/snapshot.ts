@@ -4,6 +4,7 @@ import type { Namespace } from '../platform/namespace.ts';
 import type { RedisClient } from '../platform/redis.ts';
 import type { LogPartition, LogReader, Watermarks } from './log.ts';
 import { versionReached } from './scope.ts';
+import { openStateNames, type StateNames } from './state-names.ts';
 import { readHead, readStored, type StoredHead, type StoredPartition } from './stored.ts';
 
 export interface Sources {
@@ -51,9 +52,10 @@ export async function takeSnapshots(
   const name = sources.namespace.topics[topic];
   const partitions = (await sources.log.watermarks([name])).get(name) ?? [];
   if (partitions.length === 0) throw new Error(`Kafka has no topic ${name}`);
+  const names = openStateNames(sources.redis, sources.namespace, topic, generation, partitions.length);
   const snapshots: Snapshot[] = [];
   const take = async (partition: number): Promise<void> => {
-    const snapshot = await takeSnapshot(sources, { topic, generation, partition });
+    const snapshot = await takeSnapshot(sources, { topic, generation, partition }, names);
     snapshots[partition] = snapshot;
     onPartition(partition, snapshot.log.records.length);
   };
@@ -69,7 +71,7 @@ export async function takeSnapshots(
 }
 
 /** A live partition may go on while it is read: then it is read again. */
-async function takeSnapshot(sources: Sources, id: PartitionId): Promise<Snapshot> {
+async function takeSnapshot(sources: Sources, id: PartitionId, names: StateNames): Promise<Snapshot> {
   const { namespace, redis, log } = sources;
   const name = namespace.topics[id.topic];
   for (let reads = 1; ; reads += 1) {
@@ -79,7 +81,7 @@ async function takeSnapshot(sources: Sources, id: PartitionId): Promise<Snapshot
         `${name} ${id.partition} begins at offset ${low}: without its beginning nothing can be worked out`,
       );
     }
-    const stored = await readStored(redis, namespace, id);
+    const stored = await readStored(redis, namespace, id, names);
     const goesOn = !isAtRest(stored.head, stored.outboxEntries, high);
     if (goesOn && reads < READS_MAX && sources.patience.leftMs > 0) continue;
     const read = await log.read(name, id.partition, low, stored.head?.offset ?? 0);

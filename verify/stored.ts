@@ -1,5 +1,5 @@
 // Reads what Redis holds of one partition, as it stands: head, states, timers, windows, triggers, definitions.
-import { Cluster, type Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import type { AccountState } from '../domain/account.ts';
 import type { Buyer } from '../domain/buyer.ts';
 import { decodeBuyer } from '../platform/buyer-codec.ts';
@@ -7,6 +7,7 @@ import { decodeAccount, unpack } from '../platform/codec.ts';
 import { type PartitionId, type PartitionKeys, partitionKeys } from '../platform/keys.ts';
 import type { Namespace } from '../platform/namespace.ts';
 import type { RedisClient } from '../platform/redis.ts';
+import type { StateNames } from './state-names.ts';
 
 export interface StoredHead {
   readonly seq: number;
@@ -63,11 +64,12 @@ export async function readStored(
   redis: RedisClient,
   namespace: Namespace,
   id: PartitionId,
+  names: StateNames,
 ): Promise<StoredPartition> {
   const keys = partitionKeys(namespace, id);
   for (let attempt = 0; attempt < READS_MAX; attempt += 1) {
     const before = await readHead(redis, keys);
-    const rest = await readRest(redis, keys);
+    const rest = await readRest(redis, keys, await names.of(id, before?.seq));
     const head = await readHead(redis, keys);
     if (head?.seq === before?.seq) return { id, head, ...rest };
   }
@@ -79,16 +81,17 @@ export async function readStored(
 async function readRest(
   redis: RedisClient,
   keys: PartitionKeys,
+  names: readonly string[],
 ): Promise<Omit<StoredPartition, 'id' | 'head'>> {
-  const names = await redis.smembers(keys.windows);
   const windows = new Map<string, Record<string, string>>();
-  for (const name of names) windows.set(name, await redis.hgetall(keys.window(name)));
+  for (const name of await redis.smembers(keys.windows))
+    windows.set(name, await redis.hgetall(keys.window(name)));
   const triggers = Object.entries(await redis.hgetall(keys.triggers));
   const definitions = await redis.getBuffer(keys.definitions);
   return {
     outboxEntries: await redis.hlen(keys.outbox),
-    buyers: await readStates(redis, keys.buyer(''), decodeBuyer),
-    accounts: await readStates(redis, keys.account(''), (_id, blob) => decodeAccount(blob)),
+    buyers: await readStates(redis, names, keys.buyer(''), decodeBuyer),
+    accounts: await readStates(redis, names, keys.account(''), (_id, blob) => decodeAccount(blob)),
     timers: await readTimers(redis, keys.timers),
     windows,
     triggers: new Map(triggers.map(([id, json]) => [id, JSON.parse(json) as Record<string, unknown>])),
@@ -108,13 +111,14 @@ function receivedIn(text: string): StoredPartition['received'] {
 /** All states whose Redis key begins with `prefix`, by the rest of the key. */
 async function readStates<State>(
   redis: RedisClient,
+  names: readonly string[],
   prefix: string,
   decode: (key: string, blob: Buffer) => State,
 ): Promise<Map<string, State>> {
-  const names = await namesWith(redis, prefix);
+  const own = names.filter((name) => name.startsWith(prefix));
   const states = new Map<string, State>();
-  for (let from = 0; from < names.length; from += KEYS_PER_READ_MAX) {
-    const some = names.slice(from, from + KEYS_PER_READ_MAX);
+  for (let from = 0; from < own.length; from += KEYS_PER_READ_MAX) {
+    const some = own.slice(from, from + KEYS_PER_READ_MAX);
     const blobs = await redis.mgetBuffer(some);
     blobs.forEach((blob, index) => {
       const key = some[index]!.slice(prefix.length);
@@ -122,18 +126,6 @@ async function readStates<State>(
     });
   }
   return states;
-}
-
-async function namesWith(redis: RedisClient, prefix: string): Promise<string[]> {
-  const names = new Set<string>();
-  const pattern = `${prefix.replace(/[\\*?[\]]/g, '\\$&')}*`;
-  const nodes: readonly Redis[] = redis instanceof Cluster ? redis.nodes('master') : [redis];
-  for (const node of nodes) {
-    for await (const found of node.scanStream({ match: pattern, count: KEYS_PER_READ_MAX })) {
-      for (const name of found as string[]) names.add(name);
-    }
-  }
-  return [...names];
 }
 
 async function readTimers(redis: RedisClient, key: string): Promise<Map<string, number>> {

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import type { Redis } from 'ioredis';
 import { inject } from 'vitest';
 import { type ClickHouse, openClickHouse } from '../../../platform/clickhouse.ts';
 import { type Config, readConfig } from '../../../platform/config.ts';
@@ -96,6 +97,12 @@ export async function openStage(label: string, options: StageOptions = {}): Prom
       // What it leaves behind slows every later test on the same parts down: brokers and servers look at all they have.
       await admin.deleteTopics(Object.values(namespace.topics));
       await clickhouse.command({ query: `DROP DATABASE IF EXISTS ${namespace.database}` });
+      for await (const found of (redis as Redis).scanStream({
+        match: `*${namespace.redisPrefix}*`,
+        count: 1_000,
+      })) {
+        if (found.length > 0) await redis.unlink(...(found as string[]));
+      }
       await Promise.all([admin.close(), clickhouse.close()]);
       redis.disconnect();
       rmSync(dir, { recursive: true, force: true });
