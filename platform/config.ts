@@ -38,6 +38,8 @@ const schema = z.object({
   STREAM_ASSIGNMENT: z.enum(['cooperative', 'eager']).default('cooperative'),
   /** Replicas that must have a commit before anything of it leaves the stream; 0 where Redis has none. */
   STREAM_WAIT_REPLICAS: z.coerce.number().int().min(0).max(10).default(0),
+  /** How often the latest counts of open hours and days go to ClickHouse, if they changed. Oftener: fresher reports, more rows. */
+  STREAM_FLUSH_MS: z.coerce.number().int().min(100).max(60_000).default(5_000),
   STREAM_CACHE: z.enum(['on', 'off']).default('on'),
   STREAM_CLOCK: z.enum(['on', 'off']).default('on'),
   /** JSON file of hashed API keys; written by `flywheel up` and `flywheel keys`. */
@@ -77,6 +79,7 @@ export interface Config {
   readonly streamAssignment: 'cooperative' | 'eager';
   readonly streamWaitReplicas: number;
   readonly streamCache: boolean;
+  readonly streamFlushMs: number;
   readonly streamClock: boolean;
   readonly serveKeysFile: string;
   readonly serveSnippetFile: string | undefined;
@@ -115,6 +118,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     streamAssignment: value.STREAM_ASSIGNMENT,
     streamWaitReplicas: value.STREAM_WAIT_REPLICAS,
     streamCache: value.STREAM_CACHE === 'on',
+    streamFlushMs: value.STREAM_FLUSH_MS,
     streamClock: value.STREAM_CLOCK === 'on',
     serveKeysFile: value.SERVE_KEYS_FILE,
     serveSnippetFile: value.SERVE_SNIPPET_FILE,

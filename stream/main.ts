@@ -52,7 +52,6 @@ const BATCH_BYTES_MAX = 8 * 1024 * 1024;
 const LINGER_MS = 50;
 const CACHE_PER_PARTITION = 20_000;
 const TICK_MS = 1_000;
-const FLUSH_MS = 5_000;
 const CLOCK_MS = 5_000;
 const TAKE_OVER_BACKOFF_MS = 500;
 
@@ -202,7 +201,7 @@ function limitsOf(config: Config): OwnerLimits {
     undeliveredMax: UNDELIVERED_BATCHES_MAX,
     undeliveredRecordsMax: UNDELIVERED_RECORDS_MAX,
     tickMs: TICK_MS,
-    flushMs: FLUSH_MS,
+    flushMs: config.streamFlushMs,
     clockMs: config.streamClock ? CLOCK_MS : 0,
     waitReplicas: config.streamWaitReplicas,
   };
