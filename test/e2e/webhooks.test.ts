@@ -17,6 +17,7 @@ import { expectVerified } from './support/whole.ts';
 
 const INTENT_LIFE_MS = 1_500;
 const TIMEOUT_MS = 1_000;
+const LOOK_MS = 300;
 
 let stage: Stage;
 let environment: Record<string, string>;
@@ -46,7 +47,8 @@ async function until(what: string, holds: () => boolean | Promise<boolean>, time
   const untilMs = performance.now() + timeoutMs;
   while (!(await holds())) {
     if (performance.now() > untilMs) throw new Error(`not in time: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    // A look reads a topic from its beginning.
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
 }
 
