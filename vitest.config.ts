@@ -1,5 +1,5 @@
-// `unit` needs nothing but this process; `ops` starts stacks of its own; `stack` shares one real Kafka, Redis
-// and ClickHouse per run, two files at a time: each has a namespace of its own, and most of their time is waiting.
+// `unit` needs nothing but this process; `ops` starts stacks of its own; `stack` shares one real Kafka, Redis and ClickHouse per run:
+// each file has a namespace of its own. Three files at a time, of whichever kind: much of their time is waiting.
 
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
@@ -21,8 +21,11 @@ const LONG = [
   'funnel-backfill',
   'schemathesis',
   'control',
-  'owners',
   'planted',
+  'up',
+  'ops/stack',
+  'owners',
+  'external-parts',
 ].map((name) => `/${name}.test.ts`);
 
 class LongFilesFirst extends BaseSequencer {
@@ -57,7 +60,6 @@ export default defineConfig({
           exclude: UNIT,
           testTimeout: 180_000,
           hookTimeout: 240_000,
-          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -68,7 +70,6 @@ export default defineConfig({
           globalSetup: ['test/setup/stack.ts'],
           testTimeout: 180_000,
           hookTimeout: 240_000,
-          sequence: { groupOrder: 2 },
         },
       },
     ],

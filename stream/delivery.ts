@@ -109,6 +109,7 @@ export class Delivery {
     }
     this.#flushInFlight = true;
     void this.#sink.deliver(batch).then(() => {
+      this.#work.windows.flushed();
       this.#flushInFlight = false;
     });
   }

@@ -12,7 +12,7 @@ import { buyerPartition } from '../platform/keys.ts';
 import { topicPartitions } from '../platform/namespace.ts';
 import { addRow, type Batch } from './batch.ts';
 import { campaignRow, cellParts, effectRow } from './rows.ts';
-import { bucketStartMs } from './windows.ts';
+import { bucketStartMs } from './window.ts';
 import { nextPosition, sourceOf, type Work } from './work.ts';
 
 /** Effects in their order; each row and record takes the next ordinal of the offset at hand. */

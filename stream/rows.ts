@@ -4,7 +4,7 @@ import type { SegmentRecord } from '../domain/buyer-record.ts';
 import type { EffectTable } from '../domain/effect.ts';
 import type { RejectedRecord } from '../domain/record.ts';
 import { type EventRowContext, eventColumns } from './event-rows.ts';
-import type { Aggregate } from './windows.ts';
+import type { Aggregate } from './window.ts';
 
 export type Table =
   | EffectTable

@@ -2,47 +2,21 @@
 // a commit writes absolute values of what changed, and ClickHouse gets the latest value of each hour and day.
 import type { Settings } from '../domain/definition.ts';
 import type { CountEffect } from '../domain/effect.ts';
-import type { Definitions, FunnelInForce } from '../domain/in-force.ts';
-import { windowName } from '../platform/keys.ts';
-
-export type Grain = 'm' | 'h' | 'd';
-
-export const grainMs: Record<Grain, number> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** Cells that found no seat are counted together. */
-export const otherCell = 'other||';
-
-/** One segment's counts in a window; it knows itself whether it waits, so that a count looks up nothing but its cell. */
-interface Cell {
-  readonly name: string;
-  readonly values: number[];
-  isUncommitted: boolean;
-  isUnflushed: boolean;
-}
-
-export interface Window {
-  readonly name: string;
-  readonly series: string;
-  readonly revision: number;
-  readonly grain: Grain;
-  readonly bucket: number;
-  readonly cells: Map<string, Cell>;
-  /** Cells that the next commit writes. */
-  uncommitted: Cell[];
-  /** Cells whose latest value ClickHouse does not have yet. */
-  unflushed: Cell[];
-  persisted: boolean;
-}
-
-/** The latest value of one cell of an hour or a day, for ClickHouse. */
-export interface Aggregate {
-  readonly series: string;
-  readonly revision: number;
-  readonly startMs: number;
-  readonly cell: string;
-  readonly values: readonly number[];
-  readonly version: bigint;
-}
+import type { Definitions } from '../domain/in-force.ts';
+import {
+  type Aggregate,
+  aggregateOf,
+  type Cell,
+  columnsOf,
+  type Grain,
+  grainMs,
+  grainsOf,
+  heldUntilMs,
+  newWindow,
+  otherCell,
+  parseName,
+  type Window,
+} from './window.ts';
 
 export interface WindowChanges {
   readonly written: { name: string; fields: [cell: string, value: string][] }[];
@@ -57,73 +31,17 @@ export interface Windows {
   expire(nowMs: number, definitions: Definitions, version: () => bigint): Aggregate[];
   /** What the next commit writes; calling it says that it is written. */
   changes(): WindowChanges;
-  /** Latest values that ClickHouse lacks, as of a committed position; calling it says that they are on their way. */
+  /**
+   * Latest values that ClickHouse lacks, as of a committed position; calling it says that they are on their way. Not again
+   * before `flushed`.
+   */
   flush(version: bigint): Aggregate[];
+  /** They have arrived. Until then a window that closes brings its last values once more: no outbox keeps what is on its way. */
+  flushed(): void;
   hasUnflushed(): boolean;
   /** How many are held. */
   readonly size: number;
   load(name: string, fields: Record<string, string>): void;
-}
-
-/** The last one is what ClickHouse has. */
-const grainsOf = (series: string): readonly Grain[] => (series === 'northstar' ? ['d'] : ['m', 'h']);
-
-/** The beginning of the hour or day that ClickHouse counts this time in. */
-export function bucketStartMs(series: string, timeMs: number): number {
-  const lengthMs = grainMs[grainsOf(series).at(-1)!];
-  return Math.floor(timeMs / lengthMs) * lengthMs;
-}
-
-function columnsOf(series: string, definitions: Definitions): number {
-  if (series === 'northstar') return 3;
-  const funnel = definitions.funnels.find((candidate: FunnelInForce) => candidate.series === series);
-  return funnel?.document.steps.length ?? 1;
-}
-
-function heldUntilMs(window: Window, definitions: Definitions): number {
-  const { latenessMs, minuteRetentionMs, hourRetentionMs, dayRetentionMs } = definitions.settings;
-  const retentionMs = { m: minuteRetentionMs, h: hourRetentionMs, d: dayRetentionMs }[window.grain];
-  return (window.bucket + 1) * grainMs[window.grain] + retentionMs + latenessMs;
-}
-
-function aggregateOf(window: Window, { name: cell, values }: Cell, version: bigint): Aggregate {
-  const { series, revision, grain, bucket } = window;
-  return {
-    series,
-    revision,
-    startMs: bucket * grainMs[grain],
-    cell,
-    values: [...values],
-    version,
-  };
-}
-
-function newWindow(
-  series: string,
-  revision: number,
-  grain: Grain,
-  bucket: number,
-  persisted: boolean,
-): Window {
-  const name = windowName(series, revision, grain, bucket);
-  return {
-    name,
-    series,
-    revision,
-    grain,
-    bucket,
-    cells: new Map(),
-    uncommitted: [],
-    unflushed: [],
-    persisted,
-  };
-}
-
-/** `<series>:<revision>:<grain><bucket>`, read back. */
-function parseName(name: string): Window {
-  const [, series, revision, grain, bucket] = /^(.+):(\d+):([mhd])(\d+)$/.exec(name) ?? [];
-  if (series === undefined) throw new Error(`the stored window ${JSON.stringify(name)} has no name of ours`);
-  return newWindow(series, Number(revision), grain as Grain, Number(bucket), true);
 }
 
 /** Windows of one series and revision by grain and bucket, so that a count finds its own without building a name. */
@@ -137,6 +55,7 @@ export function createWindows(): Windows {
   let nextExpiryMs = Number.POSITIVE_INFINITY;
   let changed = new Set<Window>();
   let unflushed = new Set<Window>();
+  let flushing = new Set<Window>();
   let deleted: string[] = [];
 
   function seriesOf(series: string, revision: number): SeriesWindows {
@@ -223,8 +142,10 @@ export function createWindows(): Windows {
     seriesOf(window.series, window.revision)[window.grain].delete(window.bucket);
     changed.delete(window);
     unflushed.delete(window);
+    flushing.delete(window);
     if (window.persisted) deleted.push(window.name);
-    for (const cell of window.unflushed) closed.push(aggregateOf(window, cell, version()));
+    for (const cell of new Set([...window.flushing, ...window.unflushed]))
+      closed.push(aggregateOf(window, cell, version()));
   }
 
   function expire(nowMs: number, definitions: Definitions, version: () => bigint): Aggregate[] {
@@ -267,10 +188,17 @@ export function createWindows(): Windows {
         latest.push(aggregateOf(window, cell, version));
         cell.isUnflushed = false;
       }
+      window.flushing = window.unflushed;
       window.unflushed = [];
     }
+    flushing = unflushed;
     unflushed = new Set();
     return latest;
+  }
+
+  function flushed(): void {
+    for (const window of flushing) window.flushing = [];
+    flushing = new Set();
   }
 
   function load(name: string, fields: Record<string, string>): void {
@@ -298,6 +226,7 @@ export function createWindows(): Windows {
     expire,
     changes,
     flush,
+    flushed,
     hasUnflushed: () => unflushed.size > 0,
     get size() {
       return [...byExpiry.values()].reduce((sum, windows) => sum + windows.length, 0);

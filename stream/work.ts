@@ -8,7 +8,8 @@ import { addRow, type Batch } from './batch.ts';
 import { aggregateRow, effectRow } from './rows.ts';
 import type { Head, InForceState } from './state.ts';
 import type { WaitingTrigger, WaitingTriggers } from './triggers.ts';
-import type { Aggregate, Windows } from './windows.ts';
+import type { Aggregate } from './window.ts';
+import type { Windows } from './windows.ts';
 
 /** What the metrics want to know of a fold. */
 export interface FoldCounters {

@@ -1,5 +1,5 @@
 // A broker that hangs, or is killed and comes back: nothing acknowledged is lost, nothing is left unanswered, followers go on.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -55,6 +55,19 @@ async function readValues(topic: string): Promise<string[]> {
   return values;
 }
 
+/** A thread that runs when the signal comes may go on for a moment. */
+async function untilStopped(pid: number): Promise<void> {
+  const tasks = `/proc/${pid}/task`;
+  await vi.waitFor(() => {
+    const states = readdirSync(tasks).map((task) =>
+      readFileSync(`${tasks}/${task}/stat`, 'utf8')
+        .replace(/^.*\) /s, '')
+        .charAt(0),
+    );
+    expect(new Set(states)).toEqual(new Set(['T']));
+  });
+}
+
 describe('a broker that hangs', () => {
   test('a producer with a time limit answers KAFKA_NOT_DELIVERED; one without waits and delivers', async () => {
     const hasty = await createProducer({ brokers, clientId: 'hasty', deliveryTimeoutMs: 2_000 });
@@ -63,6 +76,7 @@ describe('a broker that hangs', () => {
     await patient.send(topics.events, 0, null, 'patient before');
     const pid = stack!.pidOf('kafka')!;
     process.kill(pid, 'SIGSTOP');
+    await untilStopped(pid);
     let waiting: Promise<{ offset: number }>;
     try {
       waiting = patient.send(topics.events, 0, null, 'patient during');

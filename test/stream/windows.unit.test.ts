@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { readDocument } from '../../domain/definition.ts';
 import type { CountEffect } from '../../domain/effect.ts';
 import { arrange, type Definitions, type KeptDefinition } from '../../domain/in-force.ts';
-import { createWindows, grainMs, otherCell, type Windows } from '../../stream/windows.ts';
+import { grainMs, otherCell } from '../../stream/window.ts';
+import { createWindows, type Windows } from '../../stream/windows.ts';
 
 const HOUR_MS = grainMs.h;
 const START_MS = Date.UTC(2024, 0, 1);
@@ -120,6 +121,29 @@ it('a loaded window goes on counting, and what ClickHouse may lack of it is sent
   expect(windows.hasUnflushed()).toBe(false);
   windows.count(step(START_MS), definitions, START_MS);
   expect(windows.flush(4n).map(({ values, version }) => [values, version])).toEqual([[[5, 2, 1], 4n]]);
+});
+
+it('a window that closes while its values are on their way brings them again, and no more once they have arrived', () => {
+  const definitions = definitionsWith();
+  const closes = (arrived: boolean) => {
+    const windows = createWindows();
+    windows.count(step(START_MS), definitions, START_MS);
+    expect(windows.flush(3n)).toHaveLength(1);
+    if (arrived) windows.flushed();
+    return windows.expire(START_MS + 1_000 * HOUR_MS, definitions, () => 4n);
+  };
+  expect(closes(false).map(({ values, version }) => [values, version])).toEqual([[[1, 0, 0], 4n]]);
+  expect(closes(true)).toEqual([]);
+});
+
+it('a cell that was counted again while its value was on its way is brought once', () => {
+  const definitions = definitionsWith();
+  const windows = createWindows();
+  windows.count(step(START_MS), definitions, START_MS);
+  windows.flush(3n);
+  windows.count(step(START_MS), definitions, START_MS);
+  const closed = windows.expire(START_MS + 1_000 * HOUR_MS, definitions, () => 5n);
+  expect(closed.map(({ values }) => values)).toEqual([[2, 0, 0]]);
 });
 
 it('a stored window with a foreign name is an error, not a silent loss', () => {
