@@ -100,6 +100,7 @@ export function runLogged(log, command, args, options = {}) {
     });
     const letGo = onSignals((signal) => {
       child.kill(signal);
+      sayStopped(signal);
       setImmediate(() => process.exit(130));
     });
     child.stdout.pipe(stream, { end: false });
@@ -141,6 +142,15 @@ export function runForeground(args) {
       resolve(code ?? 1);
     });
   });
+}
+
+let saidStopped = false;
+
+/** Once, though several steps may run at a time. */
+function sayStopped(signal) {
+  if (saidStopped) return;
+  saidStopped = true;
+  process.stdout.write(`\nStopped by ${signal}: what is done is kept, the next start goes on with the rest.\n`);
 }
 
 /** A child ends with this process, also when only this process gets the signal. Returns how to stop listening. */
