@@ -61,6 +61,21 @@ async function defineLateAccount(victim: Victim): Promise<void> {
     ...{ name: 'Spends nothing', currency: 'EUR', dailyBudgetMicros: 100_000_000 },
     ...{ totalBudgetMicros: null, utcOffsetMinutes },
   }));
+  await define(victim, 'campaign/behind', () => ({
+    ...{ name: 'Shows nothing', accountId: 'behind', channel: 'display' },
+    ...{ valueMicros: 1_000_000, maxBidMicros: 1_000_000 },
+  }));
+}
+
+/** That it showed nothing: by a report, because an account of which nothing was heard has no time of day. */
+async function reportNothing(victim: Victim): Promise<void> {
+  const asOf = new Date();
+  const start = new Date(Math.floor(asOf.getTime() / HOUR_MS) * HOUR_MS);
+  const row = {
+    ...{ campaign: 'behind', channel: 'display', country: 'DE', period: 'hour', currency: 'EUR' },
+    ...{ start: start.toISOString(), asOf: asOf.toISOString(), impressions: 0, clicks: 0, cost: 0 },
+  };
+  await expectTaken(victim, '/v1/spend', { rows: [row] });
 }
 
 /** Events of buyers who were never seen: none of their states is in an owner's memory. */
@@ -164,6 +179,7 @@ export const faults: readonly Fault[] = [
     alerts: ['FlywheelBudgetBehind'],
     async cause(victim, tick) {
       if (tick === 0) await defineLateAccount(victim);
+      if (tick === BIDS_FROM_TICK) await reportNothing(victim);
       await post(victim, '/v1/bids', { bids: [{ campaignId: 'search-electronics', country: 'US' }] });
     },
     mend: nothing,
