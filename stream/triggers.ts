@@ -22,6 +22,28 @@ export interface WaitingTriggers {
 export function createWaitingTriggers(): WaitingTriggers {
   const waiting = new Map<string, WaitingTrigger>();
   let changed = new Map<string, WaitingTrigger | null>();
+  /** The latest expiry there is. */
+  let lastMs = Number.NEGATIVE_INFINITY;
+  /** Whether the oldest expire first, as they do unless `triggerTtlMs` was made shorter. */
+  let inOrder = true;
+  /** None expires before this. */
+  let earliestMs = Number.POSITIVE_INFINITY;
+
+  function hold(trigger: WaitingTrigger): void {
+    inOrder &&= trigger.expiresMs >= lastMs;
+    lastMs = Math.max(lastMs, trigger.expiresMs);
+    earliestMs = Math.min(earliestMs, trigger.expiresMs);
+    waiting.set(trigger.id, trigger);
+  }
+
+  function holdAnew(): void {
+    const all = [...waiting.values()];
+    waiting.clear();
+    lastMs = Number.NEGATIVE_INFINITY;
+    earliestMs = Number.POSITIVE_INFINITY;
+    inOrder = true;
+    for (const trigger of all) hold(trigger);
+  }
 
   function remove(id: string): void {
     waiting.delete(id);
@@ -33,7 +55,7 @@ export function createWaitingTriggers(): WaitingTriggers {
       return waiting.size;
     },
     add(trigger) {
-      waiting.set(trigger.id, trigger);
+      hold(trigger);
       changed.set(trigger.id, trigger);
     },
     acknowledge(id) {
@@ -42,13 +64,23 @@ export function createWaitingTriggers(): WaitingTriggers {
       return trigger;
     },
     expire(nowMs, most) {
-      const expired: WaitingTrigger[] = [];
-      for (const trigger of waiting.values()) {
-        if (trigger.expiresMs >= nowMs && waiting.size <= most) break;
-        expired.push(trigger);
+      const gone: WaitingTrigger[] = [];
+      const take = (trigger: WaitingTrigger): void => {
+        gone.push(trigger);
         remove(trigger.id);
+      };
+      if (inOrder || earliestMs < nowMs) {
+        for (const trigger of waiting.values()) {
+          if (trigger.expiresMs < nowMs) take(trigger);
+          else if (inOrder) break;
+        }
+        if (!inOrder) holdAnew();
       }
-      return expired;
+      for (const trigger of waiting.values()) {
+        if (waiting.size <= most) break;
+        take(trigger);
+      }
+      return gone;
     },
     changes() {
       const result = changed;
@@ -57,12 +89,12 @@ export function createWaitingTriggers(): WaitingTriggers {
     },
     load(triggers) {
       const position = (id: string): number[] => id.split('-').map(Number);
-      const inOrder = [...triggers].sort((a, b) => {
+      const sorted = [...triggers].sort((a, b) => {
         const [, offsetA = 0, ordinalA = 0] = position(a.id);
         const [, offsetB = 0, ordinalB = 0] = position(b.id);
         return offsetA - offsetB || ordinalA - ordinalB;
       });
-      for (const trigger of inOrder) waiting.set(trigger.id, trigger);
+      for (const trigger of sorted) hold(trigger);
     },
   };
 }

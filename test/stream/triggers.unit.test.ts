@@ -52,3 +52,19 @@ it('the changes of a commit are the last word on each, and are said once', () =>
   ]);
   expect(waiting.changes().size).toBe(0);
 });
+
+it('the time to live was made shorter: those that came after expire before the ones of before', () => {
+  const waiting = createWaitingTriggers();
+  waiting.add(trigger('0-1-0', 1_000));
+  waiting.add(trigger('0-2-0', 50));
+  waiting.add(trigger('0-3-0', 60));
+  const loaded = createWaitingTriggers();
+  loaded.load([trigger('0-1-0', 1_000), trigger('0-2-0', 50), trigger('0-3-0', 60)]);
+  for (const each of [waiting, loaded]) {
+    expect(idsOf(each.expire(51, 10))).toEqual(['0-2-0']);
+    expect(idsOf(each.expire(61, 10))).toEqual(['0-3-0']);
+    each.add(trigger('0-4-0', 1_001));
+    expect(idsOf(each.expire(1_001, 10))).toEqual(['0-1-0']);
+    expect(idsOf(each.expire(2_000, 10))).toEqual(['0-4-0']);
+  }
+});
