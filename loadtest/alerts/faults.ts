@@ -91,7 +91,7 @@ async function produceStrangers({ producer, namespace }: Victim, tick: number): 
   await producer.sendBatch(messages);
 }
 
-let headBefore: Buffer | null = null;
+let definitionsBefore: Buffer | null = null;
 let keysFileBefore = '';
 
 /** In this order: what cannot be mended (a part that its supervisor has given up) comes last. */
@@ -221,13 +221,15 @@ export const faults: readonly Fault[] = [
     mend: nothing,
   },
   {
-    name: 'the state of a partition is overwritten by somebody else',
+    name: 'the state of a partition is overwritten by somebody else, so that no owner can take it over',
     alerts: ['FlywheelPartitionsUnowned'],
     async cause(victim, tick) {
-      const { head } = keysOf(victim.namespace, BROKEN_PARTITION);
+      const { head, definitions } = keysOf(victim.namespace, BROKEN_PARTITION);
       if (tick === 0) {
-        headBefore = await victim.redis.dumpBuffer(head);
-        await victim.redis.set(head, 'something else');
+        definitionsBefore = await victim.redis.dumpBuffer(definitions);
+        await victim.redis.del(definitions);
+        await victim.redis.rpush(definitions, 'something else');
+        await victim.redis.hset(head, 'nonce', 'an intruder');
       }
       await post(
         victim,
@@ -236,7 +238,8 @@ export const faults: readonly Fault[] = [
       );
     },
     async mend({ redis, namespace }) {
-      await redis.restore(keysOf(namespace, BROKEN_PARTITION).head, 0, headBefore!, 'REPLACE');
+      const { definitions } = keysOf(namespace, BROKEN_PARTITION);
+      await redis.restore(definitions, 0, definitionsBefore!, 'REPLACE');
     },
   },
   {
