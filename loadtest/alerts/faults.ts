@@ -54,9 +54,8 @@ function keptDown(name: 'kafka' | 'redis' | 'clickhouse', alerts: readonly strin
 
 /** An account whose day is three quarters over, wherever the sun stands: its plan has come far. */
 async function defineLateAccount(victim: Victim): Promise<void> {
-  const nowMinutes = new Date().getUTCHours() * 60 + new Date().getUTCMinutes();
-  const wanted = 18 * 60 - nowMinutes;
-  const utcOffsetMinutes = wanted > 840 ? wanted - 1_440 : wanted < -720 ? wanted + 1_440 : wanted;
+  const wanted = 18 - new Date().getUTCHours();
+  const utcOffsetMinutes = (wanted > 14 ? wanted - 24 : wanted < -12 ? wanted + 24 : wanted) * 60;
   await define(victim, 'account/behind', () => ({
     ...{ name: 'Spends nothing', currency: 'EUR', dailyBudgetMicros: 100_000_000 },
     ...{ totalBudgetMicros: null, utcOffsetMinutes },
