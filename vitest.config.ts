@@ -5,7 +5,7 @@ import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Tests that touch no server. */
-const UNIT = ['test/domain/**/*.test.ts', 'test/unit/**/*.test.ts', 'test/**/*.unit.test.ts'];
+const UNIT = ['test/domain/**/*.test.ts', 'test/**/*.unit.test.ts'];
 const OPS = ['test/ops/**/*.test.ts'];
 
 /** Files of a minute and more, the longest first: one that begins last would run alone at the end. */

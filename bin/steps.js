@@ -150,7 +150,9 @@ let saidStopped = false;
 function sayStopped(signal) {
   if (saidStopped) return;
   saidStopped = true;
-  process.stdout.write(`\nStopped by ${signal}: what is done is kept, the next start goes on with the rest.\n`);
+  process.stdout.write(
+    `\nStopped by ${signal}: what is done is kept, the next start goes on with the rest.\n`,
+  );
 }
 
 /** A child ends with this process, also when only this process gets the signal. Returns how to stop listening. */

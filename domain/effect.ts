@@ -22,10 +22,10 @@ export interface RowEffect {
   readonly row: Readonly<Record<string, unknown>>;
 }
 
-/** Adds to one cell of a rolling window series. `amounts` are by column of the series (funnel: by step). */
+/** Adds to one column of one cell of a rolling window series (funnel: a column a step). */
 export interface CountEffect {
   readonly kind: 'count';
-  /** `funnel:<id>`, `northstar` or `campaign:<id>`. */
+  /** `funnel:<id>` or `northstar`. */
   readonly series: string;
   readonly revision: number;
   readonly timeMs: number;
@@ -39,6 +39,7 @@ export interface CountEffect {
 /** Sets one cell of an aggregate to an absolute value (spend: a report replaces what was there). */
 export interface SetEffect {
   readonly kind: 'set';
+  /** `campaign:<id>`. */
   readonly series: string;
   readonly revision: number;
   readonly timeMs: number;
@@ -46,7 +47,7 @@ export interface SetEffect {
   readonly values: readonly number[];
 }
 
-/** A lifecycle trigger to deliver. Its id is its position: the stream adds it. */
+/** A trigger to deliver, of a lifecycle or an opportunity. Its id is its position: the stream adds it. */
 export interface TriggerEffect {
   readonly kind: 'trigger';
   readonly trigger: PendingTrigger;

@@ -1,4 +1,4 @@
-// What owners of visitors, users and companies tell each other through the topic `events`, and what makes them (PROTOCOL, identity).
+// What owners of visitors, users and companies tell each other through the topic `events`, and what makes them (docs/decisions/identity.md).
 import { z } from 'zod';
 import { exposureRecord, segmentRecord } from './buyer-record.ts';
 import { epochMs, id } from './record-fields.ts';

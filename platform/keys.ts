@@ -3,8 +3,7 @@ import { partitionOf } from '../domain/hash.ts';
 import type { Namespace } from './namespace.ts';
 import { topicPartitions } from './namespace.ts';
 
-/** The topics that have owners and state. The letter stands in the tag. */
-/** Those of which partitions have a state, an owner and an outbox. */
+/** The topics of which partitions have a state, an owner and an outbox. The letter stands in the tag. */
 export const statefulTopics = ['events', 'spend', 'rejected'] as const;
 export type StatefulTopic = (typeof statefulTopics)[number];
 const letters: Record<StatefulTopic, string> = { events: 'e', spend: 's', rejected: 'r' };
@@ -30,13 +29,13 @@ export function tagOf(namespace: Namespace, { topic, generation, partition }: Pa
 
 /** The keys of one partition. */
 export interface PartitionKeys {
-  /** Hash: nonce, seq, offset, fired, ordinal, meta, stamp. */
+  /** Hash: whose it is (nonce, owner, stamp, ready), where it stands (seq, offset, fired, ordinal, watermark, anchor, received), what it is (generation, schema), and what others are told (flushed, paused, oldest, owed). */
   readonly head: string;
   /** Hash: what an operator asks of the partition (partition-control.ts); no part of its state. */
   readonly control: string;
   /** String: the definitions in force, MessagePack. */
   readonly definitions: string;
-  /** List: committed batches that are not yet delivered, oldest first. */
+  /** Hash: seq → a committed batch that is not yet delivered. */
   readonly outbox: string;
   /** Sorted set: buyer or account by due time. */
   readonly timers: string;

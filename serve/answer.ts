@@ -38,6 +38,7 @@ export function logProblem(error: unknown): unknown {
     case 'KAFKA_QUEUE_FULL':
       return retryProblem(503, 'log_busy', 'Too much waits for the log already; nothing was written.', 1);
     case 'KAFKA_NOT_DELIVERED':
+    case 'KAFKA_UNREACHABLE':
     case 'KAFKA_FATAL':
     case 'KAFKA_CLOSED':
       return retryProblem(

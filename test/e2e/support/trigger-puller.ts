@@ -1,4 +1,4 @@
-// A receiver of triggers as PROTOCOL asks for one: Kafka may repeat, so it keeps in a file of its own the highest position
+// A receiver of triggers as docs/decisions/triggers.md asks for one: Kafka may repeat, so it keeps in a file of its own the highest position
 // per source partition and counts only what is above it.
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Stage } from './stage.ts';
