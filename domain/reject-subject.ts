@@ -1,4 +1,5 @@
 // What can be read in a record that was turned away: as much as it says, and nothing that it does not.
+import { epochMs } from './record-fields.ts';
 
 /** Empty text and 0 stand for what it does not say. */
 export interface RawSubject {
@@ -25,6 +26,11 @@ function keyOf(userId: string, anonymousId: string): string {
   return anonymousId === '' ? '' : `a:${anonymousId}`;
 }
 
+/** 0 for what is no time, or one that no date can be. */
+function timeOf(value: unknown): number {
+  return epochMs.safeParse(value).success ? (value as number) : 0;
+}
+
 /** @param text what came in: a message of a client or a record of the log, if it is JSON at all */
 export function subjectOfRaw(text: string): RawSubject {
   let value: unknown;
@@ -42,6 +48,6 @@ export function subjectOfRaw(text: string): RawSubject {
     source: source.length <= SOURCE_CHARACTERS_MAX ? source : '',
     messageId: idText(fields.messageId),
     event: idText(fields.event ?? fields.name),
-    timeMs: typeof fields.timestamp === 'number' ? fields.timestamp : 0,
+    timeMs: timeOf(fields.timestamp),
   };
 }

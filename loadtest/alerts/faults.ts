@@ -242,6 +242,12 @@ export const faults: readonly Fault[] = [
     },
   },
   {
+    name: 'none of those who come has been there lately',
+    alerts: ['FlywheelCacheCold'],
+    cause: (victim, tick) => produceStrangers(victim, -1 - tick),
+    mend: nothing,
+  },
+  {
     name: 'Redis takes no writes while many events come',
     alerts: ['FlywheelLagGrows', 'FlywheelStreamBehind'],
     async cause(victim, tick) {
@@ -251,12 +257,6 @@ export const faults: readonly Fault[] = [
     async mend({ redis }) {
       await redis.call('CLIENT', 'UNPAUSE');
     },
-  },
-  {
-    name: 'none of those who come has been there lately',
-    alerts: ['FlywheelCacheCold'],
-    cause: (victim, tick) => produceStrangers(victim, BACKLOG_TICKS + tick),
-    mend: nothing,
   },
   {
     name: 'jobs is held up again and again (SIGSTOP, SIGCONT)',

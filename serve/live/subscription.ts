@@ -30,9 +30,14 @@ export function createSubscription(
     const own = duplicateOf(redis);
     own.on('error', (error: Error) => log.warn(`live: ${error.message}`));
     own.on('message', (_channel: string, text: string) => {
-      const message = JSON.parse(text) as LiveMessage;
-      recent = [...recent, ...message.events].slice(-RECENT_MAX);
-      take(message);
+      // What cannot be shown must not end the process that answers everything else.
+      try {
+        const message = JSON.parse(text) as LiveMessage;
+        recent = [...recent, ...message.events].slice(-RECENT_MAX);
+        take(message);
+      } catch (error) {
+        log.warn(`live: what the stream told could not be shown: ${(error as Error).stack ?? String(error)}`);
+      }
     });
     try {
       await own.subscribe(channel);

@@ -199,6 +199,16 @@ describe('filters, resuming, ends', () => {
     expect([bySource.data('event'), byVerdict.data('event')]).toEqual([[], []]);
   });
 
+  it('shows what has a time that no date can be, without one, and serve lives on', async () => {
+    const viewer = await view({ verdict: 'rejected' });
+    for (const [index, timestamp] of [9e18, -9e18, 1e300, 4e12 + 0.5].entries())
+      await collect({ userId: 'live-absurd', messageId: `absurd-${index}`, ...inquiry, timestamp });
+    await viewer.until((event) => event.messageId === 'absurd-3');
+    const shown = viewer.data('event').filter(({ key }) => key === 'u:live-absurd');
+    expect(shown.map(({ time }) => time)).toEqual([null, null, null, null]);
+    await view({});
+  });
+
   it('goes on behind Last-Event-ID, or says that it cannot', async () => {
     const viewer = await view({ key: 'u:live-again' });
     await collect({ userId: 'live-again', messageId: 'again-1', ...inquiry });
