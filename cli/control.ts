@@ -141,10 +141,9 @@ export function register(program: Command): void {
     )
     .argument('<topic>', 'events, spend or rejected')
     .argument('<partition>')
-    .option(
+    .requiredOption(
       '--to <offset|time>',
-      'where to go back to, at most where it stands (ISO 8601: by append time)',
-      '0',
+      'where to go back to, at most where it stands (ISO 8601: by append time); 0 for all of it',
     )
     .option('--hold', 'stand still there, with the state of then, until `flywheel resume`')
     .action((topic: string, partition: string, options: RewindOptions) =>

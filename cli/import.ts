@@ -2,6 +2,7 @@
 import { createInterface } from 'node:readline/promises';
 import { Argument, type Command } from 'commander';
 import { readConfig } from '../platform/config.ts';
+import { PlatformError } from '../platform/platform-error.ts';
 import { applyImport, describePlan, type ImportPlan, planImport } from './definitions.ts';
 import { type ServeOptions, serveOf } from './secret-key.ts';
 
@@ -30,8 +31,13 @@ function report(plan: ImportPlan, applied: boolean): void {
 
 async function importDefinitions(_what: string, dir: string, options: Options): Promise<void> {
   const target = await serveOf(readConfig(), options);
-  const { author, reason = 'from files', keepOthers = false } = options;
-  const importing = { folder: dir, keepOthers, author, reason };
+  const { author, reason, keepOthers = false } = options;
+  if (reason === undefined && options.plan !== true)
+    throw new PlatformError(
+      'DEFINITION_INVALID',
+      'a change says why: give --reason (with --plan, which only shows what would change, it need not)',
+    );
+  const importing = { folder: dir, keepOthers, author, reason: reason ?? 'a plan' };
   const plan = await planImport(target, importing);
   process.stderr.write(`${describePlan(plan)}\n`);
   if (options.plan === true || plan.changes.length === 0) return report(plan, false);
@@ -54,7 +60,7 @@ export function register(program: Command): void {
     .option('--yes', 'apply the plan without asking')
     .option('--keep-others', 'leave alone what the folder does not hold')
     .option('--author <name>', 'who makes the change (default: the name of the key)')
-    .option('--reason <text>', 'why (default: from files)')
+    .option('--reason <text>', 'why; needed but for --plan')
     .option('--url <url>', 'address of serve (default: FLYWHEEL_URL, or SERVE_HOST and SERVE_PORT)')
     .option('--keys-file <file>', 'holds the secret key (default: SECRET_KEY, or keys.json in FLYWHEEL_DIR)')
     .action(importDefinitions);

@@ -1,4 +1,6 @@
 // `flywheel replay`: feeds a data set through the public API, each format into a namespace of its own.
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
 import path from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Config, readConfig } from '../platform/config.ts';
@@ -129,6 +131,9 @@ async function submitRejected(
 
 async function replay(format: string, file: string | undefined, options: Options): Promise<void> {
   const given = readConfig();
+  if (format !== REJECTED && !formats.includes(format))
+    throw new InvalidArgumentError(`there is no format "${format}"; there are ${formats.join(', ')}`);
+  if (file !== undefined) await access(file, constants.R_OK);
   const config = { ...given, namespace: namespaceFor(format, given, options) };
   const secretKey = await readSecretKey(options.keysFile ?? path.join(config.dir, 'keys.json'));
   const url = options.url ?? `http://${config.serveHost}:${config.servePort}`;

@@ -35,7 +35,9 @@ async function readRejects(config: Config, namespace: Namespace): Promise<Map<st
   try {
     await pingClickHouse(clickhouse, config.clickhouseUrl);
     const answer = await clickhouse.query({
-      query: `SELECT source_topic AS topic, source_partition AS partition, toUInt32(count()) AS count
+      // What collect turned away stands in no partition of events or spend: it is told where it was written.
+      query: `SELECT if(source_topic = 'collect', 'rejected', source_topic) AS topic,
+          if(source_topic = 'collect', 0, source_partition) AS partition, toUInt32(count()) AS count
         FROM rejects FINAL WHERE at > now() - INTERVAL 1 DAY GROUP BY topic, partition`,
       format: 'JSONEachRow',
     });

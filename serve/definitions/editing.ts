@@ -59,8 +59,8 @@ function conflict(type: string, id: string, current: DefinitionRecord | undefine
     status: 412,
     code: 'precondition_failed',
     detail:
-      `The ${name} is at revision ${current.revision}, which is not what you have seen. ` +
-      `If-Match takes the ETag that GET gave, which is now ${etag}; read it and decide again.`,
+      `The ${name} exists, at revision ${current.revision}, which is not what you have seen. ` +
+      `If-Match takes the ETag that GET gave, which is now ${etag}; read it and decide again. If-None-Match: * makes new ones only.`,
     headers: { etag },
     members: { revision: current.revision, etag },
   });

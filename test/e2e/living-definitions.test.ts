@@ -365,7 +365,9 @@ describe('files', () => {
     await write(fileOf(folder, 'funnel/added'), funnel(5_000));
     await rm(fileOf(folder, 'funnel/contested'));
 
-    const asked = await command('import', folder);
+    const unexplained = await command('import', folder, '--yes');
+    expect([unexplained.code, unexplained.said]).toEqual([1, expect.stringContaining('--reason')]);
+    const asked = await command('import', folder, '--reason', 'merged');
     expect([asked.code, asked.body.applied]).toEqual([1, false]);
     expect(asked.said).toContain('~ /steps/1: "sample" → "trial"');
     expect(asked.said).toContain('1 to create, 2 to change, 1 to withdraw');
@@ -397,11 +399,11 @@ describe('files', () => {
     await write(fileOf(folder, 'funnel/added'), funnel(6_000));
     await write(fileOf(folder, 'funnel/wrong'), { ...funnel(1), steps: ['visit', 'nonsense'], extra: 1 });
     await rm(fileOf(folder, 'account/mail-partners'));
-    const refused = await command('import', folder, '--yes');
+    const refused = await command('import', folder, '--yes', '--reason', 'merged');
     expect(refused.code).toBe(1);
     expect(refused.said).toContain('funnel/wrong: extra: there is no such field');
     await write(fileOf(folder, 'funnel/wrong'), { ...funnel(1), steps: ['visit', 'nonsense'] });
-    const dangling = await command('import', folder, '--yes');
+    const dangling = await command('import', folder, '--yes', '--reason', 'merged');
     expect(dangling.said).toContain('funnel wrong: no rule of the behaviours maps an event to nonsense');
     expect(dangling.said).toContain('campaign mail-return: there is no account mail-partners');
     expect((await ana.get('funnel/added')).body.document.windowMs).toBe(5_000);
