@@ -19,6 +19,7 @@ import type { Fault, Victim } from './victim.ts';
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
 const FIRES_WITHIN_MS = 120_000;
 const TICK_MS = 1_000;
+const QUIET_WITHIN_MS = 60_000;
 /** Some scrapes of health before the first fault: an alert that fires without one would be found here. */
 const QUIET_MS = 20_000;
 
@@ -60,8 +61,17 @@ async function firing(prometheus: string): Promise<ActiveAlert[]> {
   return data.alerts.filter(({ state }) => state === 'firing');
 }
 
+/** The fault before may have set off what this one must: it is waited until that is over, or taken for what it is. */
+async function untilQuiet(alerts: readonly string[], prometheus: string): Promise<void> {
+  const untilMs = performance.now() + QUIET_WITHIN_MS;
+  const isOn = async (): Promise<boolean> =>
+    (await firing(prometheus)).some(({ labels }) => alerts.includes(labels.alertname!));
+  while ((await isOn()) && performance.now() < untilMs) await wait(TICK_MS);
+}
+
 async function provoke(fault: Fault, victim: Victim, prometheus: string): Promise<Fired[]> {
   print(`\n${fault.name}`);
+  await untilQuiet(fault.alerts, prometheus);
   const before = new Set((await firing(prometheus)).map(({ labels }) => JSON.stringify(labels)));
   const fired = new Map<string, Fired>();
   const startedMs = performance.now();
