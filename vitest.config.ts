@@ -7,6 +7,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** Tests that touch no server. */
 const UNIT = ['test/domain/**/*.test.ts', 'test/**/*.unit.test.ts'];
 const OPS = ['test/ops/**/*.test.ts'];
+/** Goes through whole data sets: a process of its own, begun early, for it takes as long as the rest of `unit`. */
+const SETS = ['test/simulate/readers.contract.unit.test.ts'];
 
 /** Files of a minute and more, the longest first: one that begins last would run alone at the end. */
 const LONG = [
@@ -48,11 +50,13 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: UNIT,
+          exclude: SETS,
           // They keep nothing in modules, and to load the modules anew for each file takes as long as to run it.
           isolate: false,
           testTimeout: 120_000,
         },
       },
+      { test: { name: 'sets', include: SETS } },
       {
         test: {
           name: 'ops',
