@@ -1,9 +1,8 @@
-// Makes the sources few files that Node loads quickly: `node bin/bundle.js OUTFOLDER`. To find and read a thousand small modules,
+// Makes the sources few files that Node loads quickly. To find and read a thousand small modules,
 // ours and those of packages, takes most of the time that a command needs to start.
 
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { PROJECT } from './steps.js';
 
@@ -74,5 +73,3 @@ export async function bundle(outfolder) {
     logLevel: 'warning',
   });
 }
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) await bundle(process.argv[2]);

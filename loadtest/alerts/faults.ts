@@ -4,15 +4,25 @@ import { buyerPartition, type PartitionKeys, partitionKeys } from '../../platfor
 import type { Namespace } from '../../platform/namespace.ts';
 import { pausePartition, resumePartition } from '../../platform/partition-control.ts';
 import { evaluate, growthFaults } from './growth-faults.ts';
-import { define, expectTaken, type Fault, many, nothing, post, run, signal, type Victim } from './victim.ts';
+import {
+  define,
+  expectTaken,
+  type Fault,
+  many,
+  nothing,
+  PER_TICK,
+  post,
+  run,
+  signal,
+  type Victim,
+  wait,
+} from './victim.ts';
 
 /** Of an account with 450 EUR a day. */
 const CAMPAIGN = 'display-brands';
 const HOUR_MS = 3_600_000;
 /** When the ledger has the report. */
 const BIDS_FROM_TICK = 5;
-const BIDS_PER_TICK = 20;
-const GARBAGE_PER_TICK = 20;
 const FENCED_PARTITIONS = 6;
 const BROKEN_PARTITION = 3;
 /** Four ticks of it are more than the 50,000 records that an alert allows to wait. */
@@ -22,7 +32,6 @@ const BACKLOG_TICKS = 6;
 const REDIS_PAUSE_MS = 5_000;
 const HELD_MS = 600;
 const HELD_PAUSE_MS = 200;
-const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** A process that stands still looks to Prometheus like one that is gone, and can go on afterwards. */
 function standingStill(name: 'stream' | 'serve' | 'jobs', alerts: readonly string[]): Fault {
@@ -101,7 +110,7 @@ export const faults: readonly Fault[] = [
     async cause({ producer, namespace }) {
       const topic = namespace.topics.events;
       await producer.sendBatch(
-        Array.from({ length: GARBAGE_PER_TICK }, () => ({
+        Array.from({ length: PER_TICK }, () => ({
           topic,
           partition: 2,
           key: null,
@@ -168,7 +177,7 @@ export const faults: readonly Fault[] = [
       };
       if (tick === 0) await expectTaken(victim, '/v1/spend', { rows: [row] });
       if (tick < BIDS_FROM_TICK) return;
-      const bids = Array.from({ length: BIDS_PER_TICK }, () => ({ campaignId: CAMPAIGN, country: 'DE' }));
+      const bids = Array.from({ length: PER_TICK }, () => ({ campaignId: CAMPAIGN, country: 'DE' }));
       await post(victim, '/v1/bids', { bids });
     },
     mend: nothing,
@@ -214,8 +223,7 @@ export const faults: readonly Fault[] = [
     alerts: ['FlywheelKeyExpires'],
     async cause(victim, tick) {
       if (tick > 0) return;
-      const child = run(victim, 'keys', ['create', 'soon', '--scope', 'write', '--expires', '2d']);
-      await new Promise((resolve) => child.once('exit', resolve));
+      await run(victim, 'keys', ['create', 'soon', '--scope', 'write', '--expires', '2d']);
     },
     mend: nothing,
   },

@@ -28,8 +28,7 @@ async function inquire(victim: Victim, tick: number, prefix: string): Promise<vo
 }
 
 async function defineReceivers(victim: Victim): Promise<void> {
-  const child = run(victim, 'deliveries', ['secret', 'nobody']);
-  await new Promise((resolve) => child.once('exit', resolve));
+  await run(victim, 'deliveries', ['secret', 'nobody']);
   await define(victim, 'trigger/opened', () => ({ name: 'Opened', on: 'opportunity', to: ['opened'] }));
   const receiver = { url: NOBODY, triggers: ['opened'], secret: 'nobody', timeoutMs: 1_000 };
   await define(victim, 'receiver/patient', () => ({ ...receiver, name: 'p', retryAfterMs: [600_000] }));

@@ -14,7 +14,7 @@ import { migrate } from '../../platform/migrate.ts';
 import { namespaceOf } from '../../platform/namespace.ts';
 import { openRedis } from '../../platform/redis.ts';
 import { faults } from './faults.ts';
-import type { Fault, Victim } from './victim.ts';
+import { type Fault, type Victim, wait } from './victim.ts';
 
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
 const FIRES_WITHIN_MS = 120_000;
@@ -36,7 +36,6 @@ interface ActiveAlert {
 }
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
-const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** The project's rules as they are but for their patience: how long a thing must be so, or how far back is looked. */
 async function impatientRules(folder: string): Promise<string> {

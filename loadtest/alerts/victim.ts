@@ -1,5 +1,5 @@
 // What the faults that alerts fire by have in common: what they may touch, and how they do it.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { flywheelCommandLine } from '../../ops/local/flywheel-process.ts';
 import type { Stack } from '../../ops/local/stack.ts';
 import type { ApiKeyPair } from '../../platform/api-keys.ts';
@@ -31,7 +31,8 @@ export interface Fault {
   mend(victim: Victim): Promise<void>;
 }
 
-const PER_TICK = 20;
+export const PER_TICK = 20;
+export const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 export const nothing = async (): Promise<void> => {};
 
 export async function post({ url, keys }: Victim, path: string, body: unknown): Promise<unknown> {
@@ -66,12 +67,14 @@ export function signal({ stack }: Victim, name: Parameters<Stack['pidOf']>[0], w
   }
 }
 
-export function run({ environment }: Victim, command: string, args: readonly string[]): ChildProcess {
+/** Runs a command of `flywheel` to its end. */
+export async function run({ environment }: Victim, command: string, args: readonly string[]): Promise<void> {
   const [program, ...before] = flywheelCommandLine(command);
-  return spawn(program!, [...before, ...args], {
+  const child = spawn(program!, [...before, ...args], {
     env: { PATH: process.env.PATH, ...environment },
     stdio: 'ignore',
   });
+  await new Promise((resolve) => child.once('exit', resolve));
 }
 
 /** Puts a definition into force, whatever is in force there; `change` gets that document, or null. */
