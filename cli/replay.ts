@@ -10,7 +10,7 @@ import { dayOf } from '../simulate/readers/values.ts';
 import type { FeedProgress, Speed } from './feed/feed.ts';
 import type { FeedReport } from './feed/report.ts';
 import { assertNamespace, runFeed } from './feed/run.ts';
-import { formats } from './feed/sources.ts';
+import { assertFormat, formats } from './feed/sources.ts';
 import { replayRejected } from './replay-rejected.ts';
 import { readSecretKey } from './secret-key.ts';
 import { duration, progressBar } from './up-steps.ts';
@@ -131,8 +131,7 @@ async function submitRejected(
 
 async function replay(format: string, file: string | undefined, options: Options): Promise<void> {
   const given = readConfig();
-  if (format !== REJECTED && !formats.includes(format))
-    throw new InvalidArgumentError(`there is no format "${format}"; there are ${formats.join(', ')}`);
+  if (format !== REJECTED) assertFormat(format);
   if (file !== undefined) await access(file, constants.R_OK);
   const config = { ...given, namespace: namespaceFor(format, given, options) };
   const secretKey = await readSecretKey(options.keysFile ?? path.join(config.dir, 'keys.json'));

@@ -54,15 +54,19 @@ export function simulatedSource(seed: string, endMs: number, buyers = SIMULATED_
   };
 }
 
+/** @throws FeedError for an unknown format */
+export function assertFormat(format: string): void {
+  if (formats.includes(format)) return;
+  throw new FeedError(
+    'FEED_WRONG_ARGUMENT',
+    `there is no format ${JSON.stringify(format)}; there are ${formats.join(', ')}`,
+  );
+}
+
 /** @throws FeedError for an unknown format, FileError for a file that is not of it */
 export async function fileSource(format: string, file: string, options: ReaderOptions): Promise<Source> {
-  const reader = readers.find((each) => each.format === format);
-  if (reader === undefined) {
-    throw new FeedError(
-      'FEED_WRONG_ARGUMENT',
-      `there is no format ${JSON.stringify(format)}; there are ${formats.join(', ')}`,
-    );
-  }
+  assertFormat(format);
+  const reader = readers.find((each) => each.format === format)!;
   const definitions = await reader.definitions(file, options);
   const lines = Math.max(1, await countLines(file));
   return {
