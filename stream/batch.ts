@@ -35,7 +35,8 @@ export interface Batch {
   readonly linkRows: Row[];
 }
 
-export function newBatch(from: number): Batch {
+/** `records` of `bytes` JSON are expected in it. */
+export function newBatch(from: number, records = 0, bytes = 0): Batch {
   return {
     from,
     to: from - 1,
@@ -45,7 +46,7 @@ export function newBatch(from: number): Batch {
     rows: new Map(),
     records: [],
     taken: new Map(),
-    eventRows: new EventRows(),
+    eventRows: new EventRows(records, bytes),
     linkRows: [],
   };
 }

@@ -20,7 +20,7 @@ return 'OK'`;
 
 /** Words of one command; Lua's stack takes fewer than 8,000 at a time. */
 const WORDS_MAX = 4_000;
-const LIST_BYTES = 65_536;
+const LIST_BYTES = 8_192;
 /** MessagePack's `array 32` and `str 32`, the only two forms that are needed; Redis's reader does not know `bin`. */
 const ARRAY = 0xdd;
 const STRING = 0xdb;

@@ -43,21 +43,31 @@ export interface EventRowContext {
   readonly raw: Uint8Array;
 }
 
-const INITIAL_BYTES = 262_144;
+/** What a row has beside its record's JSON, roughly. */
+const ROW_BYTES = 160;
 
 /** Rows of one batch, in the order in which they were added. */
 export class EventRows {
   #writer: BinaryWriter | undefined;
+  #bytesExpected: number;
   #ends: number[] = [];
   /** The month of each row's time, by which the table is partitioned. */
   readonly months: number[] = [];
+
+  /**
+   * @param records how many are expected, and @param bytes how long their JSON is: memory that is not used is to be had from
+   * the system all the same, which for a batch of ten records cost more than its rows
+   */
+  constructor(records = 0, bytes = 0) {
+    this.#bytesExpected = Math.max(1_024, bytes + records * ROW_BYTES);
+  }
 
   get length(): number {
     return this.months.length;
   }
 
   add(record: SegmentRecord, at: EventRowContext): void {
-    this.#writer ??= new BinaryWriter(INITIAL_BYTES);
+    this.#writer ??= new BinaryWriter(this.#bytesExpected);
     const writer = this.#writer;
     const attributes = attributesOf(record);
     writer.text(at.key);

@@ -6,7 +6,7 @@ export interface LaneOptions {
   sizeOf(batch: Batch): number;
   /** A lot is taken until it has so much. */
   readonly most: number;
-  /** A lot begins no sooner than `everyMs` after the one before, unless so much waits. */
+  /** A lot begins no sooner than `everyMs` after the one before, nor than five times what that took, unless so much waits. */
   readonly enough: number;
   readonly everyMs: number;
   /** Resolves when all of it has arrived, however often that took. */
@@ -18,6 +18,10 @@ export interface Lane {
   add(batch: Batch): Promise<void>;
   close(): void;
 }
+
+/** A busy store gets fewer and larger lots, up to this long apart: each costs it something of its own. */
+const EVERY_MS_MAX = 2_000;
+const EVERY_TIMES_TOOK = 5;
 
 interface Waiting {
   readonly batch: Batch;
@@ -31,6 +35,7 @@ export function createLane({ sizeOf, most, enough, everyMs, work }: LaneOptions)
   let running = false;
   let closed = false;
   let beganMs = Number.NEGATIVE_INFINITY;
+  let tookMs = 0;
   let wake: (() => void) | undefined;
 
   function takeSome(): Waiting[] {
@@ -48,7 +53,8 @@ export function createLane({ sizeOf, most, enough, everyMs, work }: LaneOptions)
 
   /** Until it is time, or enough waits. */
   async function pause(): Promise<void> {
-    const leftMs = beganMs + everyMs - performance.now();
+    const apartMs = everyMs === 0 ? 0 : Math.max(everyMs, Math.min(EVERY_MS_MAX, EVERY_TIMES_TOOK * tookMs));
+    const leftMs = beganMs + apartMs - performance.now();
     if (leftMs <= 0 || waiting >= enough || closed) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, leftMs);
@@ -68,6 +74,7 @@ export function createLane({ sizeOf, most, enough, everyMs, work }: LaneOptions)
       beganMs = performance.now();
       const taken = takeSome();
       await work(taken.map(({ batch }) => batch));
+      tookMs = performance.now() - beganMs;
       if (!closed) for (const { done } of taken) done();
     }
     running = false;

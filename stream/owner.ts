@@ -19,6 +19,10 @@ import type { Work } from './work.ts';
 /** Records that are decoded at a time: few enough to be garbage before the collector would have to copy them. */
 const DECODED_MAX = 256;
 
+function bytesOf(messages: readonly Message[]): number {
+  return messages.reduce((sum, { size }) => sum + size, 0);
+}
+
 /** Why an owner ended. */
 export type OwnerEnd = 'stopped' | 'fenced' | 'failed' | 'to be rewound';
 type StepEnd = 'OK' | 'FENCED' | 'REWIND';
@@ -181,7 +185,7 @@ export class Owner {
     this.#batchedMs = startedMs;
     const messages = this.#nextMessages();
     const fold: Fold = {
-      batch: newBatch(work.head.offset),
+      batch: newBatch(work.head.offset, messages.length, bytesOf(messages)),
       timers: createTimerQueue([]),
       timersLeft: work.inForce.definitions.settings.timersPerCommit,
       bugs,

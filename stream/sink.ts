@@ -38,7 +38,7 @@ export interface Sink {
 const ROWS_PER_INSERT_MAX = 50_000;
 /** Inserts begin no sooner after each other, unless there are so many rows: each makes a part a table, which has to be merged. */
 const INSERT_EVERY_MS = 250;
-const ROWS_AT_ONCE = 4_000;
+const ROWS_AT_ONCE = 20_000;
 const RECORDS_PER_SEND_MAX = 20_000;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 5_000;

@@ -34,12 +34,8 @@ export interface SourceListener {
 }
 
 const CONSUME_MAX = 4_000;
-/** While the owners keep up: to wait for 4,000 would let a steady rate wait. */
-const CONSUME_LIVE_MAX = 250;
-/** Messages that wait with the owners, from which on whole batches count more than the single message's age. */
-const CATCH_UP_BACKLOG = 1_000;
-/** It is waited so long after each message before a batch is handed over. */
-const CONSUME_TIMEOUT_MS = 5;
+/** For the first message of a batch: the others are taken if they are there. */
+const CONSUME_TIMEOUT_MS = 50;
 const BACKLOG_PAUSE = 8_000;
 const BACKLOG_RESUME = 4_000;
 const RETRY_MS = 200;
@@ -62,7 +58,6 @@ export class Source {
   #paused = new Map<string, TopicPartition>();
   #assigned = new Map<string, TopicPartition>();
   #polls = 0;
-  #waiting = 0;
   #polling: Promise<void> | undefined;
   #rebalancing: Promise<void> = Promise.resolve();
 
@@ -89,7 +84,6 @@ export class Source {
       },
       { 'auto.offset.reset': 'error' },
     );
-    this.#consumer.setDefaultConsumeTimeout(CONSUME_TIMEOUT_MS);
     this.#consumer.on('event.error', (error) => this.#report(error as unknown as LibrdKafkaError));
     this.#slot = options.slot;
     this.#topics = options.topics;
@@ -205,10 +199,25 @@ export class Source {
     }
   }
 
-  #consume(): Promise<Kafka.Message[]> {
-    const max = this.#waiting > CATCH_UP_BACKLOG ? CONSUME_MAX : CONSUME_LIVE_MAX;
+  /**
+   * Waits for one message and takes what else is there. A call that waits for more waits for as long as messages keep
+   * coming, up to its maximum: at a steady rate that was up to a second.
+   */
+  async #consume(): Promise<Kafka.Message[]> {
+    const first = await this.#take(1, CONSUME_TIMEOUT_MS);
+    if (first.length === 0) return first;
+    try {
+      return [...first, ...(await this.#take(CONSUME_MAX - 1, 0))];
+    } catch (error) {
+      this.#report(error as LibrdKafkaError);
+      return first;
+    }
+  }
+
+  #take(most: number, timeoutMs: number): Promise<Kafka.Message[]> {
+    this.#consumer.setDefaultConsumeTimeout(timeoutMs);
     return new Promise((resolve, reject) => {
-      this.#consumer.consume(max, (error, messages) => (error ? reject(error) : resolve(messages)));
+      this.#consumer.consume(most, (error, messages) => (error ? reject(error) : resolve(messages)));
     });
   }
 
@@ -232,11 +241,9 @@ export class Source {
 
   /** A partition that cannot keep up is paused, so that it does not hold the others up or fill the memory. */
   #regulate(): void {
-    this.#waiting = 0;
     for (const [name, partition] of this.#assigned) {
       const backlog = this.#listener.backlog(partition);
       const paused = this.#paused.has(name);
-      this.#waiting += backlog;
       if (!paused && backlog > BACKLOG_PAUSE) {
         this.#consumer.pause([partition]);
         this.#paused.set(name, partition);

@@ -2,7 +2,7 @@
 // them it is looked when the partition's stored offset has passed them. Counted from the broker's append time, which the log has.
 import { startStack } from '../../ops/local/stack.ts';
 import type { Config } from '../../platform/config.ts';
-import { createProducer, type Outgoing } from '../../platform/kafka.ts';
+import { createProducer } from '../../platform/kafka.ts';
 import { readPartition } from '../../platform/kafka-read.ts';
 import { openTopicAdmin } from '../../platform/kafka-topics.ts';
 import { partitionKeys } from '../../platform/keys.ts';
@@ -33,12 +33,14 @@ export interface LatencyBenchResult extends Origin {
 
 export type VisibleMs = Readonly<Record<'p50' | 'p95' | 'p99' | 'max', number>>;
 
-const SLICE_MS = 10;
-const LOOK_MS = 2;
+/** The log is written so often: every 10 ms, the driver's requests, one a partition, were half of the machine's work. */
+const SLICE_MS = 25;
+/** At five hundred looks a second the observer was most of what Redis did. */
+const LOOK_MS = 5;
 /** One of so many events is timed. */
 const SAMPLE_EVERY = 50;
-/** The first events compile the code, and are not counted. */
-const WARM_SECONDS = 10;
+/** The first events compile the code, Kafka's too, which takes half a core for twenty seconds; they are not counted. */
+const WARM_SECONDS = 30;
 const DRAIN_MS_MAX = 120_000;
 const GENERATION = 1;
 
@@ -116,7 +118,8 @@ export async function driveEvenly(
     spanMs,
     seed: 7,
   };
-  const messages = workloadMessages(topics.events, workload);
+  // Made before, so that the driver has nothing to do but to write and to look.
+  const messages = [...workloadMessages(topics.events, workload)];
   const waiting = new Set<Sample>();
   const seen: Seen[] = [];
   const startedMs = performance.now();
@@ -131,8 +134,7 @@ export async function driveEvenly(
   const sends: Promise<void>[] = [];
   for (let sent = 0; sent < count; ) {
     const due = Math.min(count, Math.ceil(((performance.now() - startedMs) / 1_000) * rate));
-    const batch: Outgoing[] = [];
-    while (sent + batch.length < due) batch.push(messages.next().value as Outgoing);
+    const batch = messages.slice(sent, due);
     if (batch.length > 0) {
       const first = sent;
       sends.push(
@@ -175,6 +177,13 @@ async function sinceAppend(config: Config, seen: readonly Seen[], fromMs: number
   return visible;
 }
 
+async function offsetsOf(redis: RedisClient, heads: readonly string[]): Promise<number[]> {
+  const looks = redis.pipeline();
+  for (const head of heads) looks.hget(head, 'offset');
+  const answers = (await looks.exec()) ?? [];
+  return answers.map(([, offset]) => Number(offset ?? 0));
+}
+
 /** Looks at the stored offsets again and again; tells of each sample that they have passed. */
 async function lookUntil(
   config: Config,
@@ -191,10 +200,10 @@ async function lookUntil(
   const untilMs = performance.now() + 10 * DRAIN_MS_MAX;
   while (!isOver()) {
     if (performance.now() > untilMs) throw new Error(`${waiting.size} samples were never seen`);
-    const offsets = await Promise.all(heads.map((head) => redis.hget(head, 'offset')));
+    const offsets = await offsetsOf(redis, heads);
     const seenMs = performance.timeOrigin + performance.now();
     for (const sample of waiting) {
-      if (sample.offset >= Number(offsets[sample.partition] ?? 0)) continue;
+      if (sample.offset >= (offsets[sample.partition] ?? 0)) continue;
       seen({ ...sample, seenMs });
       waiting.delete(sample);
     }

@@ -52,14 +52,15 @@ async function pull(url: string): Promise<Offer> {
   return offer;
 }
 
-/** Pulls until every partition is offered and none has anything left, or `roundsMax` offers were taken. */
-async function pullAll(url: string, roundsMax = Number.POSITIVE_INFINITY): Promise<void> {
+/** Pulls until every partition is offered and none has anything left, or `offersMax` offers brought something. */
+async function pullAll(url: string, offersMax = Number.POSITIVE_INFINITY): Promise<void> {
   const untilMs = performance.now() + QUIET_MS;
-  for (let round = 0; round < roundsMax; round += 1) {
+  for (let offers = 0; offers < offersMax; ) {
     const { triggers, withheld } = await pull(url);
     if (triggers.length === 0 && withheld.length === 0) return;
     if (performance.now() > untilMs) throw new Error(`still withheld: ${JSON.stringify(withheld)}`);
-    if (triggers.length === 0) await new Promise((resolve) => setTimeout(resolve, 100));
+    if (triggers.length > 0) offers += 1;
+    else await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
 
