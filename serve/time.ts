@@ -10,8 +10,17 @@ export const FUTURE_MS_MAX = 300_000;
 const ISO =
   /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?) ?(Z|z|[+-]\d{2}(?::?\d{2})?)?)?$/;
 
+/** Whether the month has the day: `Date.parse` takes 30 February for 2 March. */
+function isDay(date: string): boolean {
+  const day = Number(date.slice(8, 10));
+  if (day <= 28) return true;
+  const [year, month] = [Number(date.slice(0, 4)), Number(date.slice(5, 7))];
+  return new Date(Date.UTC(year, month - 1, day)).getUTCDate() === day;
+}
+
 /** Epoch milliseconds of ISO 8601 text; without an offset it is UTC, whatever this machine's zone is. NaN for other text. */
 export function parseIso(text: string): number {
+  if (!isDay(text)) return Number.NaN;
   // What every client's `toISOString` writes.
   if (text.length === 24 && text.charCodeAt(23) === 90 && text.charCodeAt(10) === 84) return Date.parse(text);
   const match = ISO.exec(text);

@@ -1,5 +1,5 @@
-// The log that the stream benchmark reads: buyers with 20 events each, about 335 bytes an event, and the definitions
-// that make the engine work for them (10 funnels, 3 scores).
+// The log that the stream benchmark reads: buyers with 20 events each, about 335 bytes an event, some of whom come as
+// visitors first, and the definitions that make the engine work for them (10 funnels, 3 scores).
 import type { Outgoing } from '../../platform/kafka.ts';
 import { buyerPartition } from '../../platform/keys.ts';
 
@@ -43,24 +43,36 @@ export interface Workload {
 
 export const defaultSpanMs = DAY_MS / 2;
 
+/** One buyer of so many comes as a visitor and says who it is halfway: its histories become one. */
+const VISITOR_EVERY = 5;
+
 /** Messages in order of event time, a few of them late within ten minutes. */
 export function* workloadMessages(topic: string, workload: Workload): Generator<Outgoing> {
   const random = seededRandom(workload.seed);
   const buyers = Math.ceil(workload.events / workload.eventsPerBuyer);
+  const identifiedAt = Math.max(1, Math.floor(workload.eventsPerBuyer / 2));
+  const seen = new Uint32Array(buyers);
   const pick = <Item>(list: readonly Item[]): Item => list[Math.floor(random() * list.length)]!;
   for (let index = 0; index < workload.events; index += 1) {
     const buyer = Math.floor(random() * buyers);
-    const [kind, event] = pick(siteEvents);
     const jitterMs = random() < 0.05 ? Math.floor(random() * 500_000) : 0;
     const timestamp =
       Math.floor(workload.endMs - workload.spanMs + (index / workload.events) * workload.spanMs) - jitterMs;
+    const earlier = seen[buyer]!;
+    seen[buyer] = earlier + 1;
+    const isVisitor = buyer % VISITOR_EVERY === 0;
+    const identifies = isVisitor && earlier === identifiedAt;
+    const [kind, event] = identifies ? (['identify', undefined] as const) : pick(siteEvents);
     const userId = `buyer-${buyer}`;
+    const anonymousId = `visitor-${buyer}`;
+    const isUnknown = isVisitor && earlier < identifiedAt;
     const record = {
       kind,
       messageId: `bench-${workload.seed}-${index}-5c3d1be6`,
-      userId,
+      ...(isUnknown ? {} : { userId }),
+      ...(isUnknown || identifies ? { anonymousId } : {}),
       ...(event === undefined ? {} : { event }),
-      properties: {
+      [identifies ? 'traits' : 'properties']: {
         category: `category-${buyer % 40}`,
         country: countries[buyer % countries.length],
         industry: industries[buyer % industries.length],
@@ -73,7 +85,7 @@ export function* workloadMessages(topic: string, workload: Workload): Generator<
       supplied: true,
       source: 'bench',
     };
-    const key = `u:${userId}`;
+    const key = isUnknown ? `a:${anonymousId}` : `u:${userId}`;
     yield { topic, partition: buyerPartition(key), key, value: JSON.stringify(record) };
   }
 }

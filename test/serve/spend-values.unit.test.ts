@@ -87,12 +87,14 @@ describe('times', () => {
     expected,
   ])('%s is the same instant in every zone', (given) => expect(parseTime(given)).toBe(expected));
 
-  it.each(['yesterday', '1', '2026', '01/02/2026', '2026-13-01', '2026-03-01T25:00:00Z', ''])(
-    '%s is none',
-    (given) => {
-      expect(timeFault('t', given, parseTime(given), Number.POSITIVE_INFINITY)?.reason).toBe('invalid');
-    },
-  );
+  it.each([
+    ...['yesterday', '1', '2026', '01/02/2026', '2026-13-01', '2026-03-01T25:00:00Z', ''],
+    ...['2026-02-29', '2026-02-30T00:00:00.000Z', '2026-04-31T12:00:00Z', '2026-01-00'],
+  ])('%s is none', (given) => {
+    expect(timeFault('t', given, parseTime(given), Number.POSITIVE_INFINITY)?.reason).toBe('invalid');
+  });
+
+  it('a leap day is one', () => expect(parseTime('2028-02-29')).toBe(Date.UTC(2028, 1, 29)));
 
   it('seconds are recognised in what is said', () => {
     expect(timeFault('t', 1_700_000_000, 1_700_000_000, Number.POSITIVE_INFINITY)).toMatchObject({

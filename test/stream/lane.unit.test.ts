@@ -93,3 +93,24 @@ it('nothing leaves a lane that is closed, and nothing is said to have arrived', 
   expect(lots).toEqual([[1]]);
   expect(arrived).toEqual([1]);
 });
+
+it.each([
+  [40, EVERY_MS],
+  [200, 1_000],
+  [1_000, 2_000],
+])('what takes %i ms is begun again after %i ms', async (tookMs, apartMs) => {
+  const begunMs: number[] = [];
+  const { add } = laneOf({
+    async work() {
+      begunMs.push(performance.now());
+      await new Promise((resolve) => setTimeout(resolve, tookMs));
+    },
+  });
+  add(1);
+  await vi.advanceTimersByTimeAsync(0);
+  add(2);
+  await vi.advanceTimersByTimeAsync(tookMs);
+  add(3);
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(begunMs[1]! - begunMs[0]!).toBe(apartMs);
+});
