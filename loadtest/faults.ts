@@ -8,6 +8,9 @@ import { allFaults } from './faults/registry.ts';
 import { type FaultResult, runFaults } from './faults/runner.ts';
 import { originOf } from './measured.ts';
 
+/** Above so many a file is not called by all their names. */
+const NAMED_MAX = 3;
+
 function wholeNumber(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1)
@@ -19,7 +22,7 @@ interface Options {
   readonly seed: number;
   readonly seeds: number;
   readonly kills: number;
-  readonly only?: string;
+  readonly only?: readonly Fault[];
   readonly results: string;
 }
 
@@ -29,15 +32,20 @@ const print = (line: string): void => {
 
 async function keep(options: Options, results: readonly FaultResult[]): Promise<void> {
   await mkdir(options.results, { recursive: true });
-  const what = options.only?.replaceAll(',', '+') ?? 'all';
-  const file = path.join(options.results, `faults-${what}-seed-${options.seed}.json`);
+  const file = path.join(options.results, `faults-${nameOf(options.only)}-seed-${options.seed}.json`);
   const { seed, seeds, kills } = options;
   const kept = { ...(await originOf()), at: new Date().toISOString(), seed, seeds, kills, results };
   await writeFile(file, `${JSON.stringify(kept, null, 2)}\n`);
 }
 
-function chosen(only: string | undefined): readonly Fault[] {
-  if (only === undefined) return allFaults;
+/** What a file of results is called by. */
+function nameOf(only: readonly Fault[] | undefined): string {
+  if (only === undefined) return 'all';
+  if (only.length > NAMED_MAX) return `${only.length}-of-${allFaults.length}`;
+  return only.map(({ name }) => name).join('+');
+}
+
+function faultsOf(only: string): readonly Fault[] {
   return only.split(',').map((name) => {
     const fault = allFaults.find((each) => each.name === name);
     if (fault !== undefined) return fault;
@@ -47,7 +55,7 @@ function chosen(only: string | undefined): readonly Fault[] {
 }
 
 async function run(options: Options): Promise<void> {
-  const faults = chosen(options.only);
+  const faults = options.only ?? allFaults;
   const seeds = Array.from({ length: options.seeds }, (_, index) => options.seed + index);
   const soFar: FaultResult[] = [];
   const results = await runFaults({
@@ -71,7 +79,7 @@ await new Command('faults')
   .option('--seed <n>', 'the first seed', wholeNumber, 1)
   .option('--seeds <n>', 'how many seeds', wholeNumber, 1)
   .option('--kills <n>', 'kills of each random run', wholeNumber, 10)
-  .option('--only <names>', 'these faults alone, separated by commas')
+  .option('--only <names>', 'these faults alone, separated by commas', faultsOf)
   .option('--results <folder>', 'where the results are kept', 'loadtest/results')
   .action(run)
   .parseAsync();

@@ -13,7 +13,8 @@ const FULL_WITHIN_MS = 30_000;
 /** A stream whose sink is full holds its bound of batches and no more. */
 const GROWTH_BYTES_MAX = 256 * 1024 * 1024;
 const KAFKA_DEATHS = 2;
-const REFUSED_WITHIN_MS = 10_000;
+/** The supervisor restarts a part five times: twice for each death are fewer. */
+const KILLS_MAX = 2;
 const NO_MEMORY_MS = 8_000;
 const MADE_GOOD_WITHIN_MS = 90_000;
 const MEGABYTE = 1024 * 1024;
@@ -65,6 +66,20 @@ export const clickhouseAway: Fault = {
   },
 };
 
+/** What is under way when Kafka dies waits for it: one that is back at once has refused nothing, and is killed again. */
+async function killUntilRefused(arena: Arena, isRefused: () => boolean): Promise<number> {
+  for (let kill = 1; ; kill += 1) {
+    const pid = arena.parts.stack!.pidOf('kafka')!;
+    const told = arena.parts.events.length;
+    const isBack = (): boolean => arena.parts.events.slice(told).some(({ kind }) => kind === 'restarted');
+    process.kill(pid, 'SIGKILL');
+    await until('collect refuses, or Kafka is back', () => isRefused() || isBack(), MADE_GOOD_WITHIN_MS);
+    await until('Kafka runs again', isBack, MADE_GOOD_WITHIN_MS);
+    if (isRefused()) return pid;
+    if (kill === KILLS_MAX) throw new Error(`collect refused nothing while Kafka was away ${kill} times`);
+  }
+}
+
 export const kafkaAway: Fault = {
   name: 'kafka-away',
   title: 'Kafka is away: collect refuses and says when to come again',
@@ -72,13 +87,8 @@ export const kafkaAway: Fault = {
   async run(arena, { print }) {
     const evidence: Evidence[] = [];
     for (let death = 1; death <= KAFKA_DEATHS; death += 1) {
-      const pid = arena.parts.stack!.pidOf('kafka')!;
-      const told = arena.parts.events.length;
       const toldWhenBefore = arena.feeder.toldWhen();
-      process.kill(pid, 'SIGKILL');
-      await until('collect refuses', () => arena.feeder.toldWhen() > toldWhenBefore, REFUSED_WITHIN_MS);
-      const isBack = (): boolean => arena.parts.events.slice(told).some(({ kind }) => kind === 'restarted');
-      await until('Kafka runs again', isBack, MADE_GOOD_WITHIN_MS);
+      const pid = await killUntilRefused(arena, () => arena.feeder.toldWhen() > toldWhenBefore);
       const recoverySeconds = await madeGood(arena);
       const refusals = arena.feeder.toldWhen() - toldWhenBefore;
       print(
