@@ -16,7 +16,7 @@ export function isoOrNull(ms: number | null): string | null {
 export const isoTime = z.string().meta({ format: 'date-time', examples: ['2026-01-15T09:30:00.000Z'] });
 
 /** `u:…` and `a:…` are buyers' keys as they are; anything else is a user's id. */
-export function buyerKeyOf(text: string): string {
+export function buyerKeyOfText(text: string): string {
   const wellFormed = text.toWellFormed();
   return /^[ua]:./s.test(wellFormed) ? wellFormed : `u:${wellFormed}`;
 }

@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { accountPartition, buyerPartition } from '../../platform/keys.ts';
 import type { FeedItem } from '../../simulate/feed.ts';
 import type { Batch } from './batch.ts';
-import { createLane, type Lane } from './lane.ts';
+import { createFeedLane, type FeedLane } from './lane.ts';
 import { type Answer, FeedError, request, type Target } from './post.ts';
 import { type FeedReport, impliedBy } from './report.ts';
 import type { Source } from './sources.ts';
@@ -123,7 +123,7 @@ function createPace(speed: Speed, signal: AbortSignal): (item: FeedItem) => Prom
  */
 export async function feed(options: FeedOptions): Promise<void> {
   const { source, target, speed, report, acknowledgedFile } = options;
-  const lanes = new Map<string, Lane>();
+  const lanes = new Map<string, FeedLane>();
   const left = new Map(Object.entries(report.lanes));
   const startedAt = performance.now();
   let share = 0;
@@ -142,10 +142,10 @@ export async function feed(options: FeedOptions): Promise<void> {
     options.onProgress({ sent, rejected, retries, share, elapsedMs });
     options.onAnswer();
   };
-  const laneFor = (name: string): Lane => {
+  const laneFor = (name: string): FeedLane => {
     const known = lanes.get(name);
     if (known !== undefined) return known;
-    const lane = createLane({ send: sender(name), fill: speed === 'max' });
+    const lane = createFeedLane({ send: sender(name), fill: speed === 'max' });
     lanes.set(name, lane);
     return lane;
   };

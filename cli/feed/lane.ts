@@ -3,21 +3,21 @@
 import type { FeedItem } from '../../simulate/feed.ts';
 import { BATCH_ITEMS_MAX, type Batch, LANE_ITEMS_MAX, nextBatch } from './batch.ts';
 
-export interface Lane {
+export interface FeedLane {
   /** Resolves when there is room again. @throws what sending failed with */
   push(item: FeedItem): Promise<void>;
   /** Sends what is left and resolves when all is acknowledged. @throws what sending failed with */
   end(): Promise<void>;
 }
 
-export interface LaneOptions {
+export interface FeedLaneOptions {
   readonly send: (batch: Batch) => Promise<void>;
   /** Waits for full requests; otherwise sends what is there. */
   readonly fill: boolean;
 }
 
 /** Items are sent in the order in which they were pushed. */
-export function createLane({ send, fill }: LaneOptions): Lane {
+export function createFeedLane({ send, fill }: FeedLaneOptions): FeedLane {
   let waiting: FeedItem[] = [];
   let ending = false;
   let sending: Promise<void> | undefined;

@@ -1,7 +1,7 @@
 // The evaluation context of an OFREP request: who it is about, checked by hand because the protocol names an error
 // code for each fault.
 import type { Buyer } from '../../domain/buyer.ts';
-import { buyerKeyOf } from '../answer.ts';
+import { buyerKeyOfText } from '../answer.ts';
 import type { EvaluationFailure } from './evaluate.ts';
 
 /** Longer keys fit no record of the log. */
@@ -46,7 +46,7 @@ export function readContext(body: unknown): ContextResult {
     return fault('TARGETING_KEY_MISSING', 'context has no targetingKey');
   if (!isId(targetingKey))
     return fault('INVALID_CONTEXT', `targetingKey must be a text of 1 to ${KEY_LENGTH_MAX} characters`);
-  const key = buyerKeyOf(targetingKey);
+  const key = buyerKeyOfText(targetingKey);
   const keys = new Set([key]);
   if (isId(context.userId)) keys.add(`u:${context.userId.toWellFormed()}`);
   if (isId(context.anonymousId)) keys.add(`a:${context.anonymousId.toWellFormed()}`);

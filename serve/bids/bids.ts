@@ -6,7 +6,7 @@ import { Counter, Gauge } from 'prom-client';
 import { z } from 'zod';
 import type { AccountDefinition, CampaignDefinition, ScoreDefinition } from '../../domain/definition.ts';
 import { accountPartition } from '../../platform/keys.ts';
-import { buyerKeyOf, unknownDefinition } from '../answer.ts';
+import { buyerKeyOfText, unknownDefinition } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { type NoticeKind, signNotice } from '../notice-address.ts';
 import { neverPacked } from '../packing.ts';
@@ -135,7 +135,9 @@ export function registerBids(app: FastifyInstance, deps: BidPorts, reader: State
   ): Promise<BidAnswer[]> {
     const definitions = requests.map((request) => definitionsOf(deps, request));
     const readings = await Promise.all(
-      requests.map(({ buyerKey }) => (buyerKey === undefined ? null : reader.buyer(buyerKeyOf(buyerKey)))),
+      requests.map(({ buyerKey }) =>
+        buyerKey === undefined ? null : reader.buyer(buyerKeyOfText(buyerKey)),
+      ),
     );
     await awaitLeases(requests, definitions, readings, waitMs);
     const sign = (notice: NoticeKind, { bidMicros, ...bid }: SignedBid): string => {

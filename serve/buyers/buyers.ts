@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { FunnelDefinition, ScoreDefinition } from '../../domain/definition.ts';
-import { buyerKeyOf, buyerKeyText, isoOrNull } from '../answer.ts';
+import { buyerKeyOfText, buyerKeyText, isoOrNull } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { problemError } from '../problem-details.ts';
 import { requestSchema, responses } from '../schema.ts';
@@ -17,7 +17,7 @@ const keyText = buyerKeyText.meta({
 /** Companies have records too; elsewhere a key is a buyer's. */
 function keyOf(text: string): string {
   const wellFormed = text.toWellFormed();
-  return /^c:./s.test(wellFormed) ? wellFormed : buyerKeyOf(wellFormed);
+  return /^c:./s.test(wellFormed) ? wellFormed : buyerKeyOfText(wellFormed);
 }
 
 /** Register under a secret key. */

@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { liveInterest } from '../../domain/live.ts';
-import { buyerKeyOf, buyerKeyText } from '../answer.ts';
+import { buyerKeyOfText, buyerKeyText } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { problemResponse, querySchema, responseSchema } from '../schema.ts';
 import { createLiveHub } from './hub.ts';
@@ -69,7 +69,7 @@ export function registerLive(
     const { key, source, verdict, limit, seconds } = request.query as z.infer<typeof query>;
     const header = request.headers['last-event-id'];
     const viewer = await hub.open({
-      interest: { key: key === undefined ? undefined : buyerKeyOf(key), source, verdict },
+      interest: { key: key === undefined ? undefined : buyerKeyOfText(key), source, verdict },
       limit,
       seconds,
       lastEventId: typeof header === 'string' ? header.slice(0, LAST_EVENT_ID_CHARACTERS_MAX) : undefined,

@@ -4,7 +4,7 @@ import { Counter } from 'prom-client';
 import { z } from 'zod';
 import type { WaitingTrigger } from '../../domain/delivery.ts';
 import { buyerPartition } from '../../platform/keys.ts';
-import { buyerKeyOf, iso, isoTime, logProblem } from '../answer.ts';
+import { buyerKeyOfText, iso, isoTime, logProblem } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { problemError } from '../problem-details.ts';
 import { querySchema, requestSchema, responses } from '../schema.ts';
@@ -86,7 +86,7 @@ function registerOffer(
   };
   app.get('/v1/triggers', { schema }, async (request) => {
     const { limit, definition, key } = request.query as z.infer<typeof query>;
-    const buyer = key === undefined ? null : buyerKeyOf(key);
+    const buyer = key === undefined ? null : buyerKeyOfText(key);
     const offer = await offerTriggers(reader, {
       partitions: buyer === null ? allPartitions : [buyerPartition(buyer)],
       limit,

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BATCH_ITEMS_MAX, LANE_ITEMS_MAX, nextBatch } from '../../cli/feed/batch.ts';
 import { feed } from '../../cli/feed/feed.ts';
-import { createLane } from '../../cli/feed/lane.ts';
+import { createFeedLane } from '../../cli/feed/lane.ts';
 import { FeedError, type Target } from '../../cli/feed/post.ts';
 import { type FeedReport, newReport, readReport, reportFile, writeReport } from '../../cli/feed/report.ts';
 import { runFeed } from '../../cli/feed/run.ts';
@@ -302,7 +302,7 @@ describe('a lane', () => {
   it('takes no more than it may hold while a request is under way', async () => {
     let release: () => void = () => {};
     let sent = 0;
-    const lane = createLane({
+    const lane = createFeedLane({
       fill: true,
       send: async (batch) => {
         await new Promise<void>((resolve) => {
