@@ -8,6 +8,7 @@ import {
   define,
   expectTaken,
   type Fault,
+  HOARD_SIGNAL,
   many,
   nothing,
   PER_TICK,
@@ -278,6 +279,17 @@ export const faults: readonly Fault[] = [
       }
     },
     mend: nothing,
+  },
+  {
+    name: 'jobs holds more memory than it may',
+    alerts: ['FlywheelMemoryHigh'],
+    async cause(victim, tick) {
+      if (tick === 0) signal(victim, 'jobs', HOARD_SIGNAL);
+    },
+    // The supervisor starts another one.
+    async mend(victim) {
+      signal(victim, 'jobs', 'SIGKILL');
+    },
   },
   standingStill('jobs', ['FlywheelProcessDown', 'FlywheelJobsLeaderless', 'FlywheelSourcesUnwatched']),
   standingStill('stream', ['FlywheelProcessDown']),

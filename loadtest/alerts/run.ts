@@ -14,7 +14,7 @@ import { migrate } from '../../platform/migrate.ts';
 import { namespaceOf } from '../../platform/namespace.ts';
 import { openRedis } from '../../platform/redis.ts';
 import { faults } from './faults.ts';
-import { type Fault, type Victim, wait } from './victim.ts';
+import { type Fault, hoarding, type Victim, wait } from './victim.ts';
 
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
 const FIRES_WITHIN_MS = 120_000;
@@ -120,9 +120,11 @@ async function main(): Promise<number> {
       plainFile: path.join(dir, 'keys.json'),
       hashedFile: config.serveKeysFile,
     });
-    await Promise.all(
-      (['stream', 'serve', 'jobs'] as const).map((each) => stack.startFlywheel(each, environment)),
-    );
+    await Promise.all([
+      stack.startFlywheel('stream', environment),
+      stack.startFlywheel('serve', environment),
+      stack.startFlywheel('jobs', { ...environment, ...(await hoarding(dir)) }),
+    ]);
     const quiet = { onWarning: () => {} };
     const victim: Victim = {
       ...{ stack, config, environment, keys, namespace: namespaceOf(config.namespace) },

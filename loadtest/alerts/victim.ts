@@ -1,5 +1,7 @@
 // What the faults that alerts fire by have in common: what they may touch, and how they do it.
 import { spawn } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { flywheelCommandLine } from '../../ops/local/flywheel-process.ts';
 import type { Stack } from '../../ops/local/stack.ts';
 import type { ApiKeyPair } from '../../platform/api-keys.ts';
@@ -32,6 +34,20 @@ export interface Fault {
 }
 
 export const PER_TICK = 20;
+/** On it a process that was started with `hoarding` takes more memory than the alert lets pass. */
+export const HOARD_SIGNAL = 'SIGUSR2';
+const HOARD_BYTES = 2_500_000_000;
+
+/** The environment of a process that hoards memory when it is told to; `folder` takes the script that does it. */
+export async function hoarding(folder: string): Promise<Record<string, string>> {
+  const script = path.join(folder, 'hoard.cjs');
+  await writeFile(
+    script,
+    `process.on('${HOARD_SIGNAL}', () => { globalThis.hoard ??= Buffer.alloc(${HOARD_BYTES}, 1); });\n`,
+  );
+  return { NODE_OPTIONS: `--require ${script}` };
+}
+
 export const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 export const nothing = async (): Promise<void> => {};
 
