@@ -87,6 +87,7 @@ const benchmarks = { stream: runStream, serve: runServe, latency: runLatency, me
 
 async function run(what: keyof typeof benchmarks, options: BenchOptions): Promise<void> {
   const dir = join(options.dir, 'bench');
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
   await rm(dir, { recursive: true, force: true });
   await mkdir(dir, { recursive: true });
   const result = await benchmarks[what](options, dir);

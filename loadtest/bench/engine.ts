@@ -60,7 +60,7 @@ export async function writeDefinitions(dir: string): Promise<string> {
 
 export function startStream(config: Config): ChildProcess {
   const [program, ...args] = flywheelCommandLine('stream');
-  return spawn(program!, args, {
+  const child = spawn(program!, args, {
     stdio: ['ignore', 'ignore', 'inherit'],
     env: {
       ...process.env,
@@ -71,6 +71,11 @@ export function startStream(config: Config): ChildProcess {
       STREAM_METRICS_PORT: '0',
     },
   });
+  // It would go on looking for its parts, beside whatever is measured next.
+  const end = (): void => void child.kill('SIGKILL');
+  process.once('exit', end);
+  child.once('exit', () => process.off('exit', end));
+  return child;
 }
 
 export async function endStream(child: ChildProcess): Promise<void> {
