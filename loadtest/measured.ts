@@ -1,10 +1,19 @@
-// What benchmarks share: the processor time of a process, medians, and on what and which commit it was measured.
-import { execFile } from 'node:child_process';
+// What benchmarks share: children that end with them, the processor time of a process, medians, and on what and which commit
+// it was measured.
+import { type ChildProcess, execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { promisify } from 'node:util';
 
 const TICKS_PER_SECOND = 100;
+
+/** The child is ended when this process ends: it would go on beside whatever is measured next. */
+export function endWithUs<Child extends ChildProcess>(child: Child): Child {
+  const end = (): void => void child.kill('SIGKILL');
+  process.once('exit', end);
+  child.once('exit', () => process.off('exit', end));
+  return child;
+}
 
 /** User and system time of a process so far, from /proc. */
 export async function cpuSecondsOf(pid: number): Promise<number> {

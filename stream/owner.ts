@@ -19,10 +19,6 @@ import type { Work } from './work.ts';
 /** Records that are decoded at a time: few enough to be garbage before the collector would have to copy them. */
 const DECODED_MAX = 256;
 
-function bytesOf(messages: readonly Message[]): number {
-  return messages.reduce((sum, { size }) => sum + size, 0);
-}
-
 /** Why an owner ended. */
 export type OwnerEnd = 'stopped' | 'fenced' | 'failed' | 'to be rewound';
 type StepEnd = 'OK' | 'FENCED' | 'REWIND';
@@ -183,9 +179,9 @@ export class Owner {
     await this.#parts.turn();
     const startedMs = performance.now();
     this.#batchedMs = startedMs;
-    const messages = this.#nextMessages();
+    const { messages, bytes } = this.#nextMessages();
     const fold: Fold = {
-      batch: newBatch(work.head.offset, messages.length, bytesOf(messages)),
+      batch: newBatch(work.head.offset, messages.length, bytes),
       timers: createTimerQueue([]),
       timersLeft: work.inForce.definitions.settings.timersPerCommit,
       bugs,
@@ -233,7 +229,7 @@ export class Owner {
     return foldRecord(this.work, fold, message, decoded) === 'folded';
   }
 
-  #nextMessages(): Message[] {
+  #nextMessages(): { messages: Message[]; bytes: number } {
     const { batchMax, batchBytesMax } = this.#parts.limits;
     const { holdAt } = this.#control;
     const countMax = Math.min(batchMax, holdAt === null ? batchMax : holdAt - this.work.head.offset);
@@ -243,7 +239,7 @@ export class Owner {
       bytes += this.#queue[count]!.size;
       count += 1;
     }
-    return this.#queue.slice(0, count);
+    return { messages: this.#queue.slice(0, count), bytes };
   }
 
   // — commit and delivery —

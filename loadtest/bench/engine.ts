@@ -6,6 +6,7 @@ import { flywheelCommandLine } from '../../ops/local/flywheel-process.ts';
 import type { Stack } from '../../ops/local/stack.ts';
 import { type Config, readConfig } from '../../platform/config.ts';
 import type { Outgoing, Producer } from '../../platform/kafka.ts';
+import { endWithUs } from '../measured.ts';
 import { benchDefinitions } from './workload.ts';
 
 const isTypeScript = import.meta.url.endsWith('.ts');
@@ -71,11 +72,7 @@ export function startStream(config: Config): ChildProcess {
       STREAM_METRICS_PORT: '0',
     },
   });
-  // It would go on looking for its parts, beside whatever is measured next.
-  const end = (): void => void child.kill('SIGKILL');
-  process.once('exit', end);
-  child.once('exit', () => process.off('exit', end));
-  return child;
+  return endWithUs(child);
 }
 
 export async function endStream(child: ChildProcess): Promise<void> {

@@ -73,7 +73,6 @@ async function killUntilRefused(arena: Arena, isRefused: () => boolean): Promise
     const told = arena.parts.events.length;
     const isBack = (): boolean => arena.parts.events.slice(told).some(({ kind }) => kind === 'restarted');
     process.kill(pid, 'SIGKILL');
-    await until('collect refuses, or Kafka is back', () => isRefused() || isBack(), MADE_GOOD_WITHIN_MS);
     await until('Kafka runs again', isBack, MADE_GOOD_WITHIN_MS);
     if (isRefused()) return pid;
     if (kill === KILLS_MAX) throw new Error(`collect refused nothing while Kafka was away ${kill} times`);

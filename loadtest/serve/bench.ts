@@ -7,7 +7,7 @@ import { type Stack, startStack } from '../../ops/local/stack.ts';
 import { type ApiKeyPair, ensureApiKeys } from '../../platform/api-keys.ts';
 import { readConfig } from '../../platform/config.ts';
 import { migrate } from '../../platform/migrate.ts';
-import { cpuSecondsOf, median, type Origin, originOf } from '../measured.ts';
+import { cpuSecondsOf, endWithUs, median, type Origin, originOf } from '../measured.ts';
 import { ensureK6, type K6Run, runK6 } from './k6.ts';
 
 export interface ServeBenchOptions {
@@ -125,7 +125,7 @@ export async function benchServe(options: ServeBenchOptions): Promise<ServeBench
 function startBare(): ChildProcess {
   const loader = isTypeScript ? ['--import', 'tsx'] : [];
   const script = path.join(here, `bare.${isTypeScript ? 'ts' : 'js'}`);
-  return spawn(process.execPath, [...loader, script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  return endWithUs(spawn(process.execPath, [...loader, script], { stdio: ['ignore', 'pipe', 'inherit'] }));
 }
 
 async function urlOf(bare: ChildProcess): Promise<string> {
