@@ -71,7 +71,14 @@ export const deliveryReplay = z.object({
 });
 export type DeliveryReplay = z.infer<typeof deliveryReplay>;
 
-export type DeliveriesTopicRecord = Delivery | DeliveryCursor | DeliveryReplay;
+/** A process begins to lead the jobs: its first transaction, whose end also ends what a broker that died left open. */
+export const deliveryTurn = z.object({
+  kind: z.literal('turn'),
+  atMs: epochMs,
+});
+export type DeliveryTurn = z.infer<typeof deliveryTurn>;
+
+export type DeliveriesTopicRecord = Delivery | DeliveryCursor | DeliveryReplay | DeliveryTurn;
 
 /** What came of one attempt. */
 export interface Answer {

@@ -8,7 +8,7 @@ import { type ClickHouse, openClickHouse } from '../platform/clickhouse.ts';
 import type { Config } from '../platform/config.ts';
 import { type DefinitionLog, openDefinitionLog } from '../platform/definition-log.ts';
 import { createPublisher, type Publisher } from '../platform/definition-publish.ts';
-import { readDeliveries, readDeliveryRecord } from '../platform/delivery-log.ts';
+import { deliveryMessage, readDeliveries, readDeliveryRecord } from '../platform/delivery-log.ts';
 import { createFailpoint, type Failpoint } from '../platform/failpoint.ts';
 import { createProducer, type Producer } from '../platform/kafka.ts';
 import { type LogRecord, readPartition } from '../platform/kafka-read.ts';
@@ -158,6 +158,9 @@ async function lead(parts: Parts, lost: AbortSignal): Promise<void> {
     transactionalId: `flywheel-jobs-${namespace.name}`,
     onWarning: log.warn,
   });
+  // Whatever the leader before had sent must be readable: a transaction of this id that a dying broker forgot to end would
+  // hold all readers up for ever, and ends with this one (docs/decisions/triggers.md).
+  await transactional.append([deliveryMessage(namespace, { kind: 'turn', atMs: Date.now() })]);
   const { fold, next } = await readDeliveries(config.kafkaBrokers, namespace);
   const dispatcher = createDispatcher({
     ...parts,

@@ -1,4 +1,4 @@
-// The topic `deliveries`, one partition: what receivers are owed. Only the leader of the jobs writes deliveries and
+// The topic `deliveries`, one partition: what receivers are owed. Only the leader of the jobs writes turns, deliveries and
 // cursors, in transactions; anybody may ask for a replay.
 import { createHash } from 'node:crypto';
 import {
@@ -8,6 +8,7 @@ import {
   delivery,
   deliveryCursor,
   deliveryReplay,
+  deliveryTurn,
 } from '../domain/delivery.ts';
 import type { Outgoing } from './kafka.ts';
 import { type LogRecord, readPartition } from './kafka-read.ts';
@@ -19,6 +20,7 @@ const validators = {
   delivery: compileValidator(delivery),
   cursor: compileValidator(deliveryCursor),
   replay: compileValidator(deliveryReplay),
+  turn: compileValidator(deliveryTurn),
 };
 
 /**
@@ -43,6 +45,8 @@ function keyOf(record: DeliveriesTopicRecord): string {
       return `cursor:${record.partition}`;
     case 'replay':
       return `replay:${record.id}`;
+    case 'turn':
+      return 'turn';
   }
 }
 
@@ -97,6 +101,8 @@ export function foldDelivery(fold: DeliveryFold, record: DeliveriesTopicRecord):
       break;
     case 'replay':
       fold.replays.set(record.id, record);
+      break;
+    case 'turn':
       break;
   }
 }

@@ -11,6 +11,8 @@ const BATCH_RECORDS_MAX = 4_000;
 const NEXT_MESSAGE_MS = 5;
 /** At the end of the partition one message is waited for, which is handed over at once; so often the signal is looked at. */
 const IDLE_MS = 100;
+/** A reader that has an end to come to gives up when it has come no further for so long. */
+const STUCK_MS = 60_000;
 
 /** One record as it stands in the log. */
 export interface LogRecord {
@@ -37,7 +39,8 @@ export interface ReadOptions {
 
 /**
  * The records of [from, to) in order, in batches; ends early when the signal is aborted.
- * @throws PlatformError KAFKA_UNREACHABLE, KAFKA_READ_FAILED (an offset that the log no longer or not yet has)
+ * @throws PlatformError KAFKA_UNREACHABLE, KAFKA_READ_FAILED (an offset that the log no longer or not yet has; a log of which
+ * nothing more comes before `to` within a minute)
  */
 export async function* readPartition(options: ReadOptions): AsyncGenerator<LogRecord[], void, undefined> {
   const { topic, partition, from, signal } = options;
@@ -51,18 +54,31 @@ export async function* readPartition(options: ReadOptions): AsyncGenerator<LogRe
   try {
     consumer.assign([{ topic, partition, offset: from }]);
     let next = from;
+    let movedMs = performance.now();
     // The end of the partition counts too: the offsets before `to` may be no records (markers of transactions).
     while (next < to && endReachedAt < to && !signal?.aborted) {
       const records = (await consume(consumer, endReachedAt >= next))
         .map(toRecord)
         .filter((record) => record.offset < to);
-      if (records.length === 0) continue;
+      if (records.length === 0) {
+        if (Number.isFinite(to) && performance.now() - movedMs > STUCK_MS) throw stuck(options, next);
+        continue;
+      }
       next = records[records.length - 1]!.offset + 1;
       yield records;
+      movedMs = performance.now();
     }
   } finally {
     await new Promise<void>((resolve) => consumer.disconnect(() => resolve()));
   }
+}
+
+/** Readers see what is committed: behind a transaction that nobody ends, nothing is. */
+function stuck({ topic, partition, to }: ReadOptions, next: number): PlatformError {
+  return new PlatformError(
+    'KAFKA_READ_FAILED',
+    `${topic} ${partition} ends at offset ${to}, and nothing came from ${next} on for ${STUCK_MS / 1_000} s: either no broker leads it, or a transaction there was never ended (find it with kafka-transactions.sh find-hanging, end it with abort)`,
+  );
 }
 
 async function connect({ brokers }: ReadOptions): Promise<Kafka.KafkaConsumer> {

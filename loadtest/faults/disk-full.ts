@@ -74,11 +74,14 @@ function diskFull(part: StatefulPart): Fault {
     async run(arena, { print }) {
       const filler = path.join(mountPoint(arena.dir), 'filler');
       const pid = arena.parts.stack!.pidOf(part)!;
+      const toldWhenBefore = arena.feeder.toldWhen();
       const bytes = fill(filler);
       const { how, restarts, gaveUp } = await notice(arena, part);
       rmSync(filler);
       if (gaveUp) await arena.parts.startAgain(part);
       const { lag, undelivered } = await inHand(arena);
+      // A log that dies at once leaves nothing behind that is not applied: what it met is who wanted to write.
+      const refusals = arena.feeder.toldWhen() - toldWhenBefore;
       const recoverySeconds = Math.round(await untilMadeGood(arena, MADE_GOOD_WITHIN_MS)) / 1_000;
       print(`  ${part} (pid ${pid}): ${how}; ${restarts} restarts, recovered in ${recoverySeconds} s`);
       if (restarts > RESTARTS_MAX) throw new Error(`${part} was restarted ${restarts} times`);
@@ -86,9 +89,9 @@ function diskFull(part: StatefulPart): Fault {
         {
           did: `the disk under ${part} filled with ${bytes} bytes`,
           pid,
-          bit: lag > 0 || undelivered > 0,
+          bit: lag > 0 || undelivered > 0 || refusals > 0,
           recoverySeconds,
-          seen: { how, restarts, gaveUp, lag, undelivered },
+          seen: { how, restarts, gaveUp, lag, undelivered, refusals },
         },
       ];
     },
