@@ -60,3 +60,12 @@ export function unknownDefinition(type: string, id: string): ProblemError {
     detail: `There is no ${type} ${JSON.stringify(id)}; GET /v1/definitions/${type} lists what there is.`,
   });
 }
+
+/** 404 for a revision that is yet to come; `latest` is in force. */
+export function unknownRevision(type: string, id: string, revision: number, latest: number): ProblemError {
+  return problemError({
+    status: 404,
+    code: 'unknown_revision',
+    detail: `${type} ${JSON.stringify(id)} has no revision ${revision}; the latest is ${latest}.`,
+  });
+}

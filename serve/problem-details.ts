@@ -128,11 +128,6 @@ const fastifyProblems: Readonly<Record<string, Problem>> = {
     code: 'unsupported_media_type',
     detail: 'This route does not take bodies of this content type.',
   },
-  FST_ERR_CTP_BODY_TOO_LARGE: {
-    status: 413,
-    code: 'too_large',
-    detail: 'The body is larger than this route takes.',
-  },
   FST_ERR_CTP_EMPTY_JSON_BODY: {
     status: 400,
     code: 'malformed',
@@ -148,10 +143,20 @@ const fastifyProblems: Readonly<Record<string, Problem>> = {
   FST_ERR_MAX_PARAM_LENGTH: { status: 414, code: 'too_large', detail: 'A part of the address is too long.' },
 };
 
-/** What a thrown value comes to; undefined for what is our own fault. */
-export function problemOf(error: FastifyError | ProblemError): Problem | undefined {
+function tooLarge(limitBytes: number | undefined): Problem {
+  const limit =
+    limitBytes === undefined ? 'this route takes' : `the ${limitBytes} bytes that this route takes`;
+  return { status: 413, code: 'too_large', detail: `The body is larger than ${limit}.` };
+}
+
+/**
+ * What a thrown value comes to; undefined for what is our own fault.
+ * @param bodyLimit of the route, in bytes
+ */
+export function problemOf(error: FastifyError | ProblemError, bodyLimit?: number): Problem | undefined {
   if ('problem' in error) return error.problem;
   if (error.validation !== undefined) return validationProblem(error);
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return tooLarge(bodyLimit);
   const known = fastifyProblems[error.code];
   if (known !== undefined) return known;
   const status = error.statusCode ?? 500;
@@ -213,7 +218,7 @@ export function registerProblemDetails(app: FastifyInstance, log: FaultLog): voi
     methodsByRoute.set(route.url, methods);
   });
   app.setErrorHandler((error: FastifyError | ProblemError, request, reply) => {
-    const problem = problemOf(error);
+    const problem = problemOf(error, request.routeOptions.bodyLimit);
     if (problem === undefined) {
       log.error('a request failed', {
         instance: request.id,

@@ -89,11 +89,14 @@ function idOf(name: string, value: Identifier, faults: Faults): string | undefin
     }
     return String(value);
   }
-  const id = value.toWellFormed();
-  if (id.length > ID_CHARACTERS_MAX) {
+  // Half of a character is kept as U+FFFD, by which two people would become one.
+  if (!value.isWellFormed()) {
+    faults.push(fault('invalid', `${name} holds half of a character (a lone surrogate): send it as UTF-8`));
+  }
+  if (value.length > ID_CHARACTERS_MAX) {
     faults.push(fault('invalid', `${name} has more than ${ID_CHARACTERS_MAX} characters`));
   }
-  return id;
+  return value;
 }
 
 function timeOr(value: unknown): string | number | undefined {

@@ -85,11 +85,9 @@ describe('errors are problem documents', () => {
       'unsupported_media_type',
     );
     const large = JSON.stringify({ time: 1, x: 'x'.repeat(2_000_000) });
-    expectProblem(
-      await opened.inject({ method: 'POST', url: '/v1/clock', headers, payload: large }),
-      413,
-      'too_large',
-    );
+    const refused = await opened.inject({ method: 'POST', url: '/v1/clock', headers, payload: large });
+    expectProblem(refused, 413, 'too_large');
+    expect(refused.json().detail).toBe('The body is larger than the 1048576 bytes that this route takes.');
   });
 
   it('for a bug, without telling what it was, and the log has it', async () => {

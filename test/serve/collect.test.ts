@@ -277,6 +277,20 @@ describe('bad input', () => {
     expect(kept[0]!.value).toMatchObject({ route: '/v1/track', sourceTopic: 'collect', reason: code });
   });
 
+  it.each(['userId', 'anonymousId', 'messageId', 'groupId', 'previousId'])(
+    'half of a character in %s is refused: kept as U+FFFD, two ids would be one',
+    async (name) => {
+      const body = `{"userId":"u","event":"Viewed","${name}":"half-\\ud83d"}`;
+      const answer = await post(serving, '/v1/track', serving.keys.write, body, {
+        'content-type': 'application/json',
+      });
+      expect([answer.status, answer.body.code]).toEqual([400, 'invalid']);
+      expect(answer.body.detail).toContain(`${name} holds half of a character`);
+      const kept = await rejectedOf((value) => value.raw === Buffer.from(body).toString('base64'));
+      expect(kept).toHaveLength(1);
+    },
+  );
+
   it('names and texts of any script are kept; lone surrogates become U+FFFD', async () => {
     const body =
       '{"messageId":"unicode","userId":"买家-é-\\ud83d\\ude00","event":"Größe","properties":{"ключ":"值","bad\\ud800key":"\\udfff!","text":"a\\\\ud800"}}';

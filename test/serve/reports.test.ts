@@ -113,6 +113,9 @@ describe('GET /v1/reports/funnel', () => {
 
   it('says what is wrong with a question', async () => {
     expect((await get('/v1/reports/funnel?funnel=nothing', 404)).code).toBe('unknown_definition');
+    const later = await get('/v1/reports/funnel?funnel=purchase&revision=99', 404);
+    expect(later.code).toBe('unknown_revision');
+    expect(later.detail).toContain('has no revision 99; the latest is ');
     expect((await get('/v1/reports/funnel', 400)).code).toBe('invalid');
     expect((await get('/v1/reports/funnel?funnel=purchase&by=planet', 400)).code).toBe('invalid');
     expect((await get('/v1/reports/funnel?funnel=purchase&from=yesterday', 400)).detail).toContain(
@@ -305,6 +308,7 @@ describe('GET /v1/reports/campaigns', () => {
       ['FR', 0],
     ]);
     expect((await get('/v1/reports/campaigns?by=industry', 400)).code).toBe('invalid');
+    expect((await get('/v1/reports/campaigns?campaign=nothing', 404)).code).toBe('unknown_definition');
   });
 });
 

@@ -113,6 +113,11 @@ describe('the offer', () => {
     expect(own.map((trigger) => trigger.key)).toEqual(['u:many-1', 'u:many-1']);
   });
 
+  it('says that a definition is unknown', async () => {
+    const response = await here.app.inject({ url: '/v1/triggers?definition=nothing', headers: secret });
+    expect([response.statusCode, response.json().code]).toEqual([404, 'unknown_definition']);
+  });
+
   it('finds one trigger behind hundreds that the filter turns away', async () => {
     const key = 'u:crowd';
     for (let index = 0; index < 700; index += 1) await pend(key);
