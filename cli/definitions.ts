@@ -51,7 +51,7 @@ async function request<Body>(
   });
   const text = await response.text();
   if (response.ok) return { body: JSON.parse(text) as Body, tag: response.headers.get('etag') ?? '' };
-  const problem = problemOf(text);
+  const problem = refusalIn(text);
   const reasons = problem.reasons?.map((reason) => `\n  ${reason}`).join('');
   const message =
     reasons === undefined ? (problem.detail ?? text) : `nothing was changed, because of:${reasons}`;
@@ -61,7 +61,7 @@ async function request<Body>(
   throw new PlatformError('SERVE_REFUSED', `${url}${route} answered ${response.status}: ${message}`);
 }
 
-function problemOf(text: string): { detail?: string; reasons?: string[] } {
+function refusalIn(text: string): { detail?: string; reasons?: string[] } {
   try {
     return JSON.parse(text) as { detail?: string; reasons?: string[] };
   } catch {

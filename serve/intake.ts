@@ -53,7 +53,7 @@ export interface Intake {
   rejected(rejection: Rejection, source: RejectionSource): Outgoing;
 }
 
-function problemOf(error: unknown): unknown {
+function kafkaProblemOf(error: unknown): unknown {
   if (!(error instanceof PlatformError)) return error;
   switch (error.code) {
     case 'KAFKA_QUEUE_FULL':
@@ -129,7 +129,7 @@ export function createIntake(ports: IntakePorts): Intake {
     try {
       await producer.sendBatch(records, 'refuse');
     } catch (error) {
-      const problem = problemOf(error);
+      const problem = kafkaProblemOf(error);
       if (problem !== error) metrics.refused.inc({ reason: (error as PlatformError).code.toLowerCase() });
       throw problem;
     } finally {

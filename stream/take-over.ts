@@ -1,5 +1,7 @@
 // Taking a partition over: a fresh nonce fences the owner before, then everything it left is read.
+
 import { randomUUID } from 'node:crypto';
+import type { WaitingTrigger } from '../domain/delivery.ts';
 import { arrange, type KeptDefinition } from '../domain/in-force.ts';
 import { stateSchemaVersion, unpack } from '../platform/codec.ts';
 import type { PartitionId, PartitionKeys } from '../platform/keys.ts';
@@ -8,7 +10,7 @@ import type { RedisClient } from '../platform/redis.ts';
 import { type Batch, fromEntry, type OutboxEntry } from './batch.ts';
 import { beginRewind, clearStates } from './rewind.ts';
 import { emptyHead, type Head, parseReceived } from './state.ts';
-import { createWaitingTriggers, type WaitingTrigger, type WaitingTriggers } from './triggers.ts';
+import { createWaitingTriggers, type WaitingTriggers } from './triggers.ts';
 import { createWindows, type Windows } from './windows.ts';
 import { createWork, type FoldCounters, type Work } from './work.ts';
 

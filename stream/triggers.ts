@@ -1,11 +1,5 @@
 // Triggers that wait for a receiver, oldest first. The owner keeps them in memory; a commit writes what changed.
-import type { PendingTrigger } from '../domain/effect.ts';
-
-export interface WaitingTrigger extends PendingTrigger {
-  readonly id: string;
-  /** Not offered when the watermark has passed this. */
-  readonly expiresMs: number;
-}
+import type { WaitingTrigger } from '../domain/delivery.ts';
 
 export interface WaitingTriggers {
   readonly size: number;

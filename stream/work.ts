@@ -1,13 +1,15 @@
 // The working set of one owned partition: everything a fold reads and changes. It lives from take-over to release.
+
 import type { AccountState } from '../domain/account.ts';
 import type { Buyer } from '../domain/buyer.ts';
+import type { WaitingTrigger } from '../domain/delivery.ts';
 import type { CountEffect, RowEffect } from '../domain/effect.ts';
 import type { RejectedRecord, Verdict } from '../domain/record.ts';
 import type { PartitionId } from '../platform/keys.ts';
 import { addRow, type Batch } from './batch.ts';
 import { aggregateRow, effectRow } from './rows.ts';
 import type { Head, InForceState } from './state.ts';
-import type { WaitingTrigger, WaitingTriggers } from './triggers.ts';
+import type { WaitingTriggers } from './triggers.ts';
 import type { Aggregate } from './window.ts';
 import type { Windows } from './windows.ts';
 

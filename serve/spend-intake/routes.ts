@@ -55,7 +55,7 @@ function outgoing(namespace: Namespace, record: ReportRecord | NoticeRecord): Ou
 }
 
 /** Without the definitions no campaign would be known, and what is right would be rejected. */
-function requireDefinitions({ definitionLog }: Dependency): void {
+function checkDefinitionsAreThere({ definitionLog }: Dependency): void {
   if (definitionLog.isCaughtUp()) return;
   throw retryProblem(
     503,
@@ -108,7 +108,7 @@ function judge(rows: readonly GivenRow[], kind: Kind, dependency: Dependency, no
 function intakeHandler(kind: Kind, dependency: Dependency) {
   const { intake, metrics, clock } = dependency;
   return async (request: FastifyRequest) => {
-    requireDefinitions(dependency);
+    checkDefinitionsAreThere(dependency);
     const body = bodyOf(request);
     const nowMs = clock.nowMs();
     const source = {

@@ -1,6 +1,8 @@
 // Waiting triggers: oldest first, expired or above the cap they go, and the store has what memory has.
+
 import { expect, it } from 'vitest';
-import { createWaitingTriggers, type WaitingTrigger } from '../../stream/triggers.ts';
+import type { WaitingTrigger } from '../../domain/delivery.ts';
+import { createWaitingTriggers } from '../../stream/triggers.ts';
 
 function trigger(id: string, expiresMs = 100): WaitingTrigger {
   return {

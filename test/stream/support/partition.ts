@@ -1,8 +1,10 @@
 // One partition without servers: the stream's own decode and fold, its stores as maps, so that thousands of logs can be
 // tried. It can be cut into any batches and, as if a process had died at each cut, be taken over from its stores alone.
+
 import type { Buyer } from '../../../domain/buyer.ts';
 import type { DefinitionType } from '../../../domain/definition.ts';
 import { readDocument } from '../../../domain/definition.ts';
+import type { WaitingTrigger } from '../../../domain/delivery.ts';
 import { arrange, type KeptDefinition } from '../../../domain/in-force.ts';
 import { decodeBuyer, encodeBuyer } from '../../../platform/buyer-codec.ts';
 import { newBatch, type OutboxRecord } from '../../../stream/batch.ts';
@@ -14,7 +16,7 @@ import { foldRecord } from '../../../stream/process.ts';
 import type { Row } from '../../../stream/rows.ts';
 import type { Head } from '../../../stream/state.ts';
 import { compareKeys, createTimerQueue, type Timer } from '../../../stream/timers.ts';
-import { createWaitingTriggers, type WaitingTrigger } from '../../../stream/triggers.ts';
+import { createWaitingTriggers } from '../../../stream/triggers.ts';
 import { createWindows } from '../../../stream/windows.ts';
 import { createWork, type Work } from '../../../stream/work.ts';
 import { readEventRow } from './event-row.ts';
