@@ -169,7 +169,6 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
       },
       messages: (partition, messages) => owners.get(nameOf(partition))?.push(messages),
       backlog: (partition) => owners.get(nameOf(partition))?.backlog ?? 0,
-      ready: () => [...owners.values()].reduce((sum, owner) => sum + owner.ready, 0),
       failed: (error) => {
         metrics.failed('source');
         parts.log('warn', `Kafka: ${error.message}`);

@@ -57,11 +57,6 @@ export class Owner {
     return this.#queue.length;
   }
 
-  /** Messages that it can apply now. */
-  get ready(): number {
-    return this.#hasWork() ? this.#queue.length : 0;
-  }
-
   /** Told by an operator to apply nothing now. */
   get isHeld(): boolean {
     return isHeld(this.#control, this.work.head.offset);

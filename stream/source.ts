@@ -28,8 +28,6 @@ export interface SourceListener {
   messages(partition: TopicPartition, messages: readonly Message[]): void;
   /** How many messages of a partition wait. */
   backlog(partition: TopicPartition): number;
-  /** How many wait of all partitions that can be worked on. */
-  ready(): number;
   failed(error: Error): void;
   /** The consumer will never read again: another process has joined with its slot. */
   fatal(error: Error): void;
@@ -40,11 +38,6 @@ const CONSUME_MAX = 4_000;
 const CONSUME_TIMEOUT_MS = 50;
 const BACKLOG_PAUSE = 8_000;
 const BACKLOG_RESUME = 4_000;
-/** Two batches: what lies in the client's own queue costs the collector nothing, each message here is copied several times. */
-const READY_MAX = 8_000;
-const READY_LOOK_MS = 2;
-/** Even then the client is asked so often: it tells of the group's changes when it is. */
-const READY_WAIT_MS_MAX = 250;
 const RETRY_MS = 200;
 
 const SEEK_TIMEOUT_MS = 10_000;
@@ -196,8 +189,7 @@ export class Source {
   async #poll(): Promise<void> {
     while (!this.#closed) {
       try {
-        const isWanted = await this.#untilWanted();
-        this.#hand(await (isWanted ? this.#consume() : this.#take(1, 0)));
+        this.#hand(await this.#consume());
         this.#polls += 1;
         this.#regulate();
       } catch (error) {
@@ -205,16 +197,6 @@ export class Source {
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
     }
-  }
-
-  /** Until few enough messages wait; false if that takes too long. */
-  async #untilWanted(): Promise<boolean> {
-    const untilMs = performance.now() + READY_WAIT_MS_MAX;
-    while (!this.#closed && this.#listener.ready() >= READY_MAX) {
-      if (performance.now() >= untilMs) return false;
-      await new Promise((resolve) => setTimeout(resolve, READY_LOOK_MS));
-    }
-    return true;
   }
 
   /**
