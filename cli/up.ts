@@ -2,9 +2,8 @@
 // and `serve`, feeds them, waits until all has arrived everywhere, shows what happened, and keeps going until Ctrl-C.
 
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { flywheelCommandLine } from '../ops/local/flywheel-process.ts';
 import { assertFolderFree } from '../ops/local/pids.ts';
 import { assertPortFree, DEFAULT_PORTS } from '../ops/local/ports.ts';
@@ -18,33 +17,14 @@ import { namespaceOf } from '../platform/namespace.ts';
 import { lagOf, readProgress, waitUntilDrained } from '../platform/progress.ts';
 import { openRedis } from '../platform/redis.ts';
 import { runFeed } from './feed/run.ts';
-import { formats } from './feed/sources.ts';
 import { runTrickle } from './feed/trickle.ts';
+import { addUpOptions, dirOf, type UpOptions } from './up-options.ts';
 import { createSteps, progressBar, type Steps } from './up-steps.ts';
 import { describeSummary, readSummary, type Summary } from './up-summary.ts';
 
 const STEPS = 5;
 const TRICKLE_PER_SECOND = 5;
-/** More would take days to feed. */
-const BUYERS_MAX = 10_000_000;
 const DRAIN_MS_MAX = 15 * 60_000;
-
-interface Options {
-  dir?: string;
-  once?: boolean;
-  replay?: Replay;
-  namespace?: string;
-  verify?: boolean;
-  until?: number;
-  buyers?: number;
-  ports: 'default' | 'ephemeral';
-  stepsBefore: number;
-}
-
-interface Replay {
-  format: string;
-  file: string;
-}
 
 /** Everything that a later step needs of the earlier ones. */
 interface Running {
@@ -65,12 +45,12 @@ class Stopped extends Error {
   }
 }
 
-async function up(options: Options): Promise<number> {
+async function up(options: UpOptions): Promise<number> {
   const stopping = new AbortController();
   const steps = createSteps(options.stepsBefore, options.stepsBefore + STEPS);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
-      if (!stopping.signal.aborted) steps.print('stopping …');
+      if (!stopping.signal.aborted) steps.print(`stopping (${signal}) …`);
       stopping.abort(new Stopped('stopped before it was done', 130));
     });
   }
@@ -95,7 +75,7 @@ async function up(options: Options): Promise<number> {
   }
 }
 
-async function startParts(options: Options, steps: Steps, stopping: AbortController): Promise<Stack> {
+async function startParts(options: UpOptions, steps: Steps, stopping: AbortController): Promise<Stack> {
   const dir = dirOf(options);
   const took: string[] = [];
   let stack: Stack | undefined;
@@ -128,7 +108,7 @@ async function startParts(options: Options, steps: Steps, stopping: AbortControl
 }
 
 async function startProcesses(
-  options: Options,
+  options: UpOptions,
   steps: Steps,
   stack: Stack,
   signal: AbortSignal,
@@ -183,7 +163,7 @@ async function logIdOf(config: Config): Promise<string> {
 }
 
 /** Feeds through the public API what was asked for; what an earlier start has fed is not fed again. */
-async function feed(options: Options, running: Running, steps: Steps, signal: AbortSignal): Promise<void> {
+async function feed(options: UpOptions, running: Running, steps: Steps, signal: AbortSignal): Promise<void> {
   const { config, url, keys } = running;
   const { format, file } = options.replay ?? { format: 'simulate', file: undefined };
   await steps.run(
@@ -272,7 +252,12 @@ async function verify({ environment }: Running): Promise<boolean> {
 }
 
 /** Shows the addresses, keeps live events coming so that rolling numbers move, and returns when Ctrl-C is pressed. */
-async function stayUp(options: Options, running: Running, steps: Steps, signal: AbortSignal): Promise<void> {
+async function stayUp(
+  options: UpOptions,
+  running: Running,
+  steps: Steps,
+  signal: AbortSignal,
+): Promise<void> {
   for (const line of addresses(running)) steps.print(line);
   const { url, keys } = running;
   if (options.replay === undefined) {
@@ -306,62 +291,12 @@ function addresses({ url, keys, stack }: Running): string[] {
   ];
 }
 
-function dirOf({ dir }: Options): string {
-  return path.resolve(dir ?? readConfig().dir);
-}
-
-function parseReplay(text: string): Replay {
-  const colon = text.indexOf(':');
-  if (colon < 1 || colon === text.length - 1) {
-    throw new InvalidArgumentError('must be FORMAT:FILE, such as rees46:events.csv.gz');
-  }
-  const replay = { format: text.slice(0, colon), file: path.resolve(text.slice(colon + 1)) };
-  if (!formats.includes(replay.format)) {
-    throw new InvalidArgumentError(`has no format ${replay.format}; there are ${formats.join(', ')}`);
-  }
-  if (!existsSync(replay.file)) throw new InvalidArgumentError(`names ${replay.file}, which is not there`);
-  return replay;
-}
-
-function parseTime(text: string): number {
-  const timeMs = Date.parse(text);
-  if (Number.isNaN(timeMs)) throw new InvalidArgumentError('must be an ISO 8601 time');
-  return timeMs;
-}
-
-function parseBuyers(text: string): number {
-  const buyers = Number(text);
-  if (!/^\d+$/.test(text) || buyers < 1 || buyers > BUYERS_MAX) {
-    throw new InvalidArgumentError(`must be a whole number from 1 to ${BUYERS_MAX}`);
-  }
-  return buyers;
-}
-
-function parsePorts(text: string): 'default' | 'ephemeral' {
-  if (text !== 'default' && text !== 'ephemeral')
-    throw new InvalidArgumentError('must be default or ephemeral');
-  return text;
-}
-
 /** Adds the command. */
 export function register(program: Command): void {
-  program
+  const command = program
     .command('up')
-    .description('start everything on this machine, feed it, show what happened, and go on until Ctrl-C')
-    .option('--dir <folder>', 'holds data, logs and keys (default: FLYWHEEL_DIR or .flywheel)')
-    .option('--once', 'stop when all has arrived; the last line is the summary as JSON')
-    .option(
-      '--replay <FORMAT:FILE>',
-      'feed a real data set instead of the simulated marketplace',
-      parseReplay,
-    )
-    .option('--namespace <name>', 'the data set to work on (default: the format of --replay, or default)')
-    .option('--verify', 'check everything with `flywheel verify`; a difference gives exit code 1')
-    .option('--until <time>', 'with --replay: end with the clock at this time (ISO 8601)', parseTime)
-    .option('--buyers <n>', 'size of the simulated marketplace (default: 20000)', parseBuyers)
-    .option('--ports <which>', 'default, or ephemeral for any free ones', parsePorts, 'default' as const)
-    .addOption(program.createOption('--steps-before <n>').argParser(Number).default(0).hideHelp())
-    .action(async (options: Options) => {
-      process.exitCode = await up(options);
-    });
+    .description('start everything on this machine, feed it, show what happened, and go on until Ctrl-C');
+  addUpOptions(command).action(async (options: UpOptions) => {
+    process.exitCode = await up(options);
+  });
 }
