@@ -42,11 +42,13 @@ function say(text: string): void {
 function show(tail: Tail, { event, data, id }: EventSourceMessage): void {
   switch (event) {
     case 'open': {
-      const { watching, resumed } = JSON.parse(data) as {
+      const { watching, resumed, unknown } = JSON.parse(data) as {
         watching: Readonly<Record<string, string>>;
         resumed: boolean | null;
+        unknown?: readonly string[];
       };
       tail.watching = Object.entries(watching).map(([what, value]) => `${what} ${value}`);
+      for (const what of unknown ?? []) say(what);
       if (resumed === false) say('what came meanwhile is lost: it is live only');
       break;
     }

@@ -111,7 +111,7 @@ export async function buildApp(dependencies: Dependencies): Promise<FastifyInsta
     registerRolling(answers, dependencies, reader);
     registerReports(answers, dependencies);
     registerDefinitions(answers, dependencies);
-    registerLive(answers, dependencies);
+    registerLive(answers, dependencies, reader);
     registerSources(answers, dependencies);
   });
   return app;

@@ -28,7 +28,7 @@ export function compareDeliveries(scope: Scope, sent: ReadonlyMap<string, Fields
   for (const { offset, record } of scope.deliveries) {
     const where = `deliveries ${offset}`;
     if (record === null) {
-      comparison.differ('deliveries', where, 'a delivery, a cursor or a replay', 'something else');
+      comparison.differ('deliveries', where, 'a delivery, a cursor, a replay or a turn', 'something else');
       continue;
     }
     if (record.kind === 'replay') replayed.add(record.id);

@@ -14,14 +14,24 @@ export const heartbeatFrame = ': still here\n\n';
 
 /**
  * The first event: what is watched as it was understood, so that a mistyped key is not just silence.
+ * @param unknown what of it is not known here, in words
  * @param resumed null if the client did not say what it had last
  */
-export function openFrame(watching: LiveInterest, resumed: boolean | null): string {
+export function openFrame(
+  watching: LiveInterest,
+  resumed: boolean | null,
+  unknown: readonly string[] = [],
+): string {
   const note =
     resumed === false
       ? 'live only: what came since your Last-Event-ID is not held here any more'
       : 'live only: what was before is in ClickHouse';
-  return `retry: ${RETRY_MS}\n${frame('open', { watching, resumed, ...(resumed === true ? {} : { note }) })}`;
+  return `retry: ${RETRY_MS}\n${frame('open', {
+    watching,
+    resumed,
+    ...(resumed === true ? {} : { note }),
+    ...(unknown.length === 0 ? {} : { unknown }),
+  })}`;
 }
 
 /** Every stream process looks now. */

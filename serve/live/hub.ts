@@ -23,6 +23,8 @@ const END_MS_MAX = 1_000;
 
 export interface Asking {
   readonly interest: LiveInterest;
+  /** What of it is not known here, in words. */
+  readonly unknown: readonly string[];
   readonly limit: number;
   readonly seconds: number;
   readonly lastEventId: string | undefined;
@@ -89,7 +91,7 @@ export function createLiveHub(ports: Ports): LiveHub {
   }
 
   return {
-    async open({ interest, limit, seconds, lastEventId }) {
+    async open({ interest, unknown, limit, seconds, lastEventId }) {
       if (viewers.size >= VIEWERS_MAX) {
         const detail = `${VIEWERS_MAX} look already, which is the most that one process serves.`;
         throw retryProblem(503, 'too_many_viewers', detail, RETRY_SECONDS);
@@ -103,7 +105,7 @@ export function createLiveHub(ports: Ports): LiveHub {
         throw error;
       }
       const missed = lastEventId === undefined ? undefined : subscription.since(lastEventId);
-      viewer.say(openFrame(interest, lastEventId === undefined ? null : missed !== undefined));
+      viewer.say(openFrame(interest, lastEventId === undefined ? null : missed !== undefined, unknown));
       for (const event of missed ?? []) viewer.show(event);
       endInTime(viewer, seconds);
       return viewer;

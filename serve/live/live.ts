@@ -1,10 +1,11 @@
 // The live debugger: each record with what it came to, as server-sent events, while somebody looks.
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { liveInterest } from '../../domain/live.ts';
+import { type LiveInterest, liveInterest } from '../../domain/live.ts';
 import { buyerKeyOfText, buyerKeyText } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { problemResponse, querySchema, responseSchema } from '../schema.ts';
+import type { StateReader } from '../state.ts';
 import { createLiveHub } from './hub.ts';
 
 const EVENTS_MAX = 1_000_000;
@@ -42,7 +43,7 @@ const schema = {
   tags: ['sources'],
   summary: 'Live: each event with its verdict, reason, buyer and what it changed',
   description:
-    'Server-sent events. `open` comes first and says what is watched and that it is live only, or, to a `Last-Event-ID` that is still ' +
+    'Server-sent events. `open` comes first and says what is watched, what of it is not known here (`unknown`), and that it is live only, or, to a `Last-Event-ID` that is still ' +
     'held, that it goes on from there; `ready` says that every event from here on is shown; `event` is one record, its ' +
     '`id` its position; `dropped` says how many were left out. What collect turned away shows as `rejected`.',
   querystring: querySchema(query),
@@ -56,10 +57,27 @@ const schema = {
   },
 };
 
+/** What is watched and not known here (yet): a mistyped name would be just silence. */
+async function unknownOf(
+  { key, source }: LiveInterest,
+  keys: Dependencies['keys'],
+  reader: StateReader,
+): Promise<string[]> {
+  const unknown: string[] = [];
+  if (source !== undefined) {
+    const names = [...new Set([...keys.all()].map(({ name }) => name))];
+    if (!names.includes(source)) unknown.push(`no key is named ${source}; there are ${names.join(', ')}`);
+  }
+  if (key !== undefined && (await reader.buyer(key)).buyer === null)
+    unknown.push(`nothing has come of ${key} yet`);
+  return unknown;
+}
+
 /** Register under a secret key. */
 export function registerLive(
   app: FastifyInstance,
-  dependencies: Pick<Dependencies, 'redis' | 'namespace' | 'log' | 'clock'>,
+  dependencies: Pick<Dependencies, 'redis' | 'namespace' | 'log' | 'clock' | 'keys'>,
+  reader: StateReader,
 ): void {
   const hub = createLiveHub(dependencies);
   app.addHook('preClose', async () => hub.close());
@@ -68,8 +86,10 @@ export function registerLive(
   app.get('/v1/events/live', options, async (request, reply) => {
     const { key, source, verdict, limit, seconds } = request.query as z.infer<typeof query>;
     const header = request.headers['last-event-id'];
+    const interest = { key: key === undefined ? undefined : buyerKeyOfText(key), source, verdict };
     const viewer = await hub.open({
-      interest: { key: key === undefined ? undefined : buyerKeyOfText(key), source, verdict },
+      interest,
+      unknown: await unknownOf(interest, dependencies.keys, reader),
       limit,
       seconds,
       lastEventId: typeof header === 'string' ? header.slice(0, LAST_EVENT_ID_CHARACTERS_MAX) : undefined,

@@ -226,6 +226,16 @@ describe('filters, resuming, ends', () => {
     ]);
   });
 
+  it('says what of it is not known here', async () => {
+    const viewer = await view({ key: 'u:live-nobody', source: 'nobody', seconds: '1' });
+    await viewer.ended;
+    const [{ unknown }] = viewer.data('open');
+    expect(unknown).toEqual([
+      expect.stringMatching(/^no key is named nobody; there are .*\w/),
+      'nothing has come of u:live-nobody yet',
+    ]);
+  });
+
   it('ends after limit and after seconds', async () => {
     const viewer = await view({ key: 'u:live-limit', limit: '1', seconds: '30' });
     await collect({ userId: 'live-limit', messageId: 'limit-1', ...inquiry });
