@@ -11,8 +11,7 @@ const BATCH_RECORDS_MAX = 4_000;
 const NEXT_MESSAGE_MS = 5;
 /** At the end of the partition one message is waited for, which is handed over at once; so often the signal is looked at. */
 const IDLE_MS = 100;
-/** A reader that has an end to come to gives up when it has come no further for so long. */
-const STUCK_MS = 60_000;
+const PATIENCE_MS = 60_000;
 
 /** One record as it stands in the log. */
 export interface LogRecord {
@@ -34,17 +33,20 @@ export interface ReadOptions {
   readonly from: number;
   /** The offset after the last one to read; absent: go on for ever. */
   readonly to?: number | undefined;
+  /** With `to`: gives up when it has come no further for so long; absent: a minute. */
+  readonly patienceMs?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * The records of [from, to) in order, in batches; ends early when the signal is aborted.
  * @throws PlatformError KAFKA_UNREACHABLE, KAFKA_READ_FAILED (an offset that the log no longer or not yet has; a log of which
- * nothing more comes before `to` within a minute)
+ * nothing more comes before `to` within `patienceMs`)
  */
 export async function* readPartition(options: ReadOptions): AsyncGenerator<LogRecord[], void, undefined> {
   const { topic, partition, from, signal } = options;
   const to = options.to ?? Number.POSITIVE_INFINITY;
+  const patienceMs = options.to === undefined ? to : (options.patienceMs ?? PATIENCE_MS);
   if (from >= to || signal?.aborted) return;
   const consumer = await connect(options);
   let endReachedAt = -1;
@@ -61,7 +63,7 @@ export async function* readPartition(options: ReadOptions): AsyncGenerator<LogRe
         .map(toRecord)
         .filter((record) => record.offset < to);
       if (records.length === 0) {
-        if (Number.isFinite(to) && performance.now() - movedMs > STUCK_MS) throw stuck(options, next);
+        if (performance.now() - movedMs > patienceMs) throw stuck(options, next, patienceMs);
         continue;
       }
       next = records[records.length - 1]!.offset + 1;
@@ -74,10 +76,10 @@ export async function* readPartition(options: ReadOptions): AsyncGenerator<LogRe
 }
 
 /** Readers see what is committed: behind a transaction that nobody ends, nothing is. */
-function stuck({ topic, partition, to }: ReadOptions, next: number): PlatformError {
+function stuck({ topic, partition, to }: ReadOptions, next: number, patienceMs: number): PlatformError {
   return new PlatformError(
     'KAFKA_READ_FAILED',
-    `${topic} ${partition} ends at offset ${to}, and nothing came from ${next} on for ${STUCK_MS / 1_000} s: either no broker leads it, or a transaction there was never ended (find it with kafka-transactions.sh find-hanging, end it with abort)`,
+    `${topic} ${partition} ends at offset ${to}, and nothing came from ${next} on for ${patienceMs / 1_000} s: either no broker leads it, or a transaction there was never ended (find it with kafka-transactions.sh find-hanging, end it with abort)`,
   );
 }
 

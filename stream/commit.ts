@@ -116,6 +116,7 @@ function* stateWords(work: Work, keys: PartitionKeys): Generator<Word> {
     yield isEvents ? keys.buyer(key) : keys.account(key);
     const bytes = isEvents ? viewBuyer(state as Buyer) : encodeAccount(state as AccountState);
     work.counters.stateWritten(key, bytes.length);
+    work.stateSizes.set(key, bytes.length);
     yield bytes;
   }
 }

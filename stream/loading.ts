@@ -18,10 +18,10 @@ export interface Loader {
   /** After the fold: from when on the stored queue must be read again. */
   learn(queue: TimerQueue): void;
   /**
-   * After a commit: lets buyers go until at most so many are left, those of the last batches. Accounts all go: what iterates
-   * over their fields must find the stored order, and they are few.
+   * After a commit: lets buyers go until at most so many are left, of at most so many bytes as they are stored, those of the
+   * last batches. Accounts all go: what iterates over their fields must find the stored order, and they are few.
    */
-  keep(statesMax: number): void;
+  keep(statesMax: number, bytesMax: number): void;
 }
 
 export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys): Loader {
@@ -48,6 +48,7 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
   function take(key: string, bytes: Buffer): void {
     const state: Buyer | AccountState = isEvents ? decodeBuyer(key, bytes) : decodeAccount(bytes);
     work.states.set(key, state);
+    work.stateSizes.set(key, bytes.length);
   }
 
   async function loadStates(missing: readonly string[]): Promise<void> {
@@ -105,14 +106,16 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
       if (ahead === undefined) nextDueMs = Math.min(nextDueMs, earliestMs);
       else nextDueMs = ahead.length >= timersMax ? Number.NEGATIVE_INFINITY : earliestMs;
     },
-    keep(statesMax) {
+    keep(statesMax, bytesMax) {
       if (statesMax === 0 || !isEvents) {
         work.states.clear();
+        work.stateSizes.clear();
         return;
       }
       for (const key of work.states.keys()) {
-        if (work.states.size <= statesMax) break;
+        if (work.states.size <= statesMax && work.stateSizes.total <= bytesMax) break;
         work.states.delete(key);
+        work.stateSizes.delete(key);
       }
     },
   };

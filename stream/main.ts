@@ -52,6 +52,7 @@ const BATCH_BYTES_MAX = 8 * 1024 * 1024;
 const LINGER_MS = 50;
 /** Of the buyers that came last: more of them cost the collector more than reading them again from Redis does. */
 const CACHE_PER_PARTITION = 5_000;
+const CACHE_BYTES_PER_PARTITION = 8 * 1024 * 1024;
 const TICK_MS = 1_000;
 const CLOCK_MS = 5_000;
 const TAKE_OVER_BACKOFF_MS = 500;
@@ -198,6 +199,7 @@ function limitsOf(config: Config): OwnerLimits {
     batchMax: config.streamBatchMax,
     batchBytesMax: BATCH_BYTES_MAX,
     cacheMax: config.streamCache ? CACHE_PER_PARTITION : 0,
+    cacheBytesMax: CACHE_BYTES_PER_PARTITION,
     lingerMs: LINGER_MS,
     undeliveredMax: UNDELIVERED_BATCHES_MAX,
     undeliveredRecordsMax: UNDELIVERED_RECORDS_MAX,

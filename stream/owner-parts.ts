@@ -14,6 +14,8 @@ export interface OwnerLimits {
   readonly batchBytesMax: number;
   /** States that stay in memory between batches; 0: none. */
   readonly cacheMax: number;
+  /** Of all of them together, as they are stored. */
+  readonly cacheBytesMax: number;
   /** A batch begins no sooner than this after the one before, unless it would be full: many small ones cost every part the most. */
   readonly lingerMs: number;
   /** Committed batches that may wait for ClickHouse and Kafka, and how many records they may have in all. */

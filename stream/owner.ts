@@ -206,7 +206,7 @@ export class Owner {
       commitSeconds: (committedMs - foldedMs) / 1_000,
       visibleSeconds: Math.max(0, this.#activeMs - messages[0]!.appendMs) / 1_000,
     });
-    this.#loader.keep(limits.cacheMax);
+    this.#loader.keep(limits.cacheMax, limits.cacheBytesMax);
     return 'OK';
   }
 

@@ -9,6 +9,7 @@ import type { PartitionId } from '../platform/keys.ts';
 import { addRow, type Batch } from './batch.ts';
 import { aggregateRow, effectRow } from './rows.ts';
 import type { Head, InForceState } from './state.ts';
+import { StateSizes } from './state-sizes.ts';
 import type { WaitingTriggers } from './triggers.ts';
 import type { Aggregate } from './window.ts';
 import type { Windows } from './windows.ts';
@@ -34,6 +35,7 @@ export interface Work {
   definitionsChanged: boolean;
   /** States of the keys in reach of the batch at hand, and of as many others as stay in memory; changed in place. */
   readonly states: Map<string, Buyer | AccountState>;
+  readonly stateSizes: StateSizes;
   /** Keys whose state the next commit writes. */
   readonly changed: Set<string>;
   readonly windows: Windows;
@@ -69,6 +71,7 @@ export function createWork(
     ...parts,
     definitionsChanged: false,
     states: new Map(),
+    stateSizes: new StateSizes(),
     changed: new Set(),
     addAggregate(batch, aggregate) {
       const [table, row] = aggregateRow(aggregate, parts.id.generation, parts.id.partition);

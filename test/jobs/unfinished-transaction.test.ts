@@ -13,6 +13,7 @@ import {
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import type { DeliveriesTopicRecord } from '../../domain/delivery.ts';
 import { deliveryMessage, readDeliveries } from '../../platform/delivery-log.ts';
+import { readPartition } from '../../platform/kafka-read.ts';
 import { openTransactionalProducer } from '../../platform/kafka-transactions.ts';
 import { endChildren, startChild } from '../e2e/support/child.ts';
 import { openStage, type Stage } from '../e2e/support/stage.ts';
@@ -95,6 +96,12 @@ it('a leader ends what the broker forgot to end, and reads what was written ther
   await leaveOpen([{ kind: 'cursor', partition: 2, next: 41 }]);
   // Nobody knows of it but the partition.
   expect(await ends()).toEqual({ written: 1, readable: 0 });
+  const { topic, partition } = deliveryMessage(stage.namespace, { kind: 'turn', atMs: 0 });
+  const brokers = stage.config.kafkaBrokers;
+  const read = readPartition({ brokers, topic, partition, from: 0, to: 1, patienceMs: 500 });
+  await expect(read.next()).rejects.toThrow(
+    /ends at offset 1, and nothing came from 0 on for 0\.5 s.*a transaction there was never ended/,
+  );
 
   const jobs = startChild('jobs', stage.environment);
   const { metrics } = await jobs.ready;
@@ -104,7 +111,7 @@ it('a leader ends what the broker forgot to end, and reads what was written ther
 
   const { written, readable } = await ends();
   expect(readable).toBe(written);
-  const { fold } = await readDeliveries(stage.config.kafkaBrokers, stage.namespace);
+  const { fold } = await readDeliveries(brokers, stage.namespace);
   // It may have been acknowledged: what was written counts.
   expect(fold.cursors.get(2)).toBe(41);
 });

@@ -60,6 +60,7 @@ async function withOwner(readFrom: number, look: (owner: Owner) => void): Promis
       batchMax: 10,
       batchBytesMax: 1_000,
       cacheMax: 0,
+      cacheBytesMax: 0,
       lingerMs: 0,
       undeliveredMax: 1,
       undeliveredRecordsMax: 10,
