@@ -13,7 +13,7 @@ import { createFailpoint, type Failpoint } from '../platform/failpoint.ts';
 import { createProducer, type Producer } from '../platform/kafka.ts';
 import { type LogRecord, readPartition } from '../platform/kafka-read.ts';
 import { ensureGeneration, openTopicAdmin, type TopicAdmin } from '../platform/kafka-topics.ts';
-import { openTransactionalProducer } from '../platform/kafka-transactions.ts';
+import { openTransactionalProducer, type TransactionalProducer } from '../platform/kafka-transactions.ts';
 import { jobsLeaderKey } from '../platform/keys.ts';
 import { createRegistry, serveMetrics } from '../platform/metrics.ts';
 import { type Namespace, namespaceOf, topicPartitions } from '../platform/namespace.ts';
@@ -143,6 +143,15 @@ async function readReplays(
   }
 }
 
+/**
+ * Reads what is owed. Whatever the leader before had written must be readable: a transaction of this id that a dying broker
+ * forgot to end would hold all readers up for ever, and ends with this one (docs/decisions/triggers.md).
+ */
+async function beginTurn({ config, namespace }: Parts, transactional: TransactionalProducer) {
+  await transactional.append([deliveryMessage(namespace, { kind: 'turn', atMs: Date.now() })]);
+  return readDeliveries(config.kafkaBrokers, namespace);
+}
+
 async function lead(parts: Parts, lost: AbortSignal): Promise<void> {
   const { config, namespace, definitions, log, stop, metrics } = parts;
   const failed = new AbortController();
@@ -158,10 +167,10 @@ async function lead(parts: Parts, lost: AbortSignal): Promise<void> {
     transactionalId: `flywheel-jobs-${namespace.name}`,
     onWarning: log.warn,
   });
-  // Whatever the leader before had sent must be readable: a transaction of this id that a dying broker forgot to end would
-  // hold all readers up for ever, and ends with this one (docs/decisions/triggers.md).
-  await transactional.append([deliveryMessage(namespace, { kind: 'turn', atMs: Date.now() })]);
-  const { fold, next } = await readDeliveries(config.kafkaBrokers, namespace);
+  const { fold, next } = await beginTurn(parts, transactional).catch(async (error: unknown) => {
+    await transactional.close();
+    throw error;
+  });
   const dispatcher = createDispatcher({
     ...parts,
     writer: createDeliveryWriter(transactional, namespace, fail),

@@ -50,7 +50,7 @@ export interface Stream {
 
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
 const LINGER_MS = 50;
-/** Of the buyers that came last: more of them cost the collector more than reading them again from Redis does. */
+/** Those of the buyers that came last; 7 KB each as objects: with 20,000 a process had 2 GB. */
 const CACHE_PER_PARTITION = 5_000;
 const CACHE_BYTES_PER_PARTITION = 8 * 1024 * 1024;
 const TICK_MS = 1_000;
