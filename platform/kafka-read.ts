@@ -46,7 +46,8 @@ export interface ReadOptions {
 export async function* readPartition(options: ReadOptions): AsyncGenerator<LogRecord[], void, undefined> {
   const { topic, partition, from, signal } = options;
   const to = options.to ?? Number.POSITIVE_INFINITY;
-  const patienceMs = options.to === undefined ? to : (options.patienceMs ?? PATIENCE_MS);
+  const patienceMs =
+    options.to === undefined ? Number.POSITIVE_INFINITY : (options.patienceMs ?? PATIENCE_MS);
   if (from >= to || signal?.aborted) return;
   const consumer = await connect(options);
   let endReachedAt = -1;

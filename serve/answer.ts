@@ -1,6 +1,9 @@
 // What every answer shares: times as ISO 8601, keys as people write them, and what a refusing log or store comes to.
 import { z } from 'zod';
+import type { DefinitionType } from '../domain/definition.ts';
+import type { DefinitionRecord } from '../domain/record.ts';
 import { PlatformError } from '../platform/platform-error.ts';
+import type { DefinitionView } from './dependencies.ts';
 import { type ProblemError, problemError, retryProblem } from './problem-details.ts';
 
 /** A time as it leaves the API. */
@@ -61,11 +64,17 @@ export function unknownDefinition(type: string, id: string): ProblemError {
   });
 }
 
-/** 404 for a revision that is yet to come; `latest` is in force. */
-export function unknownRevision(type: string, id: string, revision: number, latest: number): ProblemError {
-  return problemError({
-    status: 404,
-    code: 'unknown_revision',
-    detail: `${type} ${JSON.stringify(id)} has no revision ${revision}; the latest is ${latest}.`,
-  });
+/** The revisions of a definition, withdrawn ones too. @throws 404 for a name that none ever had */
+export function definedHistory(
+  definitionLog: Pick<DefinitionView, 'historyOf'>,
+  type: DefinitionType,
+  id: string,
+): readonly DefinitionRecord[] {
+  const history = definitionLog.historyOf(type, id);
+  if (history.length === 0) throw unknownDefinition(type, id);
+  return history;
+}
+
+export function unknownRevision(detail: string): ProblemError {
+  return problemError({ status: 404, code: 'unknown_revision', detail });
 }

@@ -1,5 +1,4 @@
 // Taking a partition over: a fresh nonce fences the owner before, then everything it left is read.
-
 import { randomUUID } from 'node:crypto';
 import type { WaitingTrigger } from '../domain/delivery.ts';
 import { arrange, type KeptDefinition } from '../domain/in-force.ts';

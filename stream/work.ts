@@ -1,5 +1,4 @@
 // The working set of one owned partition: everything a fold reads and changes. It lives from take-over to release.
-
 import type { AccountState } from '../domain/account.ts';
 import type { Buyer } from '../domain/buyer.ts';
 import type { WaitingTrigger } from '../domain/delivery.ts';

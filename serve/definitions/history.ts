@@ -1,11 +1,9 @@
 // What became of a definition: its revisions with who and why, one of them, and what differs between two.
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import type { DefinitionType } from '../../domain/definition.ts';
 import type { DefinitionRecord } from '../../domain/record.ts';
-import { unknownDefinition } from '../answer.ts';
+import { definedHistory, unknownRevision } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
-import { problemError } from '../problem-details.ts';
 import { querySchema, requestSchema, responses } from '../schema.ts';
 import { differenceOf, operation } from './difference.ts';
 import { oneParams, revision, shownRevision, tags, typeOf } from './shapes.ts';
@@ -14,22 +12,12 @@ type HistoryPorts = Pick<Dependencies, 'definitionLog'>;
 
 const PAGE_MAX = 200;
 
-function historyOf({ definitionLog }: HistoryPorts, type: DefinitionType, id: string) {
-  const history = definitionLog.historyOf(type, id);
-  if (history.length === 0) throw unknownDefinition(type, id);
-  return history;
-}
-
 /** Revision 0 is before the first one. @throws 404 for one that there is not */
 function documentAt(history: readonly DefinitionRecord[], number: number): DefinitionRecord['document'] {
   if (number === 0) return null;
   const found = history.find((record) => record.revision === number);
   if (found !== undefined) return found.document;
-  throw problemError({
-    status: 404,
-    code: 'unknown_revision',
-    detail: `There is no revision ${number}; the last one is ${history.at(-1)!.revision}.`,
-  });
+  throw unknownRevision(`There is no revision ${number}; the last one is ${history.at(-1)!.revision}.`);
 }
 
 /** Register under a secret key. */
@@ -51,7 +39,7 @@ export function registerDefinitionHistory(app: FastifyInstance, deps: HistoryPor
     const { type: text, id } = request.params as z.infer<typeof oneParams>;
     const { limit, before } = request.query as z.infer<typeof page>;
     const type = typeOf(text);
-    const revisions = historyOf(deps, type, id)
+    const revisions = definedHistory(deps.definitionLog, type, id)
       .filter((record) => before === undefined || record.revision < before)
       .slice(-limit)
       .reverse();
@@ -81,7 +69,7 @@ export function registerDefinitionHistory(app: FastifyInstance, deps: HistoryPor
     const { type: text, id } = request.params as z.infer<typeof oneParams>;
     const asked = request.query as z.infer<typeof between>;
     const type = typeOf(text);
-    const revisions = historyOf(deps, type, id);
+    const revisions = definedHistory(deps.definitionLog, type, id);
     const to = asked.to ?? revisions.at(-1)!.revision;
     const from = asked.from ?? Math.max(0, to - 1);
     const patch = differenceOf(documentAt(revisions, from), documentAt(revisions, to));

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { AccountDefinition, CampaignDefinition, FunnelDefinition } from '../../domain/definition.ts';
 import { clickhouseTime } from '../../platform/named-query.ts';
-import { iso, isoTime, unknownDefinition, unknownRevision } from '../answer.ts';
+import { definedHistory, iso, isoTime, unknownDefinition, unknownRevision } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { querySchema, responses } from '../schema.ts';
 import { funnelSteps, ratio, stepsOf } from './funnel-steps.ts';
@@ -53,7 +53,10 @@ function registerFunnel(app: FastifyInstance, deps: ReportPorts, run: RunReport)
     const { fromMs, toMs } = periodOf(asking, deps.clock.nowMs());
     const generation = deps.generations.events;
     const revision = asking.revision ?? funnel.revision;
-    if (revision > funnel.revision) throw unknownRevision('funnel', funnel.id, revision, funnel.revision);
+    if (revision > funnel.revision) {
+      const name = JSON.stringify(funnel.id);
+      throw unknownRevision(`funnel ${name} has no revision ${revision}; the latest is ${funnel.revision}.`);
+    }
     const rows = await run<{ segment: string; steps: number[] }>('funnel', {
       funnel: funnel.id,
       revision,
@@ -177,7 +180,6 @@ function registerCampaigns(app: FastifyInstance, deps: ReportPorts, run: RunRepo
     querystring: querySchema(query),
     response: responses({ 200: answer }),
   };
-  const wasDefined = (id: string): boolean => deps.definitionLog.historyOf('campaign', id).length > 0;
   app.get('/v1/reports/campaigns', { schema }, async (request): Promise<z.infer<typeof answer>> => {
     const asking = request.query as z.infer<typeof query>;
     const { fromMs, toMs } = periodOf(asking, deps.clock.nowMs());
@@ -198,8 +200,8 @@ function registerCampaigns(app: FastifyInstance, deps: ReportPorts, run: RunRepo
       limit: asking.limit,
     });
     // Money may have been spent for a campaign that nobody has defined.
-    if (rows.length === 0 && asking.campaign !== undefined && !wasDefined(asking.campaign))
-      throw unknownDefinition('campaign', asking.campaign);
+    if (rows.length === 0 && asking.campaign !== undefined)
+      definedHistory(deps.definitionLog, 'campaign', asking.campaign);
     return {
       ...askedOf(asking, fromMs, toMs, generation),
       rows: rows.map(({ cost_micros: costMicros, ...counts }) => ({

@@ -4,7 +4,7 @@ import { Counter } from 'prom-client';
 import { z } from 'zod';
 import type { WaitingTrigger } from '../../domain/delivery.ts';
 import { buyerPartition } from '../../platform/keys.ts';
-import { buyerKeyOfText, iso, isoTime, logProblem, unknownDefinition } from '../answer.ts';
+import { buyerKeyOfText, definedHistory, iso, isoTime, logProblem } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { problemError } from '../problem-details.ts';
 import { querySchema, requestSchema, responses } from '../schema.ts';
@@ -84,7 +84,6 @@ function registerOffer(
     querystring: querySchema(query),
     response: responses({ 200: offered }),
   };
-  const wasDefined = (id: string): boolean => deps.definitionLog.historyOf('trigger', id).length > 0;
   app.get('/v1/triggers', { schema }, async (request) => {
     const { limit, definition, key } = request.query as z.infer<typeof query>;
     const buyer = key === undefined ? null : buyerKeyOfText(key);
@@ -97,8 +96,8 @@ function registerOffer(
         (buyer === null || trigger.key === buyer) &&
         !receipts.isAcknowledged(trigger.id),
     });
-    if (offer.triggers.length === 0 && definition !== undefined && !wasDefined(definition))
-      throw unknownDefinition('trigger', definition);
+    if (offer.triggers.length === 0 && definition !== undefined)
+      definedHistory(deps.definitionLog, 'trigger', definition);
     return { triggers: offer.triggers.map(shown), withheld: offer.withheld };
   });
 }

@@ -1,5 +1,4 @@
 // Waiting triggers: oldest first, expired or above the cap they go, and the store has what memory has.
-
 import { expect, it } from 'vitest';
 import type { WaitingTrigger } from '../../domain/delivery.ts';
 import { createWaitingTriggers } from '../../stream/triggers.ts';

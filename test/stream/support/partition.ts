@@ -1,6 +1,5 @@
 // One partition without servers: the stream's own decode and fold, its stores as maps, so that thousands of logs can be
 // tried. It can be cut into any batches and, as if a process had died at each cut, be taken over from its stores alone.
-
 import type { Buyer } from '../../../domain/buyer.ts';
 import type { DefinitionType } from '../../../domain/definition.ts';
 import { readDocument } from '../../../domain/definition.ts';
