@@ -36,6 +36,8 @@ export interface StateReader {
   readonly redis: Redis | Cluster;
   keysOf(topic: 'events' | 'spend', partition: number): PartitionKeys;
   buyer(key: string): Promise<BuyerReading>;
+  /** What is known of a buyer, without the watermark that it is as of: half of a reading. Null if nothing is. */
+  buyerState(key: string): Promise<Buyer | null>;
   account(id: string): Promise<AccountReading>;
 }
 
@@ -79,6 +81,10 @@ export function createStateReader({ redis, namespace, generations }: StatePorts)
       );
       const buyer = bytes === null ? null : decodeBuyer(key, bytes);
       return { key, partition, watermarkMs: watermarkOf(watermark), buyer };
+    },
+    async buyerState(key) {
+      const bytes = await fromRedis(redis.getBuffer(keysOf('events', buyerPartition(key)).buyer(key)));
+      return bytes === null ? null : decodeBuyer(key, bytes);
     },
     async account(account) {
       const partition = accountPartition(account);

@@ -1,5 +1,5 @@
 // The serve benchmark: each route beside a bare Fastify POST of the same body, driven by k6 in alternating rounds of one run,
-// and then alone at half of its rate. Ratios are what counts; the machine, which k6 shares, decides the rest.
+// and then each alone at half of its rate. Ratios are what counts; the machine, which k6 shares, decides the rest.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { cp, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -30,6 +30,9 @@ export interface Driven {
   readonly p99Ms: number;
 }
 
+/** Driven at a rate, whatever the answers take. */
+export type Paced = Driven & { readonly withinThresholds: boolean };
+
 export interface RouteResult {
   readonly route: string;
   readonly callers: number;
@@ -38,8 +41,9 @@ export interface RouteResult {
   /** full ÷ bare, requests per second. */
   readonly ratio: number;
   readonly goal: number;
-  /** Driven at half of the rate above. */
-  readonly half: Driven & { readonly withinThresholds: boolean };
+  /** Driven at half of the rate above, and the bare server at half of its own: what of it the machine does. */
+  readonly half: Paced;
+  readonly bareHalf: Paced;
 }
 
 export interface ServeBenchResult extends Origin {
@@ -206,10 +210,14 @@ async function measure(
     bare: medianOf(sides.map(({ bare }) => bare)),
     full: medianOf(sides.map((side) => side.full)),
   };
-  const half = await drive(bench, route, full, Math.floor(medians.full.requestsPerSecond / 2));
+  const halfOf = ({ requestsPerSecond }: Driven): number => Math.floor(requestsPerSecond / 2);
+  const bareHalf = await drive(bench, route, bench.bare, halfOf(medians.bare));
+  const half = await drive(bench, route, full, halfOf(medians.full));
   const ratio = medians.full.requestsPerSecond / medians.bare.requestsPerSecond;
-  print(`${route.name}: ratio ${ratio.toFixed(2)} (goal ${route.goal}), at half rate ${show(half)}`);
-  return { route: route.name, callers: route.callers, ...medians, ratio, goal: route.goal, half };
+  print(
+    `${route.name}: ratio ${ratio.toFixed(2)} (goal ${route.goal}), at half rate ${show(half)}, bare ${show(bareHalf)}`,
+  );
+  return { route: route.name, callers: route.callers, ...medians, ratio, goal: route.goal, half, bareHalf };
 }
 
 /** @param rate requests a second; 0: as many as get answers */
@@ -218,7 +226,7 @@ async function drive(
   route: Route,
   server: Server,
   rate: number,
-): Promise<Driven & { withinThresholds: boolean }> {
+): Promise<Paced> {
   const before = await cpuSecondsOf(server.pid());
   const run = await runK6(
     k6,

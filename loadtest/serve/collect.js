@@ -1,5 +1,5 @@
 // One event of the Segment spec, answered when Kafka has it.
-import { buyerOf, handleSummary, options, post } from './drive.js';
+import { buyerOf, handleSummary, options, post, SUCCESS } from './drive.js';
 
 export { handleSummary, options };
 
@@ -12,5 +12,5 @@ export default function () {
     properties: { category: 'machinery', productId: 'p-1042', price: 129.5, currency: 'EUR' },
     context: { library: { name: 'bench', version: '1.0.0' }, location: { country: 'DE' } },
   };
-  post(body, ({ success }) => success === true);
+  post(body, SUCCESS);
 }

@@ -6,6 +6,8 @@ import http from 'k6/http';
 const { TARGET, RATE, VUS, SECONDS, SUMMARY, AUTHORIZATION } = __ENV;
 const rate = Number(RATE);
 const P99_MS_MAX = 10;
+/** What the bare server answers, and collect. */
+export const SUCCESS = /"success":true/;
 
 const asFastAsItGoes = { executor: 'constant-vus', vus: Number(VUS), duration: `${SECONDS}s` };
 const atItsRate = {
@@ -27,13 +29,16 @@ export const options = {
 
 const params = { headers: { 'content-type': 'application/json', authorization: AUTHORIZATION } };
 
-/** Posts one body; `isRight` looks at the answer unless it is the bare server's. */
-export function post(body, isRight) {
+/**
+ * Posts one body. The answer's text must match `right`, or say success where it is the bare server's: both are looked at in the
+ * same way, and neither is parsed, which would cost k6, on the same cores, as much as the answer cost the server.
+ */
+export function post(body, right) {
   const response = http.post(TARGET, JSON.stringify(body), params);
-  const isBare = TARGET.endsWith('/bare');
+  const expected = TARGET.endsWith('/bare') ? SUCCESS : right;
   check(response, {
     'is answered': ({ status }) => status === 200,
-    'says what it must': (answer) => isBare || isRight(answer.json()),
+    'says what it must': (answer) => expected.test(answer.body),
   });
 }
 

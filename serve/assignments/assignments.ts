@@ -96,8 +96,7 @@ function evaluator(
     context: EvaluationContext,
     experiments: readonly ExperimentInForce[],
   ): Promise<Evaluation['answer'][]> => {
-    const readings = await Promise.all(context.keys.map((key) => reader.buyer(key)));
-    const known = readings.map((reading) => reading.buyer);
+    const known = await Promise.all(context.keys.map((key) => reader.buyerState(key)));
     const { key, hashKey } = context;
     const subject = { key, hashKey, known, attributes: attributesFor(context, known), segmentOf };
     return experiments.map((experiment) => {

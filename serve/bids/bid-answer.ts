@@ -13,7 +13,7 @@ import { limitMultiplier } from '../../domain/pacing.ts';
 import { type Score, type ScoredBuyer, scoreOf } from '../../domain/score.ts';
 import { buyerKeyText, isoOrNull, isoTime } from '../answer.ts';
 import { factor } from '../buyers/buyer-answer.ts';
-import { type NoticeKind, noticeKinds } from '../notice-address.ts';
+import type { NoticedBid, NoticeKind } from '../notice-address.ts';
 import type { BuyerReading } from '../state.ts';
 import type { AccountLeases } from './leases.ts';
 
@@ -96,23 +96,11 @@ export interface BidDefinitions {
   readonly score: InForce<ScoreDefinition> | undefined;
 }
 
-/** What bids need beside the request. `sign` makes the address of a notice, the request's own host in front. */
+/** What bids need beside the request. `sign` makes the addresses of its notices, the request's own host in front. */
 export interface BidContext {
   readonly leases: AccountLeases | null;
   readonly reading: BuyerReading | null;
-  sign(notice: NoticeKind, bid: SignedBid): string;
-}
-
-export interface SignedBid {
-  readonly account: string;
-  readonly campaign: string;
-  readonly channel: string;
-  readonly country: string;
-  readonly bid: string;
-  readonly lease: string;
-  readonly currency: string;
-  readonly bidMicros: number;
-  readonly priceUnits: 1 | 1_000;
+  sign(bid: NoticedBid): Record<NoticeKind, string>;
 }
 
 function versionOf(definition: InForce | undefined): z.infer<typeof version> | null {
@@ -251,7 +239,7 @@ export function answerBid(request: BidRequest, definitions: BidDefinitions, cont
     notices:
       placed.lease === null
         ? null
-        : addresses(context, {
+        : context.sign({
             account: account.id,
             campaign: campaign.id,
             channel: request.channel ?? campaign.document.channel,
@@ -276,9 +264,4 @@ function explained(scored: Score, reading: BuyerReading | null) {
     buyerKey: reading?.key ?? null,
     buyerKnown: reading !== null && reading.buyer !== null,
   };
-}
-
-function addresses(context: BidContext, bid: SignedBid): NonNullable<BidAnswer['notices']> {
-  const entries = noticeKinds.map((notice) => [notice, context.sign(notice, bid)] as const);
-  return Object.fromEntries(entries) as NonNullable<BidAnswer['notices']>;
 }

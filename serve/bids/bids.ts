@@ -8,7 +8,7 @@ import type { AccountDefinition, CampaignDefinition, ScoreDefinition } from '../
 import { accountPartition } from '../../platform/keys.ts';
 import { buyerKeyOfText, unknownDefinition } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
-import { type NoticeKind, signNotice } from '../notice-address.ts';
+import { type NoticedBid, signNotices } from '../notice-address.ts';
 import { neverPacked } from '../packing.ts';
 import { querySchema, requestSchema, responses, validatorCompiler } from '../schema.ts';
 import type { BuyerReading, StateReader } from '../state.ts';
@@ -20,7 +20,6 @@ import {
   type BidRequest,
   bidAnswer,
   bidRequest,
-  type SignedBid,
   wantedMicros,
 } from './bid-answer.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
@@ -140,9 +139,14 @@ export function registerBids(app: FastifyInstance, deps: BidPorts, reader: State
       ),
     );
     await awaitLeases(requests, definitions, readings, waitMs);
-    const sign = (notice: NoticeKind, { bidMicros, ...bid }: SignedBid): string => {
-      const costMicros = notice === 'win' || notice === 'loss' ? bidMicros : 0;
-      return origin + signNotice(deps.noticeSecret, { notice, ...bid, costMicros });
+    const sign = (noticed: NoticedBid) => {
+      const { impression, click, win, loss } = signNotices(deps.noticeSecret, noticed);
+      return {
+        impression: origin + impression,
+        click: origin + click,
+        win: origin + win,
+        loss: origin + loss,
+      };
     };
     return requests.map((request, index) => {
       const own = definitions[index]!;

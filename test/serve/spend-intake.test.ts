@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { noticeRecord, reportRecord } from '../../domain/spend-record.ts';
 import { noticeSecretOf, readHashedKeys } from '../../platform/hashed-keys.ts';
 import { accountPartition } from '../../platform/keys.ts';
-import { type NoticeAddress, signNotice } from '../../serve/notice-address.ts';
+import { type NoticedBid, signNotices } from '../../serve/notice-address.ts';
 import { type Logged, post, readData, serveInNamespace, type TestServing } from './serving.ts';
 
 let serving: TestServing;
@@ -182,8 +182,7 @@ describe('notices', () => {
 
   it('come by their signed address, with the price that the exchange adds', async () => {
     const secret = noticeSecretOf(await readHashedKeys(serving.config.serveKeysFile));
-    const address: NoticeAddress = {
-      notice: 'win',
+    const noticed: NoticedBid = {
       account: 'search-portfolio',
       campaign: 'search-machinery',
       channel: 'search',
@@ -191,18 +190,19 @@ describe('notices', () => {
       bid: 'bid-2',
       lease: 'lease-2',
       currency: 'USD',
-      costMicros: 9_000,
+      bidMicros: 9_000,
       priceUnits: 1_000,
     };
+    const { win, loss } = signNotices(secret, noticed);
     const call = (path: string, method = 'GET') => fetch(`${serving.url}${path}`, { method });
     const [answers, spend] = await loggedSince(async () => [
-      await call(`${signNotice(secret, address)}?price=2.5`),
-      await call(signNotice(secret, { ...address, bid: 'bid-3', lease: null })),
-      await call(`${signNotice(secret, { ...address, notice: 'loss' })}?price=99`),
-      await call(`${signNotice(secret, address)}?price=-1`),
-      await call(`${signNotice(secret, address)}?price=$%7BAUCTION_PRICE%7D`),
-      await call(signNotice(Buffer.alloc(32), address)),
-      await call(signNotice(secret, address), 'HEAD'),
+      await call(`${win}?price=2.5`),
+      await call(signNotices(secret, { ...noticed, bid: 'bid-3', lease: null }).win),
+      await call(`${loss}?price=99`),
+      await call(`${win}?price=-1`),
+      await call(`${win}?price=$%7BAUCTION_PRICE%7D`),
+      await call(signNotices(Buffer.alloc(32), noticed).win),
+      await call(win, 'HEAD'),
     ]);
     expect(answers.map((answer) => answer.status)).toEqual([204, 204, 204, 400, 400, 403, 405]);
     expect(spend.map((one) => noticeRecord.parse(one.value))).toMatchObject([

@@ -1,7 +1,7 @@
 // Money, counts, times and addresses: what people write comes to exactly one integer, or is refused with its reason.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type NoticeAddress, signNotice, verifyNotice } from '../../serve/notice-address.ts';
+import { type NoticedBid, noticeKinds, signNotices, verifyNotice } from '../../serve/notice-address.ts';
 import { countOf, microsOfInteger, microsOfMoney } from '../../serve/spend-intake/amount.ts';
 import { rowsOfCsv, rowsOfJson } from '../../serve/spend-intake/rows.ts';
 import { parseTime, timeFault } from '../../serve/time.ts';
@@ -106,8 +106,7 @@ describe('times', () => {
 
 describe('notice addresses', () => {
   const secret = Buffer.alloc(32, 1);
-  const address: NoticeAddress = {
-    notice: 'win',
+  const bid: NoticedBid = {
     account: 'search',
     campaign: 'käse|1',
     channel: 'search',
@@ -115,15 +114,29 @@ describe('notice addresses', () => {
     bid: 'bid-1',
     lease: 'lease-1',
     currency: 'EUR',
-    costMicros: 1_500,
+    bidMicros: 1_500,
     priceUnits: 1_000,
   };
-  const signed = signNotice(secret, address).replace('/v1/n/', '');
+  const signedPart = (path: string): string => path.replace('/v1/n/', '');
+  const addresses = signNotices(secret, bid);
+  const signed = signedPart(addresses.win);
 
-  it('say what was signed', () => {
-    expect(verifyNotice(secret, signed)).toEqual(address);
-    const bare = { ...address, lease: null, country: '' };
-    expect(verifyNotice(secret, signNotice(secret, bare).replace('/v1/n/', ''))).toEqual(bare);
+  it.each([
+    ['impression', 0],
+    ['click', 0],
+    ['win', 1_500],
+    ['loss', 1_500],
+  ] as const)('say what was signed: %s', (notice, costMicros) => {
+    const { bidMicros: _bidMicros, ...rest } = bid;
+    expect(verifyNotice(secret, signedPart(addresses[notice]))).toEqual({ ...rest, notice, costMicros });
+    const bare = signNotices(secret, { ...bid, lease: null, country: '' })[notice];
+    expect(verifyNotice(secret, signedPart(bare))).toEqual({
+      ...rest,
+      notice,
+      costMicros,
+      lease: null,
+      country: '',
+    });
   });
 
   it('hold in a path as they are', () => expect(encodeURIComponent(signed)).toBe(signed));
@@ -134,8 +147,16 @@ describe('notice addresses', () => {
       expect(verifyNotice(secret, signed.slice(0, index) + other + signed.slice(index + 1))).toBeUndefined();
     }
     expect(verifyNotice(Buffer.alloc(32, 2), signed)).toBeUndefined();
-    for (const wrong of ['', '.', 'a.b', signed.split('.')[0]!])
+    for (const wrong of ['', '.', 'a.b', 'win.b', `${signed}.c`, signed.split('.')[1]!])
       expect(verifyNotice(secret, wrong)).toBeUndefined();
+  });
+
+  it('of one kind are not those of another, though they say the same', () => {
+    for (const one of noticeKinds) {
+      const [, payload, signature] = signedPart(addresses[one]).split('.');
+      for (const other of noticeKinds.filter((kind) => kind !== one))
+        expect(verifyNotice(secret, `${other}.${payload}.${signature}`)).toBeUndefined();
+    }
   });
 });
 
