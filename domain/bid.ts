@@ -27,8 +27,6 @@ export interface BidInput {
   readonly multiplier: number;
   /** The campaign's own ceiling; 0 for none. */
   readonly maxBidMicros: number;
-  /** What the lease still holds; null without a lease. */
-  readonly leaseLeftMicros: number | null;
   /** The least that is taken: the exchange's floor, at least 1. */
   readonly minimumMicros?: number;
   readonly status?: 'active' | 'paused';
@@ -46,9 +44,12 @@ export interface BidPrice {
   readonly worthMicros: number;
 }
 
-/** The price in whole micros, rounded down, never above the campaign's ceiling or what the lease holds. */
-export function bidPrice(input: BidInput): BidPrice {
-  const { probability, valueMicros, multiplier, maxBidMicros, leaseLeftMicros, countries = [] } = input;
+/**
+ * The price in whole micros, rounded down, never above the campaign's ceiling or what the lease holds.
+ * @param leaseLeftMicros what the lease still holds; null without a lease
+ */
+export function bidPrice(input: BidInput, leaseLeftMicros: number | null): BidPrice {
+  const { probability, valueMicros, multiplier, maxBidMicros, countries = [] } = input;
   const worth = Math.floor(probability * valueMicros * multiplier);
   const worthMicros = Number.isFinite(worth) && worth > 0 ? worth : 0;
   const none = (reason: BidReason): BidPrice => ({ bidMicros: 0, reason, worthMicros });

@@ -1,7 +1,7 @@
 // One bid: what it is worth, from which lease it comes, and everything that explains it.
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { type BidPrice, bidPrice, bidReasons } from '../../domain/bid.ts';
+import { type BidInput, type BidPrice, bidPrice, bidReasons } from '../../domain/bid.ts';
 import { newBuyer } from '../../domain/buyer.ts';
 import type {
   AccountDefinition,
@@ -10,7 +10,7 @@ import type {
   ScoreDefinition,
 } from '../../domain/definition.ts';
 import { limitMultiplier } from '../../domain/pacing.ts';
-import { type Score, type ScoredBuyer, scoreOf } from '../../domain/score.ts';
+import { type ScoredBuyer, scoreOf } from '../../domain/score.ts';
 import { buyerKeyText, isoOrNull, isoTime } from '../answer.ts';
 import { factor } from '../buyers/buyer-answer.ts';
 import type { NoticedBid, NoticeKind } from '../notice-address.ts';
@@ -139,9 +139,12 @@ function missing(
   };
 }
 
+/** What a bid stands on where nothing is known. */
+const NOBODY: ScoredBuyer = newBuyer('');
+
 /** The buyer as the state knows it; what the request says of it goes over that. */
 function scoredBuyer(request: BidRequest, reading: BuyerReading | null): ScoredBuyer {
-  const known = reading?.buyer ?? newBuyer('');
+  const known = reading?.buyer ?? NOBODY;
   const said = (name: 'country' | 'industry' | 'level') => {
     const value = request[name];
     return value === undefined ? known[name] : { value, timeMs: 0, messageId: '' };
@@ -154,20 +157,24 @@ function scoredBuyer(request: BidRequest, reading: BuyerReading | null): ScoredB
   };
 }
 
+/** A price and the lease it comes from. */
+interface Placed {
+  readonly price: BidPrice;
+  readonly lease: string | null;
+  readonly leaseLeftMicros: number | null;
+}
+
 /** Prices the bid from the lease that fits, and sets the price aside: without a pause in between. */
-function placeBid(
-  input: Omit<Parameters<typeof bidPrice>[0], 'leaseLeftMicros'>,
-  leases: AccountLeases,
-): BidPrice & { lease: string | null; leaseLeftMicros: number | null } {
-  const wanted = bidPrice({ ...input, leaseLeftMicros: Number.MAX_SAFE_INTEGER });
-  if (wanted.reason !== 'bid') return { ...wanted, lease: null, leaseLeftMicros: null };
+function placeBid(terms: BidInput, leases: AccountLeases): Placed {
+  const wanted = bidPrice(terms, Number.MAX_SAFE_INTEGER);
+  if (wanted.reason !== 'bid') return { price: wanted, lease: null, leaseLeftMicros: null };
   leases.want(wanted.bidMicros);
   const lease = leases.leaseFor(wanted.bidMicros);
   const leaseLeftMicros = lease?.leftMicros ?? null;
-  const price = bidPrice({ ...input, leaseLeftMicros });
-  if (lease === undefined || price.reason !== 'bid') return { ...price, lease: null, leaseLeftMicros };
+  const price = bidPrice(terms, leaseLeftMicros);
+  if (lease === undefined || price.reason !== 'bid') return { price, lease: null, leaseLeftMicros };
   leases.reserve(lease, price.bidMicros);
-  return { ...price, lease: lease.id, leaseLeftMicros };
+  return { price, lease: lease.id, leaseLeftMicros };
 }
 
 function multiplierOf(account: AccountDefinition, leases: AccountLeases): number {
@@ -186,19 +193,27 @@ export function wantedMicros(
   if (campaign === undefined || account === undefined || score === undefined) return 0;
   const buyer = scoredBuyer(request, reading);
   const { probability } = scoreOf(score.document, buyer, reading?.watermarkMs ?? 0);
-  const input = { ...termsOf(request, campaign.document, buyer), probability };
-  return bidPrice({
-    ...input,
-    multiplier: multiplierOf(account.document, leases),
-    leaseLeftMicros: Number.MAX_SAFE_INTEGER,
-  }).bidMicros;
+  const terms = termsOf(
+    request,
+    campaign.document,
+    buyer,
+    probability,
+    multiplierOf(account.document, leases),
+  );
+  return bidPrice(terms, Number.MAX_SAFE_INTEGER).bidMicros;
 }
 
-/** What of a bid does not depend on score, pacing and lease. */
-function termsOf(request: BidRequest, campaign: CampaignDefinition, buyer: ScoredBuyer) {
-  const { valueMicros, maxBidMicros, status, countries } = campaign;
+/** What a bid is priced by, but for the lease. Written out: a spread costs more than all of the pricing. */
+function termsOf(
+  request: BidRequest,
+  { valueMicros, maxBidMicros, status, countries }: CampaignDefinition,
+  buyer: ScoredBuyer,
+  probability: number,
+  multiplier: number,
+) {
   const country = buyer.country?.value ?? '';
-  return { valueMicros, maxBidMicros, status, countries, country, minimumMicros: request.floorMicros ?? 0 };
+  const minimumMicros = request.floorMicros ?? 0;
+  return { probability, multiplier, valueMicros, maxBidMicros, status, countries, country, minimumMicros };
 }
 
 /** Answers one bid request, with 0 and the reason where nothing is bid. */
@@ -213,31 +228,36 @@ export function answerBid(request: BidRequest, definitions: BidDefinitions, cont
   const buyer = scoredBuyer(request, reading);
   const scored = scoreOf(score.document, buyer, reading?.watermarkMs ?? 0);
   const multiplier = multiplierOf(account.document, leases);
-  const terms = termsOf(request, campaign.document, buyer);
+  const terms = termsOf(request, campaign.document, buyer, scored.probability, multiplier);
   const { country } = terms;
-  const placed = placeBid({ ...terms, probability: scored.probability, multiplier }, leases);
+  const { price, lease, leaseLeftMicros } = placeBid(terms, leases);
   const inputs = {
-    ...explained(scored, reading),
+    probability: scored.probability,
+    logit: scored.logit,
+    factors: [...scored.factors],
+    scoreAsOf: isoOrNull(reading?.watermarkMs ?? 0),
+    buyerKey: reading?.key ?? null,
+    buyerKnown: reading !== null && reading.buyer !== null,
     country,
     valueMicros: terms.valueMicros,
     maxBidMicros: terms.maxBidMicros,
     multiplier,
     accountAsOf: isoOrNull(leases.reading?.watermarkMs ?? 0),
     floorMicros: terms.minimumMicros,
-    leaseLeftMicros: placed.leaseLeftMicros,
+    leaseLeftMicros,
   };
   return {
     bidId,
     campaignId: campaign.id,
     accountId: account.id,
-    bidMicros: placed.bidMicros,
+    bidMicros: price.bidMicros,
     currency: account.document.currency,
-    reason: placed.reason,
-    worthMicros: placed.worthMicros,
-    validMs: placed.lease === null ? 0 : account.document.bidLifeMs,
-    lease: placed.lease,
+    reason: price.reason,
+    worthMicros: price.worthMicros,
+    validMs: lease === null ? 0 : account.document.bidLifeMs,
+    lease,
     notices:
-      placed.lease === null
+      lease === null
         ? null
         : context.sign({
             account: account.id,
@@ -245,23 +265,12 @@ export function answerBid(request: BidRequest, definitions: BidDefinitions, cont
             channel: request.channel ?? campaign.document.channel,
             country: country === 'ZZ' ? '' : country,
             bid: bidId,
-            lease: placed.lease,
+            lease,
             currency: account.document.currency,
-            bidMicros: placed.bidMicros,
+            bidMicros: price.bidMicros,
             priceUnits: request.priceUnits ?? 1,
           }),
     inputs,
     versions: versionsOf(definitions),
-  };
-}
-
-function explained(scored: Score, reading: BuyerReading | null) {
-  return {
-    probability: scored.probability,
-    logit: scored.logit,
-    factors: [...scored.factors],
-    scoreAsOf: isoOrNull(reading?.watermarkMs ?? 0),
-    buyerKey: reading?.key ?? null,
-    buyerKnown: reading !== null && reading.buyer !== null,
   };
 }

@@ -2,7 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type BidInput, bidPrice, bidReasons } from '../../domain/bid.ts';
 
-const input: BidInput = {
+type Bid = BidInput & { readonly leaseLeftMicros: number | null };
+const priceOf = ({ leaseLeftMicros, ...terms }: Bid) => bidPrice(terms, leaseLeftMicros);
+
+const input: Bid = {
   probability: 0.02,
   valueMicros: 5_000_000,
   multiplier: 1.5,
@@ -12,21 +15,21 @@ const input: BidInput = {
 
 describe('bidPrice', () => {
   it('bids probability × value × multiplier', () => {
-    expect(bidPrice(input)).toEqual({ bidMicros: 150_000, reason: 'bid', worthMicros: 150_000 });
+    expect(priceOf(input)).toEqual({ bidMicros: 150_000, reason: 'bid', worthMicros: 150_000 });
   });
 
   it('stays below the campaign’s ceiling and within the lease', () => {
-    expect(bidPrice({ ...input, maxBidMicros: 90_000 })).toMatchObject({
+    expect(priceOf({ ...input, maxBidMicros: 90_000 })).toMatchObject({
       bidMicros: 90_000,
       worthMicros: 150_000,
     });
-    expect(bidPrice({ ...input, leaseLeftMicros: 70_000 })).toMatchObject({
+    expect(priceOf({ ...input, leaseLeftMicros: 70_000 })).toMatchObject({
       bidMicros: 70_000,
       reason: 'bid',
     });
   });
 
-  const none: [BidInput['status'] | string, Partial<BidInput>][] = [
+  const none: [BidInput['status'] | string, Partial<Bid>][] = [
     ['paused', { status: 'paused', leaseLeftMicros: null }],
     ['countryExcluded', { countries: ['DE', 'US'], country: 'FR' }],
     ['countryUnknown', { countries: ['DE'] }],
@@ -41,11 +44,11 @@ describe('bidPrice', () => {
     ['leaseExhausted', { leaseLeftMicros: 99, minimumMicros: 100 }],
   ];
   it.each(none)('says %s', (reason, change) => {
-    expect(bidPrice({ ...input, ...change })).toMatchObject({ bidMicros: 0, reason });
+    expect(priceOf({ ...input, ...change })).toMatchObject({ bidMicros: 0, reason });
   });
 
   it('takes a country that the campaign names', () => {
-    expect(bidPrice({ ...input, countries: ['DE', 'US'], country: 'US' }).reason).toBe('bid');
+    expect(priceOf({ ...input, countries: ['DE', 'US'], country: 'US' }).reason).toBe('bid');
   });
 
   it('is a whole number, never above lease, ceiling or worth, never below the least bid', () => {
@@ -60,7 +63,7 @@ describe('bidPrice', () => {
     });
     fc.assert(
       fc.property(drawn, (bid) => {
-        const { bidMicros, reason, worthMicros } = bidPrice(bid);
+        const { bidMicros, reason, worthMicros } = priceOf(bid);
         expect(bidReasons).toContain(reason);
         expect(Number.isSafeInteger(bidMicros)).toBe(true);
         expect(bidMicros > 0).toBe(reason === 'bid');
