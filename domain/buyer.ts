@@ -206,19 +206,29 @@ export function newHistory(): BuyerHistory {
   };
 }
 
+/** Every field in the order in which `decodeBuyer` reads it: so all buyers have one shape, whatever made them. */
 export function newBuyer(key: string): Buyer {
   return {
     key,
-    ...newHistory(),
+    firstMs: 0,
+    lastMs: 0,
+    country: null,
+    industry: null,
+    channel: null,
+    level: null,
+    company: null,
     ids: [],
     behaviours: [],
     settledCount: 0,
     funnels: [],
+    engagement: [],
+    totals: [],
     visitDays: [],
     stage: null,
     stageSinceMs: 0,
     maturedMs: 0,
     opportunities: [],
+    exposures: [],
     timerMs: 0,
     overflow: false,
     links: null,
