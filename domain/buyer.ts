@@ -44,12 +44,12 @@ export interface BuyerFunnel {
   /** The automaton after every settled behaviour (event time below watermark − lateness). */
   settled: FunnelProgress;
   /** Empty as long as nothing came by a link: then the level is what was counted. */
-  reached: ReachedLevel[];
+  reached: readonly ReachedLevel[];
   /**
    * What was counted since the funnel's record, until its past is folded in and says otherwise; only of who has a past.
    * Of a user who was merged in between what stands is kept on: the past of that part may say otherwise, too.
    */
-  early: CountedStep[];
+  early: readonly CountedStep[];
   /** The past is folded in: from then on the funnel looks at all that is held, whenever it arrived. */
   backfilled: boolean;
 }
@@ -204,6 +204,19 @@ export function newHistory(): BuyerHistory {
     totals: [],
     exposures: [],
   };
+}
+
+/** One for all: of who has no links, and that is nearly everybody, neither list of a funnel ever has anything in it. */
+const NONE: readonly never[] = Object.freeze([]);
+
+/** A buyer's state in a funnel, without anything that comes by links. */
+export function newFunnel(
+  id: string,
+  revision: number,
+  counted: number,
+  settled: FunnelProgress,
+): BuyerFunnel {
+  return { id, revision, counted, settled, reached: NONE, early: NONE, backfilled: false };
 }
 
 /** Every field in the order in which `decodeBuyer` reads it: so all buyers have one shape, whatever made them. */

@@ -1,6 +1,7 @@
 // Decayed sums of behaviours. Each is kept relative to a reference time that moves in whole epochs of log time,
 // so that the numbers stay small and the order of arrival changes nothing beyond rounding.
 import type { EngagementSums } from './buyer.ts';
+import { inserted } from './sorted.ts';
 
 /** After so many half-lives the reference moves on: 2^16 is far from where a double loses whole events. */
 const EPOCH_HALF_LIVES = 16;
@@ -28,8 +29,7 @@ function addSum(sums: EngagementSums, behaviour: string, amount: number): void {
     entry.sum += amount;
     return;
   }
-  sums.sums.push({ behaviour, sum: amount });
-  sums.sums.sort((a, b) => (a.behaviour < b.behaviour ? -1 : 1));
+  sums.sums = inserted(sums.sums, { behaviour, sum: amount }, (entry) => entry.behaviour);
 }
 
 function isOf(engagement: readonly EngagementSums[], halfLivesMs: readonly number[]): boolean {

@@ -32,7 +32,7 @@ export function countSteps(
   const awaits = awaitsPast(state, own, funnel);
   for (let column = own.counted; column < reached; column += 1) {
     effects.push({ kind: 'count', series, revision, timeMs, cell, column, amount: 1 });
-    if (awaits) own.early.push({ column, timeMs, cell, nextPart });
+    if (awaits) own.early = [...own.early, { column, timeMs, cell, nextPart }];
   }
   own.counted = reached;
 }

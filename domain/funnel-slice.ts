@@ -1,9 +1,10 @@
 // Which of a buyer's behaviours a funnel looks at, and the buyer's state in it.
-import type { Buyer, BuyerFunnel, RememberedBehaviour } from './buyer.ts';
+import { type Buyer, type BuyerFunnel, newFunnel, type RememberedBehaviour } from './buyer.ts';
 import { isCompany } from './company-key.ts';
 import type { FunnelDefinition } from './definition.ts';
 import { advance, emptyProgress, type FunnelProgress } from './funnel.ts';
 import type { FunnelInForce } from './in-force.ts';
+import { inserted } from './sorted.ts';
 
 /** The epoch of behaviours that came with a past: before that of every definition, so that only funnels whose past is known see them. */
 export const PAST_EPOCH = 0;
@@ -32,12 +33,10 @@ export function progressIn(state: Buyer, funnel: FunnelInForce): BuyerFunnel {
   if (known !== undefined && known.revision === funnel.revision) return known;
   const settled = emptyProgress(funnel.document);
   const { id, revision } = funnel;
-  const fresh = { id, revision, counted: 0, settled, reached: [], early: [], backfilled: false };
+  const fresh: BuyerFunnel = newFunnel(id, revision, 0, settled);
   if (known !== undefined) return Object.assign(known, fresh);
-  const started: BuyerFunnel = fresh;
-  state.funnels.push(started);
-  state.funnels.sort((a, b) => (a.id < b.id ? -1 : 1));
-  return started;
+  state.funnels = inserted(state.funnels, fresh, (own) => own.id);
+  return fresh;
 }
 
 /**

@@ -4,6 +4,7 @@ import { attributesOf, type BuyerAttributes } from './attributes.ts';
 import type { BuyerHistory, Exposed, Stamped } from './buyer.ts';
 import type { SegmentRecord } from './buyer-record.ts';
 import { engage, joinEngagement } from './engagement.ts';
+import { inserted } from './sorted.ts';
 
 /** Orders by event time, then message id. */
 function isAfter(
@@ -76,8 +77,7 @@ function addTotal(history: BuyerHistory, behaviour: string, count: number): void
     total.count += count;
     return;
   }
-  history.totals.push({ behaviour, count });
-  history.totals.sort((a, b) => (a.behaviour < b.behaviour ? -1 : 1));
+  history.totals = inserted(history.totals, { behaviour, count }, (counted) => counted.behaviour);
 }
 
 /** The first exposure (event time, then message id) of each experiment stays. */

@@ -15,6 +15,7 @@ import type { ForwardRecord } from './identity-record.ts';
 import type { Definitions } from './in-force.ts';
 import { churnDueMs } from './lifecycle.ts';
 import { expireOpportunities, opportunityDueMs, pursue } from './opportunity-progress.ts';
+import { inserted } from './sorted.ts';
 import { changeStage, follow } from './stage-progress.ts';
 import { askForLink, effectsOf, endExpired, forward } from './visitor-link.ts';
 
@@ -182,8 +183,7 @@ function countVisitor(state: Buyer, timeMs: number, context: BuyerContext, effec
     state.visitDays = state.visitDays.filter((visited) => visited >= oldestDay);
   }
   if (day < oldestDay || state.visitDays.includes(day)) return;
-  state.visitDays.push(day);
-  state.visitDays.sort((a, b) => a - b);
+  state.visitDays = inserted(state.visitDays, day, (visited) => visited);
   const cell = cellOf(segmentOf(state));
   effects.push({ kind: 'count', series: 'northstar', revision: 0, timeMs, cell, column: 0, amount: 1 });
 }

@@ -208,11 +208,11 @@ export class BinaryReader {
     return value;
   }
 
-  /** As many items as the count that stands in front. */
+  /** As many items as the count that stands in front, in an array that is no longer than they are. */
   list<Item>(read: () => Item): Item[] {
     const count = this.unsigned();
     const items: Item[] = [];
     for (let index = 0; index < count; index += 1) items.push(read());
-    return items;
+    return count === 0 ? items : items.slice();
   }
 }

@@ -1,6 +1,12 @@
 // A buyer's state in bytes: fields in a fixed order, times relative to a base, first byte the schema version.
 // The same state gives the same bytes.
-import type { Buyer, BuyerFunnel, OpenOpportunity, RememberedBehaviour } from '../domain/buyer.ts';
+import {
+  type Buyer,
+  type BuyerFunnel,
+  newFunnel,
+  type OpenOpportunity,
+  type RememberedBehaviour,
+} from '../domain/buyer.ts';
 import { BinaryReader } from './binary.ts';
 import {
   opportunityStages,
@@ -72,14 +78,23 @@ function writeFunnels(funnels: readonly BuyerFunnel[], base: number): void {
   }
 }
 
+/** The ids of funnels, each once: ten thousand states name the same ten. */
+const funnelIds = new Map<string, string>();
+
+function funnelId(read: string): string {
+  const known = funnelIds.get(read);
+  if (known === undefined) funnelIds.set(read, read);
+  return known ?? read;
+}
+
 function readFunnels(reader: BinaryReader, base: number): BuyerFunnel[] {
   return reader.list(() => {
-    const id = reader.text();
+    const id = funnelId(reader.text());
     const revision = reader.unsigned();
     const counted = reader.unsigned();
     let index = 0;
     const settled = reader.list(() => (index++ === 0 ? reader.unsigned() : reader.signed() + base));
-    return { id, revision, counted, settled, reached: [], early: [], backfilled: false };
+    return newFunnel(id, revision, counted, settled);
   });
 }
 

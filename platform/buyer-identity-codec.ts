@@ -174,11 +174,12 @@ function readPasts(reader: BinaryReader, funnels: readonly BuyerFunnel[], base: 
   for (const funnel of funnels) {
     const coded = reader.unsigned();
     funnel.backfilled = coded % 2 === 1;
-    for (let left = coded >> 1; left > 0; left -= 1) {
+    if (coded < 2) continue;
+    funnel.early = Array.from({ length: coded >> 1 }, () => {
       const column = reader.unsigned();
       const timeMs = reader.signed() + base;
-      funnel.early.push({ column, timeMs, cell: reader.text(), nextPart: reader.unsigned() });
-    }
+      return { column, timeMs, cell: reader.text(), nextPart: reader.unsigned() };
+    });
   }
 }
 
