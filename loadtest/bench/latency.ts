@@ -39,8 +39,8 @@ const SLICE_MS = 25;
 const LOOK_MS = 5;
 /** One of so many events is timed. */
 const SAMPLE_EVERY = 50;
-/** The first events compile the code, Kafka's too, which takes half a core for twenty seconds; they are not counted. */
-const WARM_SECONDS = 30;
+/** The first events compile the code, Kafka's too, which takes a third of a core for a minute; they are not counted. */
+const WARM_SECONDS = 60;
 const DRAIN_MS_MAX = 120_000;
 const GENERATION = 1;
 
