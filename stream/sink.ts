@@ -112,21 +112,26 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
     if (inserts.length > 0) observer.step('mid-insert', batches);
   }
 
-  /** All tables at a time: an insert waits more than it works. All have ended when it fails, so that none meets its repeat. */
+  /**
+   * The rows of `events`, and beside them the other tables in turn: all at a time take the machine from the stream for as long as
+   * they last. Both have ended when it fails, so that none meets its repeat.
+   */
   async function insertAll(batches: readonly Batch[]): Promise<void> {
     observer.step('before-insert', batches);
     const events = eventInsertsOf(batches.map(({ eventRows }) => eventRows)).map(({ count, pieces }) => ({
       count,
       run: () => rowStore.insertBinary('events', columns.events, pieces),
     }));
-    const others = [...rowsByTable(batches)].map(([table, rows]) => {
-      const inserts = insertsOf(table, rows).map((part) => ({
-        count: part.length,
-        run: () => rowStore.insert(table, columns[table], part),
-      }));
-      return insertInto(table, inserts, batches);
-    });
-    const ends = await Promise.allSettled([insertInto('events', events, batches), ...others]);
+    const insertOthers = async (): Promise<void> => {
+      for (const [table, rows] of rowsByTable(batches)) {
+        const inserts = insertsOf(table, rows).map((part) => ({
+          count: part.length,
+          run: () => rowStore.insert(table, columns[table], part),
+        }));
+        await insertInto(table, inserts, batches);
+      }
+    };
+    const ends = await Promise.allSettled([insertInto('events', events, batches), insertOthers()]);
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
     observer.step('after-insert', batches);
   }
