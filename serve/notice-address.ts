@@ -1,6 +1,7 @@
 // Addresses that tell us of a win, a loss, an impression or a click: they carry what a bid knew, signed, so that
 // nobody can make up spend and no lookup is needed. Bids hand them out, the spend intake answers them. The addresses of a
-// bid say the same and are signed at once: one HMAC-SHA-512, of whose 64 bytes each kind has 16 of its own.
+// bid share what they say but for the price: browsers see those of impressions and clicks, and what was bid is nobody's business
+// there. So there are two signatures (HMAC-SHA-256), with the price and without, and each kind has a half of one for its own.
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
 /** The first member of what is signed; another layout gets another number. */
@@ -32,38 +33,44 @@ export interface NoticeAddress extends Omit<NoticedBid, 'bidMicros'> {
   readonly costMicros: number;
 }
 
-function signaturesOf(secret: Buffer, payload: string): Buffer {
-  return createHmac('sha512', secret).update(payload).digest();
+function signaturesOf(secret: Buffer, text: string): Buffer {
+  return createHmac('sha256', secret).update(text).digest();
 }
 
-/** The part of a bid's signatures that stands for one kind. */
-function ownPart(signatures: Buffer, kind: number): Buffer {
-  return signatures.subarray(kind * SIGNATURE_BYTES, (kind + 1) * SIGNATURE_BYTES);
+/** The half of a signature that stands for one kind of two. */
+function half(signature: Buffer, which: 0 | 1): Buffer {
+  return signature.subarray(which * SIGNATURE_BYTES, (which + 1) * SIGNATURE_BYTES);
 }
 
 /** The paths `/v1/n/…` of a bid's notices; `?price=12.34` may be added (an exchange's macro stands there). */
 export function signNotices(secret: Buffer, noticed: NoticedBid): Record<NoticeKind, string> {
   const { account, campaign, channel, country, bid, lease, currency, bidMicros, priceUnits } = noticed;
-  const members = [LAYOUT, account, campaign, channel, country, bid, lease, currency, bidMicros, priceUnits];
+  const members = [LAYOUT, account, campaign, channel, country, bid, lease, currency, priceUnits];
   const payload = Buffer.from(JSON.stringify(members)).toString('base64url');
-  const signatures = signaturesOf(secret, payload);
-  const path = (kind: number): string =>
-    `/v1/n/${noticeKinds[kind]}.${payload}.${ownPart(signatures, kind).toString('base64url')}`;
-  return { impression: path(0), click: path(1), win: path(2), loss: path(3) };
+  const priced = `${payload}.${bidMicros}`;
+  const shown = signaturesOf(secret, payload);
+  const settled = signaturesOf(secret, priced);
+  return {
+    impression: `/v1/n/impression.${payload}.${half(shown, 0).toString('base64url')}`,
+    click: `/v1/n/click.${payload}.${half(shown, 1).toString('base64url')}`,
+    win: `/v1/n/win.${priced}.${half(settled, 0).toString('base64url')}`,
+    loss: `/v1/n/loss.${priced}.${half(settled, 1).toString('base64url')}`,
+  };
 }
 
 /** What a signed part of an address says; undefined if we did not sign it. */
 export function verifyNotice(secret: Buffer, signed: string): NoticeAddress | undefined {
-  const [name, payload, signature, ...more] = signed.split('.');
-  const kind = noticeKinds.indexOf(name as NoticeKind);
-  if (kind < 0 || payload === undefined || signature === undefined || more.length > 0) return undefined;
-  const given = Buffer.from(signature, 'base64url');
-  const expected = ownPart(signaturesOf(secret, payload), kind);
+  const parts = signed.split('.');
+  const notice = noticeKinds.find((kind) => kind === parts[0]);
+  const settles = notice === 'win' || notice === 'loss';
+  if (notice === undefined || parts.length !== (settles ? 4 : 3)) return undefined;
+  const given = Buffer.from(parts.at(-1)!, 'base64url');
+  const signatures = signaturesOf(secret, parts.slice(1, -1).join('.'));
+  const expected = half(signatures, notice === 'impression' || notice === 'win' ? 0 : 1);
   if (given.length !== expected.length || !timingSafeEqual(given, expected)) return undefined;
-  const members = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'));
-  const [layout, account, campaign, channel, country, bid, lease, currency, bidMicros, priceUnits] = members;
+  const members = JSON.parse(Buffer.from(parts[1]!, 'base64url').toString('utf8'));
+  const [layout, account, campaign, channel, country, bid, lease, currency, priceUnits] = members;
   if (layout !== LAYOUT) return undefined;
-  const notice = noticeKinds[kind]!;
-  const costMicros = notice === 'win' || notice === 'loss' ? bidMicros : 0;
+  const costMicros = settles ? Number(parts[2]) : 0;
   return { notice, account, campaign, channel, country, bid, lease, currency, costMicros, priceUnits };
 }

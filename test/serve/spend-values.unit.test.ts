@@ -147,16 +147,25 @@ describe('notice addresses', () => {
       expect(verifyNotice(secret, signed.slice(0, index) + other + signed.slice(index + 1))).toBeUndefined();
     }
     expect(verifyNotice(Buffer.alloc(32, 2), signed)).toBeUndefined();
-    for (const wrong of ['', '.', 'a.b', 'win.b', `${signed}.c`, signed.split('.')[1]!])
+    for (const wrong of ['', '.', 'a.b', 'win.b', 'win.b.1.c', `${signed}.c`, signed.split('.')[1]!])
       expect(verifyNotice(secret, wrong)).toBeUndefined();
   });
 
   it('of one kind are not those of another, though they say the same', () => {
     for (const one of noticeKinds) {
-      const [, payload, signature] = signedPart(addresses[one]).split('.');
-      for (const other of noticeKinds.filter((kind) => kind !== one))
-        expect(verifyNotice(secret, `${other}.${payload}.${signature}`)).toBeUndefined();
+      const [, payload, ...rest] = signedPart(addresses[one]).split('.');
+      const signature = rest.at(-1);
+      for (const other of noticeKinds.filter((kind) => kind !== one)) {
+        for (const said of [payload, `${payload}.${bid.bidMicros}`])
+          expect(verifyNotice(secret, `${other}.${said}.${signature}`)).toBeUndefined();
+      }
     }
+  });
+
+  it('that a browser sees do not tell what was bid', () => {
+    const dearer = signNotices(secret, { ...bid, bidMicros: 9_999 });
+    for (const kind of ['impression', 'click'] as const) expect(dearer[kind]).toBe(addresses[kind]);
+    for (const kind of ['win', 'loss'] as const) expect(dearer[kind]).not.toBe(addresses[kind]);
   });
 });
 
