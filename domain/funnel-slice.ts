@@ -33,7 +33,7 @@ export function progressIn(state: Buyer, funnel: FunnelInForce): BuyerFunnel {
   if (known !== undefined && known.revision === funnel.revision) return known;
   const settled = emptyProgress(funnel.document);
   const { id, revision } = funnel;
-  const fresh: BuyerFunnel = newFunnel(id, revision, 0, settled);
+  const fresh = newFunnel(id, revision, 0, settled);
   if (known !== undefined) return Object.assign(known, fresh);
   state.funnels = inserted(state.funnels, fresh, (own) => own.id);
   return fresh;

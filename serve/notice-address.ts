@@ -11,6 +11,11 @@ const SIGNATURE_BYTES = 16;
 export const noticeKinds = ['impression', 'click', 'win', 'loss'] as const;
 export type NoticeKind = (typeof noticeKinds)[number];
 
+/** Whether a notice of this kind settles what its bid had set aside. */
+export function settles(notice: NoticeKind): boolean {
+  return notice === 'win' || notice === 'loss';
+}
+
 /** What the addresses of a bid carry. */
 export interface NoticedBid {
   readonly account: string;
@@ -42,8 +47,11 @@ function half(signature: Buffer, which: 0 | 1): Buffer {
   return signature.subarray(which * SIGNATURE_BYTES, (which + 1) * SIGNATURE_BYTES);
 }
 
-/** The paths `/v1/n/…` of a bid's notices; `?price=12.34` may be added (an exchange's macro stands there). */
-export function signNotices(secret: Buffer, noticed: NoticedBid): Record<NoticeKind, string> {
+/**
+ * The addresses `/v1/n/…` of a bid's notices; `?price=12.34` may be added (an exchange's macro stands there).
+ * @param origin what stands in front of the path
+ */
+export function signNotices(secret: Buffer, noticed: NoticedBid, origin = ''): Record<NoticeKind, string> {
   const { account, campaign, channel, country, bid, lease, currency, bidMicros, priceUnits } = noticed;
   const members = [LAYOUT, account, campaign, channel, country, bid, lease, currency, priceUnits];
   const payload = Buffer.from(JSON.stringify(members)).toString('base64url');
@@ -51,10 +59,10 @@ export function signNotices(secret: Buffer, noticed: NoticedBid): Record<NoticeK
   const shown = signaturesOf(secret, payload);
   const settled = signaturesOf(secret, priced);
   return {
-    impression: `/v1/n/impression.${payload}.${half(shown, 0).toString('base64url')}`,
-    click: `/v1/n/click.${payload}.${half(shown, 1).toString('base64url')}`,
-    win: `/v1/n/win.${priced}.${half(settled, 0).toString('base64url')}`,
-    loss: `/v1/n/loss.${priced}.${half(settled, 1).toString('base64url')}`,
+    impression: `${origin}/v1/n/impression.${payload}.${half(shown, 0).toString('base64url')}`,
+    click: `${origin}/v1/n/click.${payload}.${half(shown, 1).toString('base64url')}`,
+    win: `${origin}/v1/n/win.${priced}.${half(settled, 0).toString('base64url')}`,
+    loss: `${origin}/v1/n/loss.${priced}.${half(settled, 1).toString('base64url')}`,
   };
 }
 
@@ -62,8 +70,7 @@ export function signNotices(secret: Buffer, noticed: NoticedBid): Record<NoticeK
 export function verifyNotice(secret: Buffer, signed: string): NoticeAddress | undefined {
   const parts = signed.split('.');
   const notice = noticeKinds.find((kind) => kind === parts[0]);
-  const settles = notice === 'win' || notice === 'loss';
-  if (notice === undefined || parts.length !== (settles ? 4 : 3)) return undefined;
+  if (notice === undefined || parts.length !== (settles(notice) ? 4 : 3)) return undefined;
   const given = Buffer.from(parts.at(-1)!, 'base64url');
   const signatures = signaturesOf(secret, parts.slice(1, -1).join('.'));
   const expected = half(signatures, notice === 'impression' || notice === 'win' ? 0 : 1);
@@ -71,6 +78,6 @@ export function verifyNotice(secret: Buffer, signed: string): NoticeAddress | un
   const members = JSON.parse(Buffer.from(parts[1]!, 'base64url').toString('utf8'));
   const [layout, account, campaign, channel, country, bid, lease, currency, priceUnits] = members;
   if (layout !== LAYOUT) return undefined;
-  const costMicros = settles ? Number(parts[2]) : 0;
+  const costMicros = settles(notice) ? Number(parts[2]) : 0;
   return { notice, account, campaign, channel, country, bid, lease, currency, costMicros, priceUnits };
 }

@@ -69,6 +69,10 @@ export function createStateReader({ redis, namespace, generations }: StatePorts)
     }
     return keys;
   }
+  async function stateOf(keys: PartitionKeys, key: string): Promise<Buyer | null> {
+    const bytes = await fromRedis(redis.getBuffer(keys.buyer(key)));
+    return bytes === null ? null : decodeBuyer(key, bytes);
+  }
   return {
     redis,
     keysOf,
@@ -76,16 +80,11 @@ export function createStateReader({ redis, namespace, generations }: StatePorts)
       const partition = buyerPartition(key);
       const keys = keysOf('events', partition);
       // The state first: a commit between the two then leaves a watermark that is not below the state.
-      const [bytes, [watermark]] = await fromRedis(
-        Promise.all([redis.getBuffer(keys.buyer(key)), redis.hmget(keys.head, 'watermark')]),
-      );
-      const buyer = bytes === null ? null : decodeBuyer(key, bytes);
+      const state = stateOf(keys, key);
+      const [buyer, [watermark]] = await Promise.all([state, fromRedis(redis.hmget(keys.head, 'watermark'))]);
       return { key, partition, watermarkMs: watermarkOf(watermark), buyer };
     },
-    async buyerState(key) {
-      const bytes = await fromRedis(redis.getBuffer(keysOf('events', buyerPartition(key)).buyer(key)));
-      return bytes === null ? null : decodeBuyer(key, bytes);
-    },
+    buyerState: (key) => stateOf(keysOf('events', buyerPartition(key)), key),
     async account(account) {
       const partition = accountPartition(account);
       const keys = keysOf('spend', partition);

@@ -64,7 +64,7 @@ interface Route {
   readonly goal: number;
   /** Requests under way at a time: bid managers have few connections, sites have many visitors. */
   readonly callers: number;
-  /** Driven so long before anything is measured, seconds: until what the route needs has compiled its code. */
+  /** How long ours is driven before anything is measured, seconds: until what the route needs has compiled its code. */
   readonly warmSeconds: number;
   authorization(keys: ApiKeyPair): string;
 }
@@ -201,9 +201,8 @@ async function measure(
 ): Promise<RouteResult> {
   const full: Server = { url: bench.full.url + route.path, pid: bench.full.pid };
   const sides: { bare: Driven; full: Driven }[] = [];
-  const warming = { ...bench, seconds: route.warmSeconds };
-  await drive(warming, route, bench.bare, 0);
-  await drive(warming, route, full, 0);
+  await drive(bench, route, bench.bare, 0);
+  await drive({ ...bench, seconds: route.warmSeconds }, route, full, 0);
   for (let round = 1; round <= rounds; round += 1) {
     const bare = await drive(bench, route, bench.bare, 0);
     const driven = await drive(bench, route, full, 0);

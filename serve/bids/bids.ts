@@ -139,15 +139,7 @@ export function registerBids(app: FastifyInstance, deps: BidPorts, reader: State
       ),
     );
     await awaitLeases(requests, definitions, readings, waitMs);
-    const sign = (noticed: NoticedBid) => {
-      const { impression, click, win, loss } = signNotices(deps.noticeSecret, noticed);
-      return {
-        impression: origin + impression,
-        click: origin + click,
-        win: origin + win,
-        loss: origin + loss,
-      };
-    };
+    const sign = (noticed: NoticedBid) => signNotices(deps.noticeSecret, noticed, origin);
     return requests.map((request, index) => {
       const own = definitions[index]!;
       const reading = readings[index]!;

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { NoticeRecord } from '../../domain/spend-record.ts';
 import { compileValidator } from '../../platform/validate.ts';
 import type { DefinitionView } from '../dependencies.ts';
-import { type NoticeAddress, noticeKinds } from '../notice-address.ts';
+import { type NoticeAddress, noticeKinds, settles } from '../notice-address.ts';
 import { FUTURE_MS_MAX, parseTime, timeFault } from '../time.ts';
 import { microsOfMoney } from './amount.ts';
 import { isFault, type SpendFault, spendFault } from './fault.ts';
@@ -130,8 +130,6 @@ export function noticeOfAddress(
   const ownPrice = rest.notice === 'loss' || price === undefined || price === '';
   const costMicros = ownPrice ? known : microsOfMoney('price', price, priceUnits);
   if (isFault(costMicros)) return costMicros;
-  // What a bid had set aside of its lease is free again with a loss, and what it did not cost with a win.
-  const settles = rest.notice === 'win' || rest.notice === 'loss';
   return {
     taken: true,
     record: {
@@ -140,7 +138,8 @@ export function noticeOfAddress(
       ...rest,
       ...(lease === null ? {} : { lease }),
       costMicros,
-      ...(lease !== null && settles ? { heldMicros: known } : {}),
+      // What a bid had set aside of its lease is free again with a loss, and what it did not cost with a win.
+      ...(lease !== null && settles(rest.notice) ? { heldMicros: known } : {}),
       timestamp: nowMs,
       receivedAt: nowMs,
     },
