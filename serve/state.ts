@@ -1,5 +1,5 @@
 // Reads what the stream keeps in Redis: a buyer's state lies where its key says, so `serve` finds it by itself.
-// Commands that are sent in the same tick go in one trip (auto-pipelining); nothing here writes.
+// Nothing here writes.
 import type { Cluster, Redis } from 'ioredis';
 import type { AccountState } from '../domain/account.ts';
 import type { Buyer } from '../domain/buyer.ts';
@@ -7,6 +7,7 @@ import { decodeBuyer } from '../platform/buyer-codec.ts';
 import { decodeAccount } from '../platform/codec.ts';
 import { accountPartition, buyerPartition, type PartitionKeys, partitionKeys } from '../platform/keys.ts';
 import type { Namespace } from '../platform/namespace.ts';
+import { createBuyerReads } from './buyer-reads.ts';
 import { retryProblem } from './problem-details.ts';
 
 export interface StatePorts {
@@ -69,22 +70,17 @@ export function createStateReader({ redis, namespace, generations }: StatePorts)
     }
     return keys;
   }
-  async function stateOf(keys: PartitionKeys, key: string): Promise<Buyer | null> {
-    const bytes = await fromRedis(redis.getBuffer(keys.buyer(key)));
-    return bytes === null ? null : decodeBuyer(key, bytes);
+  const read = createBuyerReads(redis, (partition) => keysOf('events', partition));
+  async function buyerOf(key: string, withWatermark: boolean): Promise<BuyerReading> {
+    const partition = buyerPartition(key);
+    const { bytes, watermarkMs } = await fromRedis(read({ key, partition, withWatermark }));
+    return { key, partition, watermarkMs, buyer: bytes === null ? null : decodeBuyer(key, bytes) };
   }
   return {
     redis,
     keysOf,
-    async buyer(key) {
-      const partition = buyerPartition(key);
-      const keys = keysOf('events', partition);
-      // The state first: a commit between the two then leaves a watermark that is not below the state.
-      const state = stateOf(keys, key);
-      const [buyer, [watermark]] = await Promise.all([state, fromRedis(redis.hmget(keys.head, 'watermark'))]);
-      return { key, partition, watermarkMs: watermarkOf(watermark), buyer };
-    },
-    buyerState: (key) => stateOf(keysOf('events', buyerPartition(key)), key),
+    buyer: (key) => buyerOf(key, true),
+    buyerState: async (key) => (await buyerOf(key, false)).buyer,
     async account(account) {
       const partition = accountPartition(account);
       const keys = keysOf('spend', partition);

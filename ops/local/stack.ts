@@ -62,6 +62,8 @@ export interface Stack {
   pidOf(name: PartName | FlywheelCommand): number | undefined;
   /** Starts `stream`, `serve` or `jobs` beside the parts; `environment` as platform/config.ts reads it. */
   startFlywheel(command: FlywheelCommand, environment: Record<string, string>): Promise<void>;
+  /** Stops one of them again. */
+  stopFlywheel(command: FlywheelCommand): Promise<void>;
   /** Stops everything, last dependant first, and gives the folder free. */
   stop(): Promise<void>;
 }
@@ -105,6 +107,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     pidOf: (name) => running.get(name)?.pid(),
     startFlywheel: async (command, environment) => {
       running.set(command, await startFlywheel(context, command, environment));
+    },
+    stopFlywheel: async (command) => {
+      await running.get(command)?.stop();
+      running.delete(command);
     },
     stop,
   };

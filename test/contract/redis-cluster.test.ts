@@ -15,6 +15,7 @@ import {
 import { announceInterest, readInterests } from '../../platform/live.ts';
 import { namespaceOf, topicPartitions } from '../../platform/namespace.ts';
 import { duplicateOf, openRedis, type RedisClient } from '../../platform/redis.ts';
+import { createBuyerReads } from '../../serve/buyer-reads.ts';
 
 const namespace = namespaceOf('contract-cluster');
 const servers: ChildProcess[] = [];
@@ -120,6 +121,23 @@ describe('on a cluster', () => {
       partitions.map((id) => redis.hget(partitionKeys(namespace, id).head, 'offset')),
     );
     expect(answers).toEqual(partitions.map(() => '7'));
+  });
+
+  test('buyers of all partitions that are asked for in one turn are found, each on its own server', async () => {
+    const keysOf = (partition: number) =>
+      partitionKeys(namespace, { topic: 'events', generation: 1, partition });
+    const all = Array.from({ length: topicPartitions.events }, (_, partition) => partition);
+    for (const partition of all) {
+      await redis.set(keysOf(partition).buyer('u:1'), `state ${partition}`);
+      await redis.hset(keysOf(partition).head, 'watermark', partition);
+    }
+    const read = createBuyerReads(redis, keysOf);
+    const found = await Promise.all(
+      [...all, ...all].map((partition) => read({ key: 'u:1', partition, withWatermark: true })),
+    );
+    expect(found.map(({ bytes, watermarkMs }) => [bytes?.toString(), watermarkMs])).toEqual(
+      [...all, ...all].map((partition) => [`state ${partition}`, partition]),
+    );
   });
 
   test('no server has more than one of the twelve partitions of `events` beyond its share', async () => {

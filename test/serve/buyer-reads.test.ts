@@ -1,0 +1,114 @@
+// Reads of buyers in one trip: each gets its own answer, and a state is never newer than the watermark beside it.
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { partitionKeys } from '../../platform/keys.ts';
+import { namespaceOf } from '../../platform/namespace.ts';
+import { openRedis, type RedisClient } from '../../platform/redis.ts';
+import { type BuyerAsked, createBuyerReads } from '../../serve/buyer-reads.ts';
+
+const namespace = namespaceOf(`buyer-reads-${randomUUID().slice(0, 8)}`);
+const keysOf = (partition: number) => partitionKeys(namespace, { topic: 'events', generation: 1, partition });
+const asked = (key: string, partition: number, withWatermark = true): BuyerAsked => ({
+  key,
+  partition,
+  withWatermark,
+});
+const url = inject('redisUrl');
+let redis: RedisClient;
+
+beforeAll(async () => {
+  redis = await openRedis({ url });
+});
+afterAll(() => redis?.disconnect());
+
+async function callsOf(command: string): Promise<number> {
+  const found = new RegExp(`^cmdstat_${command}:calls=(\\d+)`, 'm').exec(await redis.info('commandstats'));
+  return Number(found?.[1] ?? 0);
+}
+
+it('answers each with its own state and the watermark of its partition, if that was asked for', async () => {
+  for (const partition of [0, 1]) {
+    await redis.set(keysOf(partition).buyer('u:same'), `state ${partition}`);
+    await redis.hset(keysOf(partition).head, 'watermark', 1_000 + partition);
+  }
+  const read = createBuyerReads(redis, keysOf);
+  const found = await Promise.all([
+    read(asked('u:same', 1)),
+    read(asked('u:same', 0)),
+    read(asked('u:nobody', 0)),
+    read(asked('u:same', 0, false)),
+    read(asked('u:same', 1)),
+    read(asked('u:nobody', 7)),
+  ]);
+  expect(found.map(({ bytes, watermarkMs }) => [bytes?.toString() ?? null, watermarkMs])).toEqual([
+    ['state 1', 1_001],
+    ['state 0', 1_000],
+    [null, 1_000],
+    ['state 0', 0],
+    ['state 1', 1_001],
+    [null, 0],
+  ]);
+});
+
+it('asks once for all that one turn wants, also for those that come while others are under way', async () => {
+  const written = [];
+  const own = await openRedis({ url });
+  const sent = own.pipeline.bind(own);
+  own.pipeline = ((...args: Parameters<typeof sent>) => {
+    const trip = sent(...args);
+    written.push(trip);
+    return trip;
+  }) as typeof own.pipeline;
+  try {
+    const read = createBuyerReads(own, keysOf);
+    const before = await callsOf('mget');
+    const turn = (name: string) =>
+      Promise.all(Array.from({ length: 50 }, (_, at) => read(asked(`u:${name}${at}`, at % 12))));
+    await Promise.all([turn('a'), turn('b')]);
+    expect(written.length).toBe(1);
+    await turn('c');
+    expect(written.length).toBe(2);
+    expect((await callsOf('mget')) - before).toBeGreaterThanOrEqual(2);
+  } finally {
+    own.disconnect();
+  }
+});
+
+it('never answers a state that is newer than the watermark beside it', async () => {
+  const keys = keysOf(3);
+  const writer = await openRedis({ url });
+  let writing = true;
+  const commits = (async () => {
+    for (let at = 1; writing; at += 1) {
+      await writer.multi().set(keys.buyer('u:1'), String(at)).hset(keys.head, 'watermark', at).exec();
+    }
+  })();
+  const read = createBuyerReads(redis, keysOf);
+  let last = 0;
+  for (let round = 0; round < 500; round += 1) {
+    for (const { bytes, watermarkMs } of await Promise.all([read(asked('u:1', 3)), read(asked('u:1', 3))])) {
+      const state = Number(bytes?.toString() ?? 0);
+      expect(watermarkMs).toBeGreaterThanOrEqual(state);
+      last = Math.max(last, state);
+    }
+  }
+  writing = false;
+  await commits;
+  writer.disconnect();
+  expect(last).toBeGreaterThan(100);
+});
+
+it('a failure is everyone’s of that trip, and the next one is asked anew', async () => {
+  const own = await openRedis({ url });
+  try {
+    const read = createBuyerReads(own, keysOf);
+    await own.set(keysOf(5).head, 'not a hash');
+    const ends = await Promise.allSettled([read(asked('u:1', 5)), read(asked('u:1', 6))]);
+    expect(ends.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    expect(String((ends[0] as PromiseRejectedResult).reason)).toContain('WRONGTYPE');
+    await own.del(keysOf(5).head);
+    expect(await read(asked('u:1', 5))).toEqual({ bytes: null, watermarkMs: 0 });
+  } finally {
+    own.disconnect();
+  }
+});
