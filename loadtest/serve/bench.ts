@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { cp, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { memoryFlags } from '../../ops/local/flywheel-process.ts';
 import { type Stack, startStack } from '../../ops/local/stack.ts';
 import { type ApiKeyPair, ensureApiKeys } from '../../platform/api-keys.ts';
 import { readConfig } from '../../platform/config.ts';
@@ -160,7 +161,8 @@ export async function benchServe(options: ServeBenchOptions): Promise<ServeBench
 function startBare(): ChildProcess {
   const loader = isTypeScript ? ['--import', 'tsx'] : [];
   const script = path.join(here, `bare.${isTypeScript ? 'ts' : 'js'}`);
-  return endWithUs(spawn(process.execPath, [...loader, script], { stdio: ['ignore', 'pipe', 'inherit'] }));
+  const args = [...memoryFlags('serve'), ...loader, script];
+  return endWithUs(spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] }));
 }
 
 async function urlOf(bare: ChildProcess): Promise<string> {
