@@ -75,7 +75,16 @@ export function startStream(config: Config): ChildProcess {
   return endWithUs(child);
 }
 
+/** @throws Error once it has ended: nothing more will happen, and to wait for it would end at a limit that says nothing */
+export function assertRuns({ exitCode, signalCode }: ChildProcess): void {
+  if (exitCode === null && signalCode === null) return;
+  throw new Error(
+    `the stream that was measured ended by itself (${signalCode ?? exitCode}); its words are above`,
+  );
+}
+
 export async function endStream(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
   const exited = new Promise((resolve) => child.once('exit', resolve));
   child.kill('SIGTERM');
   await exited;

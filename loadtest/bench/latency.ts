@@ -1,5 +1,6 @@
 // How soon an event can be read in Redis, at half of the rate that the stream can do: events are produced evenly, and for some of
 // them it is looked when the partition's stored offset has passed them. Counted from the broker's append time, which the log has.
+import type { ChildProcess } from 'node:child_process';
 import { startStack } from '../../ops/local/stack.ts';
 import type { Config } from '../../platform/config.ts';
 import { createProducer } from '../../platform/kafka.ts';
@@ -11,7 +12,7 @@ import { namespaceOf, topicPartitions } from '../../platform/namespace.ts';
 import { readProgress, waitUntilDrained } from '../../platform/progress.ts';
 import { openRedis, type RedisClient } from '../../platform/redis.ts';
 import { type Origin, originOf } from '../measured.ts';
-import { configOf, endStream, startStream, writeDefinitions } from './engine.ts';
+import { assertRuns, configOf, endStream, startStream, writeDefinitions } from './engine.ts';
 import { workloadMessages } from './workload.ts';
 
 export interface LatencyBenchOptions {
@@ -64,7 +65,7 @@ export async function benchLatency(options: LatencyBenchOptions): Promise<Latenc
     const child = startStream(config);
     try {
       await untilDrained(config);
-      const visible = await driveEvenly(config, options);
+      const visible = await driveEvenly(config, child, options);
       return {
         eventsPerSecond: options.rate,
         buyers: options.buyers,
@@ -103,6 +104,7 @@ export function visibleOf(ms: readonly number[]): VisibleMs {
 /** Produces at an even rate and tells how many milliseconds after its append each sampled event was seen in Redis. */
 export async function driveEvenly(
   config: Config,
+  child: ChildProcess,
   { rate, seconds, buyers, print }: Omit<LatencyBenchOptions, 'dir'>,
 ): Promise<number[]> {
   const redis = await openRedis({ url: config.redisUrl });
@@ -124,37 +126,42 @@ export async function driveEvenly(
   const seen: Seen[] = [];
   const startedMs = performance.now();
   let ended = false;
-  const looking = lookUntil(
-    config,
-    redis,
-    waiting,
-    () => ended && waiting.size === 0,
-    (one) => seen.push(one),
-  );
-  const sends: Promise<void>[] = [];
-  for (let sent = 0; sent < count; ) {
-    const due = Math.min(count, Math.ceil(((performance.now() - startedMs) / 1_000) * rate));
-    const batch = messages.slice(sent, due);
-    if (batch.length > 0) {
-      const first = sent;
-      sends.push(
-        producer.sendBatch(batch).then((offsets) => {
-          offsets.forEach((offset, index) => {
-            if ((first + index) % SAMPLE_EVERY !== 0) return;
-            waiting.add({ partition: batch[index]!.partition, offset });
-          });
-        }),
-      );
-      sent += batch.length;
+  let failed: unknown;
+  const isOver = (): boolean => {
+    assertRuns(child);
+    return ended && waiting.size === 0;
+  };
+  const looking = lookUntil(config, redis, waiting, isOver, (one) => seen.push(one));
+  looking.catch((error: unknown) => {
+    failed = error;
+  });
+  try {
+    const sends: Promise<void>[] = [];
+    for (let sent = 0; sent < count && failed === undefined; ) {
+      const due = Math.min(count, Math.ceil(((performance.now() - startedMs) / 1_000) * rate));
+      const batch = messages.slice(sent, due);
+      if (batch.length > 0) {
+        const first = sent;
+        sends.push(
+          producer.sendBatch(batch).then((offsets) => {
+            offsets.forEach((offset, index) => {
+              if ((first + index) % SAMPLE_EVERY !== 0) return;
+              waiting.add({ partition: batch[index]!.partition, offset });
+            });
+          }),
+        );
+        sent += batch.length;
+      }
+      await new Promise((resolve) => setTimeout(resolve, SLICE_MS));
     }
-    await new Promise((resolve) => setTimeout(resolve, SLICE_MS));
+    await Promise.all(sends);
+    print(`${count} events in ${((performance.now() - startedMs) / 1_000).toFixed(1)} s`);
+    ended = true;
+    await looking;
+  } finally {
+    await producer.close();
+    redis.disconnect();
   }
-  await Promise.all(sends);
-  print(`${count} events in ${((performance.now() - startedMs) / 1_000).toFixed(1)} s`);
-  ended = true;
-  await looking;
-  await producer.close();
-  redis.disconnect();
   return sinceAppend(config, seen, performance.timeOrigin + startedMs + WARM_SECONDS * 1_000);
 }
 

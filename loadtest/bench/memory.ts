@@ -1,5 +1,6 @@
 // What many buyers cost: a million of them with ten events each go through one `stream`; meanwhile the memory of Redis (with
 // its rewrites of the append-only file) and of the process is looked at, and afterwards how soon events of them can be read.
+import type { ChildProcess } from 'node:child_process';
 import { startStack } from '../../ops/local/stack.ts';
 import type { Config } from '../../platform/config.ts';
 import { createProducer } from '../../platform/kafka.ts';
@@ -10,7 +11,7 @@ import { lagOf, readProgress } from '../../platform/progress.ts';
 import { openRedis, type RedisClient } from '../../platform/redis.ts';
 import { residentBytes } from '../faults/arena/pid.ts';
 import { type Origin, originOf } from '../measured.ts';
-import { configOf, endStream, produce, startStream, writeDefinitions } from './engine.ts';
+import { assertRuns, configOf, endStream, produce, startStream, writeDefinitions } from './engine.ts';
 import { driveEvenly, type VisibleMs, visibleOf } from './latency.ts';
 import { defaultSpanMs, workloadMessages } from './workload.ts';
 
@@ -59,8 +60,8 @@ export async function benchMemory(options: MemoryBenchOptions): Promise<MemoryBe
     const redis = await openRedis({ url: config.redisUrl });
     const child = startStream(config);
     try {
-      const filled = await fill(config, redis, child.pid!, options);
-      const visible = await driveEvenly(config, { rate, seconds, buyers, print });
+      const filled = await fill(config, redis, child, options);
+      const visible = await driveEvenly(config, child, { rate, seconds, buyers, print });
       return {
         buyers,
         events: buyers * eventsPerBuyer,
@@ -84,7 +85,7 @@ type Filled = Pick<MemoryBenchResult, 'eventsPerSecond' | 'redisUsedBytes' | 'sa
 async function fill(
   config: Config,
   redis: RedisClient,
-  pid: number,
+  child: ChildProcess,
   { buyers, eventsPerBuyer, print }: MemoryBenchOptions,
 ): Promise<Filled> {
   const namespace = namespaceOf(config.namespace);
@@ -106,13 +107,14 @@ async function fill(
   try {
     while (applied < events) {
       if (failed !== undefined) throw failed;
+      assertRuns(child);
       // Read before the lag, which counts what is sent meanwhile: never more than what is applied.
       const acknowledged = sent;
       applied = Math.max(applied, acknowledged - lagOf(await readProgress(namespace, redis, admin)));
       const redisUsedBytes = await infoOf(redis, 'memory', 'used_memory');
       peak = Math.max(peak, redisUsedBytes);
       if (applied >= (samples.length + 1) * (events / SAMPLES)) {
-        samples.push({ events: applied, redisUsedBytes, streamBytes: residentBytes(pid) });
+        samples.push({ events: applied, redisUsedBytes, streamBytes: residentBytes(child.pid!) });
         print(lineOf(samples.at(-1)!, performance.now() - startedMs));
       }
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));

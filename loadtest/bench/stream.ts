@@ -1,6 +1,6 @@
 // The stream benchmark: (a) consume + parse alone, (b) the whole pipeline with Redis and ClickHouse commits, on the same
 // log, in alternating rounds of one run. Ratios are what counts; the machine decides the rest.
-import { execFile } from 'node:child_process';
+import { type ChildProcess, execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { startStack } from '../../ops/local/stack.ts';
@@ -13,6 +13,7 @@ import { isDrained, lagOf, type PartitionProgress, readProgress } from '../../pl
 import { openRedis } from '../../platform/redis.ts';
 import { cpuSecondsOf, median, type Origin, originOf } from '../measured.ts';
 import {
+  assertRuns,
   configOf,
   endStream,
   extension,
@@ -128,7 +129,7 @@ async function measureFull(config: Config, events: number): Promise<Side> {
   const child = startStream(config);
   try {
     const look = (): Promise<PartitionProgress[]> => readProgress(namespace, redis, admin);
-    const { seconds, cpuSeconds } = await timeUntilDelivered(look, child.pid!, events);
+    const { seconds, cpuSeconds } = await timeUntilDelivered(look, child, events);
     return { eventsPerSecond: events / seconds, cpuSecondsPerMillion: (cpuSeconds / events) * 1e6 };
   } finally {
     await endStream(child);
@@ -140,14 +141,15 @@ async function measureFull(config: Config, events: number): Promise<Side> {
 /** From the first event applied until all are applied and delivered. */
 async function timeUntilDelivered(
   look: () => Promise<PartitionProgress[]>,
-  pid: number,
+  child: ChildProcess,
   events: number,
 ): Promise<{ seconds: number; cpuSeconds: number }> {
   const limitMs = performance.now() + ROUND_MS_MAX;
   let started: { atMs: number; cpuSeconds: number } | undefined;
   while (performance.now() < limitMs) {
+    assertRuns(child);
     const progress = await look();
-    const cpuSeconds = await cpuSecondsOf(pid);
+    const cpuSeconds = await cpuSecondsOf(child.pid!);
     if (started === undefined && lagOf(progress) < events) started = { atMs: performance.now(), cpuSeconds };
     const delivered = progress.every(({ offset, high, undelivered }) => offset === high && undelivered === 0);
     if (started !== undefined && (delivered || isDrained(progress))) {
