@@ -21,6 +21,11 @@ export interface BuyerFound {
 /** Buyers of one trip: Redis does nothing else while it looks them up. */
 const BUYERS_MAX = 1_000;
 
+/** A partition's watermark as its head has it; 0 if it never had a record. */
+export function watermarkOf(field: string | null | undefined): number {
+  return field === null || field === undefined || field === '' ? 0 : Number(field);
+}
+
 /** @returns what reads one buyer; it rejects as the client does. */
 export function createBuyerReads(
   redis: RedisClient,
@@ -38,7 +43,9 @@ export function createBuyerReads(
       return reply;
     });
     const watermarks = new Map<number, number>();
-    for (const partition of partitions) watermarks.set(partition, Number(heads[watermarks.size] ?? 0));
+    [...partitions].forEach((partition, index) => {
+      watermarks.set(partition, watermarkOf(heads[index] as string | null));
+    });
     return asked.map(({ partition, withWatermark }, index) => ({
       bytes: (states as (Buffer | null)[])[index]!,
       watermarkMs: withWatermark ? watermarks.get(partition)! : 0,

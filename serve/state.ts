@@ -7,7 +7,7 @@ import { decodeBuyer } from '../platform/buyer-codec.ts';
 import { decodeAccount } from '../platform/codec.ts';
 import { accountPartition, buyerPartition, type PartitionKeys, partitionKeys } from '../platform/keys.ts';
 import type { Namespace } from '../platform/namespace.ts';
-import { createBuyerReads } from './buyer-reads.ts';
+import { createBuyerReads, watermarkOf } from './buyer-reads.ts';
 import { retryProblem } from './problem-details.ts';
 
 export interface StatePorts {
@@ -52,10 +52,6 @@ export async function fromRedis<Answer>(answer: Promise<Answer>): Promise<Answer
     const detail = 'Redis, which holds the state, did not answer.';
     throw Object.assign(retryProblem(503, 'state_unavailable', detail, RETRY_SECONDS), { cause });
   }
-}
-
-function watermarkOf(field: string | null | undefined): number {
-  return field === null || field === undefined || field === '' ? 0 : Number(field);
 }
 
 /** Keys of partitions are made once: they are asked for in every answer. */
