@@ -1,5 +1,5 @@
 // From a zod schema to what Fastify wants: JSON Schema for Ajv, for the serialiser and for the OpenAPI page.
-import { Ajv, type Options } from 'ajv';
+import { Ajv, type Options, type ValidateFunction } from 'ajv';
 import type { FastifySchemaCompiler } from 'fastify';
 import { z } from 'zod';
 import { type JsonSchema, jsonSchemaOf } from '../platform/validate.ts';
@@ -47,9 +47,35 @@ const options: Options = {
   validateSchema: false,
 };
 
-/** An Ajv of our own: bodies are taken as they are, only queries, params and headers (all text) are coerced. */
+/** Those of an answer; a body could have one in every byte. */
+const FAULTS_MAX = 20;
+
+type Check = ((value: unknown) => boolean) & { errors?: NonNullable<ValidateFunction['errors']> | null };
+
+/**
+ * Stops at the first fault, as most values have none, and only then looks for the others: who wrote the value mends all of them
+ * in one go.
+ */
+function compilerOf(specific: Options): (schema: JsonSchema) => Check {
+  const quick = new Ajv({ ...options, ...specific });
+  const thorough = new Ajv({ ...options, ...specific, allErrors: true });
+  return (schema) => {
+    const isRight = quick.compile(schema);
+    let findAll: ValidateFunction | undefined;
+    const check: Check = (value) => {
+      if (isRight(value)) return true;
+      findAll ??= thorough.compile(schema);
+      findAll(value);
+      check.errors = findAll.errors?.slice(0, FAULTS_MAX) ?? null;
+      return false;
+    };
+    return check;
+  };
+}
+
+/** Checks of our own: bodies are taken as they are, only queries, params and headers (all text) are coerced. */
 export function validatorCompiler(): FastifySchemaCompiler<JsonSchema> {
-  const exact = new Ajv(options);
-  const coercing = new Ajv({ ...options, coerceTypes: true });
-  return ({ schema, httpPart }) => (httpPart === 'body' ? exact : coercing).compile(schema);
+  const exact = compilerOf({});
+  const coercing = compilerOf({ coerceTypes: true });
+  return ({ schema, httpPart }) => (httpPart === 'body' ? exact : coercing)(schema);
 }

@@ -1,132 +1,18 @@
-// What holds for every route: errors are problem documents, keys have scopes, health, metrics and the description answer.
-import { connect } from 'node:net';
+// What holds for every route: keys have scopes, health, metrics and the description answer.
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
-import type { FastifyInstance } from 'fastify';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { hashApiKey } from '../../platform/api-keys.ts';
 import { PlatformError } from '../../platform/platform-error.ts';
 import type { Dependencies } from '../../serve/dependencies.ts';
-import { appOf, SECRET, type World, WRITE, world } from './without-parts.ts';
-
-let app: FastifyInstance | undefined;
-
-afterEach(async () => {
-  await app?.close();
-  app = undefined;
-});
-
-async function open(given: World = world()): Promise<FastifyInstance> {
-  app = await appOf(given);
-  return app;
-}
+import { expectProblem } from './expect-problem.ts';
+import { openApp, SECRET, WRITE, world } from './without-parts.ts';
 
 const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
 const message = { userId: 'u', event: 'e', messageId: 'm' };
 
-function expectProblem(
-  answer: { statusCode: number; headers: Record<string, unknown>; json(): unknown },
-  status: number,
-  code: string,
-) {
-  expect(answer.statusCode).toBe(status);
-  expect(answer.headers['content-type']).toBe('application/problem+json');
-  expect(answer.json()).toMatchObject({
-    status,
-    code,
-    type: `urn:flywheel:problem:${code}`,
-    title: expect.any(String),
-    detail: expect.any(String),
-  });
-}
-
-describe('errors are problem documents', () => {
-  it('for an address that there is not', async () => {
-    expectProblem(await (await open()).inject('/v1/nothing/here'), 404, 'not_found');
-  });
-
-  it('for a method that an address does not take, which names those it takes', async () => {
-    const answer = await (await open()).inject({ method: 'GET', url: '/v1/track?x=1' });
-    expectProblem(answer, 405, 'method_not_allowed');
-    expect(answer.headers.allow).toBe('OPTIONS, POST');
-  });
-
-  it('for an address that cannot be decoded', async () => {
-    expectProblem(await (await open()).inject('/v1/%zz'), 400, 'malformed');
-  });
-
-  it('for a body that a schema refuses, with where', async () => {
-    const answer = await (await open()).inject({
-      method: 'POST',
-      url: '/v1/clock',
-      headers: bearer(SECRET),
-      payload: { time: {} },
-    });
-    expectProblem(answer, 400, 'invalid');
-    expect(answer.json().errors[0]).toMatchObject({ pointer: '/time' });
-  });
-
-  it('for JSON that is none, a type that is not taken and too much of it, on routes of any kind', async () => {
-    const opened = await open();
-    const headers = { ...bearer(SECRET), 'content-type': 'application/json' };
-    expectProblem(
-      await opened.inject({ method: 'POST', url: '/v1/clock', headers, payload: '{' }),
-      400,
-      'malformed',
-    );
-    expectProblem(
-      await opened.inject({ method: 'POST', url: '/v1/clock', headers, payload: '' }),
-      400,
-      'malformed',
-    );
-    const xml = { ...headers, 'content-type': 'text/xml' };
-    expectProblem(
-      await opened.inject({ method: 'POST', url: '/v1/clock', headers: xml, payload: '<a/>' }),
-      415,
-      'unsupported_media_type',
-    );
-    const large = JSON.stringify({ time: 1, x: 'x'.repeat(2_000_000) });
-    const refused = await opened.inject({ method: 'POST', url: '/v1/clock', headers, payload: large });
-    expectProblem(refused, 413, 'too_large');
-    expect(refused.json().detail).toBe('The body is larger than the 1048576 bytes that this route takes.');
-  });
-
-  it('for a bug, without telling what it was, and the log has it', async () => {
-    const given = world({
-      producer: {
-        sendBatch: async () => Promise.reject(new TypeError('secret detail')),
-      } as unknown as Dependencies['producer'],
-    });
-    const answer = await (await open(given)).inject({
-      method: 'POST',
-      url: '/v1/track',
-      headers: bearer(WRITE),
-      payload: message,
-    });
-    expectProblem(answer, 500, 'internal');
-    expect(answer.body).not.toContain('secret detail');
-    expect(given.remembered.errors).toEqual(['a request failed']);
-  });
-
-  it('for what is no HTTP at all', async () => {
-    const opened = await open();
-    await opened.listen({ host: '127.0.0.1', port: 0 });
-    const { port } = opened.server.address() as { port: number };
-    const text = await new Promise<string>((resolve, reject) => {
-      let received = '';
-      const socket = connect(port, '127.0.0.1', () => socket.write('nonsense\r\n\r\n'));
-      socket.on('data', (data) => {
-        received += data;
-      });
-      socket.on('close', () => resolve(received));
-      socket.on('error', reject);
-    });
-    expect(text).toMatch(/^HTTP\/1\.1 400 Bad Request\r\ncontent-type: application\/problem\+json/);
-  });
-});
-
 describe('keys', () => {
   it('a write key collects and does nothing else', async () => {
-    const opened = await open();
+    const opened = await openApp();
     const collect = await opened.inject({
       method: 'POST',
       url: '/v1/track',
@@ -144,7 +30,7 @@ describe('keys', () => {
   });
 
   it('a secret key collects too', async () => {
-    const answer = await (await open()).inject({
+    const answer = await (await openApp()).inject({
       method: 'POST',
       url: '/v1/track',
       headers: bearer(SECRET),
@@ -154,7 +40,7 @@ describe('keys', () => {
   });
 
   it('is taken as Bearer, as user name of Basic and as X-API-Key', async () => {
-    const opened = await open();
+    const opened = await openApp();
     const basic = `Basic ${Buffer.from(`${SECRET}:`).toString('base64')}`;
     for (const headers of [bearer(SECRET), { authorization: basic }, { 'x-api-key': SECRET }]) {
       const answer = await opened.inject({
@@ -174,7 +60,7 @@ describe('keys', () => {
     ['another scheme', { authorization: `Digest ${SECRET}` }],
     ['its own hash', { authorization: `Bearer ${hashApiKey(SECRET)}` }],
   ])('%s is a 401 that says which schemes there are', async (_name, headers) => {
-    const answer = await (await open()).inject({
+    const answer = await (await openApp()).inject({
       method: 'POST',
       url: '/v1/clock',
       headers,
@@ -188,7 +74,7 @@ describe('keys', () => {
 describe('the feeder’s clock', () => {
   it('writes one supplied clock record into every partition of events and spend', async () => {
     const given = world();
-    const answer = await (await open(given)).inject({
+    const answer = await (await openApp(given)).inject({
       method: 'POST',
       url: '/v1/clock',
       headers: bearer(SECRET),
@@ -212,7 +98,7 @@ describe('the feeder’s clock', () => {
     [12, 'absurd_time'],
     ['tomorrow', 'invalid'],
   ])('refuses %s', async (time, code) => {
-    const answer = await (await open()).inject({
+    const answer = await (await openApp()).inject({
       method: 'POST',
       url: '/v1/clock',
       headers: bearer(SECRET),
@@ -229,7 +115,7 @@ describe('when Kafka does not keep up', () => {
     }) as unknown as Dependencies['producer'];
 
   it('a full queue is a 429 with Retry-After', async () => {
-    const answer = await (await open(world({ producer: failing('KAFKA_QUEUE_FULL') }))).inject({
+    const answer = await (await openApp(world({ producer: failing('KAFKA_QUEUE_FULL') }))).inject({
       method: 'POST',
       url: '/v1/track',
       headers: bearer(WRITE),
@@ -240,7 +126,7 @@ describe('when Kafka does not keep up', () => {
   });
 
   it('no acknowledgement is a 503 with Retry-After, on every route that takes data in', async () => {
-    const opened = await open(world({ producer: failing('KAFKA_NOT_DELIVERED') }));
+    const opened = await openApp(world({ producer: failing('KAFKA_NOT_DELIVERED') }));
     for (const [url, payload] of [
       ['/v1/track', message],
       ['/v1/batch', { batch: [message] }],
@@ -260,7 +146,7 @@ describe('when Kafka does not keep up', () => {
 
   it('a broker that is known to be away is a 503 at once, and nothing is handed over', async () => {
     const given = world({ kafkaIsUp: () => false });
-    const answer = await (await open(given)).inject({
+    const answer = await (await openApp(given)).inject({
       method: 'POST',
       url: '/v1/track',
       headers: bearer(WRITE),
@@ -272,7 +158,7 @@ describe('when Kafka does not keep up', () => {
 
   it('bytes that wait are bounded: what does not fit is a 429, and fits again later', async () => {
     const waiting: (() => void)[] = [];
-    const opened = await open(
+    const opened = await openApp(
       world({
         producer: {
           sendBatch: () => new Promise<number[]>((resolve) => waiting.push(() => resolve([]))),
@@ -301,12 +187,12 @@ describe('when Kafka does not keep up', () => {
 
 describe('health', () => {
   it('answers while nothing else does', async () => {
-    const answer = await (await open()).inject('/healthz');
+    const answer = await (await openApp()).inject('/healthz');
     expect(answer.json()).toEqual({ ok: true });
   });
 
   it('is ready when every part is up', async () => {
-    const answer = await (await open()).inject('/readyz');
+    const answer = await (await openApp()).inject('/readyz');
     expect(answer.statusCode).toBe(200);
     expect(answer.json()).toEqual({
       ready: true,
@@ -329,7 +215,9 @@ describe('health', () => {
     ['clickhouse', { clickhouse: { ping: async () => ({ success: false, error: new Error('refused') }) } }],
     ['definitions', { definitionLog: { isCaughtUp: () => false } }],
   ])('says that %s is down', async (part, overrides) => {
-    const answer = await (await open(world(overrides as unknown as Partial<Dependencies>))).inject('/readyz');
+    const answer = await (await openApp(world(overrides as unknown as Partial<Dependencies>))).inject(
+      '/readyz',
+    );
     expect(answer.statusCode).toBe(503);
     const { ready, parts } = answer.json();
     expect(ready).toBe(false);
@@ -342,7 +230,7 @@ describe('health', () => {
 
 describe('what operators and programmers look at', () => {
   it('metrics count events, rejects and route seconds', async () => {
-    const opened = await open();
+    const opened = await openApp();
     await opened.inject({ method: 'POST', url: '/v1/track', headers: bearer(WRITE), payload: message });
     await opened.inject({
       method: 'POST',
@@ -360,7 +248,7 @@ describe('what operators and programmers look at', () => {
   });
 
   it('larger answers are packed as the client takes it, smaller ones go as they are', async () => {
-    const opened = await open();
+    const opened = await openApp();
     const plain = await opened.inject('/docs/json');
     const unpack = { br: brotliDecompressSync, gzip: gunzipSync };
     for (const [encoding, unpacked] of Object.entries(unpack)) {
@@ -375,7 +263,7 @@ describe('what operators and programmers look at', () => {
   });
 
   it('pages of any site may collect and ask for variants, and nothing else', async () => {
-    const opened = await open();
+    const opened = await openApp();
     const preflight = (url: string) =>
       opened.inject({ method: 'OPTIONS', url, headers: { origin: 'https://shop.example' } });
     for (const url of [
@@ -400,7 +288,7 @@ describe('what operators and programmers look at', () => {
   });
 
   it('the description is OpenAPI 3.1 and names every public route', async () => {
-    const opened = await open();
+    const opened = await openApp();
     const { openapi, paths } = (await opened.inject('/docs/json')).json();
     expect(openapi).toBe('3.1.0');
     for (const path of [

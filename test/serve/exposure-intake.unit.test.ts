@@ -1,10 +1,9 @@
 // Exposures from elsewhere: the record is the one that OFREP writes, each fault is named and kept, nobody without the key.
-import type { FastifyInstance } from 'fastify';
-import { afterEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { exposureRecord } from '../../domain/buyer-record.ts';
 import { buyerPartition } from '../../platform/keys.ts';
 import type { Dependencies } from '../../serve/dependencies.ts';
-import { appOf, NOW_MS, SECRET, type World, WRITE, world } from './without-parts.ts';
+import { NOW_MS, openApp, SECRET, type World, WRITE, world } from './without-parts.ts';
 
 const experiment = {
   id: 'form',
@@ -19,9 +18,6 @@ const definitionLog = {
   historyOf: () => [],
 } as unknown as Dependencies['definitionLog'];
 
-let app: FastifyInstance | undefined;
-afterEach(() => app?.close());
-
 const good = {
   messageId: 'e1',
   userId: '7',
@@ -32,8 +28,7 @@ const good = {
 
 async function send(exposures: unknown, headers: Record<string, string> = {}) {
   const given: World = world({ definitionLog });
-  await app?.close();
-  app = await appOf(given);
+  const app = await openApp(given);
   const answer = await app.inject({
     method: 'POST',
     url: '/v1/exposures',

@@ -1,13 +1,13 @@
 // Who may pass: expiry, revocation and limits under a clock that the test turns, and what those are told who may not.
 import type { FastifyInstance, InjectOptions } from 'fastify';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { hashApiKey } from '../../platform/api-keys.ts';
 import { readConfig } from '../../platform/config.ts';
 import { type HashedKey, KEY_NAMES_MAX, type KeyLimits } from '../../platform/hashed-keys.ts';
 import { addressBlock } from '../../serve/address-block.ts';
 import { apiKeys } from '../../serve/authentication.ts';
 import { Buckets } from '../../serve/buckets.ts';
-import { appOf, NOW_MS, type World, world } from './without-parts.ts';
+import { NOW_MS, openApp, type World, world } from './without-parts.ts';
 
 const DAY_MS = 86_400_000;
 const iso = (ms: number): string => new Date(ms).toISOString();
@@ -22,12 +22,6 @@ interface Gated extends World {
   readonly clock: { nowMs: number; aheadMs: number };
 }
 
-let app: FastifyInstance | undefined;
-afterEach(async () => {
-  await app?.close();
-  app = undefined;
-});
-
 /** The plain key of each is its name. */
 async function open(keys: HashedKey[], environment: Record<string, string> = {}): Promise<Gated> {
   const clock = { nowMs: NOW_MS, aheadMs: 0 };
@@ -36,8 +30,7 @@ async function open(keys: HashedKey[], environment: Record<string, string> = {})
     clock: { nowMs: () => clock.nowMs, monotonicMs: () => clock.aheadMs },
     config: readConfig(environment),
   });
-  app = await appOf(given);
-  return { ...given, app, clock };
+  return { ...given, app: await openApp(given), clock };
 }
 
 const bearer = (plain: string) => ({ authorization: `Bearer ${plain}` });

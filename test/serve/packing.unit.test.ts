@@ -2,17 +2,11 @@
 // and what browsers may read and send.
 import { brotliCompressSync, deflateRawSync, deflateSync, gunzipSync, gzipSync } from 'node:zlib';
 import type { FastifyInstance } from 'fastify';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Publication } from '../../platform/definition-publish.ts';
 import type { Dependencies } from '../../serve/dependencies.ts';
 import { DefinitionsGiven } from './answering.ts';
-import { appOf, SECRET, WRITE, world } from './without-parts.ts';
-
-let app: FastifyInstance | undefined;
-afterEach(async () => {
-  await app?.close();
-  app = undefined;
-});
+import { openApp, SECRET, WRITE, world } from './without-parts.ts';
 
 const secret = { authorization: `Bearer ${SECRET}` };
 const gzip = { ...secret, 'accept-encoding': 'gzip' };
@@ -31,8 +25,7 @@ async function open(): Promise<FastifyInstance> {
     hash,
   });
   const overrides = { definitionLog: definitions.view(), publisher: { publish } };
-  app = await appOf(world(overrides as unknown as Partial<Dependencies>));
-  return app;
+  return openApp(world(overrides as unknown as Partial<Dependencies>));
 }
 
 describe('a packed answer', () => {
@@ -82,8 +75,14 @@ describe('a packed answer', () => {
 
 describe('a packed body', () => {
   const message = JSON.stringify({ userId: 'u', event: 'e', messageId: 'm' });
-  const post = async (encoding: string, payload: Buffer, route = '/v1/track', key = WRITE) => {
-    app ??= await appOf(world());
+  const post = async (
+    encoding: string,
+    payload: Buffer,
+    route = '/v1/track',
+    key = WRITE,
+    opened?: FastifyInstance,
+  ) => {
+    const app = opened ?? (await openApp());
     const headers = {
       authorization: `Bearer ${key}`,
       'content-type': 'application/json',
@@ -120,10 +119,10 @@ describe('a packed body', () => {
     ['br', (text: Buffer) => brotliCompressSync(text)],
   ] as const)('of %s that breaks off anywhere is malformed, and kept as it came', async (encoding, pack) => {
     const given = world();
-    app = await appOf(given);
+    const opened = await openApp(given);
     const whole = pack(Buffer.from(message.repeat(20)));
     for (const length of [0, 1, 2, Math.floor(whole.length / 2), whole.length - 1]) {
-      const answer = await post(encoding, whole.subarray(0, length));
+      const answer = await post(encoding, whole.subarray(0, length), '/v1/track', WRITE, opened);
       expect([length, answer.statusCode, answer.json().code]).toEqual([length, 400, 'malformed']);
     }
     const kept = given.remembered.sent.map(({ value }) => JSON.parse(String(value)) as { raw: string });
@@ -155,7 +154,7 @@ describe('a packed body', () => {
 
 describe('a page’s preflight', () => {
   it('allows what clients send, is kept for a day, needs no key and counts against none', async () => {
-    app = await appOf(world());
+    const app = await openApp();
     for (const route of ['/v1/batch', '/v1/t', '/ofrep/v1/evaluate/flags']) {
       const headers = {
         origin: 'https://shop.example',
@@ -177,7 +176,7 @@ describe('a page’s preflight', () => {
     ['a 400', { authorization: `Bearer ${WRITE}` }, '{', 400],
     ['a 415', { authorization: `Bearer ${WRITE}`, 'content-encoding': 'zstd' }, '{}', 415],
   ])('%s may be read by the page that asked', async (_name, headers, payload, status) => {
-    app = await appOf(world());
+    const app = await openApp();
     const answer = await app.inject({
       method: 'POST',
       url: '/v1/batch',

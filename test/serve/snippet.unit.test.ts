@@ -4,17 +4,16 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, it } from 'vitest';
 import { readConfig } from '../../platform/config.ts';
-import { appOf, world } from './without-parts.ts';
+import { openApp, world } from './without-parts.ts';
 
 it('says that the snippet is not built, and how it is', async () => {
-  const app = await appOf(world({ config: readConfig({ SERVE_SNIPPET_FILE: '/nowhere/flywheel.js' }) }));
+  const app = await openApp(world({ config: readConfig({ SERVE_SNIPPET_FILE: '/nowhere/flywheel.js' }) }));
   const answer = await app.inject({ url: '/v1/flywheel.js' });
   expect(answer.statusCode).toBe(404);
   expect(answer.json()).toMatchObject({
     code: 'not_built',
     detail: expect.stringContaining('npm run build'),
   });
-  await app.close();
 });
 
 it('gives another script another tag', async () => {
@@ -23,7 +22,7 @@ it('gives another script another tag', async () => {
   for (const [index, script] of ['first()', 'second()'].entries()) {
     const file = path.join(folder, `${index}.js`);
     writeFileSync(file, script);
-    const app = await appOf(world({ config: readConfig({ SERVE_SNIPPET_FILE: file }) }));
+    const app = await openApp(world({ config: readConfig({ SERVE_SNIPPET_FILE: file }) }));
     const answer = await app.inject({ url: '/v1/flywheel.js' });
     expect(answer.body).toBe(script);
     tags.add(answer.headers.etag);
@@ -32,7 +31,6 @@ it('gives another script another tag', async () => {
       headers: { 'if-none-match': String([...tags][0]) },
     });
     expect(known.statusCode).toBe(index === 0 ? 304 : 200);
-    await app.close();
   }
   expect(tags.size).toBe(2);
   rmSync(folder, { recursive: true });

@@ -1,5 +1,6 @@
 // The app without a stack: parts that only remember what they were given, for answers that need none of them.
 import type { FastifyInstance } from 'fastify';
+import { onTestFinished } from 'vitest';
 import type { InForce } from '../../domain/definition.ts';
 import { hashApiKey } from '../../platform/api-keys.ts';
 import { readConfig } from '../../platform/config.ts';
@@ -67,5 +68,12 @@ export function world(overrides: Partial<Dependencies> = {}): World {
 export async function appOf({ dependencies }: World): Promise<FastifyInstance> {
   const app = await buildApp(dependencies);
   await app.ready();
+  return app;
+}
+
+/** For one test: closed at its end. */
+export async function openApp(given: World = world()): Promise<FastifyInstance> {
+  const app = await appOf(given);
+  onTestFinished(() => app.close());
   return app;
 }
