@@ -9,11 +9,12 @@ import {
 } from '../domain/buyer.ts';
 import { BinaryReader } from './binary.ts';
 import {
+  ATTRIBUTES,
   opportunityStages,
   readBehaviour,
   readEngagement,
   readExposures,
-  readStamp,
+  readStamps,
   readTime,
   readTotals,
   stages,
@@ -21,13 +22,13 @@ import {
   writeEngagement,
   writeExposures,
   writer,
-  writeStamp,
+  writeStamps,
   writeTime,
   writeTotals,
 } from './buyer-fields-codec.ts';
 import { readIdentity, writeIdentity } from './buyer-identity-codec.ts';
 
-export const buyerSchemaVersion = 2;
+export const buyerSchemaVersion = 3;
 
 function writeIds(ids: readonly number[], base: number): void {
   writer.unsigned(ids.length / 2);
@@ -78,18 +79,9 @@ function writeFunnels(funnels: readonly BuyerFunnel[], base: number): void {
   }
 }
 
-/** The ids of funnels, each once: ten thousand states name the same ten. */
-const funnelIds = new Map<string, string>();
-
-function funnelId(read: string): string {
-  const known = funnelIds.get(read);
-  if (known === undefined) funnelIds.set(read, read);
-  return known ?? read;
-}
-
 function readFunnels(reader: BinaryReader, base: number): BuyerFunnel[] {
   return reader.list(() => {
-    const id = funnelId(reader.text());
+    const id = reader.name();
     const revision = reader.unsigned();
     const counted = reader.unsigned();
     let index = 0;
@@ -142,11 +134,7 @@ export function viewBuyer(buyer: Buyer): Buffer {
   writer.unsigned(buyerSchemaVersion);
   writer.unsigned(base);
   writer.signed(buyer.lastMs - base);
-  writeStamp(buyer.country, base);
-  writeStamp(buyer.industry, base);
-  writeStamp(buyer.channel, base);
-  writeStamp(buyer.level, base);
-  writeStamp(buyer.company, base);
+  writeStamps(buyer, base);
   writeIds(buyer.ids, base);
   writeBehaviours(buyer.behaviours, base);
   writer.unsigned(buyer.settledCount);
@@ -176,23 +164,29 @@ export class StateSchemaError extends Error {
   }
 }
 
-/** Reads version 1, of before links, too. @throws StateSchemaError for a blob of a newer schema version. */
+/** Reads version 1, of before links, and 2, in which no attributes share a message, too. @throws StateSchemaError for a blob of a newer schema version. */
 export function decodeBuyer(key: string, bytes: Buffer): Buyer {
   const reader = new BinaryReader(bytes);
   const version = reader.unsigned();
   if (version < 1 || version > buyerSchemaVersion)
     throw new StateSchemaError(`buyer ${key}`, version, buyerSchemaVersion);
   const base = reader.unsigned();
+  const lastMs = reader.signed() + base;
+  const [country, industry, channel, level, company] = readStamps(
+    reader,
+    base,
+    version === 1 ? 4 : ATTRIBUTES,
+  );
   // The fields stand in the order in which they are read here.
   const buyer: Buyer = {
     key,
     firstMs: base,
-    lastMs: reader.signed() + base,
-    country: readStamp(reader, base),
-    industry: readStamp(reader, base),
-    channel: readStamp(reader, base),
-    level: readStamp(reader, base),
-    company: version === 1 ? null : readStamp(reader, base),
+    lastMs,
+    country,
+    industry,
+    channel,
+    level,
+    company,
     ids: readIds(reader, base),
     behaviours: readBehaviours(reader, base),
     settledCount: reader.unsigned(),

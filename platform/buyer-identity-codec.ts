@@ -3,17 +3,18 @@ import type { ArrivingHistory, Buyer, BuyerFunnel, BuyerPart, VisitorLinks } fro
 import type { MergeBase } from '../domain/identity-record.ts';
 import type { BinaryReader } from './binary.ts';
 import {
+  ATTRIBUTES,
   opportunityStages,
   readEngagement,
   readExposures,
-  readStamp,
+  readStamps,
   readTime,
   readTotals,
   stages,
   writeEngagement,
   writeExposures,
   writer,
-  writeStamp,
+  writeStamps,
   writeTime,
   writeTotals,
 } from './buyer-fields-codec.ts';
@@ -68,30 +69,34 @@ function writePart(part: BuyerPart, base: number): void {
   writer.unsigned(part.ended ? 1 : 0);
   writeTime(part.firstMs, base);
   writeTime(part.lastMs, base);
-  writeStamp(part.country, base);
-  writeStamp(part.industry, base);
-  writeStamp(part.channel, base);
-  writeStamp(part.level, base);
-  writeStamp(part.company, base);
+  writeStamps(part, base);
   writeEngagement(part.engagement);
   writeTotals(part.totals);
   writeExposures(part.exposures, base);
 }
 
 function readPart(reader: BinaryReader, base: number): BuyerPart {
+  const number = reader.unsigned();
+  const link = reader.text();
+  const visitor = reader.text();
+  const mergedMs = reader.signed() + base;
+  const ended = reader.unsigned() === 1;
+  const firstMs = readTime(reader, base);
+  const lastMs = readTime(reader, base);
+  const [country, industry, channel, level, company] = readStamps(reader, base, ATTRIBUTES);
   return {
-    number: reader.unsigned(),
-    link: reader.text(),
-    visitor: reader.text(),
-    mergedMs: reader.signed() + base,
-    ended: reader.unsigned() === 1,
-    firstMs: readTime(reader, base),
-    lastMs: readTime(reader, base),
-    country: readStamp(reader, base),
-    industry: readStamp(reader, base),
-    channel: readStamp(reader, base),
-    level: readStamp(reader, base),
-    company: readStamp(reader, base),
+    number,
+    link,
+    visitor,
+    mergedMs,
+    ended,
+    firstMs,
+    lastMs,
+    country,
+    industry,
+    channel,
+    level,
+    company,
     engagement: readEngagement(reader),
     totals: readTotals(reader),
     exposures: readExposures(reader, base),

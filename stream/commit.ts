@@ -49,18 +49,36 @@ export class CommandList {
   }
 
   /** `front` (name and key) stands before every piece of `rest`, which is cut at multiples of `unit` words. */
-  addLong(front: readonly Word[], rest: Iterable<Word>, unit: number): void {
+  addLong(front: readonly Word[], rest: readonly Word[], unit: number): void {
     const piece = WORDS_MAX - (WORDS_MAX % unit);
-    let count = 0;
-    for (const word of rest) {
-      if (count % piece === 0) {
-        if (count > 0) this.#end();
+    for (let index = 0; index < rest.length; index += 1) {
+      if (index % piece === 0) {
+        if (index > 0) this.#end();
         this.#begin(front);
       }
-      this.#word(word);
-      count += 1;
+      this.#word(rest[index]!);
     }
-    if (count > 0) this.#end();
+    if (rest.length > 0) this.#end();
+  }
+
+  /** As `addLong` with pairs of words, which are not held but asked for one pair after the other: bytes may be used again. */
+  addPairs<Item>(
+    front: readonly Word[],
+    items: Iterable<Item>,
+    nameOf: (item: Item) => Word,
+    wordOf: (item: Item) => Word,
+  ): void {
+    let pairs = 0;
+    for (const item of items) {
+      if (pairs % (WORDS_MAX / 2) === 0) {
+        if (pairs > 0) this.#end();
+        this.#begin(front);
+      }
+      this.#word(nameOf(item));
+      this.#word(wordOf(item));
+      pairs += 1;
+    }
+    if (pairs > 0) this.#end();
   }
 
   #begin(words: readonly Word[]): void {
@@ -108,21 +126,18 @@ function headFields(head: Head, seq: number): Word[] {
   ];
 }
 
-/** Key and bytes of each changed state; the bytes are good until the next is asked for. */
-function* stateWords(work: Work, keys: PartitionKeys): Generator<Word> {
-  const isEvents = work.id.topic === 'events';
-  for (const key of work.changed) {
-    const state = work.states.get(key)!;
-    yield isEvents ? keys.buyer(key) : keys.account(key);
-    const bytes = isEvents ? viewBuyer(state as Buyer) : encodeAccount(state as AccountState);
-    work.counters.stateWritten(key, bytes.length);
-    work.stateSizes.set(key, bytes.length);
-    yield bytes;
-  }
+/** The bytes of a changed state, good until the next is encoded. */
+function encoded(work: Work, key: string): Buffer {
+  const state = work.states.get(key)!;
+  const bytes = work.id.topic === 'events' ? viewBuyer(state as Buyer) : encodeAccount(state as AccountState);
+  work.counters.stateWritten(key, bytes.length);
+  work.stateSizes.set(key, bytes.length);
+  return bytes;
 }
 
 function addStates(commands: CommandList, work: Work, keys: PartitionKeys): void {
-  commands.addLong(['MSET'], stateWords(work, keys), 2);
+  const nameOf = work.id.topic === 'events' ? keys.buyer : keys.account;
+  commands.addPairs(['MSET'], work.changed, nameOf, (key) => encoded(work, key));
   work.changed.clear();
 }
 

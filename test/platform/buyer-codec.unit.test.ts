@@ -156,9 +156,9 @@ describe('a buyer in bytes', () => {
 
   it('refuses a blob of a newer schema and says so', () => {
     const bytes = encodeBuyer(newBuyer('u:1'));
-    bytes[0] = 3;
+    bytes[0] = 4;
     expect(() => decodeBuyer('u:1', bytes)).toThrow(StateSchemaError);
-    expect(() => decodeBuyer('u:1', bytes)).toThrow(/schema version 3, this process knows 2/);
+    expect(() => decodeBuyer('u:1', bytes)).toThrow(/schema version 4, this process knows 3/);
   });
 
   it('reads what was written before there were links', () => {
@@ -166,6 +166,45 @@ describe('a buyer in bytes', () => {
     // Version 1 had neither the company (behind the base, the last time and four attributes) nor what links brought.
     const old = Buffer.from([1, ...bytes.slice(1, 7), ...bytes.slice(8, -1)]);
     expect(decodeBuyer('u:1', old)).toEqual(newBuyer('u:1'));
+  });
+
+  it('reads what was written before attributes shared their message, and writes it shorter', () => {
+    const timeMs = Date.UTC(2026, 0, 2, 3, 4, 5);
+    const said = (value: string, messageId: string) => ({ value, timeMs, messageId });
+    const buyer: Buyer = {
+      ...newBuyer('u:1'),
+      firstMs: timeMs - 60_000,
+      lastMs: timeMs,
+      country: said('DE', 'm-1'),
+      industry: said('machinery', 'm-1'),
+      channel: said('search', 'm-0'),
+    };
+    const old = Buffer.from(
+      '02a8c4a2e5b733c0a90701024445c0a907036d2d3101096d616368696e657279c0a907036d2d31' +
+        '0106736561726368c0a907036d2d300000000000000000000000000000000000',
+      'hex',
+    );
+    expect(decodeBuyer('u:1', old)).toEqual(buyer);
+    expect(decodeBuyer('u:1', encodeBuyer(buyer))).toEqual(buyer);
+    // Three bytes of time, the id and its length.
+    expect(encodeBuyer(buyer)).toHaveLength(old.length - 7);
+  });
+
+  it('reads names of any script and length, each as it was written', () => {
+    const name = fc.oneof(
+      fc.string(),
+      fc.string({ unit: 'binary', maxLength: 80 }),
+      fc.constantFrom('DE', 'ED'),
+    );
+    fc.assert(
+      fc.property(fc.array(name), (texts) => {
+        const writer = new BinaryWriter();
+        for (const text of texts) writer.text(text);
+        const reader = new BinaryReader(Buffer.from(writer.take()));
+        const wellFormed = texts.map((text) => text.toWellFormed());
+        expect(texts.map(() => reader.name())).toEqual(wellFormed);
+      }),
+    );
   });
 
   it('refuses a blob that is cut short', () => {
