@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
-import { inject } from 'vitest';
+import { expect, inject } from 'vitest';
 import { type Buyer, newBuyer } from '../../domain/buyer.ts';
 import { type DefinitionType, definitionSchemas, type InForce } from '../../domain/definition.ts';
 import type { DefinitionRecord } from '../../domain/record.ts';
@@ -71,6 +71,8 @@ export interface Answering {
   readonly logged: { message: string; fields: unknown }[];
   /** What the clock says, and how far the monotonic one is ahead of the real one; tests may move both. */
   readonly clock: { nowMs: number; aheadMs: number };
+  /** What a GET with a secret key answers, once it has answered with this status. */
+  get(path: string, status?: number): Promise<ReturnType<typeof JSON.parse>>;
   keysOf(topic: 'events' | 'spend', partition: number): PartitionKeys;
   /** Writes a partition's watermark and a fresh stamp, as its owner does. */
   setHead(topic: 'events' | 'spend', partition: number, head: Record<string, string | number>): Promise<void>;
@@ -166,6 +168,11 @@ export async function answering(
     clock,
     keysOf,
     setHead,
+    async get(path, status = 200) {
+      const response = await app.inject({ url: path, headers: secret });
+      expect([response.statusCode, response.body]).toEqual([status, expect.anything()]);
+      return response.json();
+    },
     async setBuyer(key, change, watermarkMs) {
       const partition = buyerPartition(key);
       await redis.set(keysOf('events', partition).buyer(key), encodeBuyer({ ...newBuyer(key), ...change }));

@@ -31,12 +31,6 @@ async function insert(table: string, rows: readonly Record<string, unknown>[]): 
   }
 }
 
-async function get(path: string) {
-  const response = await here.app.inject({ url: path, headers: secret });
-  expect([response.statusCode, response.body]).toEqual([200, expect.anything()]);
-  return response.json();
-}
-
 const ago = (ms: number): string => new Date(NOW - ms).toISOString();
 
 describe('counts that came after their bucket was closed', () => {
@@ -65,8 +59,8 @@ describe('counts that came after their bucket was closed', () => {
     ]);
     const steps = (body: { rows: { segment: string; steps: { count: number }[] }[] }) =>
       body.rows.map((row) => [row.segment, ...row.steps.map(({ count }) => count)]);
-    expect(steps(await get('/v1/reports/funnel?funnel=purchase'))).toEqual([['', 6, 4, 1]]);
-    expect(steps(await get('/v1/reports/funnel?funnel=purchase&by=country'))).toEqual([
+    expect(steps(await here.get('/v1/reports/funnel?funnel=purchase'))).toEqual([['', 6, 4, 1]]);
+    expect(steps(await here.get('/v1/reports/funnel?funnel=purchase&by=country'))).toEqual([
       ['DE', 5, 4, 1],
       ['FR', 1, 0, 0],
     ]);
@@ -85,7 +79,7 @@ describe('counts that came after their bucket was closed', () => {
       late(13, 0, { ...series, start: '2026-01-12 00:00:00', ...other }),
       late(14, 0, { ...series, start: `${day} 00:00:00`, generation: GENERATION + 1 }),
     ]);
-    const rows = (await get('/v1/reports/north-star')).rows.map((row: Record<string, unknown>) => [
+    const rows = (await here.get('/v1/reports/north-star')).rows.map((row: Record<string, unknown>) => [
       row.day,
       row.visitors,
       row.opportunities,
@@ -123,7 +117,7 @@ describe('opportunities that go with a link', () => {
       row(1, 11, '1-10', 'moved'),
       row(2, 20, '2-20', 'opened'),
     ]);
-    const body = await get('/v1/reports/opportunities');
+    const body = await here.get('/v1/reports/opportunities');
     expect(body.rows).toMatchObject([{ opened: 3, open: 3, orders: 1, lost: 0, evicted: 0 }]);
     expect(body.top.map(({ id }: { id: string }) => id).sort()).toEqual(['1-2', '2-20', '2-3.0']);
   });
@@ -184,17 +178,17 @@ describe('people', () => {
   });
 
   it('are counted by day, each once, whatever keys they came under', async () => {
-    const rows = (await get('/v1/reports/north-star?people=true')).rows;
+    const rows = (await here.get('/v1/reports/north-star?people=true')).rows;
     const days = rows.map(({ day, people }: Record<string, unknown>) => [day, people]);
     // u:1 (three keys), u:2 (own and kiosk), u:3 (kiosk), a:wrong.
     await insert('north_star_days', [{ day: '2026-01-14', partition: 1, visitors: 6, version: 1 }]);
     expect(days).toContainEqual(['2026-01-13', 0]);
-    const again = (await get('/v1/reports/north-star?people=true')).rows;
+    const again = (await here.get('/v1/reports/north-star?people=true')).rows;
     expect(again.find(({ day }: { day: string }) => day === '2026-01-14')).toMatchObject({
       visitors: 6,
       people: 4,
     });
-    expect((await get('/v1/reports/north-star?people=true&by=country')).rows[0].people).toBeNull();
+    expect((await here.get('/v1/reports/north-star?people=true&by=country')).rows[0].people).toBeNull();
   });
 
   it('are what a preview judges', async () => {
@@ -257,7 +251,7 @@ describe('people', () => {
       shown('a:wrong', 75, 'long'),
       shown('u:1', 76, 'a', 'other'),
     ]);
-    const body = await get('/v1/reports/identity');
+    const body = await here.get('/v1/reports/identity');
     expect(body).toEqual({
       period: { from: ago(30 * DAY_MS), to: ago(0) },
       generation: GENERATION,
@@ -273,7 +267,7 @@ describe('people', () => {
         { experiment: 'other', people: 1, crossovers: 0 },
       ],
     });
-    const empty = await get('/v1/reports/identity?from=2025-01-01T00:00:00Z&to=2025-02-01T00:00:00Z');
+    const empty = await here.get('/v1/reports/identity?from=2025-01-01T00:00:00Z&to=2025-02-01T00:00:00Z');
     expect([empty.links.made, empty.joined.visitors, empty.crossovers]).toEqual([0, 0, []]);
   });
 });

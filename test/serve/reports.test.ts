@@ -1,8 +1,6 @@
-// Reports from ClickHouse and rolling counts from Redis, against rows and windows written in the stream's layout.
+// Reports from ClickHouse, against rows written in the stream's layout.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { insertCompact } from '../../platform/clickhouse.ts';
-import { windowName } from '../../platform/keys.ts';
-import { topicPartitions } from '../../platform/namespace.ts';
 import { type Answering, answering, GENERATION, secret, writeOnly } from './answering.ts';
 
 const MINUTE_MS = 60_000;
@@ -21,12 +19,6 @@ beforeAll(async () => {
   here.definitions.set('campaign', 'c1', { name: 'Search, Germany', accountId: 'acme', channel: 'search' });
 });
 afterAll(() => here?.close());
-
-async function get(path: string, status = 200) {
-  const response = await here.app.inject({ url: path, headers: secret });
-  expect([response.statusCode, response.body]).toEqual([status, expect.anything()]);
-  return response.json();
-}
 
 const seconds = (ms: number): number => Math.floor(ms / 1_000);
 
@@ -68,7 +60,7 @@ describe('GET /v1/reports/funnel', () => {
   });
 
   it('sums the current generation’s latest values, with rates between steps', async () => {
-    const body = await get('/v1/reports/funnel?funnel=purchase');
+    const body = await here.get('/v1/reports/funnel?funnel=purchase');
     expect(body).toEqual({
       period: { from: new Date(NOW - 30 * DAY_MS).toISOString(), to: new Date(NOW).toISOString() },
       by: null,
@@ -89,7 +81,7 @@ describe('GET /v1/reports/funnel', () => {
   });
 
   it('groups by country and keeps to the hours asked for', async () => {
-    const by = await get('/v1/reports/funnel?funnel=purchase&by=country');
+    const by = await here.get('/v1/reports/funnel?funnel=purchase&by=country');
     expect(
       by.rows.map((row: { segment: string; steps: { count: number }[] }) => [
         row.segment,
@@ -99,11 +91,11 @@ describe('GET /v1/reports/funnel', () => {
       ['DE', [20, 8, 2]],
       ['FR', [5, 0, 0]],
     ]);
-    const hour = await get(
+    const hour = await here.get(
       '/v1/reports/funnel?funnel=purchase&from=2026-01-15T12:10:00Z&to=2026-01-15T13:00:00Z',
     );
     expect(hour.rows[0].steps[0].count).toBe(20);
-    const revision = await get('/v1/reports/funnel?funnel=purchase&revision=1');
+    const revision = await here.get('/v1/reports/funnel?funnel=purchase&revision=1');
     expect(revision.rows[0].steps.map((step: { step: string }) => step.step)).toEqual([
       'step 1',
       'step 2',
@@ -112,20 +104,20 @@ describe('GET /v1/reports/funnel', () => {
   });
 
   it('says what is wrong with a question', async () => {
-    expect((await get('/v1/reports/funnel?funnel=nothing', 404)).code).toBe('unknown_definition');
-    const later = await get('/v1/reports/funnel?funnel=purchase&revision=99', 404);
+    expect((await here.get('/v1/reports/funnel?funnel=nothing', 404)).code).toBe('unknown_definition');
+    const later = await here.get('/v1/reports/funnel?funnel=purchase&revision=99', 404);
     expect(later.code).toBe('unknown_revision');
     expect(later.detail).toContain('has no revision 99; the latest is ');
-    expect((await get('/v1/reports/funnel', 400)).code).toBe('invalid');
-    expect((await get('/v1/reports/funnel?funnel=purchase&by=planet', 400)).code).toBe('invalid');
-    expect((await get('/v1/reports/funnel?funnel=purchase&from=yesterday', 400)).detail).toContain(
+    expect((await here.get('/v1/reports/funnel', 400)).code).toBe('invalid');
+    expect((await here.get('/v1/reports/funnel?funnel=purchase&by=planet', 400)).code).toBe('invalid');
+    expect((await here.get('/v1/reports/funnel?funnel=purchase&from=yesterday', 400)).detail).toContain(
       'ISO 8601',
     );
-    expect((await get('/v1/reports/funnel?funnel=purchase&from=foo&to=bar', 400)).detail).toContain(
+    expect((await here.get('/v1/reports/funnel?funnel=purchase&from=foo&to=bar', 400)).detail).toContain(
       'from and to must be a time',
     );
     const backwards = '/v1/reports/funnel?funnel=purchase&from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z';
-    expect((await get(backwards, 400)).detail).toContain('before');
+    expect((await here.get(backwards, 400)).detail).toContain('before');
     const write = await here.app.inject({ url: '/v1/reports/funnel?funnel=purchase', headers: writeOnly });
     expect(write.statusCode).toBe(403);
   });
@@ -203,7 +195,7 @@ describe('GET /v1/reports/opportunities', () => {
   });
 
   it('counts each opportunity once, as it stands now', async () => {
-    const body = await get('/v1/reports/opportunities');
+    const body = await here.get('/v1/reports/opportunities');
     expect(body.rows).toEqual([
       {
         segment: '',
@@ -237,7 +229,7 @@ describe('GET /v1/reports/opportunities', () => {
         level: 'L1',
       },
     ]);
-    const by = await get('/v1/reports/opportunities?by=country&top=0');
+    const by = await here.get('/v1/reports/opportunities?by=country&top=0');
     expect(by.rows.map((row: { segment: string; opened: number }) => [row.segment, row.opened])).toEqual([
       ['DE', 2],
       ['FR', 1],
@@ -273,7 +265,7 @@ describe('GET /v1/reports/campaigns', () => {
         ['c2', 'other', at, '', 'social', GENERATION, 1, 10, 0, 0, 1],
       ],
     );
-    const body = await get('/v1/reports/campaigns');
+    const body = await here.get('/v1/reports/campaigns');
     expect(body.rows).toEqual([
       {
         campaign: 'c1',
@@ -302,13 +294,13 @@ describe('GET /v1/reports/campaigns', () => {
         costPerThousandMicros: 0,
       },
     ]);
-    const by = await get('/v1/reports/campaigns?campaign=c1&by=country');
+    const by = await here.get('/v1/reports/campaigns?campaign=c1&by=country');
     expect(by.rows.map((row: { segment: string; clicks: number }) => [row.segment, row.clicks])).toEqual([
       ['DE', 10],
       ['FR', 0],
     ]);
-    expect((await get('/v1/reports/campaigns?by=industry', 400)).code).toBe('invalid');
-    expect((await get('/v1/reports/campaigns?campaign=nothing', 404)).code).toBe('unknown_definition');
+    expect((await here.get('/v1/reports/campaigns?by=industry', 400)).code).toBe('invalid');
+    expect((await here.get('/v1/reports/campaigns?campaign=nothing', 404)).code).toBe('unknown_definition');
   });
 });
 
@@ -337,7 +329,7 @@ describe('GET /v1/reports/north-star', () => {
         ['2026-01-14', 'DE', 'toys', 'search', GENERATION, 0, 3, 0, 0, 1],
       ],
     );
-    const body = await get('/v1/reports/north-star?from=2026-01-14T05:00:00Z');
+    const body = await here.get('/v1/reports/north-star?from=2026-01-14T05:00:00Z');
     expect(body.rows).toEqual([
       {
         day: '2026-01-14',
@@ -360,81 +352,8 @@ describe('GET /v1/reports/north-star', () => {
         qualityPerVisitor: 0.1,
       },
     ]);
-    const by = await get('/v1/reports/north-star?by=country&from=2026-01-15T00:00:00Z');
+    const by = await here.get('/v1/reports/north-star?by=country&from=2026-01-15T00:00:00Z');
     expect(by.rows.map((row: { segment: string }) => row.segment)).toEqual(['DE', 'FR']);
-  });
-});
-
-describe('GET /v1/rolling/funnels/{id}', () => {
-  async function setWindow(partition: number, grain: 'm' | 'h', ms: number, cells: Record<string, string>) {
-    const bucket = Math.floor(ms / (grain === 'm' ? MINUTE_MS : HOUR_MS));
-    const key = here.keysOf('events', partition).window(windowName('funnel:purchase', 2, grain, bucket));
-    await here.redis.hset(key, cells);
-  }
-  const counts = (steps: { count: number }[]): number[] => steps.map((step) => step.count);
-
-  it('reads each partition at its own watermark and says as of when', async () => {
-    const behindMs = NOW - 8 * MINUTE_MS;
-    await here.setHead('events', 0, { watermark: NOW });
-    await here.setHead('events', 5, { watermark: behindMs });
-    await here.setHead('events', 6, { watermark: 0 });
-    const german = 'DE|toys|search';
-    // Partition 0 at 12:30:20: 5 minutes begin at 12:25:20, so the minute 12:25 counts and 12:24 does not.
-    await setWindow(0, 'm', Date.UTC(2026, 0, 15, 12, 30), { [german]: '1,0,0', 'FR|toys|direct': '2,1,0' });
-    await setWindow(0, 'm', Date.UTC(2026, 0, 15, 12, 25), { [german]: '10,5,1' });
-    await setWindow(0, 'm', Date.UTC(2026, 0, 15, 12, 24), { [german]: '100,50,10' });
-    // Partition 5 at 12:22:20: 12:17 counts, 12:16 does not.
-    await setWindow(5, 'm', Date.UTC(2026, 0, 15, 12, 17), { 'other||': '4,0,0' });
-    await setWindow(5, 'm', Date.UTC(2026, 0, 15, 12, 16), { 'other||': '1000,0,0' });
-    await setWindow(0, 'h', NOW - 24 * HOUR_MS, { [german]: '7,7,7' });
-    await setWindow(0, 'h', NOW - 25 * HOUR_MS, { [german]: '9,9,9' });
-    await setWindow(0, 'h', NOW, { [german]: '3,2,1' });
-
-    const five = await get('/v1/rolling/funnels/purchase?window=5m&by=country');
-    expect(five).toMatchObject({
-      funnel: 'purchase',
-      revision: 2,
-      window: '5m',
-      asOf: new Date(behindMs).toISOString(),
-      incomplete: false,
-      spreadMs: 8 * MINUTE_MS,
-      partitions: 2,
-    });
-    expect(counts(five.steps)).toEqual([17, 6, 1]);
-    expect(five.steps[1].rateFromPrevious).toBeCloseTo(6 / 17, 12);
-    expect(
-      five.segments.map((each: { segment: string; steps: { count: number }[] }) => [
-        each.segment,
-        counts(each.steps),
-      ]),
-    ).toEqual([
-      ['DE', [11, 5, 1]],
-      ['other', [4, 0, 0]],
-      ['FR', [2, 1, 0]],
-    ]);
-    expect(counts((await get('/v1/rolling/funnels/purchase?window=1h')).steps)).toEqual([1_117, 56, 11]);
-    expect(counts((await get('/v1/rolling/funnels/purchase?window=24h')).steps)).toEqual([10, 9, 8]);
-  });
-
-  it('is incomplete when partitions are further apart than lateness', async () => {
-    await here.setHead('events', 5, { watermark: NOW - 11 * MINUTE_MS });
-    const body = await get('/v1/rolling/funnels/purchase?window=5m');
-    expect([body.incomplete, body.spreadMs]).toEqual([true, 11 * MINUTE_MS]);
-    expect(body.segments).toEqual([]);
-  });
-
-  it('is empty, and as of never, before the first record', async () => {
-    for (let partition = 0; partition < topicPartitions.events; partition += 1) {
-      await here.redis.del(here.keysOf('events', partition).head);
-    }
-    const body = await get('/v1/rolling/funnels/purchase');
-    expect([body.asOf, body.incomplete, body.partitions]).toEqual([null, false, 0]);
-    expect(body.steps[1]).toEqual({ step: 'inquiry', count: 0, rateFromPrevious: null, rateFromFirst: null });
-  });
-
-  it('says what is wrong with a question', async () => {
-    expect((await get('/v1/rolling/funnels/nothing', 404)).code).toBe('unknown_definition');
-    expect((await get('/v1/rolling/funnels/purchase?window=2h', 400)).code).toBe('invalid');
   });
 });
 

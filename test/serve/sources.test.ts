@@ -4,7 +4,7 @@ import { evaluateSources } from '../../jobs/source-watch.ts';
 import { insertCompact } from '../../platform/clickhouse.ts';
 import { writeSourceHealth } from '../../platform/source-health.ts';
 import { columns } from '../../stream/rows.ts';
-import { type Answering, answering, GENERATION, secret, writeOnly } from './answering.ts';
+import { type Answering, answering, GENERATION, writeOnly } from './answering.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -76,12 +76,6 @@ async function insertReject(source: string, reason: string, index: number, raw: 
   await insertCompact(here.clickhouse, 'rejects', columns.rejects, [row, row]);
 }
 
-async function get(path: string, status = 200) {
-  const response = await here.app.inject({ url: path, headers: secret });
-  expect([response.statusCode, response.body]).toEqual([status, expect.anything()]);
-  return response.json();
-}
-
 /** Every 10 minutes of four weeks. */
 function steady(source: string, untilMs: number, properties: (receivedMs: number) => unknown): Sent[] {
   const sent: Sent[] = [];
@@ -128,7 +122,7 @@ afterAll(() => here?.close());
 
 describe('GET /v1/sources', () => {
   it('lists what came in by each key', async () => {
-    const { sources, period, evaluated } = await get('/v1/sources');
+    const { sources, period, evaluated } = await here.get('/v1/sources');
     expect(period).toEqual({ from: '2026-02-13T12:30:00.000Z', to: '2026-02-20T12:30:00.000Z' });
     expect(evaluated).toBeNull();
     const site = sources.find((one: { source: string }) => one.source === 'site');
@@ -150,20 +144,20 @@ describe('GET /v1/sources', () => {
 
   it('takes a secret key, and a period that is one', async () => {
     expect((await here.app.inject({ url: '/v1/sources', headers: writeOnly })).statusCode).toBe(403);
-    await get('/v1/sources?from=yesterday', 400);
-    await get('/v1/sources/site?by=minute', 400);
+    await here.get('/v1/sources?from=yesterday', 400);
+    await here.get('/v1/sources/site?by=minute', 400);
   });
 });
 
 describe('GET /v1/sources/{name}', () => {
   it('has volume, schema and rejects with examples', async () => {
-    const site = await get('/v1/sources/site');
+    const site = await here.get('/v1/sources/site');
     expect(site.volume).toEqual([
       { start: '2026-02-20T11:00:00.000Z', events: 1, late: 0, duplicate: 1 },
       { start: '2026-02-20T10:00:00.000Z', events: 2, late: 1, duplicate: 0 },
       { start: '2026-02-20T09:00:00.000Z', events: 1, late: 0, duplicate: 0 },
     ]);
-    expect((await get('/v1/sources/site?by=day')).volume).toEqual([
+    expect((await here.get('/v1/sources/site?by=day')).volume).toEqual([
       { start: '2026-02-20T00:00:00.000Z', events: 4, late: 1, duplicate: 1 },
     ]);
     expect(site.schemaSampled).toBe(1);
@@ -207,14 +201,14 @@ describe('GET /v1/sources/{name}', () => {
   });
 
   it('one that only sends rubbish; one that never sent', async () => {
-    const bad = await get('/v1/sources/only-bad');
+    const bad = await here.get('/v1/sources/only-bad');
     expect(bad).toMatchObject({
       events: 0,
       schema: [],
       volume: [],
       rejectReasons: [{ reason: 'malformed' }],
     });
-    expect(await get('/v1/sources/nobody', 404)).toMatchObject({ code: 'unknown_source' });
+    expect(await here.get('/v1/sources/nobody', 404)).toMatchObject({ code: 'unknown_source' });
   });
 });
 
@@ -222,7 +216,7 @@ describe('alerts', () => {
   it('say who is quiet by its own rhythm, and what changed its shape', async () => {
     const report = await evaluateSources({ clickhouse: here.clickhouse, generation: GENERATION }, NOW);
     await writeSourceHealth(here.redis, here.namespace, report);
-    const { sources, evaluated } = await get('/v1/sources');
+    const { sources, evaluated } = await here.get('/v1/sources');
     expect(evaluated).toBe('2026-02-20T12:30:00.000Z');
     const of = (name: string) => sources.find((one: { source: string }) => one.source === name);
     expect(of('steady')).toMatchObject({ rhythm: 'lively', alerts: [] });
@@ -245,6 +239,6 @@ describe('alerts', () => {
       'type_changed warning properties.price',
       'property_new info properties.colour',
     ]);
-    expect((await get('/v1/sources/silent')).alerts).toHaveLength(1);
+    expect((await here.get('/v1/sources/silent')).alerts).toHaveLength(1);
   });
 });
