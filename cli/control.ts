@@ -63,6 +63,8 @@ async function untilTakenUp(isTakenUp: () => Promise<boolean>): Promise<boolean>
 const laterBy = 'no owner has taken it up yet; the next one will';
 
 async function pause(place: Place): Promise<string> {
+  const before = await readControl(place.redis, place.keys);
+  if (before.paused) return `is paused already, at offset ${(await statusOf(place)).offset}`;
   await pausePartition(place.redis, place.keys);
   const isTaken = await untilTakenUp(async () => (await statusOf(place)).health === 'paused');
   const { offset, high } = await statusOf(place);
@@ -70,6 +72,8 @@ async function pause(place: Place): Promise<string> {
 }
 
 async function resume(place: Place): Promise<string> {
+  const { paused, holdAt } = await readControl(place.redis, place.keys);
+  if (!paused && holdAt === null) return 'was not paused';
   await resumePartition(place.redis, place.keys);
   const isTaken = await untilTakenUp(async () => (await place.redis.hget(place.keys.head, 'paused')) === '0');
   const { offset, lag } = await statusOf(place);

@@ -32,12 +32,18 @@ const COMMANDS: Record<string, () => Promise<CommandModule>> = {
   bench: () => import('./bench.ts'),
 };
 
+/** `flywheel … | head`: whoever reads has gone, and that is no fault. */
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
+
 async function main(): Promise<void> {
   const program = new Command('flywheel')
     .description(
       'A real-time growth engine for B2B marketplaces: state that decisions need, fresh within a second.',
     )
-    .showHelpAfterError();
+    .showHelpAfterError('--help tells which commands and options there are.');
   const asked = process.argv[2] ?? '';
   const load = COMMANDS[asked];
   const loads = load === undefined ? [...new Set(Object.values(COMMANDS))] : [load];

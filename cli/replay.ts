@@ -129,7 +129,17 @@ async function submitRejected(
   process.stdout.write(`${JSON.stringify(report)}\n`);
 }
 
-async function replay(format: string, file: string | undefined, options: Options): Promise<void> {
+/** `up --replay` takes both in one word; here, too. */
+function split(first: string, second: string | undefined): [format: string, file: string | undefined] {
+  const colon = first.indexOf(':');
+  return colon === -1 || second !== undefined
+    ? [first, second]
+    : [first.slice(0, colon), first.slice(colon + 1)];
+}
+
+async function replay(first: string, second: string | undefined, options: Options): Promise<void> {
+  const startedMs = Date.now();
+  const [format, file] = split(first, second);
   const given = readConfig();
   if (format !== REJECTED) assertFormat(format);
   if (file !== undefined) await access(file, constants.R_OK);
@@ -159,7 +169,9 @@ async function replay(format: string, file: string | undefined, options: Options
       onProgress: line.show,
     });
     line.end();
-    process.stderr.write(`${describeReport(report)}\n`);
+    const isEarlier = Date.parse(report.finishedAt ?? '') < startedMs;
+    const fedBefore = `nothing to send: fed before, until ${report.finishedAt} (--again repeats it)`;
+    process.stderr.write(`${isEarlier ? fedBefore : describeReport(report)}\n`);
     process.stdout.write(`${JSON.stringify(report)}\n`);
   } catch (error) {
     line.end();
@@ -182,7 +194,10 @@ export function register(program: Command): void {
     .description('feed a data set through the API of a running serve, its event times kept')
     .argument('<format>', `${formats.join(', ')}, or ${REJECTED} for what was turned away before`)
     .argument('[file]', 'CSV, gzip or not; none for simulate')
-    .option('--namespace <name>', 'the namespace of that serve (default: the name of the format)')
+    .option(
+      '--namespace <name>',
+      'the namespace of that serve (default: for a file the name of its format, else FLYWHEEL_NAMESPACE)',
+    )
     .option('--url <url>', 'address of serve (default: SERVE_HOST and SERVE_PORT)')
     .option('--keys-file <file>', 'holds the secret key (default: keys.json in FLYWHEEL_DIR)')
     .addOption(

@@ -141,6 +141,13 @@ function accountLine({ account, currency, summary }: AccountStatus): Line {
   return { cells: [account, currency, ...amounts, multiplier.toFixed(2)], tone };
 }
 
+function wellLine({ partitions }: Status): string {
+  const paused = partitions.filter(({ health }) => health === 'paused').length;
+  return paused === 0
+    ? 'all is well'
+    : `all is well, ${paused} ${paused === 1 ? 'partition is' : 'partitions are'} paused`;
+}
+
 export function describeStatus(status: Status, isTerminal: boolean): string[] {
   const partitions = tableOf(
     [
@@ -169,7 +176,7 @@ export function describeStatus(status: Status, isTerminal: boolean): string[] {
     status.accounts.map(accountLine),
     isTerminal,
   );
-  const said = status.healthy ? ['all is well'] : status.faults.map((fault) => `unhealthy: ${fault}`);
+  const said = status.healthy ? [wellLine(status)] : status.faults.map((fault) => `unhealthy: ${fault}`);
   return [`namespace ${status.namespace}`, '', ...partitions, '', ...accounts, '', ...said];
 }
 

@@ -9,6 +9,7 @@ import { eventLine, type ShownEvent } from './tail-line.ts';
 
 const RECONNECT_MS_MIN = 500;
 const RECONNECT_MS_MAX = 10_000;
+const GRACE_MS = 2_000;
 
 interface TailOptions extends ServeOptions {
   readonly key?: string;
@@ -24,8 +25,8 @@ interface Tail {
   readonly json: boolean;
   /** The last event shown, to go on behind it. */
   lastId: string | undefined;
-  /** What serve says that it shows, a filter each. */
-  watching: readonly string[];
+  /** What serve says that it shows, a filter each; undefined before it has answered for the first time. */
+  watching: readonly string[] | undefined;
 }
 
 function addressOf(url: string, { key, source, verdict, seconds }: TailOptions): string {
@@ -33,6 +34,11 @@ function addressOf(url: string, { key, source, verdict, seconds }: TailOptions):
   for (const [name, value] of Object.entries({ key, source, verdict, seconds }))
     if (value !== undefined) query.set(name, value);
   return `${url}/v1/events/live?${query}`;
+}
+
+/** 0 for what is no number: serve says what is wrong with it. */
+function secondsOf(text: string): number {
+  return Math.max(0, Number(text) || 0);
 }
 
 function say(text: string): void {
@@ -53,7 +59,7 @@ function show(tail: Tail, { event, data, id }: EventSourceMessage): void {
       break;
     }
     case 'ready':
-      say(`watching ${tail.watching.join(', ') || 'everything'}; Ctrl-C ends it`);
+      say(`watching ${tail.watching?.join(', ') || 'everything'}; Ctrl-C ends it`);
       break;
     case 'dropped': {
       const { count, why } = JSON.parse(data) as { count: number; why: string };
@@ -69,7 +75,7 @@ function show(tail: Tail, { event, data, id }: EventSourceMessage): void {
   }
 }
 
-/** @throws PlatformError for an answer that coming back would not change */
+/** @throws PlatformError for an answer that coming back would not change, and if serve cannot be reached at first */
 async function follow(tail: Tail, signal: AbortSignal): Promise<void> {
   const response = await fetch(tail.address, {
     headers: {
@@ -77,6 +83,10 @@ async function follow(tail: Tail, signal: AbortSignal): Promise<void> {
       ...(tail.lastId === undefined ? {} : { 'last-event-id': tail.lastId }),
     },
     signal,
+  }).catch((cause: unknown) => {
+    if (signal.aborted || tail.watching !== undefined) throw cause;
+    const { origin } = new URL(tail.address);
+    throw new PlatformError('SERVE_REFUSED', `serve at ${origin} cannot be reached: is it up?`, { cause });
   });
   if (!response.ok) {
     const problem = await response.text();
@@ -117,6 +127,9 @@ async function tailUntil(tail: Tail, once: boolean, signal: AbortSignal): Promis
 async function run(options: TailOptions): Promise<void> {
   const { url, secretKey } = await serveOf(readConfig(), options);
   const stop = new AbortController();
+  // Serve ends it in time; what is cut off then is not taken up again.
+  if (options.seconds !== undefined)
+    setTimeout(() => stop.abort(), secondsOf(options.seconds) * 1_000 + GRACE_MS).unref();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
   // `tail | head`: whoever reads has gone.
   process.stdout.once('error', () => stop.abort());
@@ -125,7 +138,7 @@ async function run(options: TailOptions): Promise<void> {
     secretKey,
     json: options.json === true,
     lastId: undefined,
-    watching: [],
+    watching: undefined,
   };
   await tailUntil(tail, options.seconds !== undefined, stop.signal);
 }

@@ -123,11 +123,6 @@ function validationProblem(error: FastifyError): Problem {
 
 /** Fastify's own codes, in our words. */
 const fastifyProblems: Readonly<Record<string, Problem>> = {
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: {
-    status: 415,
-    code: 'unsupported_media_type',
-    detail: 'This route does not take bodies of this content type.',
-  },
   FST_ERR_CTP_EMPTY_JSON_BODY: {
     status: 400,
     code: 'malformed',
@@ -143,20 +138,26 @@ const fastifyProblems: Readonly<Record<string, Problem>> = {
   FST_ERR_MAX_PARAM_LENGTH: { status: 414, code: 'too_large', detail: 'A part of the address is too long.' },
 };
 
+/** Mostly it is curl, which calls every body a form. */
+function unsupportedType(given: string | undefined): Problem {
+  const came = given === undefined ? 'without a content type' : `as ${given}`;
+  const detail = `The body came ${came}, which this route does not take; nearly all take \`content-type: application/json\`, /docs says what each does.`;
+  return { status: 415, code: 'unsupported_media_type', detail };
+}
+
 function tooLarge(limitBytes: number | undefined): Problem {
   const limit =
     limitBytes === undefined ? 'this route takes' : `the ${limitBytes} bytes that this route takes`;
   return { status: 413, code: 'too_large', detail: `The body is larger than ${limit}.` };
 }
 
-/**
- * What a thrown value comes to; undefined for what is our own fault.
- * @param bodyLimit of the route, in bytes
- */
-export function problemOf(error: FastifyError | ProblemError, bodyLimit?: number): Problem | undefined {
+/** What a thrown value comes to; undefined for what is our own fault. @param request where it is known */
+export function problemOf(error: FastifyError | ProblemError, request?: FastifyRequest): Problem | undefined {
   if ('problem' in error) return error.problem;
   if (error.validation !== undefined) return validationProblem(error);
-  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return tooLarge(bodyLimit);
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return tooLarge(request?.routeOptions.bodyLimit);
+  if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
+    return unsupportedType(request?.headers['content-type']);
   const known = fastifyProblems[error.code];
   if (known !== undefined) return known;
   const status = error.statusCode ?? 500;
@@ -218,7 +219,7 @@ export function registerProblemDetails(app: FastifyInstance, log: FaultLog): voi
     methodsByRoute.set(route.url, methods);
   });
   app.setErrorHandler((error: FastifyError | ProblemError, request, reply) => {
-    const problem = problemOf(error, request.routeOptions.bodyLimit);
+    const problem = problemOf(error, request);
     if (problem === undefined) {
       log.error('a request failed', {
         instance: request.id,

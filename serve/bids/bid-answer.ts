@@ -15,7 +15,7 @@ import { buyerKeyText, isoOrNull, isoTime } from '../answer.ts';
 import { factor } from '../buyers/buyer-answer.ts';
 import type { NoticedBid, NoticeKind } from '../notice-address.ts';
 import type { BuyerReading } from '../state.ts';
-import type { AccountLeases } from './leases.ts';
+import type { AccountLeases } from './account-leases.ts';
 
 const MILLION = 1_000_000;
 const attribute = z.string().min(1).max(64);

@@ -12,6 +12,7 @@ import { type NoticedBid, signNotices } from '../notice-address.ts';
 import { neverPacked } from '../packing.ts';
 import { querySchema, requestSchema, responses, validatorCompiler } from '../schema.ts';
 import type { BuyerReading, StateReader } from '../state.ts';
+import type { AccountLeases } from './account-leases.ts';
 import {
   answerBid,
   answerReasons,
@@ -23,7 +24,6 @@ import {
   wantedMicros,
 } from './bid-answer.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
-import type { AccountLeases } from './leases.ts';
 
 const BATCH_MAX = 100;
 /** How long the first bid of an account waits for its first lease, if the request does not say. */

@@ -1,5 +1,5 @@
 // The lease keeper: one set of leases for each account that this process bids for.
-import { AccountLeases, type LeasePorts } from './leases.ts';
+import { AccountLeases, type LeasePorts } from './account-leases.ts';
 
 /** All accounts that this process bids for. */
 export class LeaseKeeper {

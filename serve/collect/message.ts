@@ -73,8 +73,12 @@ function fault(reason: string, detail: string): MessageFault {
   return { taken: false, reason, detail };
 }
 
-/** The faults found so far; the first is the one that is told. */
 type Faults = MessageFault[];
+
+/** All faults as one, by the reason of the first. */
+function joined([first, ...others]: readonly [MessageFault, ...MessageFault[]]): MessageFault {
+  return fault(first.reason, [first, ...others].map(({ detail }) => detail).join('; '));
+}
 
 type Identifier = string | number | null | undefined;
 
@@ -218,7 +222,8 @@ export function takeMessage(given: unknown, envelope: Envelope): TakenMessage | 
   if (kind === undefined) return fault('invalid', `type must be one of ${segmentKinds.join(', ')}`);
   const faults: Faults = [];
   const record = recordOf(kind, message, envelope, faults);
-  if (faults[0] !== undefined) return faults[0];
+  const [first, ...others] = faults;
+  if (first !== undefined) return joined([first, ...others]);
   const value = serialised(record);
   if (value === undefined) return fault('invalid', 'the event is nested too deeply');
   // A UTF-16 unit has at most three bytes in UTF-8: most events need no counting.

@@ -6,8 +6,9 @@ import type { DefinitionView } from '../dependencies.ts';
 import { type NoticeAddress, noticeKinds, settles } from '../notice-address.ts';
 import { FUTURE_MS_MAX, parseTime, timeFault } from '../time.ts';
 import { microsOfMoney } from './amount.ts';
-import { isFault, type SpendFault, spendFault } from './fault.ts';
+import { allOf, isFault, type SpendFault, spendFault } from './fault.ts';
 import {
+  type CampaignAccount,
   channelOf,
   costOf,
   countryOfCell,
@@ -74,7 +75,13 @@ function timesOf(message: NoticeMessage, nowMs: number): Times | SpendFault {
   return wrong === undefined ? { timestamp, ...receipt } : spendFault(wrong.reason, wrong.detail);
 }
 
-/** The record of one notice, or why it is not taken. */
+/** What only the campaign's account tells. */
+function ownOf(message: NoticeMessage, { accountId: account, account: payer, campaign }: CampaignAccount) {
+  const channel = channelOf(message.channel, campaign);
+  return allOf({ account, channel, currency: currencyOf(message.currency, payer) });
+}
+
+/** The record of one notice, or all of why it is not taken. */
 export function takeNotice(
   given: unknown,
   context: { readonly definitions: DefinitionView; readonly nowMs: number },
@@ -84,19 +91,16 @@ export function takeNotice(
     return spendFault('invalid', validated.errors.join('; ').replace('the document', 'a notice'));
   const message = validated.value;
   const found = lookUpCampaign(context.definitions, message.campaign);
-  if (isFault(found)) return found;
-  const channel = channelOf(message.channel, found.campaign);
-  if (isFault(channel)) return channel;
-  const currency = currencyOf(message.currency, found.account);
-  if (isFault(currency)) return currency;
-  const country = countryOfCell(message.country);
-  if (isFault(country)) return country;
-  const costMicros = costOf(message, message.notice === 'win' ? undefined : 0);
-  if (isFault(costMicros)) return costMicros;
-  const times = timesOf(message, context.nowMs);
-  if (isFault(times)) return times;
+  const parts = allOf({
+    own: isFault(found) ? found : ownOf(message, found),
+    country: countryOfCell(message.country),
+    costMicros: costOf(message, message.notice === 'win' ? undefined : 0),
+    times: timesOf(message, context.nowMs),
+  });
+  if (isFault(parts)) return parts;
+  const { own, country, costMicros, times } = parts;
+  const { account, channel, currency } = own;
   const { notice, campaign } = message;
-  const { accountId: account } = found;
   const bid = message.bid.toWellFormed();
   const lease = message.lease?.toWellFormed();
   return {

@@ -6,8 +6,9 @@ import { compileValidator } from '../../platform/validate.ts';
 import type { DefinitionView } from '../dependencies.ts';
 import { FUTURE_MS_MAX, parseTime, timeFault } from '../time.ts';
 import { countOf } from './amount.ts';
-import { isFault, type SpendFault, spendFault } from './fault.ts';
+import { allOf, isFault, type SpendFault, spendFault } from './fault.ts';
 import {
+  type CampaignAccount,
   channelOf,
   costOf,
   countryOfCell,
@@ -127,30 +128,34 @@ function messageIdOf(record: Omit<ReportRecord, 'messageId' | 'kind'>): string {
   return `report:${createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 32)}`;
 }
 
-/** The record of one row, or why it is not taken. */
+/** What only the campaign's account tells. */
+function ownOf(row: ReportRow, { accountId: account, account: payer, campaign }: CampaignAccount) {
+  return allOf({
+    account,
+    channel: channelOf(row.channel, campaign),
+    currency: currencyOf(row.currency, payer),
+    period: periodOf(row, payer.utcOffsetMinutes),
+  });
+}
+
+/** The record of one row, or all of why it is not taken. */
 export function takeReport(given: unknown, context: ReportContext): TakenReport | SpendFault {
   const validated = validate(given);
   if (!validated.ok)
     return spendFault('invalid', validated.errors.join('; ').replace('the document', 'a row'));
   const row = validated.value;
   const found = lookUpCampaign(context.definitions, row.campaign);
-  if (isFault(found)) return found;
-  const channel = channelOf(row.channel, found.campaign);
-  if (isFault(channel)) return channel;
-  const currency = currencyOf(row.currency, found.account);
-  if (isFault(currency)) return currency;
-  const country = countryOfCell(row.country);
-  if (isFault(country)) return country;
-  const period = periodOf(row, found.account.utcOffsetMinutes);
-  if (isFault(period)) return period;
-  const costMicros = costOf(row);
-  if (isFault(costMicros)) return costMicros;
-  const impressions = countOf('impressions', present(row.impressions));
-  if (isFault(impressions)) return impressions;
-  const clicks = countOf('clicks', present(row.clicks));
-  if (isFault(clicks)) return clicks;
-  const times = timesOf(row, context.nowMs);
-  if (isFault(times)) return times;
+  const parts = allOf({
+    own: isFault(found) ? found : ownOf(row, found),
+    country: countryOfCell(row.country),
+    costMicros: costOf(row),
+    impressions: countOf('impressions', present(row.impressions)),
+    clicks: countOf('clicks', present(row.clicks)),
+    times: timesOf(row, context.nowMs),
+  });
+  if (isFault(parts)) return parts;
+  const { own, times, ...figures } = parts;
+  const { account, channel, currency, period } = own;
   if (period.periodStart > times.asOf) {
     return spendFault(
       'future',
@@ -158,18 +163,6 @@ export function takeReport(given: unknown, context: ReportContext): TakenReport 
     );
   }
   const { campaign } = row;
-  const { accountId: account } = found;
-  const cell = {
-    account,
-    campaign,
-    channel,
-    country,
-    ...period,
-    impressions,
-    clicks,
-    costMicros,
-    currency,
-    ...times,
-  };
+  const cell = { account, campaign, channel, ...period, ...figures, currency, ...times };
   return { taken: true, record: { kind: 'report', messageId: messageIdOf(cell), ...cell } };
 }

@@ -48,4 +48,10 @@ it('has colour only in a terminal', () => {
   expect(plain[3]).toBe(`events 3   behind    4     500 ms            0            ?       5  0@host:1`);
   expect(coloured[3]).toBe(`\u001b[31m${plain[3]}\u001b[0m`);
   expect(plain.at(-1)).toBe('unhealthy: events 3: behind');
+  const paused = {
+    ...status,
+    healthy: true,
+    partitions: [{ ...shown, health: 'paused', rejects: 0 } as const],
+  };
+  expect(describeStatus(paused, false).at(-1)).toBe('all is well, 1 partition is paused');
 });

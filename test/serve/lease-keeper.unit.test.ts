@@ -11,8 +11,8 @@ import {
 import type { Effect } from '../../domain/effect.ts';
 import type { LeaseRequestRecord } from '../../domain/spend-record.ts';
 import { accountDueMs, fireAccountTimer, transitionAccount } from '../../domain/transition-account.ts';
+import { AccountLeases, type LeasePorts } from '../../serve/bids/account-leases.ts';
 import { LeaseKeeper } from '../../serve/bids/lease-keeper.ts';
-import { AccountLeases, type LeasePorts } from '../../serve/bids/leases.ts';
 
 const DAY = Date.UTC(2026, 0, 15);
 const MINUTE_MS = 60_000;

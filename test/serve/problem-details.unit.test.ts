@@ -57,6 +57,24 @@ describe('errors are problem documents', () => {
     ]);
   });
 
+  it('for an event with several faults, which are all named and kept', async () => {
+    const given = world();
+    const opened = await openApp(given);
+    const track = (payload: object) =>
+      opened.inject({ method: 'POST', url: '/v1/track', headers: bearer(WRITE), payload });
+    const wrong = await track({ userId: { a: 1 }, event: 5, properties: 'no' });
+    expect(wrong.json().detail).toMatch(/userId must be .*; event must be .*; properties must be /);
+    const lacking = await track({ properties: {}, timestamp: 'yesterday' });
+    expect(lacking.json()).toMatchObject({
+      code: 'missing_id',
+      detail: expect.stringMatching(
+        /a userId or an anonymousId is needed; timestamp "yesterday" is neither .*; a track needs an event name/,
+      ),
+    });
+    const kept = given.remembered.sent.map(({ value }) => JSON.parse(String(value)) as { detail: string });
+    expect(kept.map(({ detail }) => detail.split('; ').length)).toEqual([expect.any(Number), 3]);
+  });
+
   it('of a thousand faults names the first twenty', async () => {
     const bids = Array.from({ length: 100 }, () => 1);
     const payload = { bids };

@@ -1,0 +1,69 @@
+// What is wrong with a row of spend or a notice is said in full, not one fault a try.
+import { expect, it } from 'vitest';
+import { takeNotice } from '../../serve/spend-intake/notice.ts';
+import { takeReport } from '../../serve/spend-intake/report.ts';
+import { DefinitionsGiven } from './answering.ts';
+
+const definitions = new DefinitionsGiven();
+definitions.set('account', 'acme', { name: 'Acme', currency: 'USD', dailyBudgetMicros: 1 });
+definitions.set('campaign', 'c1', { name: 'Search', accountId: 'acme', channel: 'search' });
+const context = { definitions: definitions.view(), nowMs: Date.UTC(2026, 0, 6) };
+
+const wrong = { country: 'USA', currency: 'EUR', cost: 'x' };
+
+it('names every fault of a row, by the reason of the first', () => {
+  const row = {
+    ...wrong,
+    campaign: 'c1',
+    period: 'day',
+    start: '2026-01-05T08:00:00Z',
+    clicks: -5,
+    asOf: 'later',
+  };
+  const fault = takeReport(row, context);
+  expect(fault).toMatchObject({ taken: false, reason: 'wrong_currency' });
+  const said = 'detail' in fault ? fault.detail.split('; ') : [];
+  expect(said).toEqual([
+    "the campaign's account is kept in USD, not EUR",
+    expect.stringContaining('does not begin a day of the account'),
+    expect.stringContaining('"USA" is no country code'),
+    expect.stringContaining('cost "x"'),
+    'write it like 12.34',
+    expect.stringContaining('clicks'),
+    expect.stringContaining('asOf "later" is neither'),
+  ]);
+});
+
+it('says what can be said where the campaign is not known', () => {
+  const fault = takeReport({ ...wrong, campaign: 'nothing', start: '2026-01-05' }, context);
+  expect(fault).toMatchObject({ taken: false, reason: 'unknown_campaign' });
+  expect('detail' in fault ? fault.detail : '').toMatch(
+    /no campaign "nothing" is defined; "USA" is no .*; cost "x"/,
+  );
+});
+
+it('names every fault of a notice', () => {
+  const fault = takeNotice(
+    { ...wrong, notice: 'win', campaign: 'c1', bid: 'b1', timestamp: 'soon' },
+    context,
+  );
+  expect(fault).toMatchObject({ taken: false, reason: 'wrong_currency' });
+  expect('detail' in fault ? fault.detail : '').toMatch(
+    /not EUR; "USA" is no .*; cost "x".*; timestamp "soon"/,
+  );
+});
+
+it('takes what is right', () => {
+  const row = { campaign: 'c1', start: '2026-01-05', cost: '1.50' };
+  expect(takeReport(row, context)).toMatchObject({
+    taken: true,
+    record: {
+      account: 'acme',
+      channel: 'search',
+      currency: 'USD',
+      country: '',
+      costMicros: 1_500_000,
+      period: 'day',
+    },
+  });
+});
