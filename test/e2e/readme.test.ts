@@ -42,7 +42,11 @@ afterAll(async () => {
 async function answer(example: string): Promise<Record<string, unknown>> {
   const { stdout } = await run('bash', ['-c', example], { env: environment });
   if (stdout.startsWith('retry:')) return { events: stdout };
-  return JSON.parse(stdout) as Record<string, unknown>;
+  if (stdout.startsWith('whsec_')) return { secret: stdout };
+  const body = JSON.parse(stdout) as Record<string, unknown>;
+  if (example.includes('/v1/reports/campaigns') && (body.rows as unknown[]).length === 0)
+    throw new Error('the spend that was reported is not there yet');
+  return body;
 }
 
 /** An example may ask for what an example before it has sent: it is there within a moment. */
@@ -100,6 +104,11 @@ const expected: Record<string, (body: Record<string, unknown>) => void> = {
   '/definitions/receiver/crm': (body) => expect(body).toMatchObject({ revision: 1, type: 'receiver' }),
   '/v1/deliveries': (body) => expect(body).toEqual({ deliveries: [] }),
   '/v1/rolling/': (body) => expect(body).toHaveProperty('asOf'),
+  'deliveries secret': (body) => expect(body.secret).toMatch(/^whsec_\S+\n$/),
+  '/v1/reports/campaigns': (body) =>
+    expect(body.rows).toEqual([
+      expect.objectContaining({ campaign: 'search-machinery', impressions: 12_000, costMicros: 148_200_000 }),
+    ]),
   '/v1/reports/': (body) => expect(Object.keys(body).length).toBeGreaterThan(0),
   '/v1/definitions/funnel/sourcing"': (body) =>
     expect(body).toMatchObject({ type: 'funnel', id: 'sourcing' }),

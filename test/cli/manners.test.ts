@@ -1,0 +1,51 @@
+// How commands end: when what they ask is not there, when the time that they were given is over, when nobody reads on.
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterEach, expect, it } from 'vitest';
+import { endChildren, startChild } from '../e2e/support/child.ts';
+
+const NOBODY = 'http://127.0.0.1:1';
+const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+afterEach(endChildren);
+
+it('tail says at once that serve is not there, and where it looked', async () => {
+  const tail = startChild('tail', { SECRET_KEY: 'sk' }, ['--url', NOBODY]);
+  expect((await tail.ended).code).toBe(1);
+  expect(tail.errors()).toBe(`serve at ${NOBODY} cannot be reached: is it up?\n`);
+});
+
+it('tail ends in the time that it was given, though serve dies meanwhile', async () => {
+  const server = createServer((_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.write('event: open\ndata: {"watching":{},"resumed":null}\n\nevent: ready\ndata: {}\n\n');
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  const url = `http://127.0.0.1:${port}`;
+  const tail = startChild('tail', { SECRET_KEY: 'sk' }, ['--url', url, '--seconds', '1']);
+  await tail.untilSaid('watching everything');
+  server.closeAllConnections();
+  server.close();
+  expect((await tail.ended).code).toBe(0);
+  expect(tail.errors()).toContain('cut off: ');
+});
+
+it('who reads on no longer ends a command without a stack trace', async () => {
+  const { stderr } = await promisify(execFile)('bash', [
+    '-c',
+    `"${process.execPath}" "${MAIN}" --help | true`,
+  ]);
+  expect(stderr).toBe('');
+});
+
+it('a wrong option is what stands last, not the help', async () => {
+  const status = startChild('status', {}, ['--jsn']);
+  expect((await status.ended).code).toBe(1);
+  const [first, ...rest] = status.errors().trim().split('\n');
+  expect(first).toBe("error: unknown option '--jsn'");
+  expect(rest.join(' ')).toBe('(Did you mean --json?) --help tells which commands and options there are.');
+});
