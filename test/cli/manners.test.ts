@@ -1,7 +1,10 @@
 // How commands end: when what they ask is not there, when the time that they were given is over, when nobody reads on.
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, expect, it } from 'vitest';
@@ -35,11 +38,13 @@ it('tail ends in the time that it was given, though serve dies meanwhile', async
 });
 
 it('who reads on no longer ends a command without a stack trace', async () => {
-  const { stderr } = await promisify(execFile)('bash', [
-    '-c',
-    `"${process.execPath}" "${MAIN}" --help | true`,
-  ]);
+  const folder = await mkdtemp(path.join(tmpdir(), 'flywheel-manners-'));
+  const env = { PATH: process.env.PATH, SERVE_KEYS_FILE: path.join(folder, 'keys.hashed.json') };
+  await promisify(execFile)(process.execPath, [MAIN, 'keys', 'create', 'shop', '--scope', 'write'], { env });
+  const listed = `"${process.execPath}" "${MAIN}" keys list | true`;
+  const { stderr } = await promisify(execFile)('bash', ['-c', listed], { env });
   expect(stderr).toBe('');
+  await rm(folder, { recursive: true });
 });
 
 it('a wrong option is what stands last, not the help', async () => {
