@@ -42,7 +42,7 @@ it('who reads on no longer ends a command without a stack trace', async () => {
   const env = { PATH: process.env.PATH, SERVE_KEYS_FILE: path.join(folder, 'keys.hashed.json') };
   await promisify(execFile)(process.execPath, [MAIN, 'keys', 'create', 'shop', '--scope', 'write'], { env });
   const listed = `"${process.execPath}" "${MAIN}" keys list | true`;
-  const { stderr } = await promisify(execFile)('bash', ['-c', listed], { env });
+  const { stderr } = await promisify(execFile)('sh', ['-c', listed], { env });
   expect(stderr).toBe('');
   await rm(folder, { recursive: true });
 });
