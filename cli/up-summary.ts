@@ -272,7 +272,9 @@ export function describeSummary(summary: Summary): string[] {
     );
     for (const best of top) {
       const where = [best.country, best.industry].filter((part) => part !== '').join(', ');
-      lines.push(`  ${best.quality.toFixed(2)}  ${best.key}  ${best.stage}  ${best.subject}  ${where}`);
+      lines.push(
+        `  quality ${best.quality.toFixed(2)}: ${best.key}, ${best.stage}, ${best.subject} (${where})`,
+      );
     }
   }
   for (const { campaign, impressions, clicks, costMicros, currency } of summary.campaigns) {
@@ -295,9 +297,9 @@ export function describeSummary(summary: Summary): string[] {
 function describeIdentity(identity: Identity): string {
   const { visitorsJoined, users, usersWithSeveralVisitors, sharedDevices, companies, members } = identity;
   return (
-    `people: ${count(visitorsJoined)} visitors turned out to be ${count(users)} users ` +
-    `(${count(usersWithSeveralVisitors)} with several devices, ${count(sharedDevices)} devices shared), ` +
-    `${count(members)} buyers of ${count(companies)} companies`
+    `people: ${count(visitorsJoined)} visitors are known as ${count(users)} users ` +
+    `(${count(usersWithSeveralVisitors)} have several devices, ${count(sharedDevices)} devices have several users); ` +
+    `${count(companies)} companies have ${count(members)} members`
   );
 }
 

@@ -72,6 +72,7 @@ async function up(options: UpOptions): Promise<number> {
     return error.exitCode;
   } finally {
     await stack?.stop();
+    if (stopping.signal.aborted) steps.print('stopped');
   }
 }
 
@@ -261,6 +262,7 @@ async function stayUp(
   for (const line of addresses(running)) steps.print(line);
   const { url, keys } = running;
   if (options.replay === undefined) {
+    steps.print(`${TRICKLE_PER_SECOND} live events a second go on coming, so that rolling numbers move.`);
     await runTrickle({ url, secretKey: keys.secret, ratePerSecond: TRICKLE_PER_SECOND, signal });
   } else {
     // Live events would make what is replayed late.
