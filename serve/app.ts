@@ -19,7 +19,7 @@ import { createIntake } from './intake.ts';
 import { registerLinks } from './links/links.ts';
 import { registerLive } from './live/live.ts';
 import { registerMetrics } from './metrics.ts';
-import { registerOpenApi } from './openapi.ts';
+import { describeKey, registerOpenApi } from './openapi.ts';
 import { registerPacking } from './packing.ts';
 import { problemOf, rawProblemResponse, registerProblemDetails, sendProblem } from './problem-details.ts';
 import { registerReports } from './reports/reports.ts';
@@ -91,6 +91,7 @@ export async function buildApp(dependencies: Dependencies): Promise<FastifyInsta
     registerCrossOrigin(scope, ['/ofrep/v1/evaluate/flags', '/ofrep/v1/evaluate/flags/:key']);
     const ready = requireDefinitions(dependencies.definitionLog);
     await scope.register(async (keyed) => {
+      describeKey(keyed, 'write');
       keyed.addHook('onRequest', gate.require('write'));
       keyed.addHook('onRequest', ready);
       registerAssignments(keyed, dependencies, reader);
@@ -98,6 +99,7 @@ export async function buildApp(dependencies: Dependencies): Promise<FastifyInsta
   });
   // What answers questions: all of it takes a secret key.
   await app.register(async (answers) => {
+    describeKey(answers, 'secret');
     answers.addHook('onRequest', gate.require('secret'));
     answers.addHook('onRequest', requireDefinitions(dependencies.definitionLog));
     await registerClock(answers, { ...dependencies, intake });

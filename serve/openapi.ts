@@ -3,7 +3,15 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
 import { definitionSchemas } from '../domain/definition.ts';
+import type { Scope } from '../platform/hashed-keys.ts';
 import { jsonSchemaOf } from '../platform/validate.ts';
+
+/** Says of the routes that this scope registers from now on which key they need; to ask for it is the gate's work. */
+export function describeKey(app: FastifyInstance, scope: Scope): void {
+  app.addHook('onRoute', (route) => {
+    route.schema = { security: [{ bearer: [scope] }, { basic: [scope] }], ...route.schema };
+  });
+}
 
 /** Register before any route. The document is at /docs/json and /docs/yaml. */
 export async function registerOpenApi(app: FastifyInstance): Promise<void> {
@@ -44,7 +52,8 @@ export async function registerOpenApi(app: FastifyInstance): Promise<void> {
           bearer: {
             type: 'http',
             scheme: 'bearer',
-            description: 'A write key (collect) or a secret key (everything).',
+            description:
+              'A write key (collect, assignments) or a secret key (everything); each route names the role it needs.',
           },
           basic: {
             type: 'http',

@@ -9,6 +9,7 @@ import type { Dependencies } from '../dependencies.ts';
 import type { Gate } from '../gate.ts';
 import type { Intake, Rejection } from '../intake.ts';
 import { intakeAnswer, listed, REPLAY_HEADER, refusal } from '../intake-answer.ts';
+import { describeKey } from '../openapi.ts';
 import { neverPacked } from '../packing.ts';
 import { problemError } from '../problem-details.ts';
 import { bodyOf, type RequestBody, registerRequestBody } from '../request-body.ts';
@@ -36,6 +37,16 @@ const singleRoutes: Readonly<Record<string, SegmentKind>> = {
   s: 'screen',
   g: 'group',
   a: 'alias',
+};
+const someId = 'A userId or an anonymousId is needed';
+/** What a message of each kind cannot do without. */
+const needs: Readonly<Record<SegmentKind, string>> = {
+  track: `${someId}, and an event's name.`,
+  identify: `${someId}; with both, the visitor is this user.`,
+  page: `${someId}.`,
+  screen: `${someId}.`,
+  group: `${someId}, and a groupId.`,
+  alias: 'A userId is needed, and the previousId (or the anonymousId) that is the same person.',
 };
 const batchRoutes = ['batch', 'import', 'b'];
 
@@ -186,13 +197,14 @@ export async function registerCollect(app: FastifyInstance, dependency: Dependen
     app,
     [...Object.keys(singleRoutes), ...batchRoutes].map((name) => `/v1/${name}`),
   );
+  describeKey(app, 'write');
   const onRequest = dependency.gate.offer;
   const common = { tags: ['collect'], response: responses({ 200: intakeAnswer }) };
   const single = requestSchema(segmentMessage);
   const batch = requestSchema(batchSchema);
   for (const [name, kind] of Object.entries(singleRoutes)) {
     const route = `/v1/${name}`;
-    const schema = { ...common, summary: `Collect one ${kind}`, body: single };
+    const schema = { ...common, summary: `Collect one ${kind}`, description: needs[kind], body: single };
     app.post(route, { schema, onRequest, ...neverPacked }, collectHandler(route, kind, dependency));
   }
   for (const name of batchRoutes) {

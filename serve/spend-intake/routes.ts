@@ -10,6 +10,7 @@ import type { Gate } from '../gate.ts';
 import type { Intake, Rejection } from '../intake.ts';
 import { intakeAnswer, listed, REPLAY_HEADER, refusal } from '../intake-answer.ts';
 import { verifyNotice } from '../notice-address.ts';
+import { describeKey } from '../openapi.ts';
 import { problemError, retryProblem } from '../problem-details.ts';
 import { bodyOf, type RequestBody, registerRequestBody } from '../request-body.ts';
 import { requestSchema, responses } from '../schema.ts';
@@ -183,6 +184,7 @@ function registerAddresses(app: FastifyInstance, dependency: Dependency): void {
 export async function registerSpendIntake(app: FastifyInstance, dependency: Dependency): Promise<void> {
   registerAddresses(app, dependency);
   await app.register(async (secret) => {
+    describeKey(secret, 'secret');
     secret.addHook('onRequest', dependency.gate.require('secret'));
     // Rows are judged one by one in the handler; the schemas here describe them.
     secret.setValidatorCompiler(() => () => true);

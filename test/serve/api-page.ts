@@ -33,6 +33,8 @@ interface Operation {
   readonly summary?: string;
   readonly description?: string;
   readonly tags?: readonly string[];
+  /** Which key; none of it: anybody. */
+  readonly security?: readonly Readonly<Record<string, readonly string[]>>[];
   readonly parameters?: readonly {
     readonly name: string;
     readonly in: string;
@@ -122,6 +124,12 @@ function bodies(what: string, body: Content | undefined): string[] {
   });
 }
 
+function keyOf({ security = [] }: Operation): string {
+  const [needed] = security;
+  if (needed === undefined) return 'No key.';
+  return Object.values(needed)[0]![0] === 'write' ? 'Any key.' : 'A secret key.';
+}
+
 function route(path: string, method: string, operation: Operation): string[] {
   const parameters = (operation.parameters ?? []).map(
     ({ name, required = false, schema, description, ...at }) =>
@@ -132,7 +140,7 @@ function route(path: string, method: string, operation: Operation): string[] {
     '',
     `### ${method.toUpperCase()} ${path}`,
     '',
-    `${operation.summary ?? ''}.${operation.description === undefined ? '' : ` ${operation.description}`}`,
+    `${operation.summary ?? ''}.${operation.description === undefined ? '' : ` ${operation.description}`} ${keyOf(operation)}`,
     ...table('Parameter', parameters),
     ...bodies('Body', operation.requestBody),
     ...taken.flatMap(([status, answer]) => {
@@ -154,7 +162,7 @@ export function apiPage({ info, tags, paths }: ApiDescription): string {
     '',
     'Made from the OpenAPI document that `serve` answers at `/docs/json` (a page to try it is at `/docs`); a test holds the two together.',
     'Every 4xx and 5xx is `application/problem+json` with `type`, `title`, `status`, `detail`, `code` and, where a body was wrong, `errors` with a `pointer` each.',
-    'Keys go as `Authorization: Bearer <key>` or as the user name of basic authentication.',
+    'Keys go as `Authorization: Bearer <key>` or as the user name of basic authentication. A write key may stand in pages; a secret key is for servers. Each route says which it takes.',
     ...tags.flatMap(({ name, description }) => [
       '',
       `## ${name}`,

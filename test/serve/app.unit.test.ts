@@ -29,6 +29,28 @@ describe('keys', () => {
     }
   });
 
+  it('are asked for as the description says', async () => {
+    const opened = await openApp();
+    interface Described {
+      paths: Record<string, Record<string, { security?: Record<string, string[]>[] }>>;
+    }
+    const { paths } = (await opened.inject('/docs/json')).json<Described>();
+    // A signed address is its own key.
+    const { '/v1/n/{signed}': _signed, ...keyed } = paths;
+    for (const [described, methods] of Object.entries(keyed)) {
+      for (const [method, { security = [] }] of Object.entries(methods)) {
+        const url = described.replaceAll(/\{[^}]*\}/g, 'x');
+        const ask = async (headers: Record<string, string>) => {
+          const answer = await opened.inject({ method: method.toUpperCase() as 'GET', url, headers });
+          return answer.statusCode;
+        };
+        const needed = security[0]?.bearer?.[0];
+        expect([url, (await ask({})) === 401], url).toEqual([url, needed !== undefined]);
+        expect([url, (await ask(bearer(WRITE))) === 403], url).toEqual([url, needed === 'secret']);
+      }
+    }
+  });
+
   it('a secret key collects too', async () => {
     const answer = await (await openApp()).inject({
       method: 'POST',
