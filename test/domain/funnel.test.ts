@@ -125,6 +125,18 @@ describe('windowFunnel', () => {
     );
   });
 
+  it('counts a step at the very end of the window, and none a millisecond later', () => {
+    for (const mode of MODES) {
+      const rule: FunnelRule = { steps: ['visit', 'inquiry'], windowMs: 1_000, mode };
+      const inquiredAt = (timeMs: number) =>
+        windowFunnel(rule, [
+          { timeMs: 5_000, behaviour: 'visit' },
+          { timeMs, behaviour: 'inquiry' },
+        ]);
+      expect([mode, inquiredAt(6_000), inquiredAt(6_001)]).toEqual([mode, 2, 1]);
+    }
+  });
+
   it('does not depend on the order of arrival', () => {
     const shuffled = behavioursArbitrary.chain((behaviours) =>
       tuple(
