@@ -79,11 +79,53 @@ function withoutTruisms(schema: unknown): unknown {
   return Object.fromEntries(kept.map(([keyword, value]) => [keyword, withoutTruisms(value)]));
 }
 
+/** What Ajv says of one fault. */
+type Complaint = Pick<ErrorObject, 'keyword' | 'instancePath' | 'message' | 'params'>;
+
+/** What is wrong with one field, and where it stands (JSON pointer). */
+export interface FieldFault {
+  readonly pointer: string;
+  readonly detail: string;
+}
+
+/** Values that would be right: of a list, or of a choice between constants. */
+function allowedBy({ params }: Complaint): readonly unknown[] {
+  if (Array.isArray(params.allowedValues)) return params.allowedValues;
+  return 'allowedValue' in params ? [params.allowedValue] : [];
+}
+
+function oneOf(values: readonly unknown[]): string {
+  const named = values.map((value) =>
+    typeof value === 'string' && value !== '' ? value : JSON.stringify(value),
+  );
+  return named.length === 1 ? `must be ${named[0]}` : `must be one of ${named.join(', ')}`;
+}
+
+/** Ajv's complaints in words that say what would be right. That no branch of a choice fits is told by the branches. */
+export function faultsOf(complaints: readonly Complaint[]): FieldFault[] {
+  const allowed = new Map<string, unknown[]>();
+  for (const complaint of complaints) {
+    const values = allowed.get(complaint.instancePath) ?? [];
+    allowed.set(complaint.instancePath, [...values, ...allowedBy(complaint)]);
+  }
+  const faults = new Map<string, FieldFault>();
+  for (const complaint of complaints) {
+    const { instancePath: pointer, keyword, message = 'is wrong', params } = complaint;
+    if (keyword === 'anyOf' && complaints.length > 1) continue;
+    let detail = message;
+    if (allowedBy(complaint).length > 0) detail = oneOf(allowed.get(pointer)!);
+    else if (Array.isArray(params.type)) detail = `must be ${params.type.join(' or ')}`;
+    else if (params.additionalProperty !== undefined)
+      detail = `has no ${JSON.stringify(params.additionalProperty)}`;
+    faults.set(`${pointer} ${detail}`, { pointer, detail });
+  }
+  return [...faults.values()];
+}
+
 function messages(errors: ErrorObject[] | null | undefined): string[] {
-  return (errors ?? []).slice(0, ERRORS_MAX).map(({ instancePath, message, params }) => {
-    const field = instancePath === '' ? 'the document' : instancePath.slice(1).replaceAll('/', '.');
-    const allowed = 'allowedValues' in params ? `: ${(params.allowedValues as unknown[]).join(', ')}` : '';
-    return `${field} ${message ?? 'is wrong'}${allowed}`;
+  return faultsOf((errors ?? []).slice(0, ERRORS_MAX)).map(({ pointer, detail }) => {
+    const field = pointer === '' ? 'the document' : pointer.slice(1).replaceAll('/', '.');
+    return `${field} ${detail}`;
   });
 }
 

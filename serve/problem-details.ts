@@ -1,6 +1,7 @@
 // Every error that leaves the API is a problem document (RFC 9457), whoever raised it: a route, validation, Fastify or the parser.
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { faultsOf } from '../platform/validate.ts';
 
 /** The document's shape; `code` is the stable name that programs should look at. */
 export const problemDetails = z.looseObject({
@@ -88,25 +89,13 @@ export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply
     .send(documentOf(problem, reply.request.id));
 }
 
-type Fault = NonNullable<FastifyError['validation']>[number];
-
-/** What is wrong with the field, with what would be right where that is a list. */
-function faultOf({ message = 'is wrong', params }: Fault): string {
-  if (Array.isArray(params.allowedValues)) return `must be one of ${params.allowedValues.join(', ')}`;
-  if (params.additionalProperty !== undefined) return `has no ${JSON.stringify(params.additionalProperty)}`;
-  return message;
-}
-
 const contexts: Readonly<Record<string, string>> = {
   querystring: 'query',
   params: 'path',
 };
 
 function validationProblem(error: FastifyError): Problem {
-  const errors = (error.validation ?? []).map((fault) => ({
-    pointer: fault.instancePath,
-    detail: faultOf(fault),
-  }));
+  const errors = faultsOf(error.validation ?? []);
   const context = error.validationContext ?? 'request';
   const where = contexts[context] ?? context;
   const said = errors.map(({ pointer, detail }) => {
