@@ -131,8 +131,6 @@ async function run(options: TailOptions): Promise<void> {
   if (options.seconds !== undefined)
     setTimeout(() => stop.abort(), secondsOf(options.seconds) * 1_000 + GRACE_MS).unref();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
-  // `tail | head`: whoever reads has gone.
-  process.stdout.once('error', () => stop.abort());
   const tail: Tail = {
     address: addressOf(url, options),
     secretKey,

@@ -2,18 +2,9 @@
 // computed anew. `default` steps count when they are reached, strict ones when nothing in time can change them.
 import { type Buyer, type BuyerFunnel, cellOf, type RememberedBehaviour, segmentOf } from './buyer.ts';
 import type { Effect } from './effect.ts';
-import { level } from './funnel.ts';
+import { advance, type FunnelProgress, level, levelAfter } from './funnel.ts';
 import { noteLevel } from './funnel-levels.ts';
-import {
-  advanceOver,
-  awaitsPast,
-  instantEnd,
-  knownProgressIn,
-  levelOver,
-  progressIn,
-  since,
-  walk,
-} from './funnel-slice.ts';
+import { awaitsPast, instantEnd, knownProgressIn, progressIn, since, walk } from './funnel-slice.ts';
 import type { Definitions, FunnelInForce } from './in-force.ts';
 
 /** How it stands in a funnel for who has not settled anything in it. */
@@ -80,7 +71,8 @@ export function countReached(
   for (const { funnel, highestStep } of funnels) {
     const own = progressIn(state, funnel);
     if (isLast && highestStep <= own.counted && state.nextPart === 1) continue;
-    const reached = levelOver(state, own, funnel, state.settledCount, state.behaviours.length);
+    const tail = since(state, own, funnel, state.settledCount, state.behaviours.length);
+    const reached = levelAfter(funnel.document, own.settled, tail.behaviours, tail.from, tail.to);
     countSteps(state, own, funnel, reached, timeMs, state.behaviours.length, effects);
   }
 }
@@ -119,6 +111,17 @@ function settleOne(state: Buyer, definitions: Definitions, effects: Effect[]): v
   for (const funnel of definitions.strictFunnels) {
     settleStrict(state, progressIn(state, funnel), funnel, from + 1, effects);
   }
+}
+
+function advanceOver(
+  state: Buyer,
+  own: BuyerFunnel,
+  funnel: FunnelInForce,
+  from: number,
+  to: number,
+): FunnelProgress {
+  const part = since(state, own, funnel, from, to);
+  return advance(funnel.document, own.settled, part.behaviours, part.from, part.to);
 }
 
 function settleStrict(
@@ -188,9 +191,8 @@ function nextStepMs(state: Buyer, funnel: FunnelInForce): number {
   const own = knownProgressIn(state, funnel) ?? notBegun;
   // Whose levels have parts is looked at whenever something settles: what a level needs may change without a step.
   if (state.nextPart > 1) return own.settled.length === 1 ? 0 : state.behaviours[state.settledCount]!.timeMs;
-  const { settledCount, behaviours } = state;
-  if (levelOver(state, own, funnel, settledCount, behaviours.length) <= own.counted) return 0;
-  const tail = since(state, own, funnel, settledCount, behaviours.length);
+  const tail = since(state, own, funnel, state.settledCount, state.behaviours.length);
+  if (levelAfter(funnel.document, own.settled, tail.behaviours, tail.from, tail.to) <= own.counted) return 0;
   let reachedMs = 0;
   walk(funnel.document, own.settled, tail, (progress, timeMs) => {
     if (reachedMs === 0 && level(progress) > own.counted) reachedMs = timeMs;

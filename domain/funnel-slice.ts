@@ -2,7 +2,7 @@
 import { type Buyer, type BuyerFunnel, newFunnel, type RememberedBehaviour } from './buyer.ts';
 import { isCompany } from './company-key.ts';
 import type { FunnelDefinition } from './definition.ts';
-import { advance, emptyProgress, type FunnelProgress, levelAfter } from './funnel.ts';
+import { advance, emptyProgress, type FunnelProgress } from './funnel.ts';
 import type { FunnelInForce } from './in-force.ts';
 import { inserted } from './sorted.ts';
 
@@ -60,53 +60,13 @@ export function since(
   to: number,
 ): Slice {
   const { behaviours } = state;
-  if (seesAll(state, own, funnel, from, to)) return { behaviours, from, to };
-  const counted = behaviours.slice(from, to).filter(({ epoch }) => epoch >= funnel.epoch);
-  return { behaviours: counted, from: 0, to: counted.length };
-}
-
-function seesAll(
-  { behaviours }: Buyer,
-  own: Pick<BuyerFunnel, 'backfilled'>,
-  funnel: FunnelInForce,
-  from: number,
-  to: number,
-): boolean {
-  if (own.backfilled) return true;
-  for (let index = from; index < to; index += 1) if (behaviours[index]!.epoch < funnel.epoch) return false;
-  return true;
-}
-
-type Standing = Pick<BuyerFunnel, 'backfilled' | 'settled'>;
-
-/** The level over what is settled and what the funnel sees of `[from, to)`; makes no slice where it sees all, nearly always. */
-export function levelOver(
-  state: Buyer,
-  own: Standing,
-  funnel: FunnelInForce,
-  from: number,
-  to: number,
-): number {
-  const { document } = funnel;
-  if (seesAll(state, own, funnel, from, to))
-    return levelAfter(document, own.settled, state.behaviours, from, to);
-  const seen = since(state, own, funnel, from, to);
-  return levelAfter(document, own.settled, seen.behaviours, seen.from, seen.to);
-}
-
-/** The automaton over what is settled and what the funnel sees of `[from, to)`. */
-export function advanceOver(
-  state: Buyer,
-  own: Standing,
-  funnel: FunnelInForce,
-  from: number,
-  to: number,
-): FunnelProgress {
-  const { document } = funnel;
-  if (seesAll(state, own, funnel, from, to))
-    return advance(document, own.settled, state.behaviours, from, to);
-  const seen = since(state, own, funnel, from, to);
-  return advance(document, own.settled, seen.behaviours, seen.from, seen.to);
+  if (own.backfilled) return { behaviours, from, to };
+  for (let index = from; index < to; index += 1) {
+    if (behaviours[index]!.epoch >= funnel.epoch) continue;
+    const counted = behaviours.slice(from, to).filter(({ epoch }) => epoch >= funnel.epoch);
+    return { behaviours: counted, from: 0, to: counted.length };
+  }
+  return { behaviours, from, to };
 }
 
 /** The end of the instant that begins at `from`. */

@@ -12,6 +12,7 @@ import {
 } from '../domain/record.ts';
 import { leaseRequestRecord, noticeRecord, reportRecord } from '../domain/spend-record.ts';
 
+/** Faults that are named of one value; it could have one in every byte. */
 const ERRORS_MAX = 20;
 
 export type Validated<Value> =
@@ -31,18 +32,30 @@ export function jsonSchemaOf(schema: z.ZodType): JsonSchema {
   return withoutTruisms(rest) as JsonSchema;
 }
 
-/**
- * Compiles a validator. Defaults are filled into the value itself, which is returned. Most values are right: what names every
- * fault, which costs more, looks at those alone that are not.
- */
+/** Compiles a validator. Defaults are filled into the value itself, which is returned. */
 export function compileValidator<Schema extends z.ZodType>(schema: Schema): Validator<z.infer<Schema>> {
-  const isRight = whenNeeded(schema, false);
-  const everyFault = whenNeeded(schema, true);
+  const complaintsOf = complaining(whenNeeded(schema, false), whenNeeded(schema, true));
   return (value) => {
-    if (isRight()(value)) return { ok: true, value: value as z.infer<Schema> };
+    const complaints = complaintsOf(value);
+    return complaints === null
+      ? { ok: true, value: value as z.infer<Schema> }
+      : { ok: false, errors: messages(complaints) };
+  };
+}
+
+/**
+ * What is wrong with a value, null if nothing is. Most values are right: what names every fault, so that all are mended in one
+ * go, costs more and looks at those alone that are not.
+ */
+export function complaining(
+  isRight: () => ValidateFunction,
+  everyFault: () => ValidateFunction,
+): (value: unknown) => ErrorObject[] | null {
+  return (value) => {
+    if (isRight()(value)) return null;
     const validate = everyFault();
     validate(value);
-    return { ok: false, errors: messages(validate.errors) };
+    return (validate.errors ?? []).slice(0, ERRORS_MAX);
   };
 }
 

@@ -1,8 +1,8 @@
 // From a zod schema to what Fastify wants: JSON Schema for Ajv, for the serialiser and for the OpenAPI page.
-import { Ajv, type Options, type ValidateFunction } from 'ajv';
+import { Ajv, type ErrorObject, type Options } from 'ajv';
 import type { FastifySchemaCompiler } from 'fastify';
 import { z } from 'zod';
-import { type JsonSchema, jsonSchemaOf } from '../platform/validate.ts';
+import { complaining, type JsonSchema, jsonSchemaOf } from '../platform/validate.ts';
 import { problemDetails } from './problem-details.ts';
 
 /** Draft 7 (what Ajv and Fastify speak) of what a client may send. */
@@ -47,27 +47,21 @@ const options: Options = {
   validateSchema: false,
 };
 
-/** Those of an answer; a body could have one in every byte. */
-const FAULTS_MAX = 20;
+type Check = ((value: unknown) => boolean) & { errors?: ErrorObject[] | null };
 
-type Check = ((value: unknown) => boolean) & { errors?: NonNullable<ValidateFunction['errors']> | null };
-
-/**
- * Stops at the first fault, as most values have none, and only then looks for the others: who wrote the value mends all of them
- * in one go.
- */
 function compilerOf(specific: Options): (schema: JsonSchema) => Check {
   const quick = new Ajv({ ...options, ...specific });
   const thorough = new Ajv({ ...options, ...specific, allErrors: true });
   return (schema) => {
     const isRight = quick.compile(schema);
-    let findAll: ValidateFunction | undefined;
+    // Ajv knows a schema that it has compiled.
+    const complaintsOf = complaining(
+      () => isRight,
+      () => thorough.compile(schema),
+    );
     const check: Check = (value) => {
-      if (isRight(value)) return true;
-      findAll ??= thorough.compile(schema);
-      findAll(value);
-      check.errors = findAll.errors?.slice(0, FAULTS_MAX) ?? null;
-      return false;
+      check.errors = complaintsOf(value);
+      return check.errors === null;
     };
     return check;
   };

@@ -52,10 +52,7 @@ export class CommandList {
   addLong(front: readonly Word[], rest: readonly Word[], unit: number): void {
     const piece = WORDS_MAX - (WORDS_MAX % unit);
     for (let index = 0; index < rest.length; index += 1) {
-      if (index % piece === 0) {
-        if (index > 0) this.#end();
-        this.#begin(front);
-      }
+      this.#cut(front, index, piece);
       this.#word(rest[index]!);
     }
     if (rest.length > 0) this.#end();
@@ -70,15 +67,19 @@ export class CommandList {
   ): void {
     let pairs = 0;
     for (const item of items) {
-      if (pairs % (WORDS_MAX / 2) === 0) {
-        if (pairs > 0) this.#end();
-        this.#begin(front);
-      }
+      this.#cut(front, pairs, WORDS_MAX / 2);
       this.#word(nameOf(item));
       this.#word(wordOf(item));
       pairs += 1;
     }
     if (pairs > 0) this.#end();
+  }
+
+  /** Before what comes as number `count`: a new command where the one before has `piece` of them. */
+  #cut(front: readonly Word[], count: number, piece: number): void {
+    if (count % piece !== 0) return;
+    if (count > 0) this.#end();
+    this.#begin(front);
   }
 
   #begin(words: readonly Word[]): void {
