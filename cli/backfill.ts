@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { readConfig } from '../platform/config.ts';
 import { PlatformError } from '../platform/platform-error.ts';
+import { askServe, type ServeTarget } from './ask-serve.ts';
 import { type ServeOptions, serveOf } from './secret-key.ts';
 
 const REQUEST_MS_MAX = 10_000;
@@ -18,25 +19,18 @@ export interface ShownBackfill {
   readonly detail: string;
 }
 
-interface Target {
-  readonly url: string;
-  readonly secretKey: string;
-}
-
 /** @throws PlatformError SERVE_REFUSED, in the words of `serve` */
-async function get<Body>({ url, secretKey }: Target, route: string): Promise<Body> {
-  const response = await fetch(`${url}${route}`, {
-    headers: { authorization: `Bearer ${secretKey}` },
-    signal: AbortSignal.timeout(REQUEST_MS_MAX),
-  }).catch((cause: unknown) => {
-    throw new PlatformError('SERVE_REFUSED', `serve at ${url} cannot be reached`, { cause });
-  });
+async function get<Body>(serve: ServeTarget, route: string): Promise<Body> {
+  const response = await askServe(serve, route, REQUEST_MS_MAX);
   const body = (await response.json()) as Body & { detail?: string };
   if (response.ok) return body;
-  throw new PlatformError('SERVE_REFUSED', `${url}${route} answered ${response.status}: ${body.detail}`);
+  throw new PlatformError(
+    'SERVE_REFUSED',
+    `${serve.url}${route} answered ${response.status}: ${body.detail}`,
+  );
 }
 
-async function look(target: Target, funnel: string | undefined): Promise<ShownBackfill[]> {
+async function look(target: ServeTarget, funnel: string | undefined): Promise<ShownBackfill[]> {
   const ids =
     funnel === undefined
       ? (await get<{ definitions: { id: string }[] }>(target, '/v1/definitions/funnel')).definitions.map(

@@ -4,11 +4,7 @@ import path from 'node:path';
 import { isDefinitionType } from '../platform/definition-document.ts';
 import { readDefinitionFolder } from '../platform/definition-files.ts';
 import { PlatformError } from '../platform/platform-error.ts';
-
-export interface ServeTarget {
-  readonly url: string;
-  readonly secretKey: string;
-}
+import { askServe, type ServeTarget } from './ask-serve.ts';
 
 interface Operation {
   readonly op: string;
@@ -36,18 +32,15 @@ const REQUEST_MS_MAX = 120_000;
 
 /** @throws PlatformError DEFINITION_INVALID, DEFINITION_CONFLICT or SERVE_REFUSED, in the words of `serve` */
 async function request<Body>(
-  { url, secretKey }: ServeTarget,
+  serve: ServeTarget,
   route: string,
   body?: unknown,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<{ body: Body; tag: string }> {
-  const response = await fetch(`${url}${route}`, {
+  const response = await askServe(serve, route, REQUEST_MS_MAX, {
     method: body === undefined ? 'GET' : 'POST',
-    headers: { authorization: `Bearer ${secretKey}`, 'content-type': 'application/json', ...headers },
+    headers: { 'content-type': 'application/json', ...headers },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    signal: AbortSignal.timeout(REQUEST_MS_MAX),
-  }).catch((cause: unknown) => {
-    throw new PlatformError('SERVE_REFUSED', `serve at ${url} cannot be reached`, { cause });
   });
   const text = await response.text();
   if (response.ok) return { body: JSON.parse(text) as Body, tag: response.headers.get('etag') ?? '' };
@@ -58,7 +51,7 @@ async function request<Body>(
   if (response.status === 422) throw new PlatformError('DEFINITION_INVALID', message);
   if (response.status === 412 || response.status === 409)
     throw new PlatformError('DEFINITION_CONFLICT', message);
-  throw new PlatformError('SERVE_REFUSED', `${url}${route} answered ${response.status}: ${message}`);
+  throw new PlatformError('SERVE_REFUSED', `${serve.url}${route} answered ${response.status}: ${message}`);
 }
 
 function refusalIn(text: string): { detail?: string; reasons?: string[] } {

@@ -10,7 +10,7 @@ import { dayOf } from '../simulate/readers/values.ts';
 import type { FeedProgress, Speed } from './feed/feed.ts';
 import type { FeedReport } from './feed/report.ts';
 import { assertNamespace, runFeed } from './feed/run.ts';
-import { assertFormat, formats } from './feed/sources.ts';
+import { assertFormat, formatAndFile, formats } from './feed/sources.ts';
 import { replayRejected } from './replay-rejected.ts';
 import { readSecretKey } from './secret-key.ts';
 import { duration, progressBar } from './up-steps.ts';
@@ -129,17 +129,10 @@ async function submitRejected(
   process.stdout.write(`${JSON.stringify(report)}\n`);
 }
 
-/** `up --replay` takes both in one word; here, too. */
-function split(first: string, second: string | undefined): [format: string, file: string | undefined] {
-  const colon = first.indexOf(':');
-  return colon === -1 || second !== undefined
-    ? [first, second]
-    : [first.slice(0, colon), first.slice(colon + 1)];
-}
-
 async function replay(first: string, second: string | undefined, options: Options): Promise<void> {
   const startedMs = Date.now();
-  const [format, file] = split(first, second);
+  // `up --replay` takes both in one word; here, too.
+  const { format, file } = second === undefined ? formatAndFile(first) : { format: first, file: second };
   const given = readConfig();
   if (format !== REJECTED) assertFormat(format);
   if (file !== undefined) await access(file, constants.R_OK);

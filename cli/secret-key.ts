@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Config } from '../platform/config.ts';
+import type { ServeTarget } from './ask-serve.ts';
 import { FeedError } from './feed/post.ts';
 
 /** The secret key that `flywheel up` left. @throws FeedError FEED_WRONG_ARGUMENT if there is none */
@@ -24,10 +25,7 @@ export interface ServeOptions {
 }
 
 /** Options first, then the environment (FLYWHEEL_URL, SECRET_KEY), then what `flywheel up` left on this machine. */
-export async function serveOf(
-  config: Config,
-  options: ServeOptions,
-): Promise<{ url: string; secretKey: string }> {
+export async function serveOf(config: Config, options: ServeOptions): Promise<ServeTarget> {
   const url = options.url ?? config.serveUrl ?? `http://${config.serveHost}:${config.servePort}`;
   const file = options.keysFile ?? path.join(config.dir, 'keys.json');
   const secretKey = options.keysFile === undefined ? config.secretKey : undefined;

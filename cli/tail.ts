@@ -4,6 +4,7 @@ import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { type LiveInterest, liveVerdicts } from '../domain/live.ts';
 import { readConfig } from '../platform/config.ts';
 import { PlatformError } from '../platform/platform-error.ts';
+import { unreachable } from './ask-serve.ts';
 import { type ServeOptions, serveOf } from './secret-key.ts';
 import { eventLine, type ShownEvent } from './tail-line.ts';
 
@@ -85,8 +86,7 @@ async function follow(tail: Tail, signal: AbortSignal): Promise<void> {
     signal,
   }).catch((cause: unknown) => {
     if (signal.aborted || tail.watching !== undefined) throw cause;
-    const { origin } = new URL(tail.address);
-    throw new PlatformError('SERVE_REFUSED', `serve at ${origin} cannot be reached: is it up?`, { cause });
+    throw unreachable(new URL(tail.address).origin, cause);
   });
   if (!response.ok) {
     const problem = await response.text();

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { readConfig } from '../platform/config.ts';
-import { formats } from './feed/sources.ts';
+import { formatAndFile, formats } from './feed/sources.ts';
 
 /** More would take days to feed. */
 const BUYERS_MAX = 10_000_000;
@@ -31,16 +31,14 @@ export function dirOf({ dir }: UpOptions): string {
 }
 
 function parseReplay(text: string): Replay {
-  const colon = text.indexOf(':');
-  if (colon < 1 || colon === text.length - 1) {
+  const { format, file } = formatAndFile(text);
+  if (format === '' || file === undefined || file === '')
     throw new InvalidArgumentError('must be FORMAT:FILE, such as rees46:events.csv.gz');
-  }
-  const replay = { format: text.slice(0, colon), file: path.resolve(text.slice(colon + 1)) };
-  if (!formats.includes(replay.format)) {
-    throw new InvalidArgumentError(`has no format ${replay.format}; there are ${formats.join(', ')}`);
-  }
-  if (!existsSync(replay.file)) throw new InvalidArgumentError(`names ${replay.file}, which is not there`);
-  return replay;
+  if (!formats.includes(format))
+    throw new InvalidArgumentError(`has no format ${format}; there are ${formats.join(', ')}`);
+  const found = path.resolve(file);
+  if (!existsSync(found)) throw new InvalidArgumentError(`names ${found}, which is not there`);
+  return { format, file: found };
 }
 
 function parseTime(text: string): number {

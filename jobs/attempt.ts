@@ -68,10 +68,7 @@ export async function attemptDelivery(
     return settled;
   }
   const keys = await secrets.keysOf(receiver.document.secret);
-  if (keys.length === 0) {
-    ports.warn(`receiver ${receiver.id}: there is no secret ${receiver.document.secret}; its triggers wait`);
-    return later(delivery, NO_SECRET_RETRY_MS, ports);
-  }
+  if (keys.length === 0) return withoutSecret(delivery, receiver, ports);
   const mayStart = intentClock(ports);
   const { timeoutMs } = receiver.document;
   const intent: Delivery = {
@@ -94,6 +91,21 @@ export async function attemptDelivery(
       : answered(intent, answer, receiver.document, nowMs(), ports.chance());
   await writer.write([after]);
   return after;
+}
+
+/** Says in the delivery, once, what it waits for: whoever asks why nothing arrives does not see this process's log. */
+async function withoutSecret(
+  delivery: Delivery,
+  { id, document }: InForce<ReceiverDefinition>,
+  ports: AttemptPorts,
+): Promise<Delivery> {
+  ports.warn(`receiver ${id}: there is no secret ${document.secret}; its triggers wait`);
+  const detail = `waits: jobs has no secret ${document.secret} (flywheel deliveries secret makes one)`;
+  const waiting = later(delivery, NO_SECRET_RETRY_MS, ports);
+  if (delivery.detail === detail) return waiting;
+  const said: Delivery = { ...waiting, atMs: ports.nowMs(), detail };
+  await ports.writer.write([said]);
+  return said;
 }
 
 /** Null: nothing was sent. */

@@ -7,7 +7,8 @@ import type { Scope } from './scope.ts';
 
 /** What may follow what. A leader that takes over may find any open state and go on from it. */
 const following: Record<DeliveryStatus, readonly DeliveryStatus[]> = {
-  queued: ['sending', 'settled', 'dead'],
+  // Queued still: what it waits for has been said.
+  queued: ['queued', 'sending', 'settled', 'dead'],
   sending: ['delivered', 'queued', 'dead', 'sending', 'settled'],
   dead: ['queued'],
   delivered: [],

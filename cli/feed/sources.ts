@@ -54,6 +54,13 @@ export function simulatedSource(seed: string, endMs: number, buyers = SIMULATED_
   };
 }
 
+/** Of FORMAT:FILE, or of a format alone; what they are worth is not asked here. */
+export function formatAndFile(text: string): { readonly format: string; readonly file: string | undefined } {
+  const colon = text.indexOf(':');
+  if (colon === -1) return { format: text, file: undefined };
+  return { format: text.slice(0, colon), file: text.slice(colon + 1) };
+}
+
 /** @throws FeedError for an unknown format */
 export function assertFormat(format: string): void {
   if (formats.includes(format)) return;

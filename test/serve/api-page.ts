@@ -116,12 +116,23 @@ function table(head: string, rows: readonly string[]): string[] {
   return ['', `| ${head} | Type | |`, '|---|---|---|', ...new Set(rows)];
 }
 
+/** Objects of which one is meant: a table each, or the fields of all would seem to be wanted at once. */
+function formsOf(schema: Schema): readonly Schema[] {
+  const variants = variantsOf(schema);
+  return variants.length > 1 && variants.every(({ properties }) => properties !== undefined)
+    ? variants
+    : [schema];
+}
+
 function bodies(what: string, body: Content | undefined): string[] {
-  return Object.entries(body?.content ?? {}).flatMap(([type, { schema = {} }]) => {
-    const rows = fieldRows(schema);
-    const plain = rows.length === 0 ? `: ${typeOf(schema)}` : '';
-    return ['', `${what} (${code(type)})${plain}`, ...table('Field', rows)];
-  });
+  return Object.entries(body?.content ?? {}).flatMap(([type, { schema = {} }]) =>
+    formsOf(schema).flatMap((form, place, forms) => {
+      const rows = fieldRows(form);
+      const plain = rows.length === 0 ? `: ${typeOf(form)}` : '';
+      const which = forms.length === 1 ? '' : place === 0 ? ', either' : ', or';
+      return ['', `${what} (${code(type)})${plain}${which}`, ...table('Field', rows)];
+    }),
+  );
 }
 
 function keyOf({ security = [] }: Operation): string {

@@ -70,6 +70,7 @@ describe('a delivery', () => {
       'is taken over in the middle',
       [at('queued', 0), at('sending', 1), at('sending', 2), at('delivered', 2)],
     ],
+    ['says what it waits for', [at('queued', 0), at('queued', 0), at('sending', 1)]],
     ['is acknowledged elsewhere', [at('queued', 0), at('settled', 0)]],
     [
       'is replayed',
@@ -82,6 +83,7 @@ describe('a delivery', () => {
   it.each<[string, (DeliveriesTopicRecord | null)[]]>([
     ['an outcome without an intent', [at('queued', 0), at('delivered', 0)]],
     ['an attempt that no intent counts', [at('queued', 0), at('sending', 2)]],
+    ['a failure without an attempt', [at('queued', 0), at('queued', 1)]],
     ['an attempt after it was delivered', [at('sending', 1), at('delivered', 1), at('sending', 2)]],
     ['an attempt after it was settled', [at('queued', 0), at('settled', 0), at('sending', 1)]],
     ['a dead one sent again by itself', [at('sending', 1), dead, at('queued', 1)]],

@@ -1,0 +1,32 @@
+// What commands ask of a running `serve`.
+import { PlatformError } from '../platform/platform-error.ts';
+
+export interface ServeTarget {
+  readonly url: string;
+  readonly secretKey: string;
+}
+
+export function unreachable(url: string, cause: unknown): PlatformError {
+  return new PlatformError('SERVE_REFUSED', `serve at ${url} cannot be reached: is it up?`, { cause });
+}
+
+/**
+ * The answer to one request with the secret key, whatever its status.
+ * @throws PlatformError SERVE_REFUSED if there is none within `timeoutMs`
+ */
+export async function askServe(
+  { url, secretKey }: ServeTarget,
+  route: string,
+  timeoutMs: number,
+  { headers, ...init }: { method?: string; body?: string; headers?: Readonly<Record<string, string>> } = {},
+): Promise<Response> {
+  try {
+    return await fetch(`${url}${route}`, {
+      ...init,
+      headers: { authorization: `Bearer ${secretKey}`, ...headers },
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+  } catch (cause) {
+    throw unreachable(url, cause);
+  }
+}
