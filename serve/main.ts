@@ -52,7 +52,6 @@ async function openParts(config: Config, namespace: Namespace, log: ServeLog, cl
   closes.push(() => keysFile.close());
   const redis = await openRedis({
     url: config.redisUrl,
-    autoPipelining: true,
     commandTimeoutMs: REDIS_COMMAND_TIMEOUT_MS,
     onWarning,
   });

@@ -50,7 +50,7 @@ beforeAll(async () => {
   for (const port of ports) {
     await vi.waitFor(() => expect(cli(port, ['cluster', 'info'])).toContain('cluster_state:ok'), 15_000);
   }
-  redis = await openRedis({ url: `redis+cluster://${nodes.join(',')}`, autoPipelining: true });
+  redis = await openRedis({ url: `redis+cluster://${nodes.join(',')}` });
 });
 
 afterAll(async () => {
