@@ -139,7 +139,7 @@ function encoded(work: Work, key: string): Buffer {
 function addStates(commands: CommandList, work: Work, keys: PartitionKeys): void {
   const nameOf = work.id.topic === 'events' ? keys.buyer : keys.account;
   commands.addPairs(['MSET'], work.changed, nameOf, (key) => encoded(work, key));
-  work.changed.clear();
+  work.changed = new Set();
 }
 
 function addTimers(commands: CommandList, keys: PartitionKeys, changes: ReadonlyMap<string, number>): void {

@@ -7,6 +7,7 @@ import { decodeAccount } from '../platform/codec.ts';
 import type { PartitionKeys } from '../platform/keys.ts';
 import type { RedisClient } from '../platform/redis.ts';
 import type { Decoded } from './decode.ts';
+import { StateSizes } from './state-sizes.ts';
 import type { Timer, TimerQueue } from './timers.ts';
 import type { Work } from './work.ts';
 
@@ -108,8 +109,9 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
     },
     keep(statesMax, bytesMax) {
       if (statesMax === 0 || !isEvents) {
-        work.states.clear();
-        work.stateSizes.clear();
+        // Not cleared: what an old table of a map held stays until a major collection.
+        work.states = new Map();
+        work.stateSizes = new StateSizes();
         return;
       }
       for (const key of work.states.keys()) {

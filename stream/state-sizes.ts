@@ -18,9 +18,4 @@ export class StateSizes {
     this.#total -= this.#bytes.get(key) ?? 0;
     this.#bytes.delete(key);
   }
-
-  clear(): void {
-    this.#bytes.clear();
-    this.#total = 0;
-  }
 }

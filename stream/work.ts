@@ -33,10 +33,10 @@ export interface Work {
   inForce: InForceState;
   definitionsChanged: boolean;
   /** States of the keys in reach of the batch at hand, and of as many others as stay in memory; changed in place. */
-  readonly states: Map<string, Buyer | AccountState>;
-  readonly stateSizes: StateSizes;
+  states: Map<string, Buyer | AccountState>;
+  stateSizes: StateSizes;
   /** Keys whose state the next commit writes. */
-  readonly changed: Set<string>;
+  changed: Set<string>;
   readonly windows: Windows;
   readonly triggers: WaitingTriggers;
   readonly counters: FoldCounters;
