@@ -11,11 +11,14 @@ import {
   partitionKeys,
   type StatefulTopic,
   tagOf,
+  windowName,
 } from '../../platform/keys.ts';
 import { announceInterest, readInterests } from '../../platform/live.ts';
 import { namespaceOf, topicPartitions } from '../../platform/namespace.ts';
 import { duplicateOf, openRedis, type RedisClient } from '../../platform/redis.ts';
 import { createBuyerReads } from '../../serve/buyer-reads.ts';
+import { readRolling } from '../../serve/reports/rolling-counts.ts';
+import { createStateReader } from '../../serve/state.ts';
 
 const namespace = namespaceOf('contract-cluster');
 const servers: ChildProcess[] = [];
@@ -137,6 +140,19 @@ describe('on a cluster', () => {
     );
     expect(found.map(({ bytes, watermarkMs }) => [bytes?.toString(), watermarkMs])).toEqual(
       [...all, ...all].map((partition) => [`state ${partition}`, partition]),
+    );
+  });
+
+  test('rolling counts of all partitions are read, each by a script on its own server', async () => {
+    const reader = createStateReader({ redis, namespace, generations: { events: 1, spend: 1 } });
+    const all = Array.from({ length: topicPartitions.events }, (_, partition) => partition);
+    for (const partition of all) {
+      const keys = reader.keysOf('events', partition);
+      await redis.hset(keys.head, 'watermark', 3_600_000 + partition);
+      await redis.hset(keys.window(windowName('funnel', 2, 'm', 60)), 'DE||', `${partition},1`);
+    }
+    expect(await readRolling(reader, 'funnel', 2, '1h')).toEqual(
+      all.map((partition) => ({ watermarkMs: 3_600_000 + partition, cells: [['DE||', [partition, 1]]] })),
     );
   });
 
