@@ -11,6 +11,8 @@ export type RedisClient = Redis | Cluster;
 export interface RedisConnection {
   /** `redis://host:port`, `rediss://…`; `redis+cluster://host:port,host:port` or a comma separated list for a cluster. */
   readonly url: string;
+  /** Puts the commands of one turn of the event loop into one write: for many small independent reads. */
+  readonly autoPipelining?: boolean;
   /** How often a command is sent again after lost connections before it fails; null: until it succeeds. */
   readonly retriesPerCommandMax?: number | null;
   /** A command that is not answered within this time fails. Absent: it waits. */
@@ -69,6 +71,7 @@ function serverOf(connection: RedisConnection): Redis {
   return new Redis(connection.url, {
     ...commandOptions(connection),
     lazyConnect: true,
+    enableAutoPipelining: connection.autoPipelining ?? false,
     retryStrategy: reconnectDelayMs,
   });
 }
@@ -81,6 +84,7 @@ function clusterOf(connection: RedisConnection): Cluster {
     nodes.map(({ hostname, port }) => ({ host: hostname, port: Number(port || 6379) })),
     {
       lazyConnect: true,
+      enableAutoPipelining: connection.autoPipelining ?? false,
       clusterRetryStrategy: (times) => (times > 10 ? null : reconnectDelayMs(times)),
       redisOptions: {
         ...commandOptions(connection),

@@ -52,6 +52,7 @@ async function openParts(config: Config, namespace: Namespace, log: ServeLog, cl
   closes.push(() => keysFile.close());
   const redis = await openRedis({
     url: config.redisUrl,
+    autoPipelining: true,
     commandTimeoutMs: REDIS_COMMAND_TIMEOUT_MS,
     onWarning,
   });

@@ -42,8 +42,17 @@ async function readPartition(
   const keys = reader.keysOf('events', partition);
   const { windowMs, grain, grainMs } = rollingWindows[window];
   const prefix = keys.window(windowName(series, revision, grain, 0)).slice(0, -1);
-  const reading = reader.redis.eval_ro(READ_WINDOWS, 1, keys.head, prefix, windowMs, grainMs);
-  const [watermark, windows] = (await fromRedis(reading)) as [watermark: string, windows: string[][]];
+  // A pipeline of its own: auto-pipelining over a cluster would take the script for the key.
+  const reading = reader.redis
+    .pipeline()
+    .eval_ro(READ_WINDOWS, 1, keys.head, prefix, windowMs, grainMs)
+    .exec()
+    .then((answers) => {
+      const [error, answer] = answers![0]!;
+      if (error !== null) throw error;
+      return answer as [watermark: string, windows: string[][]];
+    });
+  const [watermark, windows] = await fromRedis(reading);
   return { watermarkMs: Number(watermark), cells: cellsOf(windows) };
 }
 

@@ -17,7 +17,7 @@ let redis: RedisClient;
 
 beforeAll(async () => {
   admin = openTopicAdmin(inject('kafkaBrokers'));
-  redis = await openRedis({ url: inject('redisUrl') });
+  redis = await openRedis({ url: inject('redisUrl'), autoPipelining: true });
 });
 
 afterAll(async () => {

@@ -53,7 +53,7 @@ beforeAll(async () => {
   for (const port of ports) {
     await vi.waitFor(() => expect(cli(port, ['cluster', 'info'])).toContain('cluster_state:ok'), 15_000);
   }
-  redis = await openRedis({ url: `redis+cluster://${nodes.join(',')}` });
+  redis = await openRedis({ url: `redis+cluster://${nodes.join(',')}`, autoPipelining: true });
 });
 
 afterAll(async () => {
@@ -141,6 +141,10 @@ describe('on a cluster', () => {
     expect(found.map(({ bytes, watermarkMs }) => [bytes?.toString(), watermarkMs])).toEqual(
       [...all, ...all].map((partition) => [`state ${partition}`, partition]),
     );
+    const alone = await Promise.all(
+      all.map((partition) => read({ key: 'u:1', partition, withWatermark: false })),
+    );
+    expect(alone.map(({ bytes }) => bytes?.toString())).toEqual(all.map((partition) => `state ${partition}`));
   });
 
   test('rolling counts of all partitions are read, each by a script on its own server', async () => {

@@ -117,7 +117,7 @@ export async function answering(
   const namespace = namespaceOf(`${name}-${randomBytes(3).toString('hex')}`);
   const brokers = inject('kafkaBrokers');
   const [redis, producer, admin] = await Promise.all([
-    openRedis({ url: inject('redisUrl') }),
+    openRedis({ url: inject('redisUrl'), autoPipelining: true }),
     createProducer({ brokers, clientId: name, deliveryTimeoutMs: 10_000 }),
     openTopicAdmin(brokers),
     options.tables === true ? createTables(namespace) : undefined,
