@@ -32,13 +32,15 @@ export function createBuyerReads(
   redis: RedisClient,
   keysOf: (partition: number) => PartitionKeys,
 ): (asked: BuyerAsked) => Promise<BuyerFound> {
+  const namesOf = (asked: readonly BuyerAsked[]): string[] =>
+    asked.map(({ key, partition }) => keysOf(partition).buyer(key));
+
   /**
    * The states alone. No pipeline of the client's is in it, which the method of that name would make: each is an object of a
    * shape of its own, which only a major collection takes away (docs/decisions/speed.md).
    */
   async function readStates(asked: readonly BuyerAsked[]): Promise<BuyerFound[]> {
-    const names = asked.map(({ key, partition }) => keysOf(partition).buyer(key));
-    const states = (await redis.sendCommand(new Command('mget', names))) as (Buffer | null)[];
+    const states = (await redis.sendCommand(new Command('mget', namesOf(asked)))) as (Buffer | null)[];
     return states.map((bytes) => ({ bytes, watermarkMs: 0 }));
   }
 
@@ -48,7 +50,7 @@ export function createBuyerReads(
     if (partitions.size === 0) return readStates(asked);
     const trip = redis.pipeline();
     // The states first: a commit between the two then leaves a watermark that is not below the state.
-    trip.mgetBuffer(asked.map(({ key, partition }) => keysOf(partition).buyer(key)));
+    trip.mgetBuffer(namesOf(asked));
     for (const partition of partitions) trip.hget(keysOf(partition).head, 'watermark');
     const [states, ...heads] = (await trip.exec())!.map(([error, reply]) => {
       if (error !== null) throw error;

@@ -7,7 +7,7 @@ import { decodeBuyer } from '../platform/buyer-codec.ts';
 import { decodeAccount } from '../platform/codec.ts';
 import { accountPartition, buyerPartition, type PartitionKeys, partitionKeys } from '../platform/keys.ts';
 import type { Namespace } from '../platform/namespace.ts';
-import { type BuyerFound, createBuyerReads, watermarkOf } from './buyer-reads.ts';
+import { createBuyerReads, watermarkOf } from './buyer-reads.ts';
 import { retryProblem } from './problem-details.ts';
 
 export interface StatePorts {
@@ -67,21 +67,16 @@ export function createStateReader({ redis, namespace, generations }: StatePorts)
     return keys;
   }
   const read = createBuyerReads(redis, (partition) => keysOf('events', partition));
-  function found(key: string, partition: number, withWatermark: boolean): Promise<BuyerFound> {
-    return fromRedis(read({ key, partition, withWatermark }));
+  async function buyerOf(key: string, withWatermark: boolean): Promise<BuyerReading> {
+    const partition = buyerPartition(key);
+    const { bytes, watermarkMs } = await fromRedis(read({ key, partition, withWatermark }));
+    return { key, partition, watermarkMs, buyer: bytes === null ? null : decodeBuyer(key, bytes) };
   }
   return {
     redis,
     keysOf,
-    async buyer(key) {
-      const partition = buyerPartition(key);
-      const { bytes, watermarkMs } = await found(key, partition, true);
-      return { key, partition, watermarkMs, buyer: bytes === null ? null : decodeBuyer(key, bytes) };
-    },
-    async buyerState(key) {
-      const { bytes } = await found(key, buyerPartition(key), false);
-      return bytes === null ? null : decodeBuyer(key, bytes);
-    },
+    buyer: (key) => buyerOf(key, true),
+    buyerState: async (key) => (await buyerOf(key, false)).buyer,
     async account(account) {
       const partition = accountPartition(account);
       const keys = keysOf('spend', partition);
