@@ -1,4 +1,4 @@
-// Reads of buyers: those that are asked for in one turn of the event loop go as one `MGET` in one trip. As commands of their
+// Reads of buyers: those that are asked for in one turn of the event loop go as one command in one trip. As commands of their
 // own, sent together, they cost the client a fifth of what a bid costs.
 import DataLoader from 'dataloader';
 import { Command } from 'ioredis';
@@ -22,9 +22,16 @@ export interface BuyerFound {
 /** Buyers of one trip: Redis does nothing else while it looks them up. */
 const BUYERS_MAX = 1_000;
 
+/** KEYS: buyers, then heads; ARGV: how many buyers. Answers as many states, then watermarks, as they are in one moment. */
+const READ = `
+local buyers = tonumber(ARGV[1])
+local found = redis.call('MGET', unpack(KEYS, 1, buyers))
+for at = buyers + 1, #KEYS do found[at] = redis.call('HGET', KEYS[at], 'watermark') end
+return found`;
+
 /** A partition's watermark as its head has it; 0 if it never had a record. */
-export function watermarkOf(field: string | null | undefined): number {
-  return field === null || field === undefined || field === '' ? 0 : Number(field);
+export function watermarkOf(field: Buffer | string | null | undefined): number {
+  return field === null || field === undefined ? 0 : Number(field.toString());
 }
 
 /** @returns what reads one buyer; it rejects as the client does. */
@@ -32,36 +39,27 @@ export function createBuyerReads(
   redis: RedisClient,
   keysOf: (partition: number) => PartitionKeys,
 ): (asked: BuyerAsked) => Promise<BuyerFound> {
-  const namesOf = (asked: readonly BuyerAsked[]): string[] =>
-    asked.map(({ key, partition }) => keysOf(partition).buyer(key));
-
   /**
-   * The states alone. No pipeline of the client's is in it, which the method of that name would make: each is an object of a
-   * shape of its own, which only a major collection takes away (docs/decisions/speed.md).
+   * Sends one command. No pipeline of the client's is in it, which the methods that are named after commands would make: each is
+   * an object of a shape of its own, which only a major collection takes away (docs/decisions/speed.md).
    */
-  async function readStates(asked: readonly BuyerAsked[]): Promise<BuyerFound[]> {
-    const states = (await redis.sendCommand(new Command('mget', namesOf(asked)))) as (Buffer | null)[];
-    return states.map((bytes) => ({ bytes, watermarkMs: 0 }));
-  }
+  const send = (name: string, words: (string | number)[]) =>
+    redis.sendCommand(new Command(name, words)) as Promise<(Buffer | null)[]>;
 
   async function readTrip(asked: readonly BuyerAsked[]): Promise<BuyerFound[]> {
+    const names = asked.map(({ key, partition }) => keysOf(partition).buyer(key));
     const partitions = new Set<number>();
     for (const { partition, withWatermark } of asked) if (withWatermark) partitions.add(partition);
-    if (partitions.size === 0) return readStates(asked);
-    const trip = redis.pipeline();
-    // The states first: a commit between the two then leaves a watermark that is not below the state.
-    trip.mgetBuffer(namesOf(asked));
-    for (const partition of partitions) trip.hget(keysOf(partition).head, 'watermark');
-    const [states, ...heads] = (await trip.exec())!.map(([error, reply]) => {
-      if (error !== null) throw error;
-      return reply;
-    });
+    if (partitions.size === 0) {
+      return (await send('mget', names)).map((bytes) => ({ bytes, watermarkMs: 0 }));
+    }
+    const heads = [...partitions].map((partition) => keysOf(partition).head);
+    const found = await send('eval_ro', [READ, names.length + heads.length, ...names, ...heads, names.length]);
     const watermarks = new Map<number, number>();
-    [...partitions].forEach((partition, index) => {
-      watermarks.set(partition, watermarkOf(heads[index] as string | null));
-    });
+    let at = names.length;
+    for (const partition of partitions) watermarks.set(partition, watermarkOf(found[at++]));
     return asked.map(({ partition, withWatermark }, index) => ({
-      bytes: (states as (Buffer | null)[])[index]!,
+      bytes: found[index]!,
       watermarkMs: withWatermark ? watermarks.get(partition)! : 0,
     }));
   }
