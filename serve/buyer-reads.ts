@@ -54,7 +54,13 @@ export function createBuyerReads(
       return (await send('mget', names)).map((bytes) => ({ bytes, watermarkMs: 0 }));
     }
     const heads = [...partitions].map((partition) => keysOf(partition).head);
-    const found = await send('eval_ro', [READ, names.length + heads.length, ...names, ...heads, names.length]);
+    const found = await send('eval_ro', [
+      READ,
+      names.length + heads.length,
+      ...names,
+      ...heads,
+      names.length,
+    ]);
     const watermarks = new Map<number, number>();
     let at = names.length;
     for (const partition of partitions) watermarks.set(partition, watermarkOf(found[at++]));
