@@ -109,11 +109,13 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
     return taken.readFrom;
   }
 
-  /** Takes over as soon as Redis and Kafka let it; undefined if the process ends first. */
+  /** Takes over as soon as Redis and Kafka let it; undefined if the process ends first, also while it does. */
   async function ownPatiently(partition: TopicPartition): Promise<number | undefined> {
     while (!closed) {
       try {
-        return await own(partition);
+        const offset = await own(partition);
+        if (!closed) return offset;
+        await release(partition);
       } catch (error) {
         metrics.failed('take-over');
         if (error instanceof TakeOverError) {

@@ -56,7 +56,10 @@ export class Source {
   #listener: SourceListener;
   #closed = false;
   #paused = new Map<string, TopicPartition>();
+  /** What the group gave, until it takes it back. */
   #assigned = new Map<string, TopicPartition>();
+  /** What of that the client reads: not what could not be taken over. */
+  #read = new Set<string>();
   #polls = 0;
   #polling: Promise<void> | undefined;
   #rebalancing: Promise<void> = Promise.resolve();
@@ -171,7 +174,8 @@ export class Source {
   async #assign(partitions: readonly TopicPartition[]): Promise<void> {
     for (const partition of partitions) this.#assigned.set(nameOf(partition), partition);
     const offsets = await this.#listener.assigned(partitions);
-    if (this.#closed) return;
+    for (const partition of offsets) this.#read.add(nameOf(partition));
+    // Also if it is to end, and reads none of them: the client waits for the answer before it leaves the group.
     if (this.#eager) this.#consumer.assign(offsets as unknown as Assignment[]);
     else this.#consumer.incrementalAssign(offsets as unknown as Assignment[]);
   }
@@ -182,8 +186,10 @@ export class Source {
       this.#paused.delete(nameOf(partition));
     }
     await this.#listener.revoked(partitions);
+    // The client refuses to let go what it does not read, and all that is asked for with it.
+    const read = partitions.filter((partition) => this.#read.delete(nameOf(partition)));
     if (this.#eager) this.#consumer.unassign();
-    else this.#consumer.incrementalUnassign(partitions as unknown as Assignment[]);
+    else this.#consumer.incrementalUnassign(read as unknown as Assignment[]);
   }
 
   async #poll(): Promise<void> {

@@ -62,7 +62,7 @@ describe('the owner of a partition', () => {
     const late = startChild('stream', { ...stage.environment, REDIS_URL: proxy.url });
     const { metrics } = await late.ready;
     await stage.untilDrained();
-    const held = proxy.holdNextCommit();
+    const held = proxy.holdNext('commit');
     await feedChunk(stage);
     await held;
     // Its process hangs, so that Kafka gives its partitions to another one; then it goes on with what it had.
@@ -84,6 +84,27 @@ describe('the owner of a partition', () => {
 });
 
 describe('a process', () => {
+  it.each(['cooperative', 'eager'])(
+    'that is asked to end while it takes partitions over ends at once (%s)',
+    async (assignment) => {
+      const environment = { ...stage.environment, STREAM_ASSIGNMENT: assignment };
+      const held = proxy.holdNext('take-over');
+      const child = startChild('stream', { ...environment, REDIS_URL: proxy.url });
+      await child.ready;
+      await held;
+      child.signal('SIGTERM');
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      proxy.release();
+      // It would give up after 15 s, with another code.
+      expect((await child.ended).code, child.errors()).toBe(0);
+      const next = startChild('stream', environment);
+      await feedChunk(stage);
+      await stage.untilDrained();
+      expect((await next.stop()).code, next.errors()).toBe(0);
+      await expectWhole(stage, acknowledged, puller);
+    },
+  );
+
   it('whose slot another one has taken ends and says so', async () => {
     const first = startChild('stream', stage.environment);
     await first.ready;

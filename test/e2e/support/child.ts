@@ -10,7 +10,7 @@ export interface Ended {
 
 export interface Child {
   readonly pid: number;
-  /** The line of JSON that the command prints when it is ready. Rejects if it ends before. */
+  /** The line of JSON that the command prints when it is ready. Rejects if it ends before, or is not ready for a minute. */
   readonly ready: Promise<Record<string, unknown>>;
   readonly ended: Promise<Ended>;
   output(): string;
@@ -18,11 +18,14 @@ export interface Child {
   /** Resolves when `text` stands in what it wrote to standard error. */
   untilSaid(text: string, timeoutMs?: number): Promise<void>;
   signal(name: NodeJS.Signals): void;
-  /** Asks it to end (SIGTERM) and waits. */
+  /** Asks it to end (SIGTERM) and waits, for half a minute at most. */
   stop(): Promise<Ended>;
 }
 
 const SAID_CHECK_MS = 20;
+const READY_MS_MAX = 60_000;
+/** Every command ends by itself within 20 s. */
+const STOP_MS_MAX = 30_000;
 const MAIN = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
 const running = new Set<ChildProcess>();
 
@@ -54,7 +57,15 @@ export function startChild(command: string, environment: Record<string, string>,
       resolve({ code, signal });
     });
   });
-  const ready = new Promise<Record<string, unknown>>((resolve, reject) => {
+  /** Rejects, and says what it said, if `what` takes longer. */
+  const within = <Value>(what: Promise<Value>, mostMs: number, late: string): Promise<Value> => {
+    let timer: NodeJS.Timeout;
+    const tooLate = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`${command} ${late} in ${mostMs} ms: ${errors}`)), mostMs);
+    });
+    return Promise.race([what, tooLate]).finally(() => clearTimeout(timer));
+  };
+  const printed = new Promise<Record<string, unknown>>((resolve, reject) => {
     child.stdout.on('data', (chunk: Buffer) => {
       output += chunk.toString('utf8');
       const line = output.split('\n').find((each) => each.startsWith('{"ready"'));
@@ -64,6 +75,7 @@ export function startChild(command: string, environment: Record<string, string>,
       reject(new Error(`${command} ended (${code ?? signal}) before it was ready: ${errors}`)),
     );
   });
+  const ready = within(printed, READY_MS_MAX, 'was not ready');
   // A test that expects the end does not ask for readiness.
   ready.catch(() => {});
   child.stderr.on('data', (chunk: Buffer) => {
@@ -86,7 +98,7 @@ export function startChild(command: string, environment: Record<string, string>,
     signal: (name) => child.kill(name),
     stop() {
       child.kill('SIGTERM');
-      return ended;
+      return within(ended, STOP_MS_MAX, 'did not end');
     },
   };
 }

@@ -3,19 +3,27 @@ import { connect, createServer, type Socket } from 'node:net';
 
 export interface RedisProxy {
   readonly url: string;
-  /** Forwards the next commit, throws its answer away and breaks the connection. Resolves when it has. */
+  /** Forwards the next commit, throws its answer away and breaks the connection. Resolves when it has; rejects if none comes. */
   loseNextAnswer(): Promise<void>;
-  /** Holds the next commit back. Resolves when it is held. */
-  holdNextCommit(): Promise<void>;
+  /** Holds the next commit or take-over back. Resolves when it is held; rejects if none comes. */
+  holdNext(what: 'commit' | 'take-over'): Promise<void>;
   /** Lets go on what is held. */
   release(): void;
   close(): Promise<void>;
 }
 
-/** The word that a commit has and no other script of ours, as it stands on the wire: a MessagePack string of nine bytes. */
-const COMMIT_MARK = Buffer.concat([Buffer.from([0xdb, 0, 0, 0, 9]), Buffer.from('watermark')]);
+/** What stands on the wire in these and in nothing else of ours. */
+const marks = {
+  /** A MessagePack string of nine bytes. */
+  commit: Buffer.concat([Buffer.from([0xdb, 0, 0, 0, 9]), Buffer.from('watermark')]),
+  /** Of its script. */
+  'take-over': Buffer.from(`'schema', ARGV[4], 'owner'`),
+};
 
-type Plan = { readonly kind: 'lose' | 'hold'; readonly done: () => void };
+const COMES_MS_MAX = 45_000;
+const MARK_BYTES_MAX = Math.max(...Object.values(marks).map(({ length }) => length));
+
+type Plan = { readonly kind: 'lose' | 'hold'; readonly mark: Buffer; readonly done: () => void };
 
 /** @param redisUrl `redis://host:port` */
 export async function startRedisProxy(redisUrl: string): Promise<RedisProxy> {
@@ -38,13 +46,12 @@ export async function startRedisProxy(redisUrl: string): Promise<RedisProxy> {
     }
     client.on('data', (chunk: Buffer) => {
       const seen = Buffer.concat([tail, chunk]);
-      tail = seen.subarray(Math.max(0, seen.length - COMMIT_MARK.length + 1));
-      const isCommit = plan !== undefined && seen.includes(COMMIT_MARK);
-      if (!isCommit) {
+      tail = seen.subarray(Math.max(0, seen.length - MARK_BYTES_MAX + 1));
+      if (plan === undefined || !seen.includes(plan.mark)) {
         server.write(chunk);
         return;
       }
-      const { kind, done } = plan!;
+      const { kind, done } = plan;
       plan = undefined;
       if (kind === 'lose') {
         answersLost = true;
@@ -73,14 +80,19 @@ export async function startRedisProxy(redisUrl: string): Promise<RedisProxy> {
   const listener = createServer(forward);
   await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
   const { port } = listener.address() as { port: number };
-  const planned = (kind: Plan['kind']): Promise<void> =>
-    new Promise((done) => {
-      plan = { kind, done };
+  const planned = (kind: Plan['kind'], mark: Buffer): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`nothing came to ${kind}`)), COMES_MS_MAX);
+      const done = (): void => {
+        clearTimeout(timer);
+        resolve();
+      };
+      plan = { kind, mark, done };
     });
   return {
     url: `redis://127.0.0.1:${port}`,
-    loseNextAnswer: () => planned('lose'),
-    holdNextCommit: () => planned('hold'),
+    loseNextAnswer: () => planned('lose', marks.commit),
+    holdNext: (what) => planned('hold', marks[what]),
     release() {
       held?.();
       held = undefined;
