@@ -1,4 +1,5 @@
 // `flywheel stream`: one processor, until SIGTERM or SIGINT.
+import { setFlagsFromString } from 'node:v8';
 import type { Command } from 'commander';
 import type { Registry } from 'prom-client';
 import { openClickHouse, pingClickHouse } from '../platform/clickhouse.ts';
@@ -24,6 +25,8 @@ function fatal(error: Error): void {
 
 /** Runs until a signal; resolves when everything is closed. */
 export async function runStreamCommand(config: Config): Promise<void> {
+  // Else V8 learns in the first seconds to make parts of states old at once, and each old one that is dead keeps young ones.
+  setFlagsFromString('--no-allocation-site-pretenuring');
   const namespace = namespaceOf(config.namespace);
   const warn = (message: string): void => log('warn', message);
   const redis = await openRedis({ url: config.redisUrl, retriesPerCommandMax: 20, onWarning: warn });

@@ -50,9 +50,12 @@ export interface Stream {
 
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
 const LINGER_MS = 50;
-/** Those of the buyers that came last, 4 to 7 KB each as objects: with 5,000 marking them stopped the loop for a second at a time. */
-const CACHE_PER_PARTITION = 1_000;
-const CACHE_BYTES_PER_PARTITION = 8 * 1024 * 1024;
+/**
+ * Those of the buyers that came last, for who comes again at once. A kept state costs more than its reading: with 1,000 each
+ * became old, and had to be copied twice and collected (docs/decisions/speed.md).
+ */
+const CACHE_PER_PARTITION = 100;
+const CACHE_BYTES_PER_PARTITION = 1024 * 1024;
 const TICK_MS = 1_000;
 const CLOCK_MS = 5_000;
 const TAKE_OVER_BACKOFF_MS = 500;

@@ -251,12 +251,6 @@ export const faults: readonly Fault[] = [
     },
   },
   {
-    name: 'none of those who come has been there lately',
-    alerts: ['FlywheelCacheCold'],
-    cause: (victim, tick) => produceStrangers(victim, -1 - tick),
-    mend: nothing,
-  },
-  {
     name: 'Redis takes no writes while many events come',
     alerts: ['FlywheelLagGrows', 'FlywheelStreamBehind'],
     async cause(victim, tick) {
