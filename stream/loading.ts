@@ -12,7 +12,7 @@ import type { Timer, TimerQueue } from './timers.ts';
 import type { Work } from './work.ts';
 
 export interface Loader {
-  /** Before a batch: `timersPerCommit` is what it is now, whatever the batch changes. */
+  /** Before a batch, whose states go into maps of its own: `timersPerCommit` is what it is now, whatever the batch changes. */
   begin(): void;
   /** Loads what the next records of the batch need, and the first timers of the stored queue if any may fall due. */
   load(decoded: readonly Decoded[], queue: TimerQueue): Promise<void>;
@@ -78,6 +78,11 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
 
   return {
     begin() {
+      // A map that has stood between two batches is old, and so is each table that it grows into: dead, they would keep the states
+      // of a batch until a major collection. Each batch begins with young ones.
+      work.states = new Map(work.states);
+      work.stateSizes = work.stateSizes.copy();
+      work.changed = new Set(work.changed);
       timersMax = work.inForce.definitions.settings.timersPerCommit + 1;
       ahead = undefined;
       reached = 0;
@@ -109,7 +114,6 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
     },
     keep(statesMax, bytesMax) {
       if (statesMax === 0 || !isEvents) {
-        // Not cleared: what an old table of a map held stays until a major collection.
         work.states = new Map();
         work.stateSizes = new StateSizes();
         return;

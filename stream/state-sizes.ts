@@ -9,6 +9,13 @@ export class StateSizes {
     return this.#total;
   }
 
+  copy(): StateSizes {
+    const copy = new StateSizes();
+    copy.#bytes = new Map(this.#bytes);
+    copy.#total = this.#total;
+    return copy;
+  }
+
   set(key: string, bytes: number): void {
     this.#total += bytes - (this.#bytes.get(key) ?? 0);
     this.#bytes.set(key, bytes);
