@@ -1,4 +1,6 @@
-// What stays in memory between two batches: by count, and by what it is as it is stored.
+// What stays in memory between two batches, by count and by what it is as it is stored, and in which maps.
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { newBuyer } from '../../domain/buyer.ts';
 import { arrange } from '../../domain/in-force.ts';
@@ -69,5 +71,24 @@ describe('keep', () => {
     work.stateSizes.delete('u:1');
     work.stateSizes.delete('u:1');
     expect(work.stateSizes.total).toBe(0);
+  });
+});
+
+describe('begin', () => {
+  setFlagsFromString('--expose-gc');
+  setFlagsFromString('--allow-natives-syntax');
+  const collect = runInNewContext('gc') as (options: { type: 'minor' }) => void;
+  const isYoung = new Function('each', 'return %InYoungGeneration(each)') as (each: object) => boolean;
+
+  it('puts a batch’s states into young maps, whose tables keep nothing once they are dead', async () => {
+    const { work, loader } = await loaded({ 'u:1': SMALL, 'u:2': SMALL, 'u:3': SMALL });
+    loader.keep(2, Number.POSITIVE_INFINITY);
+    const kept = [...work.states];
+    for (let turn = 0; turn < 3; turn += 1) collect({ type: 'minor' });
+    expect([work.states, work.changed].map(isYoung)).toEqual([false, false]);
+    loader.begin();
+    expect([work.states, work.changed].map(isYoung)).toEqual([true, true]);
+    expect([...work.states]).toEqual(kept);
+    expect(work.stateSizes.total).toBe(2 * stored(SMALL).length);
   });
 });
