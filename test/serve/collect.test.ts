@@ -1,11 +1,17 @@
 // Collect against real Kafka: what clients send comes into the log once, what is wrong gets a clear answer and is kept.
-import { existsSync, readFileSync } from 'node:fs';
 import { brotliCompressSync, constants, deflateSync, gzipSync } from 'node:zlib';
-import { Analytics } from '@segment/analytics-node';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { buyerKeyOf, segmentRecord } from '../../domain/buyer-record.ts';
+import { segmentRecord } from '../../domain/buyer-record.ts';
 import { buyerPartition } from '../../platform/keys.ts';
-import { basic, type Logged, post, readData, serveInNamespace, type TestServing } from './serving.ts';
+import {
+  basic,
+  type Logged,
+  post,
+  readData,
+  readMessages,
+  serveInNamespace,
+  type TestServing,
+} from './serving.ts';
 
 let serving: TestServing;
 
@@ -21,10 +27,7 @@ afterAll(async () => {
   await serving.close();
 });
 
-async function loggedOf(...messageIds: string[]): Promise<Logged[]> {
-  const all = await readData(serving, 'events');
-  return all.filter((record) => messageIds.includes(record.value.messageId));
-}
+const loggedOf = (...messageIds: string[]): Promise<Logged[]> => readMessages(serving, messageIds);
 
 async function rejectedOf(requestDetail: (value: Logged['value']) => boolean): Promise<Logged[]> {
   return (await readData(serving, 'rejected')).filter((record) => requestDetail(record.value));
@@ -107,74 +110,6 @@ describe('one message', () => {
     const [other] = await loggedOf('not-supplied');
     expect(other!.value.supplied).toBeUndefined();
     expect(other!.value.receivedAt).toBeGreaterThan(Date.parse('2025-01-01'));
-  });
-});
-
-describe('real clients', () => {
-  it('@segment/analytics-node delivers every kind', async () => {
-    const client = new Analytics({
-      writeKey: serving.keys.write,
-      host: serving.url,
-      maxRetries: 0,
-      flushAt: 20,
-    });
-    const errors: unknown[] = [];
-    client.on('error', (error) => errors.push(error));
-    const userId = 'segment-client';
-    client.identify({ userId, traits: { country: 'DE' } });
-    client.track({ userId, event: 'Order Completed', properties: { revenue: 12.5 } });
-    client.page({ userId, name: 'Home' });
-    client.screen({ userId, name: 'Main' });
-    client.group({ userId, groupId: 'g1', traits: { plan: 'pro' } });
-    client.alias({ userId, previousId: 'anonymous-before' });
-    await client.closeAndFlush({ timeout: 10_000 });
-    expect(errors).toEqual([]);
-    const logged = (await readData(serving, 'events')).filter((one) => one.value.userId === userId);
-    const kinds = logged.sort((a, b) => a.offset - b.offset).map((one) => one.value.kind);
-    expect(kinds).toEqual(['identify', 'track', 'page', 'screen', 'group', 'alias']);
-    for (const { value } of logged) segmentRecord.parse(value);
-  });
-
-  const captures = '../shared/conformance/segment-captures.json';
-  it.skipIf(!existsSync(captures))('whose requests were captured are taken byte for byte', async () => {
-    const requests = JSON.parse(readFileSync(captures, 'utf8'));
-    for (const request of requests) {
-      const text = JSON.stringify(request.body).replaceAll(
-        /"writeKey":"[^"]*"/g,
-        `"writeKey":"${serving.keys.write}"`,
-      );
-      const { 'content-encoding': encoding, 'content-type': type } = request.headers;
-      const answer = await post(serving, request.url, serving.keys.write, encoding ? gzipSync(text) : text, {
-        'content-type': type,
-        'user-agent': request.headers['user-agent'],
-        ...(encoding ? { 'content-encoding': encoding } : {}),
-      });
-      const messages = request.body.batch ?? [request.body];
-      expect(answer.body, request.lib).toEqual({ success: true, accepted: messages.length, rejected: [] });
-      const logged = await loggedOf(...messages.map((one: { messageId: string }) => one.messageId));
-      expect(logged).toHaveLength(messages.length);
-      for (const { value, key, partition } of logged) {
-        expect(key).toBe(buyerKeyOf(value));
-        expect(partition).toBe(buyerPartition(key!));
-        segmentRecord.parse(value);
-      }
-    }
-  });
-
-  it('browsers may send the key in the body alone, from any site', async () => {
-    const body = JSON.stringify({
-      ...track('from-browser'),
-      userId: null,
-      anonymousId: 'x',
-      writeKey: serving.keys.write,
-    });
-    const answer = await post(serving, '/v1/t', null, body, { 'content-type': 'text/plain' });
-    expect(answer.status).toBe(200);
-    expect(answer.headers.get('access-control-allow-origin')).toBe('*');
-    expect((await loggedOf('from-browser'))[0]!.key).toBe('a:x');
-    const preflight = await fetch(`${serving.url}/v1/t`, { method: 'OPTIONS' });
-    expect(preflight.status).toBe(204);
-    expect(preflight.headers.get('access-control-allow-headers')).toContain('authorization');
   });
 });
 

@@ -105,6 +105,12 @@ export async function readData(
   return all.filter((record) => record.value.kind !== 'definition');
 }
 
+/** The events with these message ids. */
+export async function readMessages(serving: TestServing, messageIds: readonly string[]): Promise<Logged[]> {
+  const all = await readData(serving, 'events');
+  return all.filter((record) => messageIds.includes(record.value.messageId));
+}
+
 export function basic(key: string): string {
   return `Basic ${Buffer.from(`${key}:`).toString('base64')}`;
 }
