@@ -92,11 +92,11 @@ describe('a process', () => {
       const child = startChild('stream', { ...environment, REDIS_URL: proxy.url });
       await child.ready;
       await held;
-      child.signal('SIGTERM');
+      const stopping = child.stop();
       await new Promise((resolve) => setTimeout(resolve, 500));
       proxy.release();
       // It would give up after 15 s, with another code.
-      expect((await child.ended).code, child.errors()).toBe(0);
+      expect((await stopping).code, child.errors()).toBe(0);
       const next = startChild('stream', environment);
       await feedChunk(stage);
       await stage.untilDrained();
