@@ -23,7 +23,7 @@ export interface TimedBehaviour {
  */
 export type FunnelProgress = readonly number[];
 
-const MAX_STEPS = 12;
+export const MAX_STEPS = 12;
 /** The bit of a behaviour that is no step; bit k is step k, so the bits of an instant sort as ClickHouse sorts them. */
 const UNMATCHED = 1;
 const NOTHING_YET: FunnelProgress = Object.freeze([]);

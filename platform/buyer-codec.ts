@@ -7,6 +7,7 @@ import {
   type OpenOpportunity,
   type RememberedBehaviour,
 } from '../domain/buyer.ts';
+import { type FunnelProgress, MAX_STEPS } from '../domain/funnel.ts';
 import { BinaryReader } from './binary.ts';
 import {
   ATTRIBUTES,
@@ -39,9 +40,10 @@ function writeIds(ids: readonly number[], base: number): void {
 }
 
 function readIds(reader: BinaryReader, base: number): number[] {
-  const ids: number[] = [];
-  for (let left = reader.unsigned(); left > 0; left -= 1) ids.push(reader.unsigned(), reader.signed() + base);
-  return ids;
+  const isHash = (index: number): boolean => index % 2 === 0;
+  return reader.numbers(2 * reader.unsigned(), (index) =>
+    isHash(index) ? reader.unsigned() : reader.signed() + base,
+  );
 }
 
 function writeBehaviours(behaviours: readonly RememberedBehaviour[], base: number): void {
@@ -79,14 +81,26 @@ function writeFunnels(funnels: readonly BuyerFunnel[], base: number): void {
   }
 }
 
+/** Nobody's own: most progress is one of these. */
+const nothingYet: FunnelProgress = [];
+const decidedAt: readonly FunnelProgress[] = Array.from({ length: MAX_STEPS + 1 }, (_, level) => [level]);
+
+function readProgress(reader: BinaryReader, base: number): FunnelProgress {
+  const count = reader.unsigned();
+  if (count === 0) return nothingYet;
+  if (count === 1) {
+    const level = reader.unsigned();
+    return decidedAt[level] ?? [level];
+  }
+  return reader.numbers(count, (index) => (index === 0 ? reader.unsigned() : reader.signed() + base));
+}
+
 function readFunnels(reader: BinaryReader, base: number): BuyerFunnel[] {
   return reader.list(() => {
     const id = reader.name();
     const revision = reader.unsigned();
     const counted = reader.unsigned();
-    let index = 0;
-    const settled = reader.list(() => (index++ === 0 ? reader.unsigned() : reader.signed() + base));
-    return newFunnel(id, revision, counted, settled);
+    return newFunnel(id, revision, counted, readProgress(reader, base));
   });
 }
 

@@ -61,7 +61,7 @@ const funnel = {
   id: fc.string(),
   revision: count,
   counted: fc.nat(12),
-  settled: fc.oneof(fc.constant([]), fc.tuple(fc.nat(12), timeMs, timeMs)),
+  settled: fc.oneof(fc.constant([]), fc.tuple(fc.nat(12)), fc.tuple(fc.nat(12), timeMs, timeMs)),
   early: fc.array(fc.record({ column: fc.nat(11), timeMs, cell: fc.string(), nextPart: count })),
   backfilled: fc.boolean(),
 };
@@ -210,6 +210,16 @@ describe('a buyer in bytes', () => {
   it('refuses a blob that is cut short', () => {
     const bytes = encodeBuyer(newBuyer('u:1'));
     expect(() => decodeBuyer('u:1', bytes.subarray(0, bytes.length - 3))).toThrow(RangeError);
+  });
+
+  it('reads the next one as it is, wherever the one before was cut', () => {
+    fc.assert(
+      fc.property(buyers, fc.nat(), (buyer, place) => {
+        const bytes = encodeBuyer(buyer);
+        expect(() => decodeBuyer(buyer.key, bytes.subarray(0, place % bytes.length))).toThrow();
+        expect(decodeBuyer(buyer.key, bytes)).toEqual(buyer);
+      }),
+    );
   });
 });
 
