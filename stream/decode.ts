@@ -17,6 +17,8 @@ import { validateEventsRecord, validateRejectedRecord, validateSpendRecord } fro
 export interface Message {
   readonly partition: number;
   readonly offset: number;
+  /** Most often that of the state which the record needs; what is true is in its value. */
+  readonly key: string | null;
   readonly value: Buffer | null;
   /** Append time (LogAppendTime). */
   readonly appendMs: number;

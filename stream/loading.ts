@@ -6,14 +6,21 @@ import { decodeBuyer } from '../platform/buyer-codec.ts';
 import { decodeAccount } from '../platform/codec.ts';
 import type { PartitionKeys } from '../platform/keys.ts';
 import type { RedisClient } from '../platform/redis.ts';
-import type { Decoded } from './decode.ts';
+import type { Decoded, Message } from './decode.ts';
 import { StateSizes } from './state-sizes.ts';
 import type { Timer, TimerQueue } from './timers.ts';
 import type { Work } from './work.ts';
 
 export interface Loader {
-  /** Before a batch, whose states go into maps of its own: `timersPerCommit` is what it is now, whatever the batch changes. */
+  /** Before a batch: `timersPerCommit` is what it is now, whatever the batch changes. */
   begin(): void;
+  /**
+   * Brings what many records will need into memory, as it is stored: an object of it is made when its record is loaded. It is a
+   * guess by the records' keys, and by how many timers may fall due; what was not guessed is asked for by `load`.
+   */
+  fetch(messages: readonly Message[], queue: TimerQueue): Promise<void>;
+  /** Before the first record of a batch is loaded: its states go into maps of its own. */
+  renewMaps(): void;
   /** Loads what the next records of the batch need, and the first timers of the stored queue if any may fall due. */
   load(decoded: readonly Decoded[], queue: TimerQueue): Promise<void>;
   /** After the fold: from when on the stored queue must be read again. */
@@ -24,6 +31,9 @@ export interface Loader {
    */
   keep(statesMax: number, bytesMax: number): void;
 }
+
+/** States that are asked for in one command: Redis does nothing else until it has answered. */
+const FETCHED_AT_ONCE = 500;
 
 export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys): Loader {
   const isEvents = work.id.topic === 'events';
@@ -36,6 +46,8 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
   let ahead: Timer[] | undefined;
   /** How many of them are due at or before the records that were loaded. */
   let reached = 0;
+  /** What was fetched and not loaded yet; null where nothing is stored. */
+  let fetched = new Map<string, Buffer | null>();
 
   async function loadTimers(): Promise<Timer[]> {
     // `call` would answer in pairs: the client speaks RESP3 and flattens only what it knows.
@@ -52,13 +64,45 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
     work.stateSizes.set(key, bytes.length);
   }
 
+  function stored(wanted: readonly string[]): Promise<(Buffer | null)[]> {
+    return redis.mgetBuffer(wanted.map((key) => (isEvents ? keys.buyer(key) : keys.account(key))));
+  }
+
+  async function fetchStates(wanted: readonly string[]): Promise<void> {
+    const blobs = await stored(wanted);
+    for (let index = 0; index < wanted.length; index += 1) fetched.set(wanted[index]!, blobs[index]!);
+  }
+
   async function loadStates(missing: readonly string[]): Promise<void> {
-    if (missing.length === 0) return;
-    const names = missing.map((key) => (isEvents ? keys.buyer(key) : keys.account(key)));
-    const blobs = await redis.mgetBuffer(names);
+    const unknown = missing.filter((key) => !takeFetched(key));
+    if (unknown.length === 0) return;
+    const blobs = await stored(unknown);
     blobs.forEach((bytes, index) => {
-      if (bytes !== null) take(missing[index]!, bytes);
+      if (bytes !== null) take(unknown[index]!, bytes);
     });
+  }
+
+  /** False if it was not fetched. */
+  function takeFetched(key: string): boolean {
+    const bytes = fetched.get(key);
+    if (bytes === undefined) return false;
+    fetched.delete(key);
+    if (bytes !== null) take(key, bytes);
+    return true;
+  }
+
+  async function readTimers(queue: TimerQueue): Promise<readonly Timer[]> {
+    ahead = await loadTimers();
+    queue.readAhead(ahead);
+    return ahead;
+  }
+
+  /** Of the records, and of as many timers: each may be the one that a record makes due. */
+  function guessed(messages: readonly Message[], timers: readonly Timer[]): string[] {
+    const wanted = new Set<string>();
+    for (const { key } of messages) if (key !== null) wanted.add(key);
+    for (const { key } of timers.slice(0, messages.length)) wanted.add(key);
+    return [...wanted].filter((key) => !work.states.has(key));
   }
 
   /** Moves what is in memory behind everything else in the order in which states are let go; returns the others. */
@@ -78,14 +122,25 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
 
   return {
     begin() {
-      // A map that has stood between two batches is old, and so is each table that it grows into: dead, they would keep the states
-      // of a batch until a major collection. Each batch begins with young ones.
-      work.states = new Map(work.states);
-      work.stateSizes = work.stateSizes.copy();
-      work.changed = new Set(work.changed);
       timersMax = work.inForce.definitions.settings.timersPerCommit + 1;
       ahead = undefined;
       reached = 0;
+      fetched = new Map();
+    },
+    async fetch(messages, queue) {
+      const wanted = guessed(messages, await readTimers(queue));
+      const pieces: Promise<void>[] = [];
+      for (let from = 0; from < wanted.length; from += FETCHED_AT_ONCE)
+        pieces.push(fetchStates(wanted.slice(from, from + FETCHED_AT_ONCE)));
+      await Promise.all(pieces);
+    },
+    renewMaps() {
+      // A map that has stood between two batches is old, and so is each table that it grows into: dead, they would keep the states
+      // of a batch until a major collection. Each batch begins with young ones, as late as it can: while it waits they grow old.
+      work.states = new Map(work.states);
+      work.stateSizes = work.stateSizes.copy();
+      work.changed = new Set(work.changed);
+      fetched = new Map(fetched);
     },
     async load(decoded, queue) {
       const wanted = new Set<string>();
@@ -95,10 +150,7 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
         if (one.key !== '' && one.kind !== 'receipt') wanted.add(one.key);
         if (one.timeMs > latestMs) latestMs = one.timeMs;
       }
-      if (ahead === undefined && latestMs >= nextDueMs) {
-        ahead = await loadTimers();
-        queue.readAhead(ahead);
-      }
+      if (ahead === undefined && latestMs >= nextDueMs) await readTimers(queue);
       while (ahead !== undefined && reached < ahead.length && ahead[reached]!.dueMs <= latestMs) {
         wanted.add(ahead[reached]!.key);
         reached += 1;

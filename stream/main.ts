@@ -15,6 +15,7 @@ import { UNDELIVERED_BATCHES_MAX, UNDELIVERED_RECORDS_MAX } from '../platform/un
 import type { Batch } from './batch.ts';
 import { bugsOf } from './bugs.ts';
 import { createFoldMetrics } from './fold-metrics.ts';
+import { createGates } from './gates.ts';
 import { openLive } from './live.ts';
 import { type CommittedFigures, createStreamMetrics, type StreamMetrics } from './metrics.ts';
 import { createOutbox } from './outbox.ts';
@@ -79,6 +80,7 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
     monotonicMs: () => performance.now(),
   });
   const turn = createTurns();
+  const gates = createGates();
   const owners = new Map<string, Owner>();
   const ownerName = `${parts.config.streamSlot}@${hostname()}:${process.pid}`;
   const idOf = identify(parts.namespace, generations);
@@ -101,6 +103,7 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
       bugs: bugsOf(parts.config.bug),
       live,
       turn,
+      gates,
       logEnd: log.high,
       atLogEnd: () => source.highOffset(partition) === taken.work.head.offset,
       now: parts.now,

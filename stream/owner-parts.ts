@@ -3,6 +3,7 @@ import type { PartitionKeys } from '../platform/keys.ts';
 import type { RedisClient } from '../platform/redis.ts';
 import type { Batch } from './batch.ts';
 import type { Bugs } from './bugs.ts';
+import type { Gates } from './gates.ts';
 import type { Live } from './live.ts';
 import type { CommittedFigures } from './metrics.ts';
 import type { Sink } from './sink.ts';
@@ -48,6 +49,7 @@ export interface OwnerParts {
   readonly bugs: Bugs;
   readonly live: Pick<Live, 'begin'>;
   readonly turn: Turn;
+  readonly gates: Gates;
   /** Where the log ended when the partition was taken over. */
   readonly logEnd: number;
   /** Whether everything that the log is known to hold is applied. */

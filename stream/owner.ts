@@ -5,19 +5,14 @@ import { isHeld, type PartitionControl, readControl } from '../platform/partitio
 import { type Batch, hasDelivery, newBatch } from './batch.ts';
 import { clockRecord, isClockDue } from './clock.ts';
 import { CommandList, commitCommands, runFenced } from './commit.ts';
-import { type Decoded, decode, type Message } from './decode.ts';
+import type { Message } from './decode.ts';
 import { Delivery } from './delivery.ts';
-import type { Fold } from './fold-time.ts';
+import { createFolder, type Folder } from './folder.ts';
 import { createLoader, type Loader } from './loading.ts';
 import type { OwnerParts } from './owner-parts.ts';
-import { foldRecord } from './process.ts';
 import { commitUntilKnown, untilReplicated } from './sure-commit.ts';
 import type { TakenOver } from './take-over.ts';
-import { createTimerQueue } from './timers.ts';
 import type { Work } from './work.ts';
-
-/** Records that are decoded at a time: few enough to be garbage before the collector would have to copy them. */
-const DECODED_MAX = 256;
 
 /** Why an owner ended. */
 export type OwnerEnd = 'stopped' | 'fenced' | 'failed' | 'to be rewound';
@@ -33,6 +28,7 @@ export class Owner {
   #inStep = false;
   #delivery: Delivery;
   #loader: Loader;
+  #folder: Folder;
   #stopped = false;
   #wake: (() => void) | undefined;
   #housekeptMs = 0;
@@ -49,6 +45,7 @@ export class Owner {
     this.#control = taken.control;
     this.#delivery = new Delivery(taken.work, parts.sink, taken.undelivered, () => this.#wake?.());
     this.#loader = createLoader(taken.work, parts.redis, parts.keys);
+    this.#folder = createFolder(taken.work, this.#loader, parts);
     this.#activeMs = parts.now();
     this.ended = this.#run();
   }
@@ -174,25 +171,11 @@ export class Owner {
   // — one batch —
 
   async #batch(): Promise<'OK' | 'FENCED'> {
-    const { work } = this;
-    const { observer, limits, bugs, live } = this.#parts;
-    await this.#parts.turn();
-    const startedMs = performance.now();
+    const { observer, limits, bugs } = this.#parts;
+    const done = await this.#folder.fold(this.#queue, this.#control.holdAt, () => this.#stopped);
+    if (done === undefined) return 'OK';
+    const { fold, folded, startedMs, oldestAppendMs } = done;
     this.#batchedMs = startedMs;
-    const { messages, bytes } = this.#nextMessages();
-    const fold: Fold = {
-      batch: newBatch(work.head.offset, messages.length, bytes),
-      timers: createTimerQueue([]),
-      timersLeft: work.inForce.definitions.settings.timersPerCommit,
-      bugs,
-      live: live.begin(),
-    };
-    this.#loader.begin();
-    let folded = 0;
-    for (let from = 0; from === folded && from < messages.length; from += DECODED_MAX) {
-      folded += await this.#fold(fold, messages.slice(from, from + DECODED_MAX));
-    }
-    this.#loader.learn(fold.timers);
     this.#queue.splice(0, folded);
     const foldedMs = performance.now();
     const reply = await this.#commit(fold.batch, bugs.timerChanges(fold.timers.changes()));
@@ -204,42 +187,10 @@ export class Owner {
       records: folded,
       batchSeconds: (committedMs - startedMs) / 1_000,
       commitSeconds: (committedMs - foldedMs) / 1_000,
-      visibleSeconds: Math.max(0, this.#activeMs - messages[0]!.appendMs) / 1_000,
+      visibleSeconds: Math.max(0, this.#activeMs - oldestAppendMs) / 1_000,
     });
     this.#loader.keep(limits.cacheMax, limits.cacheBytesMax);
     return 'OK';
-  }
-
-  /** Folds messages until the batch is cut; returns how many. */
-  async #fold(fold: Fold, messages: readonly Message[]): Promise<number> {
-    const decoded = messages.map((message) => decode(this.work.id.topic, message));
-    await this.#loader.load(decoded, fold.timers);
-    let folded = 0;
-    while (folded < messages.length && this.#next(fold, messages[folded]!, decoded[folded]!)) folded += 1;
-    return folded;
-  }
-
-  #next(fold: Fold, message: Message, decoded: Decoded): boolean {
-    if (message.offset !== this.work.head.offset) {
-      const { topic, partition } = this.work.id;
-      throw new Error(
-        `${topic} ${partition}: expected offset ${this.work.head.offset}, the log gave ${message.offset}`,
-      );
-    }
-    return foldRecord(this.work, fold, message, decoded) === 'folded';
-  }
-
-  #nextMessages(): { messages: Message[]; bytes: number } {
-    const { batchMax, batchBytesMax } = this.#parts.limits;
-    const { holdAt } = this.#control;
-    const countMax = Math.min(batchMax, holdAt === null ? batchMax : holdAt - this.work.head.offset);
-    let bytes = 0;
-    let count = 0;
-    while (count < this.#queue.length && count < countMax && (count === 0 || bytes < batchBytesMax)) {
-      bytes += this.#queue[count]!.size;
-      count += 1;
-    }
-    return { messages: this.#queue.slice(0, count), bytes };
   }
 
   // — commit and delivery —

@@ -231,14 +231,21 @@ export class Source {
   #hand(messages: readonly Kafka.Message[]): void {
     const byPartition = new Map<string, { partition: TopicPartition; list: Message[] }>();
     let group: { partition: TopicPartition; list: Message[] } | undefined;
-    for (const { topic, partition, offset, value, timestamp, size } of messages) {
+    for (const { topic, partition, offset, key, value, timestamp, size } of messages) {
       // They come in long runs of one partition.
       if (group?.partition.partition !== partition || group.partition.topic !== topic) {
         const name = nameOf({ topic, partition });
         group = byPartition.get(name) ?? { partition: { topic, partition }, list: [] };
         byPartition.set(name, group);
       }
-      group.list.push({ partition, offset, value, appendMs: timestamp ?? 0, size });
+      group.list.push({
+        partition,
+        offset,
+        key: key == null ? null : String(key),
+        value,
+        appendMs: timestamp ?? 0,
+        size,
+      });
     }
     for (const [name, { partition, list }] of byPartition) {
       if (this.#assigned.has(name)) this.#listener.messages(partition, list);

@@ -7,7 +7,7 @@ const NOW_MS = Date.UTC(2024, 5, 1);
 
 function message(value: unknown, partition = buyerPartition('u:1'), appendMs = NOW_MS): Message {
   const bytes = value === null || Buffer.isBuffer(value) ? value : Buffer.from(JSON.stringify(value));
-  return { partition, offset: 0, value: bytes, appendMs, size: bytes?.length ?? 0 };
+  return { partition, offset: 0, key: null, value: bytes, appendMs, size: bytes?.length ?? 0 };
 }
 
 const track = {

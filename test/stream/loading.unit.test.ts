@@ -8,10 +8,10 @@ import { encodeBuyer } from '../../platform/buyer-codec.ts';
 import { partitionKeys } from '../../platform/keys.ts';
 import { namespaceOf } from '../../platform/namespace.ts';
 import type { RedisClient } from '../../platform/redis.ts';
-import type { Decoded } from '../../stream/decode.ts';
+import type { Decoded, Message } from '../../stream/decode.ts';
 import { createLoader } from '../../stream/loading.ts';
 import { emptyHead } from '../../stream/state.ts';
-import { createTimerQueue } from '../../stream/timers.ts';
+import { createTimerQueue, type Timer } from '../../stream/timers.ts';
 import { createWaitingTriggers } from '../../stream/triggers.ts';
 import { createWindows } from '../../stream/windows.ts';
 import { createWork } from '../../stream/work.ts';
@@ -26,12 +26,17 @@ function stored(ids: number): Buffer {
   return encodeBuyer({ ...newBuyer('u:any'), ids: Array.from({ length: 2 * ids }, (_, index) => index) });
 }
 
-async function loaded(sizes: Readonly<Record<string, number>>) {
+/** A loader over a Redis of these buyers and timers; `asked` are the keys of each command. */
+function loaderOf(sizes: Readonly<Record<string, number>>, timers: readonly Timer[] = []) {
   const keys = partitionKeys(namespaceOf('loading'), id);
   const blobs = new Map(Object.entries(sizes).map(([key, ids]) => [keys.buyer(key), stored(ids)]));
+  const asked: string[][] = [];
   const redis = {
-    zrange: async () => [],
-    mgetBuffer: async (names: string[]) => names.map((name) => blobs.get(name) ?? null),
+    zrange: async () => timers.flatMap(({ key, dueMs }) => [key, String(dueMs)]),
+    mgetBuffer: async (names: string[]) => {
+      asked.push(names.map((name) => name.slice(keys.buyer('').length)));
+      return names.map((name) => blobs.get(name) ?? null);
+    },
   } as unknown as RedisClient;
   const work = createWork({
     id,
@@ -41,10 +46,16 @@ async function loaded(sizes: Readonly<Record<string, number>>) {
     triggers: createWaitingTriggers(),
     counters: noCounters,
   });
-  const loader = createLoader(work, redis, keys);
+  return { work, loader: createLoader(work, redis, keys), asked };
+}
+
+const record = (key: string, timeMs = 0) => ({ kind: 'segment', key, timeMs }) as unknown as Decoded;
+const message = (key: string | null) => ({ key }) as Message;
+
+async function loaded(sizes: Readonly<Record<string, number>>) {
+  const { work, loader } = loaderOf(sizes);
   loader.begin();
-  for (const key of Object.keys(sizes))
-    await loader.load([{ kind: 'segment', key, timeMs: 0 } as unknown as Decoded], createTimerQueue([]));
+  for (const key of Object.keys(sizes)) await loader.load([record(key)], createTimerQueue([]));
   return { work, loader };
 }
 
@@ -74,7 +85,76 @@ describe('keep', () => {
   });
 });
 
-describe('begin', () => {
+describe('fetch', () => {
+  async function fetched(keys: readonly (string | null)[], timers: readonly Timer[] = []) {
+    const own = loaderOf({ 'u:1': SMALL, 'u:2': SMALL, 'u:3': SMALL }, timers);
+    const queue = createTimerQueue([]);
+    own.loader.begin();
+    await own.loader.fetch(keys.map(message), queue);
+    own.loader.renewMaps();
+    return { ...own, queue };
+  }
+
+  it('asks once for what the records will need, stored or not, and makes no objects of it', async () => {
+    const { work, loader, asked, queue } = await fetched(['u:1', 'u:9', 'u:1', null, 'u:2']);
+    expect(asked).toEqual([['u:1', 'u:9', 'u:2']]);
+    expect(work.states.size).toBe(0);
+    await loader.load([record('u:1'), record('u:9')], queue);
+    await loader.load([record('u:2'), record('u:9')], queue);
+    expect([...work.states.keys()]).toEqual(['u:1', 'u:2']);
+    expect(work.stateSizes.total).toBe(2 * stored(SMALL).length);
+    // A buyer of whom nothing is stored is in memory once its first record is folded.
+    expect(asked.slice(1)).toEqual([['u:9']]);
+  });
+
+  it('leaves to load what a key did not say', async () => {
+    const { work, loader, asked, queue } = await fetched(['nobody', 'u:2']);
+    await loader.load([record('u:2'), record('u:3')], queue);
+    expect(asked).toEqual([['nobody', 'u:2'], ['u:3']]);
+    expect([...work.states.keys()]).toEqual(['u:2', 'u:3']);
+  });
+
+  it('asks for what is in memory no more', async () => {
+    const { work, loader, queue, asked } = await fetched(['u:1']);
+    await loader.load([record('u:1')], queue);
+    const known = work.states.get('u:1');
+    loader.begin();
+    await loader.fetch([message('u:1'), message('u:2')], createTimerQueue([]));
+    loader.renewMaps();
+    await loader.load([record('u:1')], queue);
+    expect(asked).toEqual([['u:1'], ['u:2']]);
+    expect(work.states.get('u:1')).toBe(known);
+  });
+
+  it('brings as many timers’ buyers as there are records, and the others when they fall due', async () => {
+    const timers = ['u:1', 'u:2', 'u:3'].map((key, index) => ({ key, dueMs: 10 * (index + 1) }));
+    const { work, loader, queue, asked } = await fetched(['u:8', 'u:9'], timers);
+    expect(asked).toEqual([['u:8', 'u:9', 'u:1', 'u:2']]);
+    expect(queue.earliestMs()).toBe(10);
+    await loader.load([record('u:9', 25)], queue);
+    expect([...work.states.keys()]).toEqual(['u:1', 'u:2']);
+    expect(asked).toHaveLength(1);
+    await loader.load([record('u:8', 30)], queue);
+    expect([...work.states.keys()]).toEqual(['u:1', 'u:2', 'u:3']);
+    expect(asked.slice(1)).toEqual([['u:3']]);
+  });
+
+  it('cuts what it asks for, so that Redis can answer others in between', async () => {
+    const keys = Array.from({ length: 1_201 }, (_, index) => `u:${index}`);
+    const { asked } = await fetched(keys);
+    expect(asked.map((names) => names.length)).toEqual([500, 500, 201]);
+    expect(asked.flat()).toEqual(keys);
+  });
+
+  it('is forgotten with its batch', async () => {
+    const { loader, asked, queue } = await fetched(['u:1']);
+    loader.begin();
+    await loader.load([record('u:1')], queue);
+    expect(asked).toEqual([['u:1'], ['u:1']]);
+  });
+});
+
+describe('renewMaps', () => {
   setFlagsFromString('--expose-gc');
   setFlagsFromString('--allow-natives-syntax');
   const collect = runInNewContext('gc') as (options: { type: 'minor' }) => void;
@@ -86,7 +166,7 @@ describe('begin', () => {
     const kept = [...work.states];
     for (let turn = 0; turn < 3; turn += 1) collect({ type: 'minor' });
     expect([work.states, work.changed].map(isYoung)).toEqual([false, false]);
-    loader.begin();
+    loader.renewMaps();
     expect([work.states, work.changed].map(isYoung)).toEqual([true, true]);
     expect([...work.states]).toEqual(kept);
     expect(work.stateSizes.total).toBe(2 * stored(SMALL).length);

@@ -8,6 +8,7 @@ import { noControl } from '../../platform/partition-control.ts';
 import type { RedisClient } from '../../platform/redis.ts';
 import { noBugs } from '../../stream/bugs.ts';
 import type { Message } from '../../stream/decode.ts';
+import { createGates } from '../../stream/gates.ts';
 import { Owner } from '../../stream/owner.ts';
 import { type TakenOver, takeOver } from '../../stream/take-over.ts';
 import { createWaitingTriggers } from '../../stream/triggers.ts';
@@ -43,6 +44,7 @@ function takenAt(offset: number): TakenOver {
 const message = (offset: number): Message => ({
   partition: id.partition,
   offset,
+  key: null,
   value: Buffer.from('{}'),
   appendMs: 1,
   size: 2,
@@ -73,6 +75,7 @@ async function withOwner(readFrom: number, look: (owner: Owner) => void): Promis
     bugs: noBugs,
     live: { begin: () => undefined },
     turn: async () => {},
+    gates: createGates(),
     logEnd: 0,
     atLogEnd: () => true,
     now: () => 0,

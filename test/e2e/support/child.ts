@@ -12,6 +12,7 @@ export interface Child {
   readonly pid: number;
   /** The line of JSON that the command prints when it is ready. Rejects if it ends before, or is not ready for a minute. */
   readonly ready: Promise<Record<string, unknown>>;
+  /** Rejects, too: if it has not ended 100 s after this was asked for. */
   readonly ended: Promise<Ended>;
   output(): string;
   errors(): string;
@@ -26,6 +27,7 @@ const SAID_CHECK_MS = 20;
 const READY_MS_MAX = 60_000;
 /** Every command ends by itself within 20 s. */
 const STOP_MS_MAX = 30_000;
+const ENDED_MS_MAX = 100_000;
 const MAIN = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
 const running = new Set<ChildProcess>();
 
@@ -84,7 +86,9 @@ export function startChild(command: string, environment: Record<string, string>,
   return {
     pid: child.pid!,
     ready,
-    ended,
+    get ended() {
+      return within(ended, ENDED_MS_MAX, 'did not end');
+    },
     output: () => output,
     errors: () => errors,
     async untilSaid(text, timeoutMs = 20_000) {

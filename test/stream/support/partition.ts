@@ -205,7 +205,7 @@ export function createPartition(
       const from = work.head.offset;
       log = values.map((value, index) => {
         const bytes = Buffer.from(value);
-        return { partition, offset: from + index, value: bytes, appendMs, size: bytes.length };
+        return { partition, offset: from + index, key: null, value: bytes, appendMs, size: bytes.length };
       });
       while (log.length > 0) step();
     },

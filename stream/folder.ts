@@ -1,0 +1,118 @@
+// One batch through the fold: decode ▶ load ▶ fold, some records at a time, until it is cut.
+
+import { newBatch } from './batch.ts';
+import { type Decoded, decode, type Message } from './decode.ts';
+import type { Fold } from './fold-time.ts';
+import type { Loader } from './loading.ts';
+import type { OwnerParts } from './owner-parts.ts';
+import { foldRecord } from './process.ts';
+import { createTimerQueue } from './timers.ts';
+import type { Work } from './work.ts';
+
+/** Records that are decoded at a time: few enough to be garbage before the collector would have to copy them. */
+const DECODED_MAX = 256;
+
+interface BegunBatch {
+  readonly fold: Fold;
+  readonly messages: readonly Message[];
+  readonly startedMs: number;
+  readonly oldestAppendMs: number;
+}
+
+export interface FoldedBatch extends BegunBatch {
+  /** How many of its messages; the next batch begins with the others. */
+  readonly folded: number;
+}
+
+export interface Folder {
+  /**
+   * Folds the first of the messages that wait, none from offset `holdAt` on. Undefined if the owner was stopped before its turn
+   * came: then nothing is folded.
+   */
+  fold(
+    waiting: readonly Message[],
+    holdAt: number | null,
+    isStopped: () => boolean,
+  ): Promise<FoldedBatch | undefined>;
+}
+
+type Ports = Pick<OwnerParts, 'limits' | 'bugs' | 'live' | 'turn' | 'gates'>;
+
+export function createFolder(work: Work, loader: Loader, { limits, bugs, live, turn, gates }: Ports): Folder {
+  function first(waiting: readonly Message[], holdAt: number | null): { messages: Message[]; bytes: number } {
+    const { batchMax, batchBytesMax } = limits;
+    const countMax = Math.min(batchMax, holdAt === null ? batchMax : holdAt - work.head.offset);
+    let bytes = 0;
+    let count = 0;
+    while (count < waiting.length && count < countMax && (count === 0 || bytes < batchBytesMax)) {
+      bytes += waiting[count]!.size;
+      count += 1;
+    }
+    return { messages: waiting.slice(0, count), bytes };
+  }
+
+  function begin(waiting: readonly Message[], holdAt: number | null): BegunBatch {
+    const startedMs = performance.now();
+    const { messages, bytes } = first(waiting, holdAt);
+    const fold: Fold = {
+      batch: newBatch(work.head.offset, messages.length, bytes),
+      timers: createTimerQueue([]),
+      timersLeft: work.inForce.definitions.settings.timersPerCommit,
+      bugs,
+      live: live.begin(),
+    };
+    loader.begin();
+    return { fold, messages, startedMs, oldestAppendMs: messages[0]!.appendMs };
+  }
+
+  function next(fold: Fold, message: Message, decoded: Decoded): boolean {
+    if (message.offset !== work.head.offset) {
+      const { topic, partition } = work.id;
+      throw new Error(
+        `${topic} ${partition}: expected offset ${work.head.offset}, the log gave ${message.offset}`,
+      );
+    }
+    return foldRecord(work, fold, message, decoded) === 'folded';
+  }
+
+  /** Folds some of the messages, until the batch is cut; returns how many. */
+  async function foldSome(fold: Fold, messages: readonly Message[]): Promise<number> {
+    const decoded = messages.map((message) => decode(work.id.topic, message));
+    await loader.load(decoded, fold.timers);
+    let folded = 0;
+    while (folded < messages.length && next(fold, messages[folded]!, decoded[folded]!)) folded += 1;
+    return folded;
+  }
+
+  async function foldAll(begun: BegunBatch): Promise<FoldedBatch> {
+    const { fold, messages } = begun;
+    loader.renewMaps();
+    let folded = 0;
+    for (let from = 0; from === folded && from < messages.length; from += DECODED_MAX) {
+      if (from > 0) await turn();
+      folded += await foldSome(fold, messages.slice(from, from + DECODED_MAX));
+    }
+    loader.learn(fold.timers);
+    return { ...begun, folded };
+  }
+
+  return {
+    async fold(waiting, holdAt, isStopped) {
+      if (waiting.length <= DECODED_MAX) {
+        await turn();
+        return isStopped() ? undefined : foldAll(begin(waiting, holdAt));
+      }
+      // Many records: their states come while another batch is folded.
+      return gates.prepare(async () => {
+        if (isStopped()) return undefined;
+        const begun = begin(waiting, holdAt);
+        await loader.fetch(begun.messages, begun.fold.timers);
+        return gates.fold(async () => {
+          // The one before is about to commit: its commit goes first.
+          await turn();
+          return isStopped() ? undefined : foldAll(begun);
+        });
+      });
+    },
+  };
+}
