@@ -21,12 +21,13 @@ export function createGates(): Gates {
 }
 
 /**
- * A gate that has room for `most` at a time. If none of them has ended for `stallMs` there is room for one more: they wait for
- * a store that is away, and the next one's may be there.
+ * A gate that has room for `most` at a time. If none of them has ended for `stallMs` there is room for one more, until nobody
+ * waits: they wait for a store that is away, and the next one's may be there.
  */
 export function createGate(most: number, stallMs: number): Gate {
   const waiting: (() => void)[] = [];
   let inside = 0;
+  let room = most;
   let stalled: NodeJS.Timeout | undefined;
 
   function letIn(): void {
@@ -37,25 +38,32 @@ export function createGate(most: number, stallMs: number): Gate {
 
   function watch(): void {
     clearTimeout(stalled);
-    stalled = waiting.length === 0 ? undefined : setTimeout(letIn, stallMs);
+    stalled = undefined;
+    if (waiting.length === 0) room = most;
+    else stalled = setTimeout(makeRoom, stallMs);
+  }
+
+  function makeRoom(): void {
+    room += 1;
+    letIn();
   }
 
   function leave(): void {
     inside -= 1;
-    if (waiting.length > 0 && inside < most) letIn();
+    if (waiting.length > 0 && inside < room) letIn();
     else watch();
   }
 
-  function room(): Promise<void> {
+  function enter(): Promise<void> {
     return new Promise((resolve) => {
       waiting.push(resolve);
-      if (inside < most) letIn();
+      if (inside < room) letIn();
       else if (stalled === undefined) watch();
     });
   }
 
   return async (work) => {
-    await room();
+    await enter();
     try {
       return await work();
     } finally {

@@ -66,24 +66,29 @@ describe('a gate', () => {
     expect(await next).toBe('b');
   });
 
-  it('lets one more in for each time that nobody leaves for too long', async () => {
+  it('has room for one more each time that nobody leaves for too long, until nobody waits', async () => {
     const { inside, come, end } = visitors(1);
-    const all = ['a', 'b', 'c', 'd'].map(come);
+    const all = ['a', 'b', 'c', 'd', 'e'].map(come);
     await settled();
     await vi.advanceTimersByTimeAsync(STALL_MS - 1);
     expect(inside).toEqual(['a']);
     await vi.advanceTimersByTimeAsync(1);
     expect(inside).toEqual(['a', 'b']);
-    await vi.advanceTimersByTimeAsync(STALL_MS);
-    expect(inside).toEqual(['a', 'b', 'c']);
-    // Three are in where one has room: two of them leave before the next one comes in.
+    // The first one is held up still, and the others pass it by one after the other.
     await end('b');
-    await end('c');
     expect(inside).toEqual(['a', 'b', 'c']);
-    await end('a');
+    await vi.advanceTimersByTimeAsync(STALL_MS);
     expect(inside).toEqual(['a', 'b', 'c', 'd']);
+    await end('c');
+    expect(inside).toEqual(['a', 'b', 'c', 'd', 'e']);
+    const late = come('f');
     await end('d');
-    await Promise.all(all);
+    await end('e');
+    expect(inside).not.toContain('f');
+    await end('a');
+    expect(inside).toContain('f');
+    await end('f');
+    await Promise.all([...all, late]);
     expect(vi.getTimerCount()).toBe(0);
   });
 
