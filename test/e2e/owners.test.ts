@@ -108,6 +108,8 @@ describe('a process', () => {
   it('whose slot another one has taken ends and says so', async () => {
     const first = startChild('stream', stage.environment);
     await first.ready;
+    // It is in the group, that is: a member of the test before may be missed there first, which takes its session.
+    await feedChunk(stage);
     await stage.untilDrained();
     const second = startChild('stream', stage.environment);
     await second.ready;
