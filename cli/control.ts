@@ -14,6 +14,7 @@ import {
 import { type PartitionStatus, partitionNamed, readPartitions } from '../platform/partition-status.ts';
 import { PlatformError } from '../platform/platform-error.ts';
 import { openRedis, type RedisClient } from '../platform/redis.ts';
+import { isoTimeMs } from './iso-time.ts';
 
 const TAKEN_UP_MS_MAX = 10_000;
 const LOOK_MS = 200;
@@ -83,8 +84,8 @@ async function resume(place: Place): Promise<string> {
 /** An offset, or a time at or after which it was appended. @throws PlatformError NO_SUCH_OFFSET */
 async function targetOf({ namespace, admin, topic, partition }: Place, to: string): Promise<number> {
   if (/^\d{1,15}$/.test(to)) return Number(to);
-  const timeMs = Date.parse(to);
-  if (Number.isNaN(timeMs)) {
+  const timeMs = isoTimeMs(to);
+  if (timeMs === undefined) {
     throw new PlatformError(
       'NO_SUCH_OFFSET',
       `--to is an offset or an ISO 8601 time, not ${JSON.stringify(to)}`,

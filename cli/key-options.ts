@@ -1,6 +1,7 @@
 // What `flywheel keys` is told: durations, ends, limits.
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { KeyLimits } from '../platform/hashed-keys.ts';
+import { isoTimeMs } from './iso-time.ts';
 
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 /** A burst that nobody names is that of two seconds. */
@@ -14,12 +15,12 @@ export function durationMs(text: string): number {
   return Number(match[1]) * UNIT_MS[match[2]!]!;
 }
 
-/** Epoch milliseconds of an ISO 8601 time or of a duration from now; null for `never`. @throws InvalidArgumentError */
-export function endMs(text: string): number | null {
-  if (text === 'never') return null;
-  if (/^\d+[smhd]$/.test(text)) return Date.now() + durationMs(text);
-  const timeMs = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(timeMs))
+/** Epoch milliseconds of an ISO 8601 time or of a duration from now, or `never`. (Of null commander makes ''.) @throws InvalidArgumentError */
+export function endMs(text: string): number | 'never' {
+  if (text === 'never') return text;
+  if (/^\d{1,6}[smhd]$/.test(text)) return Date.now() + durationMs(text);
+  const timeMs = isoTimeMs(text);
+  if (timeMs === undefined)
     throw new InvalidArgumentError(
       'must be like 90d, an ISO 8601 time such as 2027-01-31T00:00:00Z, or never',
     );

@@ -78,13 +78,18 @@ function madeText(made: HashedKey, plain: string): string {
 
 interface CreateOptions extends LimitOptions, OutputOptions {
   readonly scope: Scope;
-  readonly expires?: number | null;
+  readonly expires?: number | 'never';
 }
 
 async function create(name: string, options: CreateOptions): Promise<void> {
   const nowMs = Date.now();
   const { scope, expires } = options;
-  const wanted = { name, scope, expiresAtMs: expires ?? undefined, limits: limitsOf(options) };
+  const wanted = {
+    name,
+    scope,
+    expiresAtMs: expires === 'never' ? undefined : expires,
+    limits: limitsOf(options),
+  };
   const { plain, made } = await changeHashedKeys(readConfig().serveKeysFile, (keys) =>
     createKey(keys, wanted, nowMs),
   );
@@ -99,7 +104,7 @@ async function list(options: OutputOptions): Promise<void> {
 
 interface RotateOptions extends OutputOptions {
   readonly overlap: number;
-  readonly expires?: number | null;
+  readonly expires?: number | 'never';
 }
 
 function plainFileOf(config: Config): string {
@@ -109,7 +114,8 @@ function plainFileOf(config: Config): string {
 async function rotate(name: string, options: RotateOptions): Promise<void> {
   const config = readConfig();
   const nowMs = Date.now();
-  const rotation = { name, overlapMs: options.overlap, expiresAtMs: options.expires };
+  const { overlap, expires } = options;
+  const rotation = { name, overlapMs: overlap, expiresAtMs: expires === 'never' ? null : expires };
   const { plain, made, before } = await changeHashedKeys(config.serveKeysFile, (keys) =>
     rotateKey(keys, rotation, nowMs),
   );

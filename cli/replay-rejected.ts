@@ -36,6 +36,9 @@ export interface ReplayRejectedReport {
   repeated: number;
   /** No route takes it (control records, bytes that say nothing). */
   unsubmittable: number;
+  /** All others that matched. */
+  submittable: number;
+  /** None in a dry run. */
   submitted: number;
   accepted: number;
   rejected: number;
@@ -123,6 +126,7 @@ export async function replayRejected(options: ReplayRejectedOptions): Promise<Re
     matched: 0,
     repeated: 0,
     unsubmittable: 0,
+    submittable: 0,
     submitted: 0,
     accepted: 0,
     rejected: 0,
@@ -138,8 +142,10 @@ export async function replayRejected(options: ReplayRejectedOptions): Promise<Re
     const submission = submissionOf(record, position);
     if (seen.has(content)) report.repeated += 1;
     else if (submission === undefined) report.unsubmittable += 1;
-    else if (options.dryRun === true) report.submitted += 1;
-    else count(report, await submit(submission, options));
+    else {
+      report.submittable += 1;
+      if (options.dryRun !== true) count(report, await submit(submission, options));
+    }
     seen.add(content);
     options.onProgress?.(report);
   }

@@ -1,18 +1,19 @@
 // `flywheel replay`: feeds a data set through the public API, each format into a namespace of its own.
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
-import path from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Config, readConfig } from '../platform/config.ts';
 import { namespaceOf } from '../platform/namespace.ts';
 import { readers } from '../simulate/readers/readers.ts';
 import { dayOf } from '../simulate/readers/values.ts';
+import { askServe, type ServeTarget } from './ask-serve.ts';
 import type { FeedProgress, Speed } from './feed/feed.ts';
 import type { FeedReport } from './feed/report.ts';
 import { assertNamespace, runFeed } from './feed/run.ts';
 import { assertFormat, formatAndFile, formats } from './feed/sources.ts';
+import { parseIsoTime } from './iso-time.ts';
 import { replayRejected } from './replay-rejected.ts';
-import { readSecretKey } from './secret-key.ts';
+import { serveOf } from './secret-key.ts';
 import { duration, progressBar } from './up-steps.ts';
 
 /** Not a data set: what was turned away before, submitted again. */
@@ -45,11 +46,7 @@ function parseSpeed(text: string): Speed {
   throw new InvalidArgumentError('must be max, or how many times faster than it was, such as 60');
 }
 
-function parseTime(text: string): number {
-  const timeMs = dayOf(text) ?? Date.parse(text);
-  if (Number.isNaN(timeMs)) throw new InvalidArgumentError('must be an ISO 8601 time');
-  return timeMs;
-}
+const READY_MS_MAX = 10_000;
 
 function parseDate(text: string): string {
   if (dayOf(text) === null) throw new InvalidArgumentError('must be YYYY-MM-DD');
@@ -111,12 +108,15 @@ function namespaceFor(format: string, config: Config, options: Options): string 
 
 async function submitRejected(
   config: Config,
-  url: string,
-  secretKey: string,
+  { url, secretKey }: ServeTarget,
   options: Options,
 ): Promise<void> {
-  const target = { url, key: secretKey, signal: new AbortController().signal, onRetry: () => {} };
-  await assertNamespace(target, config.namespace);
+  if (options.dryRun !== true) {
+    // Whoever feeds waits for a serve that is starting; here, nobody would see why.
+    await askServe({ url, secretKey }, '/readyz', READY_MS_MAX);
+    const target = { url, key: secretKey, signal: new AbortController().signal, onRetry: () => {} };
+    await assertNamespace(target, config.namespace);
+  }
   const report = await replayRejected({
     brokers: config.kafkaBrokers,
     namespace: namespaceOf(config.namespace),
@@ -137,9 +137,8 @@ async function replay(first: string, second: string | undefined, options: Option
   if (format !== REJECTED) assertFormat(format);
   if (file !== undefined) await access(file, constants.R_OK);
   const config = { ...given, namespace: namespaceFor(format, given, options) };
-  const secretKey = await readSecretKey(options.keysFile ?? path.join(config.dir, 'keys.json'));
-  const url = options.url ?? `http://${config.serveHost}:${config.servePort}`;
-  if (format === REJECTED) return submitRejected(config, url, secretKey, options);
+  const { url, secretKey } = await serveOf(config, options);
+  if (format === REJECTED) return submitRejected(config, { url, secretKey }, options);
   const line = createProgressLine();
   const stopping = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort());
@@ -191,12 +190,12 @@ export function register(program: Command): void {
       '--namespace <name>',
       'the namespace of that serve (default: for a file the name of its format, else FLYWHEEL_NAMESPACE)',
     )
-    .option('--url <url>', 'address of serve (default: SERVE_HOST and SERVE_PORT)')
+    .option('--url <url>', 'address of serve (default: FLYWHEEL_URL, or SERVE_HOST and SERVE_PORT)')
     .option('--keys-file <file>', 'holds the secret key (default: keys.json in FLYWHEEL_DIR)')
     .addOption(
       new Option('--speed <times>', 'max, or times as fast as it was').argParser(parseSpeed).default('max'),
     )
-    .option('--until <time>', 'end with a clock record of this time in every partition', parseTime)
+    .option('--until <time>', 'end with a clock record of this time in every partition', parseIsoTime)
     .option('--date <YYYY-MM-DD>', 'for a set without dates: the day it is taken to be of', parseDate)
     .option(
       '--currency <code>',
@@ -207,7 +206,7 @@ export function register(program: Command): void {
     .option('--buyers <n>', 'simulate: how many (default: 20000)', parseCount)
     .option('--acknowledged <file>', 'add the message ids that serve has acknowledged to this file')
     .option('--again', 'feed again what was fed before')
-    .option('--since <time>', 'rejected: only what was rejected from then on', parseTime)
+    .option('--since <time>', 'rejected: only what was rejected from then on', parseIsoTime)
     .option('--reason <reason>', 'rejected: only what was rejected for it')
     .option('--dry-run', 'rejected: count, submit nothing')
     .addHelpText('after', describeFormats())

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { readConfig } from '../platform/config.ts';
 import { formatAndFile, formats } from './feed/sources.ts';
+import { parseIsoTime } from './iso-time.ts';
 
 /** More would take days to feed. */
 const BUYERS_MAX = 10_000_000;
@@ -41,12 +42,6 @@ function parseReplay(text: string): Replay {
   return { format, file: found };
 }
 
-function parseTime(text: string): number {
-  const timeMs = Date.parse(text);
-  if (Number.isNaN(timeMs)) throw new InvalidArgumentError('must be an ISO 8601 time');
-  return timeMs;
-}
-
 function parseBuyers(text: string): number {
   const buyers = Number(text);
   if (!/^\d+$/.test(text) || buyers < 1 || buyers > BUYERS_MAX) {
@@ -73,7 +68,7 @@ export function addUpOptions(command: Command): Command {
     )
     .option('--namespace <name>', 'the data set to work on (default: the format of --replay, or default)')
     .option('--verify', 'check everything with `flywheel verify`; a difference gives exit code 1')
-    .option('--until <time>', 'with --replay: end with the clock at this time (ISO 8601)', parseTime)
+    .option('--until <time>', 'with --replay: end with the clock at this time (ISO 8601)', parseIsoTime)
     .option('--buyers <n>', 'size of the simulated marketplace (default: 20000)', parseBuyers)
     .option('--ports <which>', 'default, or ephemeral for any free ones', parsePorts, 'default' as const)
     .addOption(command.createOption('--steps-before <n>').argParser(Number).default(0).hideHelp());

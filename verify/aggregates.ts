@@ -1,7 +1,7 @@
 // Windows in Redis and the aggregates of hours and days in ClickHouse, cell by cell.
 import type { Fields } from './compare.ts';
 import { aggregatesOf, type EventsScope, movedOn, type Scope, versionReached } from './scope.ts';
-import { addTo, compareGroups, type Grouped, readTable } from './table.ts';
+import { addTo, compareGroups, type Grouped, readRows } from './table.ts';
 import { type ExpectedWindow, GRAIN_MS, windowsOf } from './windows.ts';
 
 const grainNames = { m: 'minutes', h: 'hours', d: 'days' } as const;
@@ -72,7 +72,6 @@ async function compareFunnelHours(scope: Scope, all: AllWindows): Promise<void> 
     }
   }
   const reached = reachedBy(scope);
-  const moved = movedOn(scope, scope.events);
   const actual: Grouped = new Map();
   const columns = [
     'funnel',
@@ -85,20 +84,16 @@ async function compareFunnelHours(scope: Scope, all: AllWindows): Promise<void> 
     ['steps', 'arrayMap(x -> toFloat64(x), steps)'] as const,
     ['version', 'toString(version)'] as const,
   ];
-  await readTable(
-    scope.clickhouse,
-    { table: 'funnel_hours', columns, where: aggregatesOf(scope.events) },
-    (row) => {
-      const { funnel, revision, hour, partition, steps, version } = row;
-      const where = `${funnel} ${revision} hour ${hour} partition ${partition} cell ${nameOf(row)}`;
-      if (moved(partition as number, version as string)) expected.delete(where);
-      else
-        addTo(actual, where, {
-          steps,
-          isReached: BigInt(version as string) <= reached.get(partition as number)!,
-        });
-    },
-  );
+  const read = { table: 'funnel_hours', columns, where: aggregatesOf(scope.events) };
+  const rows = await readRows(scope.clickhouse, read);
+  const moved = await movedOn(scope, scope.events);
+  for (const row of rows) {
+    const { funnel, revision, hour, partition, steps, version } = row;
+    const where = `${funnel} ${revision} hour ${hour} partition ${partition} cell ${nameOf(row)}`;
+    const isReached = BigInt(version as string) <= reached.get(partition as number)!;
+    if (moved(partition as number, version as string)) expected.delete(where);
+    else addTo(actual, where, { steps, isReached });
+  }
   compareGroups(scope.comparison, 'funnel_hours rows', expected, actual);
 }
 
@@ -115,7 +110,6 @@ async function compareNorthStarDays(scope: Scope, all: AllWindows): Promise<void
     }
   }
   const reached = reachedBy(scope);
-  const moved = movedOn(scope, scope.events);
   const actual: Grouped = new Map();
   const columns = [
     ['day', 'toString(day)'] as const,
@@ -128,17 +122,16 @@ async function compareNorthStarDays(scope: Scope, all: AllWindows): Promise<void
     ['quality', 'toFloat64(quality_opportunities)'] as const,
     ['version', 'toString(version)'] as const,
   ];
-  await readTable(
-    scope.clickhouse,
-    { table: 'north_star_days', columns, where: aggregatesOf(scope.events) },
-    (row) => {
-      const { day, partition, visitors, opportunities, quality, version } = row;
-      const where = `day ${day} partition ${partition} cell ${nameOf(row)}`;
-      const isReached = BigInt(version as string) <= reached.get(partition as number)!;
-      if (moved(partition as number, version as string)) expected.delete(where);
-      else addTo(actual, where, { visitors, opportunities, quality, isReached });
-    },
-  );
+  const read = { table: 'north_star_days', columns, where: aggregatesOf(scope.events) };
+  const rows = await readRows(scope.clickhouse, read);
+  const moved = await movedOn(scope, scope.events);
+  for (const row of rows) {
+    const { day, partition, visitors, opportunities, quality, version } = row;
+    const where = `day ${day} partition ${partition} cell ${nameOf(row)}`;
+    const isReached = BigInt(version as string) <= reached.get(partition as number)!;
+    if (moved(partition as number, version as string)) expected.delete(where);
+    else addTo(actual, where, { visitors, opportunities, quality, isReached });
+  }
   compareGroups(scope.comparison, 'north_star_days rows', expected, actual);
 }
 

@@ -3,7 +3,7 @@
 import { type ClickHouse, openClickHouse, pingClickHouse } from '../platform/clickhouse.ts';
 import type { Config } from '../platform/config.ts';
 import { readDeliveryRecords } from '../platform/delivery-log.ts';
-import { partitionKeys, type StatefulTopic } from '../platform/keys.ts';
+import { type PartitionId, partitionKeys, type StatefulTopic } from '../platform/keys.ts';
 import { namespaceOf } from '../platform/namespace.ts';
 import { openRedis } from '../platform/redis.ts';
 import { compareAdjustments } from './adjustments.ts';
@@ -29,7 +29,7 @@ import { openLogReader } from './log.ts';
 import { comparePartitions } from './partitions.ts';
 import { workOut } from './people.ts';
 import { compareRejectedLog, compareRejectRows } from './reject-rows.ts';
-import { type Scope, versionReached } from './scope.ts';
+import { type Scope, type VersionsNow, versionReached } from './scope.ts';
 import { windowFunnelLevels } from './scratch.ts';
 import { readGenerations, readTopic, type Sources, takeSnapshots } from './snapshot.ts';
 import { compareAccounts, compareCampaignHours, compareLeaseRows, compareSpendRows } from './spend-states.ts';
@@ -59,6 +59,8 @@ export interface Verdict {
     readonly compared: number;
     readonly atLeast: number;
   }[];
+  /** Partitions that never rested while they were read: of them, something may have been on its way. */
+  readonly restless: readonly string[];
   readonly elapsedMs: number;
 }
 
@@ -82,6 +84,7 @@ export async function verify(options: VerifyOptions): Promise<Verdict> {
       differenceCount: comparison.differenceCount,
       differences: comparison.differences,
       shortfalls: shortfallsOf(comparison, implied),
+      restless: scope.restless,
       elapsedMs: performance.now() - startedMs,
     };
   } finally {
@@ -109,14 +112,12 @@ async function readAll(
   const [rejected] = await snapshotsOf('rejected');
   const triggers = await readTopic(sources, 'triggers');
   const deliveries = await readDeliveryRecords(brokers, namespace);
-  const now = new Map<string, bigint>();
-  for (const { stored } of [...events, ...spend]) {
-    const head = await readHead(redis, partitionKeys(namespace, stored.id));
-    now.set(`${stored.id.topic} ${stored.id.partition}`, versionReached(head));
-  }
+  const all = [...events, ...spend, rejected!];
+  const ids = all.map(({ stored }) => stored.id);
   const ends = (await sources.log.watermarks([namespace.topics.events])).get(namespace.topics.events) ?? [];
   return {
     comparison: new Comparison(),
+    restless: all.filter(({ rested }) => !rested).map(({ stored: { id } }) => `${id.topic} ${id.partition}`),
     clickhouse,
     events: events.map((snapshot) => {
       const walked = walk(snapshot.log, decodeEvent);
@@ -132,14 +133,26 @@ async function readAll(
     triggers,
     deliveries,
     namespace: namespace.name,
-    versionNow: (topic, partition) => now.get(`${topic} ${partition}`) ?? 0n,
+    versionsNow: () => readVersions(sources, ids),
     endNow: (partition) => ends[partition]?.high ?? 0,
   };
 }
 
+async function readVersions(
+  { redis, namespace }: Sources,
+  ids: readonly PartitionId[],
+): Promise<VersionsNow> {
+  const versions = new Map<string, bigint>();
+  for (const id of ids) {
+    const head = await readHead(redis, partitionKeys(namespace, id));
+    versions.set(`${id.topic} ${id.partition}`, versionReached(head));
+  }
+  return (topic, partition) => versions.get(`${topic} ${partition}`) ?? 0n;
+}
+
 async function compareAll(scope: Scope, onProgress: VerifyOptions['onProgress']): Promise<void> {
   onProgress('comparing positions, definitions, rejects');
-  comparePartitions(scope);
+  await comparePartitions(scope);
   compareRejectedLog(scope);
   await compareRejectRows(scope);
   await compareDefinitionRows(scope);

@@ -11,34 +11,51 @@ import type { Walk } from './watermark.ts';
 type AnyWalk = Walk<EventsTopicRecord> | Walk<SpendTopicRecord>;
 
 /** Heads, gaps, outboxes and definitions of all partitions. */
-export function comparePartitions(scope: Scope): void {
+export async function comparePartitions(scope: Scope): Promise<void> {
   const { comparison } = scope;
+  const now = await scope.versionsNow();
+  /** It never rested while it was read, and has gone on since: what was on its way then is no fault. */
+  const wentOn = ({ id, head }: StoredPartition): boolean =>
+    scope.restless.includes(placeOf({ id })) && now(id.topic, id.partition) > versionReached(head);
+  const compareRest = (log: LogPartition, stored: StoredPartition): void => {
+    if (!wentOn(stored)) compareAtRest(scope, log, stored);
+  };
   comparison.expectKind('offsets', 'heads', 'watermarks', 'outboxes', 'definitions in force');
   for (const { log, stored, walk } of [...scope.events, ...scope.spend]) {
     comparePartition(scope, log, stored);
-    const where = `${stored.id.topic} ${stored.id.partition}`;
-    comparison.equal('watermarks', where, walk.watermarkMs, stored.head?.watermarkMs ?? 0);
+    compareRest(log, stored);
+    comparison.equal('watermarks', placeOf(stored), walk.watermarkMs, stored.head?.watermarkMs ?? 0);
     compareDefinitions(scope, stored, walk);
   }
   comparePartition(scope, scope.rejected.log, scope.rejected.stored);
+  compareRest(scope.rejected.log, scope.rejected.stored);
 }
 
-/** Each offset is one record: what it came to is in the rows, rejects and control records that are compared elsewhere. */
-function comparePartition({ comparison }: Scope, log: LogPartition, stored: StoredPartition): void {
-  const where = `${stored.id.topic} ${stored.id.partition}`;
-  comparison.counted('offsets', log.records.length);
-  for (const gap of log.gaps) comparison.differ('offsets', `${where} offset ${gap}`, 'a record', 'a gap');
+function placeOf({ id }: Pick<StoredPartition, 'id'>): string {
+  return `${id.topic} ${id.partition}`;
+}
+
+/** Everything is applied, delivered and flushed. */
+function compareAtRest({ comparison }: Scope, log: LogPartition, stored: StoredPartition): void {
+  const where = placeOf(stored);
   const offset = stored.head?.offset ?? 0;
   // The log was read up to the head; the end of the log was looked up before, so the head must not be below it.
   const drained = { offset: Math.max(log.high, offset), fired: 0 };
   comparison.fields('heads', where, drained, { offset, fired: stored.head?.fired ?? 0 });
-  const version = stored.head === undefined ? '' : versionReached(stored.head).toString();
+  const flushed = stored.head === undefined ? '' : versionReached(stored.head).toString();
   comparison.fields(
     'outboxes',
     where,
-    { undelivered: 0, flushed: version },
+    { undelivered: 0, flushed },
     { undelivered: stored.outboxEntries, flushed: stored.head?.flushed ?? '' },
   );
+}
+
+/** Each offset is one record: what it came to is in the rows, rejects and control records that are compared elsewhere. */
+function comparePartition({ comparison }: Scope, log: LogPartition, stored: StoredPartition): void {
+  const where = placeOf(stored);
+  comparison.counted('offsets', log.records.length);
+  for (const gap of log.gaps) comparison.differ('offsets', `${where} offset ${gap}`, 'a record', 'a gap');
 }
 
 function compareDefinitions({ comparison }: Scope, stored: StoredPartition, { steps }: AnyWalk): void {
@@ -49,7 +66,7 @@ function compareDefinitions({ comparison }: Scope, stored: StoredPartition, { st
     const filled = readDocument(type, document) ?? null;
     latest.set(`${type}/${id}`, { type, id, revision, hash, document: filled });
   }
-  const where = `${stored.id.topic} ${stored.id.partition} definition`;
+  const where = `${placeOf(stored)} definition`;
   for (const definition of stored.definitions) {
     const name = `${definition.type}/${definition.id}`;
     const expected = latest.get(name);

@@ -31,6 +31,13 @@ export function describe(verdict: Verdict, shown: number): string[] {
   for (const { kind, compared, atLeast } of verdict.shortfalls) {
     lines.push('', `${kind}: compared ${compared}, there must be at least ${atLeast}`);
   }
+  if (!isClean(verdict) && verdict.restless.length > 0) {
+    lines.push(
+      '',
+      `${verdict.restless.join(', ')}: never at rest while it was read, so that differences may be of what was on its way.`,
+      'Try again while less comes, or with a longer --wait.',
+    );
+  }
   const seconds = (verdict.elapsedMs / 1_000).toFixed(1);
   const result = isClean(verdict) ? 'no difference' : `${verdict.differenceCount} differences`;
   return [...lines, '', `${result}, ${seconds} s`];

@@ -26,10 +26,14 @@ export interface SpendScope {
   readonly ledger: Ledger;
 }
 
+export type VersionsNow = (topic: StatefulTopic, partition: number) => bigint;
+
 export interface Scope {
   /** The namespace's name. */
   readonly namespace: string;
   readonly comparison: Comparison;
+  /** Partitions that never rested while they were read. */
+  readonly restless: readonly string[];
   readonly clickhouse: ClickHouse;
   readonly events: readonly EventsScope[];
   readonly spend: readonly SpendScope[];
@@ -38,9 +42,9 @@ export interface Scope {
   readonly triggers: readonly LogPartition[];
   /** What readers of `deliveries` see, in order; null for what is no record of it. */
   readonly deliveries: readonly { readonly offset: number; readonly record: DeliveriesTopicRecord | null }[];
-  /** Where a partition stands now: a live one goes on while it is verified as it stood before. */
-  versionNow(topic: StatefulTopic, partition: number): bigint;
-  /** Where the log of a partition of `events` ends now. */
+  /** Where the partitions stand, asked anew: live ones go on while they are verified as they stood before. */
+  versionsNow(): Promise<VersionsNow>;
+  /** Where the log of a partition of `events` ended once all of them were read. */
   endNow(partition: number): number;
 }
 
@@ -71,15 +75,17 @@ export function versionReached(head: StoredHead | undefined): bigint {
 
 /**
  * Whether an aggregate is of a position behind the one that was read, which its partition has reached since. It cannot be
- * compared then, and says nothing about what was read. A version that its partition has not reached at all is wrong.
+ * compared then, and says nothing about what was read. A version that its partition has not reached at all is wrong. To be asked
+ * for once the aggregates are read: partitions go on meanwhile.
  */
-export function movedOn(
-  { versionNow }: Scope,
+export async function movedOn(
+  { versionsNow }: Scope,
   scopes: readonly { readonly stored: StoredPartition }[],
-): (partition: number, version: string) => boolean {
+): Promise<(partition: number, version: string) => boolean> {
+  const now = await versionsNow();
   const stored = new Map(scopes.map((scope) => [scope.stored.id.partition, scope.stored]));
   return (partition, version) => {
     const { id, head } = stored.get(partition)!;
-    return BigInt(version) > versionReached(head) && BigInt(version) <= versionNow(id.topic, partition);
+    return BigInt(version) > versionReached(head) && BigInt(version) <= now(id.topic, partition);
   };
 }

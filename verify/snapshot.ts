@@ -17,6 +17,8 @@ export interface Sources {
 
 export interface Snapshot {
   readonly stored: StoredPartition;
+  /** False if it went on all the time, or never came to rest: then something of it was on its way. */
+  readonly rested: boolean;
   readonly log: LogPartition;
 }
 
@@ -82,10 +84,10 @@ async function takeSnapshot(sources: Sources, id: PartitionId, names: StateNames
       );
     }
     const stored = await readStored(redis, namespace, id, names);
-    const goesOn = !isAtRest(stored.head, stored.outboxEntries, high);
-    if (goesOn && reads < READS_MAX && sources.patience.leftMs > 0) continue;
+    const rested = isAtRest(stored.head, stored.outboxEntries, high);
+    if (!rested && reads < READS_MAX && sources.patience.leftMs > 0) continue;
     const read = await log.read(name, id.partition, low, stored.head?.offset ?? 0);
-    return { stored, log: { ...read, high } };
+    return { stored, rested, log: { ...read, high } };
   }
 }
 

@@ -7,7 +7,7 @@ import type { SpendFact } from './ledger/facts.ts';
 import { outstandingMicros } from './ledger/leases.ts';
 import { HOUR_MS } from './ledger/reports.ts';
 import { aggregatesOf, movedOn, type Scope, type SpendScope, writtenBy } from './scope.ts';
-import { addTo, compareGroups, type Grouped, ms, readTable, whole } from './table.ts';
+import { addTo, compareGroups, type Grouped, ms, readRows, readTable, whole } from './table.ts';
 
 export function compareAccounts(scope: Scope): void {
   const { comparison } = scope;
@@ -247,7 +247,6 @@ export async function compareCampaignHours(scope: Scope): Promise<void> {
       }
     }
   }
-  const moved = movedOn(scope, scope.spend);
   const columns = [
     'campaign',
     'account',
@@ -262,11 +261,13 @@ export async function compareCampaignHours(scope: Scope): Promise<void> {
   ];
   const actual: Grouped = new Map();
   const where = aggregatesOf(scope.spend);
-  await readTable(scope.clickhouse, { table: 'campaign_hours', columns, where }, (row) => {
+  const rows = await readRows(scope.clickhouse, { table: 'campaign_hours', columns, where });
+  const moved = await movedOn(scope, scope.spend);
+  for (const row of rows) {
     const { campaign, account, hour, country, channel, partition, version, ...figures } = row;
     const name = `campaign ${campaign} hour ${hour} country ${country} channel ${channel} account ${account} partition ${partition}`;
     if (moved(partition as number, version as string)) expected.delete(name);
     else if (Object.values(figures).some((figure) => figure !== 0)) addTo(actual, name, figures);
-  });
+  }
   compareGroups(scope.comparison, 'campaign_hours rows', expected, actual);
 }

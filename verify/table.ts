@@ -46,6 +46,13 @@ export async function readTable(
   }
 }
 
+/** As `readTable`, all at once. */
+export async function readRows(clickhouse: ClickHouse, read: TableRead): Promise<Record<string, unknown>[]> {
+  const rows: Record<string, unknown>[] = [];
+  await readTable(clickhouse, read, (row) => rows.push(row));
+  return rows;
+}
+
 /** Rows by what they must be unique or grouped under. */
 export type Grouped = Map<string, Fields[]>;
 

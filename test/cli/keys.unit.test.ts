@@ -57,14 +57,27 @@ it.each([
   expect(readFileSync(file, 'utf8')).toBe(before);
 });
 
+it('makes keys without an end, and takes the end of one away when it is rotated', () => {
+  expect(keys('create', 'still', '--scope', 'write', '--expires', 'never')).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('never expires'),
+    errors: '',
+  });
+  expect(keys('rotate', 'shop', '--overlap', '24h', '--expires', 'never')).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('never expires'),
+    errors: '',
+  });
+});
+
 it('reads durations and ends as people write them, and nothing else', () => {
   expect(['0', '90s', '15m', '24h', '7d'].map(durationMs)).toEqual([
     0, 90_000, 900_000, 86_400_000, 604_800_000,
   ]);
-  expect(endMs('never')).toBeNull();
+  expect(endMs('never')).toBe('never');
   expect(endMs('2027-01-31T00:00:00Z')).toBe(Date.parse('2027-01-31T00:00:00Z'));
-  expect(Math.abs(endMs('2h')! - Date.now() - 7_200_000)).toBeLessThan(1_000);
-  for (const wrong of ['', '7', '-1h', '1w', 'h', '2027']) {
+  expect(Math.abs(Number(endMs('2h')) - Date.now() - 7_200_000)).toBeLessThan(1_000);
+  for (const wrong of ['', '7', '-1h', '1w', 'h', '2027', '99999999d', '2027-13-45']) {
     expect(() => durationMs(wrong), wrong).toThrow('must be like');
     expect(() => endMs(wrong), wrong).toThrow('must be like');
   }

@@ -165,6 +165,10 @@ describe('what cannot be done', () => {
   it('says why and changes nothing', async () => {
     const { code, said } = await flywheel('rewind', 'events', String(PARTITION), '--to', '99999999');
     expect([code, said]).toEqual([1, expect.stringContaining('cannot go back to 99999999: its log ends at')]);
+    for (const to of ['-5', '12.5', 'yesterday'])
+      expect((await flywheel('rewind', 'events', String(PARTITION), '--to', to)).said).toContain(
+        `--to is an offset or an ISO 8601 time, not "${to}"`,
+      );
     expect(await stage.redis.exists(keys().control)).toBe(0);
   });
 

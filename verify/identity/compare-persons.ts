@@ -17,9 +17,11 @@ export async function comparePersons(scope: Scope): Promise<void> {
   await compareLevels(scope, personAt);
 }
 
-/** Every row of the view once, with the person whose it is. */
-async function compareView({ comparison, clickhouse, events }: Scope, personAt: PersonAt): Promise<void> {
+/** Every row of the view once, with the person whose it is, or whose it has become by a link since the log was read. */
+async function compareView(scope: Scope, personAt: PersonAt): Promise<void> {
+  const { comparison, clickhouse, events } = scope;
   comparison.expectKind('persons of events');
+  const others: { readonly key: string; compare(): boolean }[] = [];
   const left = new Map(
     events.map(({ walk, people }) => [walk.partition, new Map(people.judgedByOffset)] as const),
   );
@@ -29,11 +31,16 @@ async function compareView({ comparison, clickhouse, events }: Scope, personAt: 
     for (const row of rows) {
       const [key, partition, offset, person] = row.json<[string, number, number, string]>();
       const where = `event_people ${partition} offset ${offset}`;
-      comparison.equal('persons of events', where, personAt(key, offset), person);
+      const expected = personAt(key, offset);
+      const compare = (): boolean => comparison.equal('persons of events', where, expected, person);
+      if (expected === person) compare();
+      else others.push({ key, compare });
       if (left.get(partition)?.delete(offset) !== true)
         comparison.differ('persons of events', where, 'no row, or one', person);
     }
   }
+  const changed = others.length === 0 ? new Set<string>() : await linkedSince(scope);
+  for (const { key, compare } of others) if (!changed.has(key)) compare();
   for (const [partition, offsets] of left) {
     for (const offset of offsets.keys())
       comparison.differ(
@@ -43,6 +50,13 @@ async function compareView({ comparison, clickhouse, events }: Scope, personAt: 
         'missing',
       );
   }
+}
+
+/** Whose links changed behind what was read. */
+async function linkedSince({ clickhouse, events }: Scope): Promise<Set<string>> {
+  const query = `SELECT DISTINCT key FROM identities WHERE NOT ${writtenBy(events)}`;
+  const result = await clickhouse.query({ query, format: 'JSONCompactEachRow' });
+  return new Set((await result.json<[string]>()).map(([key]) => key));
 }
 
 interface Whole {

@@ -82,6 +82,7 @@ export function scopeOf({ partitions, logs }: RecordedEngine, appendMs: number):
   return {
     namespace: 'engine',
     comparison: new Comparison(),
+    restless: [],
     clickhouse: clickhouseOf(partitions),
     events: stored.map((each, partition) => {
       const records = logs[partition]!.map((value, offset) => {
@@ -95,7 +96,7 @@ export function scopeOf({ partitions, logs }: RecordedEngine, appendMs: number):
     rejected: { log: undefined as never, stored: undefined as never },
     triggers: [],
     deliveries: [],
-    versionNow: () => 0n,
+    versionsNow: async () => () => 0n,
     endNow: (partition) => logs[partition]!.length,
   };
 }

@@ -1,0 +1,98 @@
+// A partition that goes on while its aggregates are read: where it stands is asked for behind them.
+import { describe, expect, it } from 'vitest';
+import type { ClickHouse } from '../../platform/clickhouse.ts';
+import { compareWindows } from '../../verify/aggregates.ts';
+import { Comparison } from '../../verify/compare.ts';
+import { decodeEvent } from '../../verify/decode.ts';
+import { comparePartitions } from '../../verify/partitions.ts';
+import { workOut } from '../../verify/people.ts';
+import { type Scope, versionReached } from '../../verify/scope.ts';
+import type { StoredHead, StoredPartition } from '../../verify/stored.ts';
+import { walk } from '../../verify/watermark.ts';
+
+const PARTITION = 3;
+const at = (offset: number): bigint => versionReached({ offset, fired: 0 } as StoredHead);
+
+/** A partition of an empty log, which reaches `reached` while ClickHouse reads a row of each table, of `version`. */
+function scopeOf(reached: number, version: bigint) {
+  let now = at(0);
+  const comparison = new Comparison();
+  const query = async ({ query: text }: { query: string }) => ({
+    async *stream() {
+      now = at(reached);
+      const cell = ['DE', 'machinery', 'search'];
+      const row = text.includes('funnel_hours')
+        ? ['purchase', 1, 1_800_000_000, ...cell, PARTITION, [1, 1], String(version)]
+        : ['2027-01-15', ...cell, PARTITION, 1, 0, 0, String(version)];
+      yield [{ json: () => row }];
+    },
+  });
+  const log = { topic: 'events', partition: PARTITION, low: 0, high: 0, records: [], gaps: [] };
+  const walked = walk(log, decodeEvent);
+  const id = { topic: 'events', generation: 1, partition: PARTITION } as const;
+  const stored = { id, head: undefined, outboxEntries: 0, windows: new Map() } as unknown as StoredPartition;
+  const events = [{ log, stored, walk: walked, people: workOut(walked, 1) }];
+  const versionsNow = async () => {
+    const asked = now;
+    return () => asked;
+  };
+  const clickhouse = { query } as unknown as ClickHouse;
+  return { scope: { comparison, clickhouse, events, versionsNow } as unknown as Scope, comparison };
+}
+
+describe('an aggregate', () => {
+  it('of a position that its partition has reached meanwhile says nothing', async () => {
+    const { scope, comparison } = scopeOf(20, at(20));
+    await compareWindows(scope);
+    expect(comparison.differences).toEqual([]);
+  });
+
+  it('of a position that its partition has not reached is wrong', async () => {
+    const { scope, comparison } = scopeOf(20, at(21));
+    await compareWindows(scope);
+    expect(comparison.differences.map(({ kind }) => kind)).toEqual([
+      'funnel_hours rows',
+      'north_star_days rows',
+    ]);
+  });
+
+  it('that the log does not tell of is wrong where the partition was read', async () => {
+    const { scope, comparison } = scopeOf(20, at(0));
+    await compareWindows(scope);
+    expect(comparison.differenceCount).toBe(2);
+  });
+});
+
+describe('what waits in an outbox', () => {
+  const kinds = async (restless: boolean, reached: number): Promise<string[]> => {
+    const { scope, comparison } = scopeOf(0, 0n);
+    const [events] = scope.events;
+    const head = { offset: 4, fired: 0, watermarkMs: 0, flushed: at(3).toString() } as StoredHead;
+    const stored = { ...events!.stored, head, outboxEntries: 1, definitions: [] };
+    const each = { ...events!, log: { ...events!.log, high: 6 }, stored };
+    await comparePartitions({
+      ...scope,
+      events: [each],
+      spend: [],
+      rejected: {
+        log: { ...each.log, high: 0 },
+        stored: { ...events!.stored, id: { ...stored.id, topic: 'rejected' } },
+      },
+      restless: restless ? [`events ${PARTITION}`] : [],
+      versionsNow: async () => () => at(reached),
+    } as Scope);
+    return comparison.differences.map(({ kind }) => kind);
+  };
+
+  it('is no fault of a partition that never rested and has gone on', async () => {
+    expect(await kinds(true, 9)).toEqual([]);
+  });
+
+  it('is one of a partition that stands still', async () => {
+    expect(await kinds(true, 4)).toEqual(['heads', 'outboxes']);
+  });
+
+  it('is one of a partition that is said to have rested', async () => {
+    expect(await kinds(false, 9)).toEqual(['heads', 'outboxes']);
+  });
+});
