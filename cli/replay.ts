@@ -16,6 +16,7 @@ import { replayRejected } from './replay-rejected.ts';
 import { serveOf } from './secret-key.ts';
 import { duration, progressBar } from './up-steps.ts';
 
+const READY_MS_MAX = 10_000;
 /** Not a data set: what was turned away before, submitted again. */
 const REJECTED = 'rejected';
 
@@ -45,8 +46,6 @@ function parseSpeed(text: string): Speed {
   if (times > 0 && Number.isFinite(times)) return times;
   throw new InvalidArgumentError('must be max, or how many times faster than it was, such as 60');
 }
-
-const READY_MS_MAX = 10_000;
 
 function parseDate(text: string): string {
   if (dayOf(text) === null) throw new InvalidArgumentError('must be YYYY-MM-DD');
@@ -137,16 +136,15 @@ async function replay(first: string, second: string | undefined, options: Option
   if (format !== REJECTED) assertFormat(format);
   if (file !== undefined) await access(file, constants.R_OK);
   const config = { ...given, namespace: namespaceFor(format, given, options) };
-  const { url, secretKey } = await serveOf(config, options);
-  if (format === REJECTED) return submitRejected(config, { url, secretKey }, options);
+  const serve = await serveOf(config, options);
+  if (format === REJECTED) return submitRejected(config, serve, options);
   const line = createProgressLine();
   const stopping = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort());
   try {
     const report = await runFeed({
       config,
-      url,
-      secretKey,
+      ...serve,
       format,
       file,
       speed: options.speed,

@@ -23,10 +23,16 @@ export interface TimedBehaviour {
  */
 export type FunnelProgress = readonly number[];
 
-export const MAX_STEPS = 12;
+const MAX_STEPS = 12;
 /** The bit of a behaviour that is no step; bit k is step k, so the bits of an instant sort as ClickHouse sorts them. */
 const UNMATCHED = 1;
-const NOTHING_YET: FunnelProgress = Object.freeze([]);
+/** Progress that many share, nobody's own: before anything, and decided for ever at a level. */
+export const NOTHING_YET: FunnelProgress = Object.freeze([]);
+const DECIDED: readonly FunnelProgress[] = Array.from({ length: MAX_STEPS + 1 }, (_, level) => [level]);
+
+export function decidedAt(level: number): FunnelProgress {
+  return DECIDED[level] ?? [level];
+}
 
 interface CompiledFunnel {
   readonly stepCount: number;
@@ -152,7 +158,7 @@ function fold(
 /** The working copy as progress; the array is made in its final size, because this runs for most behaviours. */
 function recorded({ strictIncrease }: CompiledFunnel): FunnelProgress {
   const { level: count, decided } = run;
-  if (decided) return [count];
+  if (decided) return decidedAt(count);
   const progress = new Array<number>(1 + (strictIncrease ? 2 : 1) * count);
   progress[0] = count;
   for (let index = 0; index < count; index += 1) {

@@ -7,7 +7,7 @@ import {
   type OpenOpportunity,
   type RememberedBehaviour,
 } from '../domain/buyer.ts';
-import { type FunnelProgress, MAX_STEPS } from '../domain/funnel.ts';
+import { decidedAt, type FunnelProgress, NOTHING_YET } from '../domain/funnel.ts';
 import { BinaryReader } from './binary.ts';
 import {
   ATTRIBUTES,
@@ -81,17 +81,10 @@ function writeFunnels(funnels: readonly BuyerFunnel[], base: number): void {
   }
 }
 
-/** Nobody's own: most progress is one of these. */
-const nothingYet: FunnelProgress = [];
-const decidedAt: readonly FunnelProgress[] = Array.from({ length: MAX_STEPS + 1 }, (_, level) => [level]);
-
 function readProgress(reader: BinaryReader, base: number): FunnelProgress {
   const count = reader.unsigned();
-  if (count === 0) return nothingYet;
-  if (count === 1) {
-    const level = reader.unsigned();
-    return decidedAt[level] ?? [level];
-  }
+  if (count === 0) return NOTHING_YET;
+  if (count === 1) return decidedAt(reader.unsigned());
   return reader.numbers(count, (index) => (index === 0 ? reader.unsigned() : reader.signed() + base));
 }
 

@@ -16,7 +16,6 @@ interface BegunBatch {
   readonly fold: Fold;
   readonly messages: readonly Message[];
   readonly startedMs: number;
-  readonly oldestAppendMs: number;
 }
 
 export interface FoldedBatch extends BegunBatch {
@@ -62,7 +61,7 @@ export function createFolder(work: Work, loader: Loader, { limits, bugs, live, t
       live: live.begin(),
     };
     loader.begin();
-    return { fold, messages, startedMs, oldestAppendMs: messages[0]!.appendMs };
+    return { fold, messages, startedMs };
   }
 
   function next(fold: Fold, message: Message, decoded: Decoded): boolean {

@@ -174,7 +174,7 @@ export class Owner {
     const { observer, limits, bugs } = this.#parts;
     const done = await this.#folder.fold(this.#queue, this.#control.holdAt, () => this.#stopped);
     if (done === undefined) return 'OK';
-    const { fold, folded, startedMs, oldestAppendMs } = done;
+    const { fold, messages, folded, startedMs } = done;
     this.#batchedMs = startedMs;
     this.#queue.splice(0, folded);
     const foldedMs = performance.now();
@@ -187,7 +187,7 @@ export class Owner {
       records: folded,
       batchSeconds: (committedMs - startedMs) / 1_000,
       commitSeconds: (committedMs - foldedMs) / 1_000,
-      visibleSeconds: Math.max(0, this.#activeMs - oldestAppendMs) / 1_000,
+      visibleSeconds: Math.max(0, this.#activeMs - messages[0]!.appendMs) / 1_000,
     });
     this.#loader.keep(limits.cacheMax, limits.cacheBytesMax);
     return 'OK';

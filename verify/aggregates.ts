@@ -1,7 +1,8 @@
 // Windows in Redis and the aggregates of hours and days in ClickHouse, cell by cell.
+import { readAggregates } from './aggregate-rows.ts';
 import type { Fields } from './compare.ts';
-import { aggregatesOf, type EventsScope, movedOn, type Scope, versionReached } from './scope.ts';
-import { addTo, compareGroups, type Grouped, readRows } from './table.ts';
+import { type EventsScope, type Scope, versionReached } from './scope.ts';
+import { addTo, compareGroups, type Grouped } from './table.ts';
 import { type ExpectedWindow, GRAIN_MS, windowsOf } from './windows.ts';
 
 const grainNames = { m: 'minutes', h: 'hours', d: 'days' } as const;
@@ -84,14 +85,11 @@ async function compareFunnelHours(scope: Scope, all: AllWindows): Promise<void> 
     ['steps', 'arrayMap(x -> toFloat64(x), steps)'] as const,
     ['version', 'toString(version)'] as const,
   ];
-  const read = { table: 'funnel_hours', columns, where: aggregatesOf(scope.events) };
-  const rows = await readRows(scope.clickhouse, read);
-  const moved = await movedOn(scope, scope.events);
-  for (const row of rows) {
+  for (const { row, hasMovedOn } of await readAggregates(scope, scope.events, 'funnel_hours', columns)) {
     const { funnel, revision, hour, partition, steps, version } = row;
     const where = `${funnel} ${revision} hour ${hour} partition ${partition} cell ${nameOf(row)}`;
     const isReached = BigInt(version as string) <= reached.get(partition as number)!;
-    if (moved(partition as number, version as string)) expected.delete(where);
+    if (hasMovedOn) expected.delete(where);
     else addTo(actual, where, { steps, isReached });
   }
   compareGroups(scope.comparison, 'funnel_hours rows', expected, actual);
@@ -122,14 +120,11 @@ async function compareNorthStarDays(scope: Scope, all: AllWindows): Promise<void
     ['quality', 'toFloat64(quality_opportunities)'] as const,
     ['version', 'toString(version)'] as const,
   ];
-  const read = { table: 'north_star_days', columns, where: aggregatesOf(scope.events) };
-  const rows = await readRows(scope.clickhouse, read);
-  const moved = await movedOn(scope, scope.events);
-  for (const row of rows) {
+  for (const { row, hasMovedOn } of await readAggregates(scope, scope.events, 'north_star_days', columns)) {
     const { day, partition, visitors, opportunities, quality, version } = row;
     const where = `day ${day} partition ${partition} cell ${nameOf(row)}`;
     const isReached = BigInt(version as string) <= reached.get(partition as number)!;
-    if (moved(partition as number, version as string)) expected.delete(where);
+    if (hasMovedOn) expected.delete(where);
     else addTo(actual, where, { visitors, opportunities, quality, isReached });
   }
   compareGroups(scope.comparison, 'north_star_days rows', expected, actual);

@@ -29,7 +29,7 @@ import { openLogReader } from './log.ts';
 import { comparePartitions } from './partitions.ts';
 import { workOut } from './people.ts';
 import { compareRejectedLog, compareRejectRows } from './reject-rows.ts';
-import { type Scope, type VersionsNow, versionReached } from './scope.ts';
+import { placeOf, type Scope, type VersionsNow, versionReached } from './scope.ts';
 import { windowFunnelLevels } from './scratch.ts';
 import { readGenerations, readTopic, type Sources, takeSnapshots } from './snapshot.ts';
 import { compareAccounts, compareCampaignHours, compareLeaseRows, compareSpendRows } from './spend-states.ts';
@@ -84,7 +84,9 @@ export async function verify(options: VerifyOptions): Promise<Verdict> {
       differenceCount: comparison.differenceCount,
       differences: comparison.differences,
       shortfalls: shortfallsOf(comparison, implied),
-      restless: scope.restless,
+      restless: [...scope.events, ...scope.spend, scope.rejected]
+        .filter(({ rested }) => !rested)
+        .map(({ stored }) => placeOf(stored.id)),
       elapsedMs: performance.now() - startedMs,
     };
   } finally {
@@ -112,12 +114,10 @@ async function readAll(
   const [rejected] = await snapshotsOf('rejected');
   const triggers = await readTopic(sources, 'triggers');
   const deliveries = await readDeliveryRecords(brokers, namespace);
-  const all = [...events, ...spend, rejected!];
-  const ids = all.map(({ stored }) => stored.id);
+  const ids = [...events, ...spend, rejected!].map(({ stored }) => stored.id);
   const ends = (await sources.log.watermarks([namespace.topics.events])).get(namespace.topics.events) ?? [];
   return {
     comparison: new Comparison(),
-    restless: all.filter(({ rested }) => !rested).map(({ stored: { id } }) => `${id.topic} ${id.partition}`),
     clickhouse,
     events: events.map((snapshot) => {
       const walked = walk(snapshot.log, decodeEvent);
@@ -145,9 +145,9 @@ async function readVersions(
   const versions = new Map<string, bigint>();
   for (const id of ids) {
     const head = await readHead(redis, partitionKeys(namespace, id));
-    versions.set(`${id.topic} ${id.partition}`, versionReached(head));
+    versions.set(placeOf(id), versionReached(head));
   }
-  return (topic, partition) => versions.get(`${topic} ${partition}`) ?? 0n;
+  return (topic, partition) => versions.get(placeOf({ topic, partition })) ?? 0n;
 }
 
 async function compareAll(scope: Scope, onProgress: VerifyOptions['onProgress']): Promise<void> {

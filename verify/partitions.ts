@@ -3,8 +3,7 @@
 import { readDocument } from '../domain/definition.ts';
 import type { EventsTopicRecord, SpendTopicRecord } from '../domain/record.ts';
 import type { Fields } from './compare.ts';
-import type { LogPartition } from './log.ts';
-import { type Scope, versionReached } from './scope.ts';
+import { hasGoneOn, placeOf, type Scope, type Snapshot, versionReached } from './scope.ts';
 import type { StoredPartition } from './stored.ts';
 import type { Walk } from './watermark.ts';
 
@@ -14,30 +13,24 @@ type AnyWalk = Walk<EventsTopicRecord> | Walk<SpendTopicRecord>;
 export async function comparePartitions(scope: Scope): Promise<void> {
   const { comparison } = scope;
   const now = await scope.versionsNow();
-  /** It never rested while it was read, and has gone on since: what was on its way then is no fault. */
-  const wentOn = ({ id, head }: StoredPartition): boolean =>
-    scope.restless.includes(placeOf({ id })) && now(id.topic, id.partition) > versionReached(head);
-  const compareRest = (log: LogPartition, stored: StoredPartition): void => {
-    if (!wentOn(stored)) compareAtRest(scope, log, stored);
+  const compareSnapshot = (snapshot: Snapshot): void => {
+    comparePartition(scope, snapshot);
+    // Of one that never rested while it was read, and has gone on since, what was on its way then is no fault.
+    if (snapshot.rested || !hasGoneOn(now, snapshot.stored)) compareAtRest(scope, snapshot);
   };
   comparison.expectKind('offsets', 'heads', 'watermarks', 'outboxes', 'definitions in force');
-  for (const { log, stored, walk } of [...scope.events, ...scope.spend]) {
-    comparePartition(scope, log, stored);
-    compareRest(log, stored);
-    comparison.equal('watermarks', placeOf(stored), walk.watermarkMs, stored.head?.watermarkMs ?? 0);
+  for (const snapshot of [...scope.events, ...scope.spend]) {
+    const { stored, walk } = snapshot;
+    compareSnapshot(snapshot);
+    comparison.equal('watermarks', placeOf(stored.id), walk.watermarkMs, stored.head?.watermarkMs ?? 0);
     compareDefinitions(scope, stored, walk);
   }
-  comparePartition(scope, scope.rejected.log, scope.rejected.stored);
-  compareRest(scope.rejected.log, scope.rejected.stored);
-}
-
-function placeOf({ id }: Pick<StoredPartition, 'id'>): string {
-  return `${id.topic} ${id.partition}`;
+  compareSnapshot(scope.rejected);
 }
 
 /** Everything is applied, delivered and flushed. */
-function compareAtRest({ comparison }: Scope, log: LogPartition, stored: StoredPartition): void {
-  const where = placeOf(stored);
+function compareAtRest({ comparison }: Scope, { log, stored }: Snapshot): void {
+  const where = placeOf(stored.id);
   const offset = stored.head?.offset ?? 0;
   // The log was read up to the head; the end of the log was looked up before, so the head must not be below it.
   const drained = { offset: Math.max(log.high, offset), fired: 0 };
@@ -52,8 +45,8 @@ function compareAtRest({ comparison }: Scope, log: LogPartition, stored: StoredP
 }
 
 /** Each offset is one record: what it came to is in the rows, rejects and control records that are compared elsewhere. */
-function comparePartition({ comparison }: Scope, log: LogPartition, stored: StoredPartition): void {
-  const where = placeOf(stored);
+function comparePartition({ comparison }: Scope, { log, stored }: Snapshot): void {
+  const where = placeOf(stored.id);
   comparison.counted('offsets', log.records.length);
   for (const gap of log.gaps) comparison.differ('offsets', `${where} offset ${gap}`, 'a record', 'a gap');
 }
@@ -66,7 +59,7 @@ function compareDefinitions({ comparison }: Scope, stored: StoredPartition, { st
     const filled = readDocument(type, document) ?? null;
     latest.set(`${type}/${id}`, { type, id, revision, hash, document: filled });
   }
-  const where = `${placeOf(stored)} definition`;
+  const where = `${placeOf(stored.id)} definition`;
   for (const definition of stored.definitions) {
     const name = `${definition.type}/${definition.id}`;
     const expected = latest.get(name);

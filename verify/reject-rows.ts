@@ -4,7 +4,7 @@ import { type RejectedRecord, rejectedRecord } from '../domain/record.ts';
 import type { Fields } from './compare.ts';
 import { jsonOf } from './decode.ts';
 import type { LogRecord } from './log.ts';
-import { type Scope, versionReached } from './scope.ts';
+import { hasGoneOn, type Scope } from './scope.ts';
 import { addTo, compareGroups, type Grouped, ms, readRows, whole } from './table.ts';
 
 /** What the log alone says of a rejected offset: all but the words of the detail. */
@@ -99,8 +99,7 @@ export async function compareRejectRows(scope: Scope): Promise<void> {
     'source',
   ];
   const rows = await readRows(scope.clickhouse, { table: 'rejects', columns, where: '1' });
-  const { id, head } = scope.rejected.stored;
-  const hasMovedOn = (await scope.versionsNow())(id.topic, id.partition) > versionReached(head);
+  const hasMovedOn = hasGoneOn(await scope.versionsNow(), scope.rejected.stored);
   for (const row of rows) {
     const {
       source_topic: topic,

@@ -2,7 +2,7 @@
 import type { DeliveriesTopicRecord } from '../domain/delivery.ts';
 import type { EventsTopicRecord, SpendTopicRecord } from '../domain/record.ts';
 import type { ClickHouse } from '../platform/clickhouse.ts';
-import type { StatefulTopic } from '../platform/keys.ts';
+import type { PartitionId, StatefulTopic } from '../platform/keys.ts';
 import type { Comparison } from './compare.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { LogPartition } from './log.ts';
@@ -10,18 +10,22 @@ import type { People } from './people.ts';
 import type { StoredHead, StoredPartition } from './stored.ts';
 import type { Walk } from './watermark.ts';
 
-/** One partition of `events`, from every side. */
-export interface EventsScope {
-  readonly log: LogPartition;
+/** A partition as it was read. */
+export interface Snapshot {
   readonly stored: StoredPartition;
+  /** False if it went on all the time, or never came to rest: then something of it was on its way. */
+  readonly rested: boolean;
+  readonly log: LogPartition;
+}
+
+/** One partition of `events`, from every side. */
+export interface EventsScope extends Snapshot {
   readonly walk: Walk<EventsTopicRecord>;
   readonly people: People;
 }
 
 /** One partition of `spend`, from every side. */
-export interface SpendScope {
-  readonly log: LogPartition;
-  readonly stored: StoredPartition;
+export interface SpendScope extends Snapshot {
   readonly walk: Walk<SpendTopicRecord>;
   readonly ledger: Ledger;
 }
@@ -32,13 +36,11 @@ export interface Scope {
   /** The namespace's name. */
   readonly namespace: string;
   readonly comparison: Comparison;
-  /** Partitions that never rested while they were read. */
-  readonly restless: readonly string[];
   readonly clickhouse: ClickHouse;
   readonly events: readonly EventsScope[];
   readonly spend: readonly SpendScope[];
   /** `events.rejected` and `triggers`, as they were read. */
-  readonly rejected: { readonly log: LogPartition; readonly stored: StoredPartition };
+  readonly rejected: Snapshot;
   readonly triggers: readonly LogPartition[];
   /** What readers of `deliveries` see, in order; null for what is no record of it. */
   readonly deliveries: readonly { readonly offset: number; readonly record: DeliveriesTopicRecord | null }[];
@@ -46,6 +48,11 @@ export interface Scope {
   versionsNow(): Promise<VersionsNow>;
   /** Where the log of a partition of `events` ended once all of them were read. */
   endNow(partition: number): number;
+}
+
+/** How a partition is called in what people read. */
+export function placeOf({ topic, partition }: Pick<PartitionId, 'topic' | 'partition'>): string {
+  return `${topic} ${partition}`;
 }
 
 /** Timers fired before an offset count in a version, so that a version is a function of the log alone. */
@@ -60,32 +67,12 @@ export function writtenBy(scopes: readonly { readonly stored: StoredPartition }[
   return `(${conditions.join(' OR ')})`;
 }
 
-/** A partition's aggregates. */
-export function aggregatesOf(scopes: readonly { readonly stored: StoredPartition }[]): string {
-  const conditions = scopes.map(
-    ({ stored: { id } }) => `(generation = ${id.generation} AND partition = ${id.partition})`,
-  );
-  return `(${conditions.join(' OR ')})`;
-}
-
 /** The version of the position that a partition has reached. */
 export function versionReached(head: StoredHead | undefined): bigint {
   return BigInt(head?.offset ?? 0) * BigInt(VERSION_SHIFT) + BigInt(head?.fired ?? 0);
 }
 
-/**
- * Whether an aggregate is of a position behind the one that was read, which its partition has reached since. It cannot be
- * compared then, and says nothing about what was read. A version that its partition has not reached at all is wrong. To be asked
- * for once the aggregates are read: partitions go on meanwhile.
- */
-export async function movedOn(
-  { versionsNow }: Scope,
-  scopes: readonly { readonly stored: StoredPartition }[],
-): Promise<(partition: number, version: string) => boolean> {
-  const now = await versionsNow();
-  const stored = new Map(scopes.map((scope) => [scope.stored.id.partition, scope.stored]));
-  return (partition, version) => {
-    const { id, head } = stored.get(partition)!;
-    return BigInt(version) > versionReached(head) && BigInt(version) <= now(id.topic, partition);
-  };
+/** Whether a partition has gone on since it was read. */
+export function hasGoneOn(now: VersionsNow, { id, head }: Pick<StoredPartition, 'id' | 'head'>): boolean {
+  return now(id.topic, id.partition) > versionReached(head);
 }

@@ -3,9 +3,9 @@ import { generationsKey, type PartitionId, partitionKeys, type StatefulTopic } f
 import type { Namespace } from '../platform/namespace.ts';
 import type { RedisClient } from '../platform/redis.ts';
 import type { LogPartition, LogReader, Watermarks } from './log.ts';
-import { versionReached } from './scope.ts';
+import { type Snapshot, versionReached } from './scope.ts';
 import { openStateNames, type StateNames } from './state-names.ts';
-import { readHead, readStored, type StoredHead, type StoredPartition } from './stored.ts';
+import { readHead, readStored, type StoredHead } from './stored.ts';
 
 export interface Sources {
   readonly namespace: Namespace;
@@ -13,13 +13,6 @@ export interface Sources {
   readonly log: LogReader;
   /** How long may still be waited for partitions to rest, in all; reading does not count. */
   readonly patience: { leftMs: number };
-}
-
-export interface Snapshot {
-  readonly stored: StoredPartition;
-  /** False if it went on all the time, or never came to rest: then something of it was on its way. */
-  readonly rested: boolean;
-  readonly log: LogPartition;
 }
 
 const LOOK_MS = 100;

@@ -1,13 +1,14 @@
 // Accounts in Redis and the tables `spend`, `leases` and `campaign_hours`, against the oracle's own ledger.
 import type { AccountState } from '../domain/account.ts';
+import { readAggregates } from './aggregate-rows.ts';
 import type { Fields } from './compare.ts';
 import type { AccountLedger } from './ledger/account.ts';
 import { channelOf } from './ledger/account.ts';
 import type { SpendFact } from './ledger/facts.ts';
 import { outstandingMicros } from './ledger/leases.ts';
 import { HOUR_MS } from './ledger/reports.ts';
-import { aggregatesOf, movedOn, type Scope, type SpendScope, writtenBy } from './scope.ts';
-import { addTo, compareGroups, type Grouped, ms, readRows, readTable, whole } from './table.ts';
+import { type Scope, type SpendScope, writtenBy } from './scope.ts';
+import { addTo, compareGroups, type Grouped, ms, readTable, whole } from './table.ts';
 
 export function compareAccounts(scope: Scope): void {
   const { comparison } = scope;
@@ -260,13 +261,10 @@ export async function compareCampaignHours(scope: Scope): Promise<void> {
     ['version', 'toString(version)'] as const,
   ];
   const actual: Grouped = new Map();
-  const where = aggregatesOf(scope.spend);
-  const rows = await readRows(scope.clickhouse, { table: 'campaign_hours', columns, where });
-  const moved = await movedOn(scope, scope.spend);
-  for (const row of rows) {
+  for (const { row, hasMovedOn } of await readAggregates(scope, scope.spend, 'campaign_hours', columns)) {
     const { campaign, account, hour, country, channel, partition, version, ...figures } = row;
     const name = `campaign ${campaign} hour ${hour} country ${country} channel ${channel} account ${account} partition ${partition}`;
-    if (moved(partition as number, version as string)) expected.delete(name);
+    if (hasMovedOn) expected.delete(name);
     else if (Object.values(figures).some((figure) => figure !== 0)) addTo(actual, name, figures);
   }
   compareGroups(scope.comparison, 'campaign_hours rows', expected, actual);

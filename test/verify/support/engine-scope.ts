@@ -82,7 +82,6 @@ export function scopeOf({ partitions, logs }: RecordedEngine, appendMs: number):
   return {
     namespace: 'engine',
     comparison: new Comparison(),
-    restless: [],
     clickhouse: clickhouseOf(partitions),
     events: stored.map((each, partition) => {
       const records = logs[partition]!.map((value, offset) => {
@@ -90,10 +89,10 @@ export function scopeOf({ partitions, logs }: RecordedEngine, appendMs: number):
       });
       const log = { topic: 'events', partition, low: 0, high: records.length, records, gaps: [] };
       const walked = walk(log, decodeEvent);
-      return { log, stored: each, walk: walked, people: workOut(walked, 1) };
+      return { log, stored: each, rested: true, walk: walked, people: workOut(walked, 1) };
     }),
     spend: [],
-    rejected: { log: undefined as never, stored: undefined as never },
+    rejected: { log: undefined as never, stored: undefined as never, rested: true },
     triggers: [],
     deliveries: [],
     versionsNow: async () => () => 0n,

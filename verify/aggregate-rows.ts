@@ -1,0 +1,34 @@
+// The rows of aggregates, of partitions that go on while they are verified as they stood before.
+import { type Scope, versionReached } from './scope.ts';
+import type { StoredPartition } from './stored.ts';
+import { type Column, readRows } from './table.ts';
+
+interface AggregateRow {
+  readonly row: Record<string, unknown>;
+  /**
+   * It is of a position behind the one that was read, which its partition has reached since: it cannot be compared, and says
+   * nothing about what was read. A version that its partition has not reached at all is wrong.
+   */
+  readonly hasMovedOn: boolean;
+}
+
+/** All rows of these partitions; `columns` has `partition` and `version`. */
+export async function readAggregates(
+  { clickhouse, versionsNow }: Scope,
+  scopes: readonly { readonly stored: StoredPartition }[],
+  table: string,
+  columns: readonly Column[],
+): Promise<AggregateRow[]> {
+  const ids = scopes.map(
+    ({ stored: { id } }) => `(generation = ${id.generation} AND partition = ${id.partition})`,
+  );
+  const rows = await readRows(clickhouse, { table, columns, where: `(${ids.join(' OR ')})` });
+  // Behind the rows: partitions go on while these are read.
+  const now = await versionsNow();
+  const byPartition = new Map(scopes.map(({ stored }) => [stored.id.partition, stored]));
+  return rows.map((row) => {
+    const { id, head } = byPartition.get(row.partition as number)!;
+    const version = BigInt(row.version as string);
+    return { row, hasMovedOn: version > versionReached(head) && version <= now(id.topic, id.partition) };
+  });
+}
