@@ -86,6 +86,7 @@ export function watchLoad(track: Track): void {
     const [timing] = performance.getEntriesByType('navigation') as PerformanceNavigationTiming[];
     if (told || !timing?.loadEventEnd) return;
     told = true;
+    keepLargest(observer.takeRecords());
     const ms = Math.round;
     track('$load', {
       firstByteMs: ms(timing.responseStart),
@@ -94,9 +95,11 @@ export function watchLoad(track: Track): void {
       largestPaintMs: largestMs && ms(largestMs),
     });
   };
-  new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) largestMs = entry.startTime;
-  }).observe({ type: 'largest-contentful-paint', buffered: true });
+  const keepLargest = (entries: PerformanceEntryList): void => {
+    for (const entry of entries) largestMs = entry.startTime;
+  };
+  const observer = new PerformanceObserver((list) => keepLargest(list.getEntries()));
+  observer.observe({ type: 'largest-contentful-paint', buffered: true });
   const soon = (): unknown => setTimeout(tell, LOAD_REPORT_MS);
   if (document.readyState === 'complete') soon();
   else addEventListener('load', soon);

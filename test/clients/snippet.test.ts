@@ -203,9 +203,14 @@ describe('by itself it sends', () => {
 
   it('how long the page took to load', async () => {
     const since = now();
-    await open({ body: '<h1>Pumps</h1>' });
-    const [load] = await arrived(since, '$load');
-    const { firstByteMs, domReadyMs, loadMs, largestPaintMs } = load!.properties;
+    const { address } = await open({ body: '<h1>Pumps</h1>' });
+    // The page of the test before may tell of itself meanwhile; it was blank, and so had nothing to paint.
+    const own = () =>
+      taken(served.gate, since).find(
+        ({ event, context }) => event === '$load' && context.page.url === address,
+      );
+    await expect.poll(own, SOON).toBeDefined();
+    const { firstByteMs, domReadyMs, loadMs, largestPaintMs } = own()!.properties;
     expect(firstByteMs).toBeGreaterThan(0);
     expect(domReadyMs).toBeGreaterThanOrEqual(firstByteMs);
     expect(loadMs).toBeGreaterThanOrEqual(domReadyMs);
