@@ -6,6 +6,15 @@ export interface ServeTarget {
   readonly secretKey: string;
 }
 
+/** What a problem document says; nothing of a body that is none. */
+export function problemIn(body: string): { detail?: string; reasons?: string[] } {
+  try {
+    return JSON.parse(body) as { detail?: string; reasons?: string[] };
+  } catch {
+    return {};
+  }
+}
+
 export function unreachable(url: string, cause: unknown): PlatformError {
   return new PlatformError('SERVE_REFUSED', `serve at ${url} cannot be reached: is it up?`, { cause });
 }

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { isDefinitionType } from '../platform/definition-document.ts';
 import { readDefinitionFolder } from '../platform/definition-files.ts';
 import { PlatformError } from '../platform/platform-error.ts';
-import { askServe, type ServeTarget } from './ask-serve.ts';
+import { askServe, problemIn, type ServeTarget } from './ask-serve.ts';
 
 interface Operation {
   readonly op: string;
@@ -44,7 +44,7 @@ async function request<Body>(
   });
   const text = await response.text();
   if (response.ok) return { body: JSON.parse(text) as Body, tag: response.headers.get('etag') ?? '' };
-  const problem = refusalIn(text);
+  const problem = problemIn(text);
   const reasons = problem.reasons?.map((reason) => `\n  ${reason}`).join('');
   const message =
     reasons === undefined ? (problem.detail ?? text) : `nothing was changed, because of:${reasons}`;
@@ -52,14 +52,6 @@ async function request<Body>(
   if (response.status === 412 || response.status === 409)
     throw new PlatformError('DEFINITION_CONFLICT', message);
   throw new PlatformError('SERVE_REFUSED', `${serve.url}${route} answered ${response.status}: ${message}`);
-}
-
-function refusalIn(text: string): { detail?: string; reasons?: string[] } {
-  try {
-    return JSON.parse(text) as { detail?: string; reasons?: string[] };
-  } catch {
-    return {};
-  }
 }
 
 /** `<type>/<id>.json` of definitions that lie in a folder. */

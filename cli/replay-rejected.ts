@@ -32,6 +32,8 @@ export interface ReplayRejectedReport {
   /** Rejects in the topic, and those that the filters let through. */
   read: number;
   matched: number;
+  /** Those read from `sinceMs` on, whatever they were rejected for. */
+  readByReason: Record<string, number>;
   /** The same bytes for the same route came before: submitted once. */
   repeated: number;
   /** No route takes it (control records, bytes that say nothing). */
@@ -107,13 +109,17 @@ async function submit(
   }
 }
 
+function increment(counts: Record<string, number>, name: string): void {
+  counts[name] = (counts[name] ?? 0) + 1;
+}
+
 function count(report: ReplayRejectedReport, answer: IntakeAnswer): void {
   report.submitted += 1;
   report.accepted += answer.accepted ?? 0;
   const reasons =
     answer.rejected?.map(({ reason }) => reason) ?? (answer.accepted ? [] : [answer.code ?? 'unknown']);
   report.rejected += reasons.length;
-  for (const reason of reasons) report.rejectedByReason[reason] = (report.rejectedByReason[reason] ?? 0) + 1;
+  for (const reason of reasons) increment(report.rejectedByReason, reason);
 }
 
 /**
@@ -124,6 +130,7 @@ export async function replayRejected(options: ReplayRejectedOptions): Promise<Re
   const report: ReplayRejectedReport = {
     read: 0,
     matched: 0,
+    readByReason: {},
     repeated: 0,
     unsubmittable: 0,
     submittable: 0,
@@ -136,6 +143,7 @@ export async function replayRejected(options: ReplayRejectedOptions): Promise<Re
   for await (const [record, position] of rejects(options)) {
     report.read += 1;
     if (record.at < (options.sinceMs ?? 0)) continue;
+    increment(report.readByReason, record.reason);
     if (options.reason !== undefined && record.reason !== options.reason) continue;
     report.matched += 1;
     const content = createHash('sha256').update(`${record.route}\n${record.raw}`).digest('base64');

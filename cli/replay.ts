@@ -125,6 +125,11 @@ async function submitRejected(
     reason: options.reason,
     dryRun: options.dryRun,
   });
+  const { reason } = options;
+  if (reason !== undefined && report.matched === 0) {
+    const others = Object.entries(report.readByReason).map(([name, count]) => `${count} ${name}`);
+    process.stderr.write(`nothing was rejected for ${reason}; there are: ${others.join(', ') || 'none'}\n`);
+  }
   process.stdout.write(`${JSON.stringify(report)}\n`);
 }
 

@@ -4,7 +4,7 @@ import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { type LiveInterest, liveVerdicts } from '../domain/live.ts';
 import { readConfig } from '../platform/config.ts';
 import { PlatformError } from '../platform/platform-error.ts';
-import { unreachable } from './ask-serve.ts';
+import { problemIn, unreachable } from './ask-serve.ts';
 import { type ServeOptions, serveOf } from './secret-key.ts';
 import { eventLine, type ShownEvent } from './tail-line.ts';
 
@@ -89,9 +89,10 @@ async function follow(tail: Tail, signal: AbortSignal): Promise<void> {
     throw unreachable(new URL(tail.address).origin, cause);
   });
   if (!response.ok) {
-    const problem = await response.text();
-    if (response.status >= 500) throw new Error(problem);
-    throw new PlatformError('SERVE_REFUSED', `serve refuses: ${problem}`);
+    const body = await response.text();
+    const detail = problemIn(body).detail ?? body;
+    if (response.status >= 500) throw new Error(detail);
+    throw new PlatformError('SERVE_REFUSED', `serve refuses: ${detail}`);
   }
   const parser = createParser({ onEvent: (message) => show(tail, message) });
   for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) parser.feed(chunk);

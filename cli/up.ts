@@ -299,6 +299,8 @@ export function register(program: Command): void {
     .command('up')
     .description('start everything on this machine, feed it, show what happened, and go on until Ctrl-C');
   addUpOptions(command).action(async (options: UpOptions) => {
+    if (options.until !== undefined && options.replay === undefined)
+      command.error("error: option '--until <time>' is of --replay: the simulated marketplace ends now");
     process.exitCode = await up(options);
   });
 }

@@ -216,7 +216,7 @@ export const secretName = id;
 /** Where triggers are pushed to: a webhook by the Standard Webhooks specification. */
 export const receiver = z.object({
   name: z.string().max(128),
-  url: z.url({ protocol: /^https?$/ }).max(2_048),
+  url: z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' }).max(2_048),
   /** The triggers that it gets; none named: all. */
   triggers: z.array(id).max(100).default([]),
   /** The name of its signing secret. The secret itself never stands in a definition (docs/decisions/triggers.md). */

@@ -101,33 +101,52 @@ export interface FieldFault {
   readonly detail: string;
 }
 
-/** Values that would be right: of a list, or of a choice between constants. */
-function allowedBy({ params }: Complaint): readonly unknown[] {
+/** What would be right in one place: values, of a list or of a choice between constants, and types. */
+interface Allowed {
+  readonly values: unknown[];
+  readonly types: Set<string>;
+}
+
+const isOfType = ({ keyword }: Complaint): boolean => keyword === 'type';
+
+function valuesAllowedBy({ params }: Complaint): readonly unknown[] {
   if (Array.isArray(params.allowedValues)) return params.allowedValues;
   return 'allowedValue' in params ? [params.allowedValue] : [];
 }
 
-function oneOf(values: readonly unknown[]): string {
+/** By place: of a choice between schemas each branch says its own. */
+function allowedByPlace(complaints: readonly Complaint[]): ReadonlyMap<string, Allowed> {
+  const places = new Map<string, Allowed>();
+  for (const complaint of complaints) {
+    const { instancePath: pointer, params } = complaint;
+    const allowed = places.get(pointer) ?? { values: [], types: new Set<string>() };
+    places.set(pointer, allowed);
+    allowed.values.push(...valuesAllowedBy(complaint));
+    if (isOfType(complaint)) for (const type of [params.type].flat()) allowed.types.add(type as string);
+  }
+  return places;
+}
+
+function mustBe({ values, types }: Allowed): string {
   const named = values.map((value) =>
     typeof value === 'string' && value !== '' ? value : JSON.stringify(value),
   );
-  return named.length === 1 ? `must be ${named[0]}` : `must be one of ${named.join(', ')}`;
+  // Of null there is one value: it reads better among the others.
+  const all = values.length > 0 && types.has('null') ? [...named, 'null'] : named;
+  const oneOf = all.length > 1 ? `one of ${all.join(', ')}` : all.join();
+  const kinds = [...types].filter((type) => all.length === 0 || type !== 'null');
+  return `must be ${[oneOf, ...kinds].filter((choice) => choice !== '').join(' or ')}`;
 }
 
 /** Ajv's complaints in words that say what would be right. That no branch of a choice fits is told by the branches. */
 export function faultsOf(complaints: readonly Complaint[]): FieldFault[] {
-  const allowed = new Map<string, unknown[]>();
-  for (const complaint of complaints) {
-    const values = allowed.get(complaint.instancePath) ?? [];
-    allowed.set(complaint.instancePath, [...values, ...allowedBy(complaint)]);
-  }
+  const allowed = allowedByPlace(complaints);
   const faults = new Map<string, FieldFault>();
   for (const complaint of complaints) {
     const { instancePath: pointer, keyword, message = 'is wrong', params } = complaint;
     if (keyword === 'anyOf' && complaints.length > 1) continue;
     let detail = message;
-    if (allowedBy(complaint).length > 0) detail = oneOf(allowed.get(pointer)!);
-    else if (Array.isArray(params.type)) detail = `must be ${params.type.join(' or ')}`;
+    if (isOfType(complaint) || valuesAllowedBy(complaint).length > 0) detail = mustBe(allowed.get(pointer)!);
     else if (params.additionalProperty !== undefined)
       detail = `has no ${JSON.stringify(params.additionalProperty)}`;
     faults.set(`${pointer} ${detail}`, { pointer, detail });

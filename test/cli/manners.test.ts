@@ -37,6 +37,30 @@ it('tail ends in the time that it was given, though serve dies meanwhile', async
   expect(tail.errors()).toContain('cut off: ');
 });
 
+it('tail says in words what serve refuses', async () => {
+  const server = createServer((_request, response) => {
+    response.writeHead(400, { 'content-type': 'application/problem+json' });
+    response.end(JSON.stringify({ code: 'invalid', detail: 'seconds must be integer' }));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  const tail = startChild('tail', { SECRET_KEY: 'sk' }, [
+    '--url',
+    `http://127.0.0.1:${port}`,
+    '--seconds',
+    'x',
+  ]);
+  expect((await tail.ended).code).toBe(1);
+  expect(tail.errors()).toBe('serve refuses: seconds must be integer\n');
+  server.close();
+});
+
+it('up does not begin with an option that it would not heed', async () => {
+  const up = startChild('up', {}, ['--until', '2026-01-01T00:00:00Z']);
+  expect((await up.ended).code).toBe(1);
+  expect(up.errors()).toContain("option '--until <time>' is of --replay");
+});
+
 it('who reads on no longer ends a command without a stack trace', async () => {
   const folder = await mkdtemp(path.join(tmpdir(), 'flywheel-manners-'));
   const env = { PATH: process.env.PATH, SERVE_KEYS_FILE: path.join(folder, 'keys.hashed.json') };

@@ -111,6 +111,8 @@ it('submits what can be taken now, and does not keep twice what cannot', async (
   expect(await readData(serving, 'rejected')).toEqual(keptBefore);
   const since = await replayRejected({ ...options(), sinceMs: AT_MS + 1, dryRun: true });
   expect(since.matched).toBe(1);
+  const misspelt = await replayRejected({ ...options(), reason: 'invald', dryRun: true });
+  expect(misspelt).toMatchObject({ matched: 0, readByReason: { invalid: 7, other: 1, missing_id: 1 } });
 });
 
 it('gives a message without an id the same one each time', () => {

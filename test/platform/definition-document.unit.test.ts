@@ -132,7 +132,7 @@ describe('one document', () => {
       'a receiver that is no web address',
       'receiver',
       { name: 'r', url: 'file:///etc/passwd', secret: 'crm' },
-      'url',
+      'url: must be an http:// or https:// URL',
     ],
     [
       'a receiver with its secret in the document',

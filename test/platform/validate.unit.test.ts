@@ -178,14 +178,21 @@ describe('validators of any schema', () => {
       period: z.enum(['hour', 'day', '']).nullable(),
       supplied: z.literal(true).optional(),
       id: z.union([z.string(), z.number()]),
+      event: z.string().nullable(),
     });
-    const verdict = compileValidator(choices)({ priceUnits: 5, period: 'week', supplied: false, id: {} });
+    const verdict = compileValidator(choices)({
+      priceUnits: 5,
+      period: 'week',
+      supplied: false,
+      id: {},
+      event: 7,
+    });
     expect(verdict.ok ? [] : verdict.errors).toEqual([
       'priceUnits must be one of 1, 1000',
-      'period must be one of hour, day, ""',
-      'period must be null',
+      'period must be one of hour, day, "", null',
       'supplied must be true',
       'id must be string or number',
+      'event must be string or null',
     ]);
   });
 
