@@ -4,6 +4,7 @@ import { newBatch } from './batch.ts';
 import { type Decoded, decode, type Message } from './decode.ts';
 import type { Fold } from './fold-time.ts';
 import type { Loader } from './loading.ts';
+import type { MessageQueue } from './message-queue.ts';
 import type { OwnerParts } from './owner-parts.ts';
 import { foldRecord } from './process.ts';
 import { createTimerQueue } from './timers.ts';
@@ -14,22 +15,25 @@ const DECODED_MAX = 256;
 
 interface BegunBatch {
   readonly fold: Fold;
-  readonly messages: readonly Message[];
+  /** How many of the messages that wait, from the first on. */
+  readonly count: number;
   readonly startedMs: number;
+  /** When its first message was appended. */
+  readonly oldestAppendMs: number;
 }
 
 export interface FoldedBatch extends BegunBatch {
-  /** How many of its messages; the next batch begins with the others. */
+  /** How many of these; the next batch begins with the others. */
   readonly folded: number;
 }
 
 export interface Folder {
   /**
-   * Folds the first of the messages that wait, none from offset `holdAt` on. Undefined if the owner was stopped before its turn
-   * came: then nothing is folded.
+   * Folds the first of the messages that wait, none from offset `holdAt` on, and leaves them there. Undefined if the owner was
+   * stopped before its turn came: then nothing is folded.
    */
   fold(
-    waiting: readonly Message[],
+    waiting: MessageQueue,
     holdAt: number | null,
     isStopped: () => boolean,
   ): Promise<FoldedBatch | undefined>;
@@ -38,30 +42,31 @@ export interface Folder {
 type Ports = Pick<OwnerParts, 'limits' | 'bugs' | 'live' | 'turn' | 'gates'>;
 
 export function createFolder(work: Work, loader: Loader, { limits, bugs, live, turn, gates }: Ports): Folder {
-  function first(waiting: readonly Message[], holdAt: number | null): { messages: Message[]; bytes: number } {
+  function first(waiting: MessageQueue, holdAt: number | null): { count: number; bytes: number } {
     const { batchMax, batchBytesMax } = limits;
     const countMax = Math.min(batchMax, holdAt === null ? batchMax : holdAt - work.head.offset);
     let bytes = 0;
     let count = 0;
-    while (count < waiting.length && count < countMax && (count === 0 || bytes < batchBytesMax)) {
-      bytes += waiting[count]!.size;
+    for (const size of waiting.sizes(countMax)) {
+      if (count > 0 && bytes >= batchBytesMax) break;
+      bytes += size;
       count += 1;
     }
-    return { messages: waiting.slice(0, count), bytes };
+    return { count, bytes };
   }
 
-  function begin(waiting: readonly Message[], holdAt: number | null): BegunBatch {
+  function begin(waiting: MessageQueue, holdAt: number | null): BegunBatch {
     const startedMs = performance.now();
-    const { messages, bytes } = first(waiting, holdAt);
+    const { count, bytes } = first(waiting, holdAt);
     const fold: Fold = {
-      batch: newBatch(work.head.offset, messages.length, bytes),
+      batch: newBatch(work.head.offset, count, bytes),
       timers: createTimerQueue([]),
       timersLeft: work.inForce.definitions.settings.timersPerCommit,
       bugs,
       live: live.begin(),
     };
     loader.begin();
-    return { fold, messages, startedMs };
+    return { fold, count, startedMs, oldestAppendMs: waiting.peek()!.appendMs };
   }
 
   function next(fold: Fold, message: Message, decoded: Decoded): boolean {
@@ -83,13 +88,13 @@ export function createFolder(work: Work, loader: Loader, { limits, bugs, live, t
     return folded;
   }
 
-  async function foldAll(begun: BegunBatch): Promise<FoldedBatch> {
-    const { fold, messages } = begun;
+  async function foldAll(waiting: MessageQueue, begun: BegunBatch): Promise<FoldedBatch> {
+    const { fold, count } = begun;
     loader.renewMaps();
     let folded = 0;
-    for (let from = 0; from === folded && from < messages.length; from += DECODED_MAX) {
+    for (let from = 0; from === folded && from < count; from += DECODED_MAX) {
       if (from > 0) await turn();
-      folded += await foldSome(fold, messages.slice(from, from + DECODED_MAX));
+      folded += await foldSome(fold, waiting.slice(from, Math.min(count, from + DECODED_MAX)));
     }
     loader.learn(fold.timers);
     return { ...begun, folded };
@@ -99,17 +104,17 @@ export function createFolder(work: Work, loader: Loader, { limits, bugs, live, t
     async fold(waiting, holdAt, isStopped) {
       if (waiting.length <= DECODED_MAX) {
         await turn();
-        return isStopped() ? undefined : foldAll(begin(waiting, holdAt));
+        return isStopped() ? undefined : foldAll(waiting, begin(waiting, holdAt));
       }
       // Many records: their states come while another batch is folded.
       return gates.prepare(async () => {
         if (isStopped()) return undefined;
         const begun = begin(waiting, holdAt);
-        await loader.fetch(begun.messages, begun.fold.timers);
+        await loader.fetch(waiting.keys(begun.count), begun.fold.timers);
         return gates.fold(async () => {
           // The one before is about to commit: its commit goes first.
           await turn();
-          return isStopped() ? undefined : foldAll(begun);
+          return isStopped() ? undefined : foldAll(waiting, begun);
         });
       });
     },

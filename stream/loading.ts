@@ -6,7 +6,7 @@ import { decodeBuyer } from '../platform/buyer-codec.ts';
 import { decodeAccount } from '../platform/codec.ts';
 import type { PartitionKeys } from '../platform/keys.ts';
 import type { RedisClient } from '../platform/redis.ts';
-import type { Decoded, Message } from './decode.ts';
+import type { Decoded } from './decode.ts';
 import { StateSizes } from './state-sizes.ts';
 import type { Timer, TimerQueue } from './timers.ts';
 import type { Work } from './work.ts';
@@ -18,7 +18,7 @@ export interface Loader {
    * Brings what many records will need into memory, as it is stored: an object of it is made when its record is loaded. It is a
    * guess by the records' keys, and by how many timers may fall due; what was not guessed is asked for by `load`.
    */
-  fetch(messages: readonly Message[], queue: TimerQueue): Promise<void>;
+  fetch(recordKeys: readonly (string | null)[], queue: TimerQueue): Promise<void>;
   /** Before the first record of a batch is loaded: its states go into maps of its own. */
   renewMaps(): void;
   /** Loads what the next records of the batch need, and the first timers of the stored queue if any may fall due. */
@@ -98,10 +98,10 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
   }
 
   /** Of the records, and of as many timers: each may be the one that a record makes due. */
-  function guessed(messages: readonly Message[], timers: readonly Timer[]): string[] {
+  function guessed(recordKeys: readonly (string | null)[], timers: readonly Timer[]): string[] {
     const wanted = new Set<string>();
-    for (const { key } of messages) if (key !== null) wanted.add(key);
-    for (const { key } of timers.slice(0, messages.length)) wanted.add(key);
+    for (const key of recordKeys) if (key !== null) wanted.add(key);
+    for (const { key } of timers.slice(0, recordKeys.length)) wanted.add(key);
     return [...wanted].filter((key) => !work.states.has(key));
   }
 
@@ -127,8 +127,8 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
       reached = 0;
       fetched = new Map();
     },
-    async fetch(messages, queue) {
-      const wanted = guessed(messages, await readTimers(queue));
+    async fetch(recordKeys, queue) {
+      const wanted = guessed(recordKeys, await readTimers(queue));
       const pieces: Promise<void>[] = [];
       for (let from = 0; from < wanted.length; from += FETCHED_AT_ONCE)
         pieces.push(fetchStates(wanted.slice(from, from + FETCHED_AT_ONCE)));

@@ -9,6 +9,7 @@ import type { Message } from './decode.ts';
 import { Delivery } from './delivery.ts';
 import { createFolder, type Folder } from './folder.ts';
 import { createLoader, type Loader } from './loading.ts';
+import { MessageQueue } from './message-queue.ts';
 import type { OwnerParts } from './owner-parts.ts';
 import { commitUntilKnown, untilReplicated } from './sure-commit.ts';
 import type { TakenOver } from './take-over.ts';
@@ -22,7 +23,7 @@ export class Owner {
   readonly work: Work;
   readonly ended: Promise<OwnerEnd>;
   #parts: OwnerParts;
-  #queue: Message[] = [];
+  #queue = new MessageQueue();
   /** The next offset to come, and whether the first one has. */
   #expected: number;
   #inStep = false;
@@ -61,7 +62,7 @@ export class Owner {
 
   /** When the oldest record that waits here was appended; undefined if none waits. */
   get oldestAppendMs(): number | undefined {
-    return this.#queue[0]?.appendMs;
+    return this.#queue.peek()?.appendMs;
   }
 
   /** Committed batches that ClickHouse or Kafka do not have yet. */
@@ -71,12 +72,13 @@ export class Owner {
 
   /** Takes messages from where this owner reads on; what a poll that began before it still brings is left out. */
   push(messages: readonly Message[]): void {
-    for (const message of messages) {
-      if (message.offset < this.#expected || (message.offset > this.#expected && !this.#inStep)) continue;
+    const taken = messages.filter(({ offset }) => {
+      if (offset < this.#expected || (offset > this.#expected && !this.#inStep)) return false;
       this.#inStep = true;
-      this.#expected = message.offset + 1;
-      this.#queue.push(message);
-    }
+      this.#expected = offset + 1;
+      return true;
+    });
+    this.#queue.push(taken);
     this.#wake?.();
   }
 
@@ -160,12 +162,11 @@ export class Owner {
 
   /** Messages below the stored offset were folded by the owner before. */
   #redeliver(): void {
-    let taken = 0;
-    while (taken < this.#queue.length && this.#queue[taken]!.offset < this.work.head.offset) {
-      this.#delivery.rebuild(this.#queue[taken]!);
-      taken += 1;
+    for (let next = this.#queue.peek(); next !== undefined; next = this.#queue.peek()) {
+      if (next.offset >= this.work.head.offset) return;
+      this.#delivery.rebuild(next);
+      this.#queue.drop(1);
     }
-    if (taken > 0) this.#queue.splice(0, taken);
   }
 
   // — one batch —
@@ -174,9 +175,9 @@ export class Owner {
     const { observer, limits, bugs } = this.#parts;
     const done = await this.#folder.fold(this.#queue, this.#control.holdAt, () => this.#stopped);
     if (done === undefined) return 'OK';
-    const { fold, messages, folded, startedMs } = done;
+    const { fold, folded, startedMs, oldestAppendMs } = done;
     this.#batchedMs = startedMs;
-    this.#queue.splice(0, folded);
+    this.#queue.drop(folded);
     const foldedMs = performance.now();
     const reply = await this.#commit(fold.batch, bugs.timerChanges(fold.timers.changes()));
     if (reply === 'FENCED') return reply;
@@ -187,7 +188,7 @@ export class Owner {
       records: folded,
       batchSeconds: (committedMs - startedMs) / 1_000,
       commitSeconds: (committedMs - foldedMs) / 1_000,
-      visibleSeconds: Math.max(0, this.#activeMs - messages[0]!.appendMs) / 1_000,
+      visibleSeconds: Math.max(0, this.#activeMs - oldestAppendMs) / 1_000,
     });
     this.#loader.keep(limits.cacheMax, limits.cacheBytesMax);
     return 'OK';

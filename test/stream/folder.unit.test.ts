@@ -15,6 +15,7 @@ import type { Message } from '../../stream/decode.ts';
 import { createFolder } from '../../stream/folder.ts';
 import { createGates } from '../../stream/gates.ts';
 import { createLoader } from '../../stream/loading.ts';
+import { MessageQueue } from '../../stream/message-queue.ts';
 import { emptyHead } from '../../stream/state.ts';
 import { createWaitingTriggers } from '../../stream/triggers.ts';
 import { createWindows } from '../../stream/windows.ts';
@@ -85,8 +86,9 @@ function partition(kept: readonly KeptDefinition[], batchMax: number) {
     gates,
     asked,
     async run(messages: readonly Message[]) {
-      for (let done = 0; done < messages.length; ) {
-        const waiting = messages.slice(done, done + batchMax);
+      const waiting = new MessageQueue();
+      for (let from = 0; from < messages.length; from += 300) waiting.push(messages.slice(from, from + 300));
+      while (waiting.length > 0) {
         const { fold, folded } = (await folder.fold(waiting, null, () => false))!;
         for (const key of work.changed)
           blobs.set(keys.buyer(key), encodeBuyer(work.states.get(key) as Buyer));
@@ -94,7 +96,7 @@ function partition(kept: readonly KeptDefinition[], batchMax: number) {
         for (const [key, dueMs] of fold.timers.changes()) timers.set(key, dueMs);
         for (const [key, dueMs] of timers) if (dueMs === 0) timers.delete(key);
         loader.keep(10, 1_000_000);
-        done += folded;
+        waiting.drop(folded);
       }
       return { states: [...blobs].map(([name, blob]) => `${name} ${blob.toString('hex')}`).sort(), timers };
     },
@@ -130,12 +132,15 @@ describe('a batch', () => {
           end = resolve;
         }),
     );
-    const waiting = folder.fold(messages, null, () => isStopped);
+    const waiting = new MessageQueue();
+    waiting.push(messages);
+    const folding = folder.fold(waiting, null, () => isStopped);
     await expect.poll(() => asked.length).toBeGreaterThan(0);
     isStopped = true;
     end();
     await other;
-    expect(await waiting).toBeUndefined();
+    expect(await folding).toBeUndefined();
+    expect(waiting.length).toBe(messages.length);
     expect(work.head.offset).toBe(0);
     expect(work.changed.size).toBe(0);
   });

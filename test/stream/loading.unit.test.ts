@@ -8,7 +8,7 @@ import { encodeBuyer } from '../../platform/buyer-codec.ts';
 import { partitionKeys } from '../../platform/keys.ts';
 import { namespaceOf } from '../../platform/namespace.ts';
 import type { RedisClient } from '../../platform/redis.ts';
-import type { Decoded, Message } from '../../stream/decode.ts';
+import type { Decoded } from '../../stream/decode.ts';
 import { createLoader } from '../../stream/loading.ts';
 import { emptyHead } from '../../stream/state.ts';
 import { createTimerQueue, type Timer } from '../../stream/timers.ts';
@@ -50,7 +50,6 @@ function loaderOf(sizes: Readonly<Record<string, number>>, timers: readonly Time
 }
 
 const record = (key: string, timeMs = 0) => ({ kind: 'segment', key, timeMs }) as unknown as Decoded;
-const message = (key: string | null) => ({ key }) as Message;
 
 async function loaded(sizes: Readonly<Record<string, number>>) {
   const { work, loader } = loaderOf(sizes);
@@ -90,7 +89,7 @@ describe('fetch', () => {
     const own = loaderOf({ 'u:1': SMALL, 'u:2': SMALL, 'u:3': SMALL }, timers);
     const queue = createTimerQueue([]);
     own.loader.begin();
-    await own.loader.fetch(keys.map(message), queue);
+    await own.loader.fetch(keys, queue);
     own.loader.renewMaps();
     return { ...own, queue };
   }
@@ -119,7 +118,7 @@ describe('fetch', () => {
     await loader.load([record('u:1')], queue);
     const known = work.states.get('u:1');
     loader.begin();
-    await loader.fetch([message('u:1'), message('u:2')], createTimerQueue([]));
+    await loader.fetch(['u:1', 'u:2'], createTimerQueue([]));
     loader.renewMaps();
     await loader.load([record('u:1')], queue);
     expect(asked).toEqual([['u:1'], ['u:2']]);
