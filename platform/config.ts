@@ -31,7 +31,7 @@ const schema = z.object({
   STREAM_METRICS_PORT: port.default(18_081),
   /** Names this process in its consumer group, so that a restarted one rejoins at once. */
   STREAM_SLOT: z.string().default('0'),
-  STREAM_BATCH_MAX: z.coerce.number().int().min(1).max(4_000).default(4_000),
+  STREAM_BATCH_MAX: z.coerce.number().int().min(1).max(12_000).default(12_000),
   /** A process that dies without leaving is missed after so long; a restarted one of the same slot rejoins at once. */
   STREAM_SESSION_TIMEOUT_MS: z.coerce.number().int().min(1_000).default(45_000),
   /** How partitions move when a process joins or leaves; the same for all processes of a group. */

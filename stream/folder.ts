@@ -43,16 +43,9 @@ type Ports = Pick<OwnerParts, 'limits' | 'bugs' | 'live' | 'turn' | 'gates'>;
 
 export function createFolder(work: Work, loader: Loader, { limits, bugs, live, turn, gates }: Ports): Folder {
   function first(waiting: MessageQueue, holdAt: number | null): { count: number; bytes: number } {
-    const { batchMax, batchBytesMax } = limits;
-    const countMax = Math.min(batchMax, holdAt === null ? batchMax : holdAt - work.head.offset);
-    let bytes = 0;
-    let count = 0;
-    for (const size of waiting.sizes(countMax)) {
-      if (count > 0 && bytes >= batchBytesMax) break;
-      bytes += size;
-      count += 1;
-    }
-    return { count, bytes };
+    const { batchMax, batchBytesMax, batchKeysMax } = limits;
+    const records = Math.min(batchMax, holdAt === null ? batchMax : holdAt - work.head.offset);
+    return waiting.within({ records, bytes: batchBytesMax, keys: batchKeysMax });
   }
 
   function begin(waiting: MessageQueue, holdAt: number | null): BegunBatch {

@@ -50,6 +50,7 @@ export interface Stream {
 }
 
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
+const BATCH_KEYS_MAX = 4_000;
 const LINGER_MS = 50;
 /**
  * Those of the buyers that came last, for who comes again at once. A kept state costs more than its reading: with 1,000 each
@@ -206,6 +207,7 @@ function limitsOf(config: Config): OwnerLimits {
   return {
     batchMax: config.streamBatchMax,
     batchBytesMax: BATCH_BYTES_MAX,
+    batchKeysMax: BATCH_KEYS_MAX,
     cacheMax: config.streamCache ? CACHE_PER_PARTITION : 0,
     cacheBytesMax: CACHE_BYTES_PER_PARTITION,
     lingerMs: LINGER_MS,

@@ -2,6 +2,13 @@
 // its memory, they would outlive collection after collection and then be the most that is thrown away at once.
 import type { Message } from './decode.ts';
 
+/** Of a batch: at `bytes` it is full, and no record of one more key than `keys` comes in. */
+export interface Bounds {
+  readonly records: number;
+  readonly bytes: number;
+  readonly keys: number;
+}
+
 /** Messages that came together: their values are one piece of memory, and what else they have stands in two lists. */
 interface Lot {
   readonly partition: number;
@@ -87,11 +94,21 @@ export class MessageQueue {
     return found;
   }
 
-  /** How large each of the first ones is, in bytes. */
-  sizes(count: number): number[] {
-    const found: number[] = [];
-    this.#visit(0, count, ({ numbers }, index) => found.push(numbers[index * FIELDS + SIZE]!));
-    return found;
+  /** How many of the first ones stay within all bounds, one at least, and how large they are together. */
+  within({ records, bytes, keys }: Bounds): { count: number; bytes: number } {
+    const seen = new Set<string | null>();
+    let isFull = false;
+    let count = 0;
+    let size = 0;
+    this.#visit(0, records, (lot, index) => {
+      const key = lot.keys[index]!;
+      isFull ||= count > 0 && (size >= bytes || (seen.size >= keys && !seen.has(key)));
+      if (isFull) return;
+      seen.add(key);
+      size += lot.numbers[index * FIELDS + SIZE]!;
+      count += 1;
+    });
+    return { count, bytes: size };
   }
 
   /** Lets the first ones go. */

@@ -34,7 +34,7 @@ function batchMetrics(registry: Registry) {
       name: 'flywheel_stream_batch_records',
       help: 'Records of a committed batch.',
       labelNames,
-      buckets: [1, 10, 100, 500, 1_000, 2_000, 4_000],
+      buckets: [1, 10, 100, 500, 1_000, 2_000, 4_000, 12_000],
       registers,
     }),
     batches: new Histogram({

@@ -13,6 +13,8 @@ export interface OwnerLimits {
   /** Records in a batch. */
   readonly batchMax: number;
   readonly batchBytesMax: number;
+  /** Different keys of its records: Redis does nothing else while it writes their states. */
+  readonly batchKeysMax: number;
   /** States that stay in memory between batches; 0: none. */
   readonly cacheMax: number;
   /** Of all of them together, as they are stored. */

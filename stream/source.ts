@@ -36,8 +36,9 @@ export interface SourceListener {
 const CONSUME_MAX = 4_000;
 /** For the first message of a batch: the others are taken if they are there. */
 const CONSUME_TIMEOUT_MS = 50;
-const BACKLOG_PAUSE = 8_000;
-const BACKLOG_RESUME = 4_000;
+/** Two batches: while one is folded, its messages wait here too, and the next one must find enough. */
+const BACKLOG_PAUSE = 24_000;
+const BACKLOG_RESUME = 16_000;
 const RETRY_MS = 200;
 
 const SEEK_TIMEOUT_MS = 10_000;

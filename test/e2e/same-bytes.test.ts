@@ -224,7 +224,7 @@ describe('the same log', () => {
     const environment = { STREAM_SESSION_TIMEOUT_MS: '6000' };
     stage = await openStage('same-bytes', { definitionsDir, environment });
     await feedLog();
-    expected = await replay({ batchMax: 4_000, cache: 'on', processes: 1 });
+    expected = await replay({ batchMax: 12_000, cache: 'on', processes: 1 });
   }, 180_000);
   afterEach(endChildren);
   afterAll(async () => {

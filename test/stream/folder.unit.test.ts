@@ -77,7 +77,9 @@ function partition(kept: readonly KeptDefinition[], batchMax: number) {
   });
   const loader = createLoader(work, redis, keys);
   const gates = createGates();
-  const limits = { batchMax, batchBytesMax: 10_000_000 } as Parameters<typeof createFolder>[2]['limits'];
+  const limits = { batchMax, batchBytesMax: 10_000_000, batchKeysMax: 500 } as Parameters<
+    typeof createFolder
+  >[2]['limits'];
   const parts = { limits, bugs: noBugs, live: { begin: () => undefined }, turn: async () => {}, gates };
   const folder = createFolder(work, loader, parts);
   return {

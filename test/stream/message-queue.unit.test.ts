@@ -27,7 +27,6 @@ describe('a queue of messages', () => {
       const [from, to] = [Math.floor(waits / 3), Math.floor(waits / 2)];
       expect(queue.slice(from, to)).toEqual(range(gone + from, gone + to));
       expect(queue.keys(to)).toEqual(range(gone, gone + to).map(({ key }) => key));
-      expect(queue.sizes(to)).toEqual(range(gone, gone + to).map(({ size }) => size));
       const left = (round * 5) % (waits + 1);
       queue.drop(left);
       gone += left;
@@ -49,10 +48,29 @@ describe('a queue of messages', () => {
     ]);
   });
 
-  it('gives no more sizes and keys than there are messages', () => {
+  it.each([
+    ['records', { records: 7, bytes: 1_000, keys: 99 }, 7],
+    ['no more than there are', { records: 99, bytes: 10_000, keys: 99 }, 30],
+    // 40 to 46 bytes each: the third one fills it.
+    ['bytes', { records: 99, bytes: 100, keys: 99 }, 3],
+    ['bytes, one at least', { records: 99, bytes: 0, keys: 99 }, 1],
+    // u:1 to u:4, then none and none again, u:6 to u:9.
+    ['keys', { records: 99, bytes: 10_000, keys: 9 }, 10],
+    ['keys, one at least', { records: 99, bytes: 10_000, keys: 0 }, 1],
+  ])('says how many of the first stay within bounds: %s', (_, bounds, count) => {
     const queue = new MessageQueue();
-    queue.push(range(0, 3));
+    queue.push(range(0, 12));
     queue.push([]);
-    expect([queue.sizes(9).length, queue.keys(9).length]).toEqual([3, 3]);
+    queue.push(range(12, 31));
+    queue.drop(1);
+    const bytes = range(1, 1 + count).reduce((total, { size }) => total + size, 0);
+    expect(queue.within(bounds)).toEqual({ count, bytes });
+    expect(queue.keys(99)).toHaveLength(30);
+  });
+
+  it('takes as many records of a key that is among them as there are', () => {
+    const queue = new MessageQueue();
+    queue.push([...range(1, 3), ...range(1, 3), ...range(2, 4)]);
+    expect(queue.within({ records: 99, bytes: 10_000, keys: 2 }).count).toBe(5);
   });
 });

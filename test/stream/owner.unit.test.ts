@@ -61,6 +61,7 @@ async function withOwner(readFrom: number, look: (owner: Owner) => void): Promis
     limits: {
       batchMax: 10,
       batchBytesMax: 1_000,
+      batchKeysMax: 1_000,
       cacheMax: 0,
       cacheBytesMax: 0,
       lingerMs: 0,
