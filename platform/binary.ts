@@ -91,6 +91,11 @@ export class BinaryWriter {
     this.#copy(value);
   }
 
+  /** Bytes as they are. */
+  append(value: Uint8Array): void {
+    this.#copy(value);
+  }
+
   // — of fixed width —
 
   byte(value: number): void {

@@ -1,10 +1,7 @@
 // The commit: one Lua script under the partition's tag that checks the fence first and then only sets absolute values.
 
-import type { AccountState } from '../domain/account.ts';
-import type { Buyer } from '../domain/buyer.ts';
 import { BinaryWriter } from '../platform/binary.ts';
-import { viewBuyer } from '../platform/buyer-codec.ts';
-import { encodeAccount, pack } from '../platform/codec.ts';
+import { pack } from '../platform/codec.ts';
 import type { PartitionKeys } from '../platform/keys.ts';
 import type { RedisClient } from '../platform/redis.ts';
 import { type Batch, hasDelivery, toEntry } from './batch.ts';
@@ -129,10 +126,8 @@ function headFields(head: Head, seq: number): Word[] {
 
 /** The bytes of a changed state, good until the next is encoded. */
 function encoded(work: Work, key: string): Buffer {
-  const state = work.states.get(key)!;
-  const bytes = work.id.topic === 'events' ? viewBuyer(state as Buyer) : encodeAccount(state as AccountState);
+  const bytes = work.states.bytesOf(key);
   work.counters.stateWritten(key, bytes.length);
-  work.stateSizes.set(key, bytes.length);
   return bytes;
 }
 

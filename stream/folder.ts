@@ -72,6 +72,22 @@ export function createFolder(work: Work, loader: Loader, { limits, bugs, live, t
     return foldRecord(work, fold, message, decoded) === 'folded';
   }
 
+  /**
+   * For each piece of a large batch, the keys that stand in no later piece: their states are done with, as a rule. One who comes once
+   * in a batch, as most do, is an object for as long as its piece.
+   */
+  function lastInPiece(keys: readonly (string | null)[]): string[][] {
+    const pieces = Array.from({ length: Math.ceil(keys.length / DECODED_MAX) }, (): string[] => []);
+    const later = new Set<string>();
+    for (let index = keys.length - 1; index >= 0; index -= 1) {
+      const key = keys[index]!;
+      if (key === null || later.has(key)) continue;
+      later.add(key);
+      pieces[Math.floor(index / DECODED_MAX)]!.push(key);
+    }
+    return pieces;
+  }
+
   /** Folds some of the messages, until the batch is cut; returns how many. */
   async function foldSome(fold: Fold, messages: readonly Message[]): Promise<number> {
     const decoded = messages.map((message) => decode(work.id.topic, message));
@@ -84,10 +100,12 @@ export function createFolder(work: Work, loader: Loader, { limits, bugs, live, t
   async function foldAll(waiting: MessageQueue, begun: BegunBatch): Promise<FoldedBatch> {
     const { fold, count } = begun;
     loader.renewMaps();
+    const lastKeys = count > DECODED_MAX ? lastInPiece(waiting.keys(count)) : [];
     let folded = 0;
     for (let from = 0; from === folded && from < count; from += DECODED_MAX) {
       if (from > 0) await turn();
       folded += await foldSome(fold, waiting.slice(from, Math.min(count, from + DECODED_MAX)));
+      for (const key of lastKeys[from / DECODED_MAX] ?? []) if (work.changed.has(key)) work.states.pack(key);
     }
     loader.learn(fold.timers);
     return { ...begun, folded };

@@ -1,13 +1,8 @@
 // Before a fold: the states of all keys in reach and the timers that may fall due, brought into memory.
 import type { Redis } from 'ioredis';
-import type { AccountState } from '../domain/account.ts';
-import type { Buyer } from '../domain/buyer.ts';
-import { decodeBuyer } from '../platform/buyer-codec.ts';
-import { decodeAccount } from '../platform/codec.ts';
 import type { PartitionKeys } from '../platform/keys.ts';
 import type { RedisClient } from '../platform/redis.ts';
 import type { Decoded } from './decode.ts';
-import { StateSizes } from './state-sizes.ts';
 import type { Timer, TimerQueue } from './timers.ts';
 import type { Work } from './work.ts';
 
@@ -58,12 +53,6 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
     return timers;
   }
 
-  function take(key: string, bytes: Buffer): void {
-    const state: Buyer | AccountState = isEvents ? decodeBuyer(key, bytes) : decodeAccount(bytes);
-    work.states.set(key, state);
-    work.stateSizes.set(key, bytes.length);
-  }
-
   function stored(wanted: readonly string[]): Promise<(Buffer | null)[]> {
     return redis.mgetBuffer(wanted.map((key) => (isEvents ? keys.buyer(key) : keys.account(key))));
   }
@@ -78,7 +67,7 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
     if (unknown.length === 0) return;
     const blobs = await stored(unknown);
     blobs.forEach((bytes, index) => {
-      if (bytes !== null) take(unknown[index]!, bytes);
+      if (bytes !== null) work.states.read(unknown[index]!, bytes);
     });
   }
 
@@ -87,7 +76,7 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
     const bytes = fetched.get(key);
     if (bytes === undefined) return false;
     fetched.delete(key);
-    if (bytes !== null) take(key, bytes);
+    if (bytes !== null) work.states.read(key, bytes);
     return true;
   }
 
@@ -107,17 +96,7 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
 
   /** Moves what is in memory behind everything else in the order in which states are let go; returns the others. */
   function touch(wanted: ReadonlySet<string>): string[] {
-    const missing: string[] = [];
-    for (const key of wanted) {
-      const state = work.states.get(key);
-      if (state === undefined) {
-        missing.push(key);
-        continue;
-      }
-      work.states.delete(key);
-      work.states.set(key, state);
-    }
-    return missing;
+    return [...wanted].filter((key) => !work.states.touch(key));
   }
 
   return {
@@ -135,10 +114,8 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
       await Promise.all(pieces);
     },
     renewMaps() {
-      // A map that has stood between two batches is old, and so is each table that it grows into: dead, they would keep the states
-      // of a batch until a major collection. Each batch begins with young ones, as late as it can: while it waits they grow old.
-      work.states = new Map(work.states);
-      work.stateSizes = work.stateSizes.copy();
+      // As late as it can be: while a batch waits its maps grow old.
+      work.states.renewMaps();
       work.changed = new Set(work.changed);
       fetched = new Map(fetched);
     },
@@ -165,16 +142,7 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
       else nextDueMs = ahead.length >= timersMax ? Number.NEGATIVE_INFINITY : earliestMs;
     },
     keep(statesMax, bytesMax) {
-      if (statesMax === 0 || !isEvents) {
-        work.states = new Map();
-        work.stateSizes = new StateSizes();
-        return;
-      }
-      for (const key of work.states.keys()) {
-        if (work.states.size <= statesMax && work.stateSizes.total <= bytesMax) break;
-        work.states.delete(key);
-        work.stateSizes.delete(key);
-      }
+      work.states.keep(isEvents ? statesMax : 0, bytesMax);
     },
   };
 }

@@ -1,6 +1,4 @@
 // The working set of one owned partition: everything a fold reads and changes. It lives from take-over to release.
-import type { AccountState } from '../domain/account.ts';
-import type { Buyer } from '../domain/buyer.ts';
 import type { WaitingTrigger } from '../domain/delivery.ts';
 import type { CountEffect, RowEffect } from '../domain/effect.ts';
 import type { RejectedRecord, Verdict } from '../domain/record.ts';
@@ -8,7 +6,7 @@ import type { PartitionId } from '../platform/keys.ts';
 import { addRow, type Batch } from './batch.ts';
 import { aggregateRow, effectRow } from './rows.ts';
 import type { Head, InForceState } from './state.ts';
-import { StateSizes } from './state-sizes.ts';
+import { States } from './states.ts';
 import type { WaitingTriggers } from './triggers.ts';
 import type { Aggregate } from './window.ts';
 import type { Windows } from './windows.ts';
@@ -33,8 +31,7 @@ export interface Work {
   inForce: InForceState;
   definitionsChanged: boolean;
   /** States of the keys in reach of the batch at hand, and of as many others as stay in memory; changed in place. */
-  states: Map<string, Buyer | AccountState>;
-  stateSizes: StateSizes;
+  readonly states: States;
   /** Keys whose state the next commit writes. */
   changed: Set<string>;
   readonly windows: Windows;
@@ -69,8 +66,7 @@ export function createWork(
   const work: Work = {
     ...parts,
     definitionsChanged: false,
-    states: new Map(),
-    stateSizes: new StateSizes(),
+    states: new States(parts.id.topic),
     changed: new Set(),
     addAggregate(batch, aggregate) {
       const [table, row] = aggregateRow(aggregate, parts.id.generation, parts.id.partition);
