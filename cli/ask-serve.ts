@@ -6,13 +6,19 @@ export interface ServeTarget {
   readonly secretKey: string;
 }
 
-/** What a problem document says; nothing of a body that is none. */
-export function problemIn(body: string): { detail?: string; reasons?: string[] } {
+/** The JSON object that a body is; an empty one for any other body. */
+export function objectOf(body: string): Readonly<Record<string, unknown>> {
   try {
-    return JSON.parse(body) as { detail?: string; reasons?: string[] };
+    const value: unknown = JSON.parse(body);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
   } catch {
     return {};
   }
+}
+
+/** What a problem document says; nothing of a body that is none. */
+export function problemIn(body: string): { readonly detail?: string; readonly reasons?: readonly string[] } {
+  return objectOf(body);
 }
 
 export function unreachable(url: string, cause: unknown): PlatformError {

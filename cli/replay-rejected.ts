@@ -7,6 +7,7 @@ import type { Namespace } from '../platform/namespace.ts';
 import { PlatformError } from '../platform/platform-error.ts';
 import { validateRejectedRecord } from '../platform/validate.ts';
 import { REPLAY_HEADER } from '../serve/intake-answer.ts';
+import { countOne } from './feed/report.ts';
 import { type Submission, submissionOf } from './rejected-submission.ts';
 
 const ATTEMPTS_MAX = 30;
@@ -109,17 +110,13 @@ async function submit(
   }
 }
 
-function increment(counts: Record<string, number>, name: string): void {
-  counts[name] = (counts[name] ?? 0) + 1;
-}
-
 function count(report: ReplayRejectedReport, answer: IntakeAnswer): void {
   report.submitted += 1;
   report.accepted += answer.accepted ?? 0;
   const reasons =
     answer.rejected?.map(({ reason }) => reason) ?? (answer.accepted ? [] : [answer.code ?? 'unknown']);
   report.rejected += reasons.length;
-  for (const reason of reasons) increment(report.rejectedByReason, reason);
+  for (const reason of reasons) countOne(report.rejectedByReason, reason);
 }
 
 /**
@@ -143,7 +140,7 @@ export async function replayRejected(options: ReplayRejectedOptions): Promise<Re
   for await (const [record, position] of rejects(options)) {
     report.read += 1;
     if (record.at < (options.sinceMs ?? 0)) continue;
-    increment(report.readByReason, record.reason);
+    countOne(report.readByReason, record.reason);
     if (options.reason !== undefined && record.reason !== options.reason) continue;
     report.matched += 1;
     const content = createHash('sha256').update(`${record.route}\n${record.raw}`).digest('base64');

@@ -89,12 +89,18 @@ function createProgressLine(): { show(progress: FeedProgress): void; end(): void
   };
 }
 
+function describeCounts(byReason: Readonly<Record<string, number>>): string {
+  return Object.entries(byReason)
+    .map(([reason, count]) => `${count} ${reason}`)
+    .join(', ');
+}
+
 function describeReport(report: FeedReport): string {
   const { events, spend, exposures, rejectedByReason, namespace } = report;
   const accepted = events.accepted + spend.accepted + exposures.accepted;
   const seconds = Date.parse(report.finishedAt ?? '') - Date.parse(report.startedAt);
-  const reasons = Object.entries(rejectedByReason).map(([reason, count]) => `${count} ${reason}`);
-  const rejected = reasons.length === 0 ? 'none rejected' : `rejected: ${reasons.join(', ')}`;
+  const reasons = describeCounts(rejectedByReason);
+  const rejected = reasons === '' ? 'none rejected' : `rejected: ${reasons}`;
   const rate = Math.round((accepted / Math.max(1, seconds)) * 1_000).toLocaleString('en');
   return `${accepted.toLocaleString('en')} accepted into ${namespace} in ${duration(seconds)} (${rate}/s), ${rejected}`;
 }
@@ -127,8 +133,8 @@ async function submitRejected(
   });
   const { reason } = options;
   if (reason !== undefined && report.matched === 0) {
-    const others = Object.entries(report.readByReason).map(([name, count]) => `${count} ${name}`);
-    process.stderr.write(`nothing was rejected for ${reason}; there are: ${others.join(', ') || 'none'}\n`);
+    const others = describeCounts(report.readByReason) || 'none';
+    process.stderr.write(`nothing was rejected for ${reason}; there are: ${others}\n`);
   }
   process.stdout.write(`${JSON.stringify(report)}\n`);
 }

@@ -88,12 +88,7 @@ export class BinaryWriter {
   /** Bytes as they are, their count in front. */
   bytes(value: Uint8Array): void {
     this.unsigned(value.length);
-    this.#copy(value);
-  }
-
-  /** Bytes as they are. */
-  append(value: Uint8Array): void {
-    this.#copy(value);
+    this.append(value);
   }
 
   // — of fixed width —
@@ -136,7 +131,7 @@ export class BinaryWriter {
     const start = this.#at;
     this.uint32BE(0);
     if (typeof value === 'string') this.#plain(value);
-    else this.#copy(value);
+    else this.append(value);
     this.#buffer.writeUInt32BE(this.#at - start - 4, start);
   }
 
@@ -156,7 +151,8 @@ export class BinaryWriter {
     this.#at = start + length;
   }
 
-  #copy(value: Uint8Array): void {
+  /** Bytes as they are. */
+  append(value: Uint8Array): void {
     this.#reserve(value.length);
     this.#buffer.set(value, this.#at);
     this.#at += value.length;

@@ -94,11 +94,6 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
     return [...wanted].filter((key) => !work.states.has(key));
   }
 
-  /** Moves what is in memory behind everything else in the order in which states are let go; returns the others. */
-  function touch(wanted: ReadonlySet<string>): string[] {
-    return [...wanted].filter((key) => !work.states.touch(key));
-  }
-
   return {
     begin() {
       timersMax = work.inForce.definitions.settings.timersPerCommit + 1;
@@ -115,7 +110,7 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
     },
     renewMaps() {
       // As late as it can be: while a batch waits its maps grow old.
-      work.states.renewMaps();
+      work.states = work.states.renewed();
       work.changed = new Set(work.changed);
       fetched = new Map(fetched);
     },
@@ -132,7 +127,7 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
         wanted.add(ahead[reached]!.key);
         reached += 1;
       }
-      const missing = touch(wanted);
+      const missing = [...wanted].filter((key) => !work.states.touch(key));
       work.counters.looked(wanted.size - missing.length, missing.length);
       await loadStates(missing);
     },

@@ -17,7 +17,7 @@ interface Place {
 const PACKED_BYTES_FIRST = 1024 * 1024;
 
 export class States {
-  #isEvents: boolean;
+  #topic: StatefulTopic;
   #objects = new Map<string, State>();
   /** How long objects are, as they were last written or read: few buyers near their caps may be as much as thousands of others. */
   #sizes = new Map<string, number>();
@@ -26,7 +26,7 @@ export class States {
   #packedBytes: BinaryWriter | undefined;
 
   constructor(topic: StatefulTopic) {
-    this.#isEvents = topic === 'events';
+    this.#topic = topic;
   }
 
   /** How many are objects. */
@@ -98,13 +98,17 @@ export class States {
   }
 
   /**
-   * Begins maps of its own. One that has stood between two batches is old, and so is each table that it grows into: dead, they would
-   * keep the states of a batch until a major collection.
+   * The same, in maps of its own. One that has stood between two batches is old, and so is each table that it grows into: dead, they
+   * would keep the states of a batch until a major collection.
    */
-  renewMaps(): void {
-    this.#objects = new Map(this.#objects);
-    this.#sizes = new Map(this.#sizes);
-    this.#packed = new Map(this.#packed);
+  renewed(): States {
+    const renewed = new States(this.#topic);
+    renewed.#objects = new Map(this.#objects);
+    renewed.#sizes = new Map(this.#sizes);
+    renewed.#bytes = this.#bytes;
+    renewed.#packed = new Map(this.#packed);
+    renewed.#packedBytes = this.#packedBytes;
+    return renewed;
   }
 
   /** After a commit: lets go what is packed, and the first objects until at most so many are left, of at most so many bytes. */
@@ -132,6 +136,10 @@ export class States {
 
   #packedAt({ from, to }: Place): Buffer {
     return this.#packedBytes!.peek().subarray(from, to);
+  }
+
+  get #isEvents(): boolean {
+    return this.#topic === 'events';
   }
 
   #view(state: State): Buffer {

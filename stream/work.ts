@@ -31,7 +31,7 @@ export interface Work {
   inForce: InForceState;
   definitionsChanged: boolean;
   /** States of the keys in reach of the batch at hand, and of as many others as stay in memory; changed in place. */
-  readonly states: States;
+  states: States;
   /** Keys whose state the next commit writes. */
   changed: Set<string>;
   readonly windows: Windows;

@@ -6,7 +6,7 @@ import type { FeedItem } from '../../simulate/feed.ts';
 import type { Batch } from './batch.ts';
 import { createFeedLane, type FeedLane } from './lane.ts';
 import { type Answer, FeedError, request, type Target } from './post.ts';
-import { type FeedReport, impliedBy } from './report.ts';
+import { countOne, type FeedReport, impliedBy } from './report.ts';
 import type { Source } from './sources.ts';
 
 /** `max`, or so many times faster than the items arrived. */
@@ -58,10 +58,6 @@ function rejectedOf({ status, body }: Answer, batch: Batch): readonly Rejected[]
   );
 }
 
-function add(counts: Record<string, number>, name: string): void {
-  counts[name] = (counts[name] ?? 0) + 1;
-}
-
 function messageIdOf(item: FeedItem): string | null {
   if (item.to === 'events') return item.message.messageId as string;
   if (item.to === 'exposures') return item.row.messageId;
@@ -73,7 +69,7 @@ function messageIdOf(item: FeedItem): string | null {
 const SHIPPED_LATENESS_MS = 600_000;
 
 function countEvent(report: FeedReport, item: Extract<FeedItem, { to: 'events' }>): void {
-  add(report.events.byKind, String(item.message.type));
+  countOne(report.events.byKind, String(item.message.type));
   const lane = laneOf(item);
   const timeMs = Date.parse(String(item.message.timestamp));
   const latestMs = report.latestMs[lane] ?? 0;
@@ -92,7 +88,7 @@ function countAnswer(report: FeedReport, batch: Batch, rejected: readonly Reject
     const reason = reasons.get(index);
     if (reason !== undefined) {
       counts.rejected += 1;
-      add(report.rejectedByReason, reason);
+      countOne(report.rejectedByReason, reason);
       return;
     }
     counts.accepted += 1;

@@ -1,5 +1,6 @@
 // One request to `serve`, sent again while `serve` says to wait or cannot be reached.
 import { setTimeout as wait } from 'node:timers/promises';
+import { objectOf } from '../ask-serve.ts';
 
 /** Without an answer for so long the feeder gives up. */
 const OUTAGE_MS_MAX = 120_000;
@@ -28,15 +29,6 @@ export class FeedError extends Error {
     super(message, cause === undefined ? undefined : { cause });
     this.name = 'FeedError';
     this.code = code;
-  }
-}
-
-function objectOf(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
-  } catch {
-    return {};
   }
 }
 

@@ -55,6 +55,11 @@ const feedReport = z.object({
 });
 export type FeedReport = z.infer<typeof feedReport>;
 
+/** One more of this name. */
+export function countOne(counts: Record<string, number>, name: string): void {
+  counts[name] = (counts[name] ?? 0) + 1;
+}
+
 export function newReport(
   given: Pick<
     FeedReport,

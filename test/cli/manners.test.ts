@@ -2,7 +2,8 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +16,12 @@ const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 afterEach(endChildren);
 
+/** The address of a stand-in for serve. */
+async function listening(server: Server): Promise<string> {
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
 it('tail says at once that serve is not there, and where it looked', async () => {
   const tail = startChild('tail', { SECRET_KEY: 'sk' }, ['--url', NOBODY]);
   expect((await tail.ended).code).toBe(1);
@@ -25,10 +32,8 @@ it('tail ends in the time that it was given, though serve dies meanwhile', async
   const server = createServer((_request, response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     response.write('event: open\ndata: {"watching":{},"resumed":null}\n\nevent: ready\ndata: {}\n\n');
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  const url = `http://127.0.0.1:${port}`;
+  });
+  const url = await listening(server);
   const tail = startChild('tail', { SECRET_KEY: 'sk' }, ['--url', url, '--seconds', '1']);
   await tail.untilSaid('watching everything');
   server.closeAllConnections();
@@ -41,15 +46,9 @@ it('tail says in words what serve refuses', async () => {
   const server = createServer((_request, response) => {
     response.writeHead(400, { 'content-type': 'application/problem+json' });
     response.end(JSON.stringify({ code: 'invalid', detail: 'seconds must be integer' }));
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  const tail = startChild('tail', { SECRET_KEY: 'sk' }, [
-    '--url',
-    `http://127.0.0.1:${port}`,
-    '--seconds',
-    'x',
-  ]);
+  });
+  const url = await listening(server);
+  const tail = startChild('tail', { SECRET_KEY: 'sk' }, ['--url', url, '--seconds', 'x']);
   expect((await tail.ended).code).toBe(1);
   expect(tail.errors()).toBe('serve refuses: seconds must be integer\n');
   server.close();
