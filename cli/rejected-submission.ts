@@ -1,7 +1,10 @@
 // How a record of events.rejected is submitted again: which route, and a body whose times are those of its first receipt.
 
+import { isUtf8 } from 'node:buffer';
 import { segmentKinds } from '../domain/buyer-record.ts';
 import type { RejectedRecord } from '../domain/record.ts';
+import { jsonText } from '../platform/json-text.ts';
+import { parseTime } from '../serve/time.ts';
 
 export interface Submission {
   readonly route: string;
@@ -25,9 +28,9 @@ function jsonOf(text: string): unknown {
   }
 }
 
-/** Epoch milliseconds; NaN for what is no time. */
+/** Epoch milliseconds, as collect reads them; NaN for what is no time there. */
 function msOf(value: unknown): number {
-  return typeof value === 'number' || typeof value === 'string' ? new Date(value).getTime() : Number.NaN;
+  return typeof value === 'number' || typeof value === 'string' ? parseTime(value) : Number.NaN;
 }
 
 /**
@@ -57,7 +60,7 @@ function identified(message: Fields, id: string): Fields {
 }
 
 function json(route: string, body: unknown): Submission {
-  return { route, contentType: 'application/json', body: JSON.stringify(body) };
+  return { route, contentType: 'application/json', body: jsonText(body) };
 }
 
 function messageSubmission(route: string, text: string, record: RejectedRecord, id: string): Submission {
@@ -107,7 +110,10 @@ function logSubmission(value: Fields | undefined, id: string): Submission | unde
 
 /** Undefined for what no route takes: control records, and bytes that say nothing. `position` names the reject. */
 export function submissionOf(record: RejectedRecord, position: string): Submission | undefined {
-  const text = Buffer.from(record.raw, 'base64').toString('utf8');
+  const raw = Buffer.from(record.raw, 'base64');
+  // As text it would say something else, and be taken for it.
+  if (!isUtf8(raw)) return undefined;
+  const text = raw.toString('utf8');
   const id = `rejected:${position}`;
   if (record.route === '') return logSubmission(fieldsOf(jsonOf(text)), id);
   // Each has its time and id.

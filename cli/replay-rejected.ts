@@ -12,6 +12,8 @@ import { type Submission, submissionOf } from './rejected-submission.ts';
 
 const ATTEMPTS_MAX = 30;
 const RETRY_DELAY_MS = 1_000;
+/** Answers that every submission would get: a wrong key, a wrong address. */
+const FOR_ALL: readonly number[] = [401, 403, 404];
 
 export interface ReplayRejectedOptions {
   readonly brokers: string;
@@ -97,8 +99,9 @@ async function submit(
       body: submission.body,
     });
     const answer = (await response.json()) as IntakeAnswer & { detail?: string };
-    if (response.ok || response.status === 400 || response.status === 413) return answer;
     const retry = response.status === 429 || response.status === 503;
+    // Anything else is said of this submission alone: the others may be taken.
+    if (!retry && !FOR_ALL.includes(response.status)) return answer;
     if (!retry || attempt === ATTEMPTS_MAX) {
       throw new PlatformError(
         'SERVE_REFUSED',

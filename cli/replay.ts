@@ -122,6 +122,7 @@ async function submitRejected(
     const target = { url, key: secretKey, signal: new AbortController().signal, onRetry: () => {} };
     await assertNamespace(target, config.namespace);
   }
+  let submitted = 0;
   const report = await replayRejected({
     brokers: config.kafkaBrokers,
     namespace: namespaceOf(config.namespace),
@@ -130,6 +131,14 @@ async function submitRejected(
     sinceMs: options.since,
     reason: options.reason,
     dryRun: options.dryRun,
+    onProgress: (so) => {
+      submitted = so.submitted;
+    },
+  }).catch((error) => {
+    process.stderr.write(
+      `stopped after ${submitted} were submitted; the same command submits them again, which changes nothing, and goes on\n`,
+    );
+    throw error;
   });
   const { reason } = options;
   if (reason !== undefined && report.matched === 0) {

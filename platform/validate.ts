@@ -154,9 +154,12 @@ export function faultsOf(complaints: readonly Complaint[]): FieldFault[] {
   return [...faults.values()];
 }
 
+/** What a fault of no field in it is said of. */
+const WHOLE = 'the document';
+
 function messages(errors: ErrorObject[] | null | undefined): string[] {
   return faultsOf((errors ?? []).slice(0, ERRORS_MAX)).map(({ pointer, detail }) => {
-    const field = pointer === '' ? 'the document' : pointer.slice(1).replaceAll('/', '.');
+    const field = pointer === '' ? WHOLE : pointer.slice(1).replaceAll('/', '.');
     return `${field} ${detail}`;
   });
 }
@@ -179,6 +182,11 @@ function compileByKind<Value>(schemas: readonly KindSchema[]): Validator<Value> 
       ? { ok: true, value: value as Value }
       : { ok: false, errors: messages(validate.errors) };
   };
+}
+
+/** What is wrong with a value, as one sentence that calls it what its sender does (`a row`, `a message`). */
+export function faultsOfOne(errors: readonly string[], what: string): string {
+  return errors.join('; ').replaceAll(WHOLE, what);
 }
 
 /** Of a record of the topic `events`. */

@@ -1,5 +1,6 @@
 // Bodies of the routes that take data in: unpacked within bounds, kept as they came (for events.rejected), and read.
 // What cannot be read does not throw here, so that a route may write it down with its reason first.
+import { isUtf8 } from 'node:buffer';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
@@ -67,6 +68,10 @@ function tooLarge(detail: string): Error {
   return problemError({ status: 413, code: 'too_large', detail });
 }
 
+function malformed(fault: string): Error {
+  return problemError({ status: 400, code: 'malformed', detail: `The body cannot be read: ${fault}.` });
+}
+
 /** @throws 413 beyond the bounds, 415 for an encoding we do not know, zlib's error for bytes that are not what they say. */
 async function unpacked(packed: Buffer, encoding: string): Promise<Buffer> {
   const unpack = unpackerOf(encoding, packed);
@@ -84,7 +89,14 @@ async function unpacked(packed: Buffer, encoding: string): Promise<Buffer> {
   }
 }
 
+const NOT_UTF8 = 'it is not UTF-8, and no other encoding of text is taken here';
+
+/**
+ * Without its byte order mark. Bytes that are no UTF-8 would become U+FFFD, by which two people would become one.
+ * @throws an Error for them
+ */
 function textOf(raw: Buffer): string {
+  if (!isUtf8(raw)) throw new Error(NOT_UTF8);
   const marked = raw.length >= 3 && raw[0] === 0xef && raw[1] === 0xbb && raw[2] === 0xbf;
   return raw.toString('utf8', marked ? 3 : 0);
 }
@@ -115,14 +127,16 @@ async function readPacked(
   }
 }
 
-/** Routes without {@link registerRequestBody} take JSON as it is; a packed body is told so, not that it is no JSON. */
+/** Routes without {@link registerRequestBody} take JSON as it is; a packed body, or one that is no text, is told so, not that it is no JSON. */
 export function refusePackedBodies(app: FastifyInstance): void {
   const parseJson = app.getDefaultJsonParser('error', 'error');
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, text, done) => {
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     const encoding = request.headers['content-encoding'];
-    if (encoding === undefined || encoding.trim().toLowerCase() === 'identity')
-      return parseJson(request, text as string, done);
-    done(unsupportedEncoding(encoding, 'identity'), undefined);
+    if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity')
+      return done(unsupportedEncoding(encoding, 'identity'), undefined);
+    const raw = body as Buffer;
+    if (!isUtf8(raw)) return done(malformed(NOT_UTF8), undefined);
+    parseJson(request, raw.toString('utf8'), done);
   });
 }
 
@@ -133,19 +147,19 @@ export function registerRequestBody(
   interpret: Interpret,
 ): void {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser(
-    contentTypes,
-    { parseAs: 'buffer', bodyLimit: INTAKE_BODY_BYTES_MAX },
-    (request, bytes, done) => {
-      const raw = bytes as Buffer;
-      const encoding = request.headers['content-encoding'];
-      if (encoding === undefined) return done(null, read(raw, interpret, request));
-      readPacked(raw, encoding, interpret, request).then(
-        (body) => done(null, body),
-        (error) => done(error as Error, undefined),
-      );
-    },
-  );
+  // Of the routes, and not of the parser: the answer to a larger one names the route's limit.
+  app.addHook('onRoute', (route) => {
+    route.bodyLimit = INTAKE_BODY_BYTES_MAX;
+  });
+  app.addContentTypeParser(contentTypes, { parseAs: 'buffer' }, (request, bytes, done) => {
+    const raw = bytes as Buffer;
+    const encoding = request.headers['content-encoding'];
+    if (encoding === undefined) return done(null, read(raw, interpret, request));
+    readPacked(raw, encoding, interpret, request).then(
+      (body) => done(null, body),
+      (error) => done(error as Error, undefined),
+    );
+  });
 }
 
 const NOTHING: RequestBody = { raw: Buffer.alloc(0), value: undefined, fault: 'it is empty' };

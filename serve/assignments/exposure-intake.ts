@@ -1,16 +1,18 @@
 // Exposures that happened elsewhere: another tool's assignments, or history. They stand in the log as our own do, with the
 // time and the variant that the caller says.
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifySchemaCompiler } from 'fastify';
 import { z } from 'zod';
 import { buyerKeyOf, type ExposureRecord } from '../../domain/buyer-record.ts';
 import type { ExperimentDefinition } from '../../domain/definition.ts';
+import { jsonText } from '../../platform/json-text.ts';
 import type { Outgoing } from '../../platform/kafka.ts';
 import { buyerPartition } from '../../platform/keys.ts';
+import { compileValidator, faultsOfOne } from '../../platform/validate.ts';
 import type { Dependencies } from '../dependencies.ts';
 import type { Intake, Rejection } from '../intake.ts';
 import { intakeAnswer, listed, REPLAY_HEADER, refusal } from '../intake-answer.ts';
 import { problemError } from '../problem-details.ts';
-import { requestSchema, responses } from '../schema.ts';
+import { requestSchema, responses, validatorCompiler } from '../schema.ts';
 import { FUTURE_MS_MAX, parseTime, timeFault } from '../time.ts';
 
 const ROUTE = '/v1/exposures';
@@ -28,7 +30,9 @@ const exposure = z.object({
   timestamp: z.union([z.string(), z.number()]).describe('ISO 8601 or epoch milliseconds'),
 });
 const exposures = z.object({ exposures: z.array(exposure).min(1).max(EXPOSURES_MAX) });
-type Exposure = z.infer<typeof exposure>;
+/** Each is judged by itself, so that one does not refuse the others. */
+const envelope = z.object({ exposures: z.array(z.unknown()).min(1).max(EXPOSURES_MAX) });
+const validate = compileValidator(exposure);
 
 type Ports = Pick<Dependencies, 'definitionLog' | 'namespace' | 'clock'> & { readonly intake: Intake };
 interface Fault {
@@ -37,12 +41,14 @@ interface Fault {
 }
 
 function recordOf(
-  given: Exposure,
+  given: unknown,
   definitions: Ports['definitionLog'],
   nowMs: number,
 ): ExposureRecord | Fault {
-  const { messageId, userId, anonymousId, experiment, variant } = given;
   const fault = (reason: string, detail: string): Fault => ({ reason, detail });
+  const validated = validate(given);
+  if (!validated.ok) return fault('invalid', faultsOfOne(validated.errors, 'an exposure'));
+  const { messageId, userId, anonymousId, experiment, variant } = validated.value;
   if (userId === undefined && anonymousId === undefined) {
     return fault('missing_id', 'there is neither a userId nor an anonymousId');
   }
@@ -53,8 +59,8 @@ function recordOf(
   if (!known.document.variations.some(({ key }) => key === variant)) {
     return fault('unknown_variant', `${experiment} has no variation ${JSON.stringify(variant)}`);
   }
-  const timestamp = parseTime(given.timestamp);
-  const wrong = timeFault('timestamp', given.timestamp, timestamp, nowMs + FUTURE_MS_MAX);
+  const timestamp = parseTime(validated.value.timestamp);
+  const wrong = timeFault('timestamp', validated.value.timestamp, timestamp, nowMs + FUTURE_MS_MAX);
   if (wrong !== undefined) return wrong;
   return {
     kind: 'exposure',
@@ -68,6 +74,12 @@ function recordOf(
   };
 }
 
+/** Where it can be told. */
+function messageIdOf(given: unknown): string | undefined {
+  const { messageId } = (given ?? {}) as { messageId?: unknown };
+  return typeof messageId === 'string' ? messageId : undefined;
+}
+
 /** Register where a secret key is required and the definitions are there. */
 export function registerExposureIntake(app: FastifyInstance, ports: Ports): void {
   const { definitionLog, namespace, clock, intake } = ports;
@@ -78,16 +90,19 @@ export function registerExposureIntake(app: FastifyInstance, ports: Ports): void
     body: requestSchema(exposures),
     response: responses({ 200: intakeAnswer }),
   };
-  app.post(ROUTE, { schema }, async (request) => {
-    const given = (request.body as z.infer<typeof exposures>).exposures;
+  const compile = validatorCompiler() as FastifySchemaCompiler<unknown>;
+  const ofEnvelope: FastifySchemaCompiler<unknown> = (route) =>
+    compile({ ...route, schema: requestSchema(envelope) });
+  app.post(ROUTE, { schema, validatorCompiler: ofEnvelope }, async (request) => {
+    const given = (request.body as z.infer<typeof envelope>).exposures;
     const nowMs = clock.nowMs();
     const records: Outgoing[] = [];
     const rejections: Rejection[] = [];
     for (const [index, one] of given.entries()) {
       const record = recordOf(one, definitionLog, nowMs);
       if ('detail' in record) {
-        const raw = Buffer.from(JSON.stringify({ exposures: [one] }));
-        rejections.push({ index, ...record, raw, messageId: one.messageId });
+        const raw = Buffer.from(jsonText({ exposures: [one] }));
+        rejections.push({ index, ...record, raw, messageId: messageIdOf(one) });
         continue;
       }
       const { key } = record;

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { buyerKeyOf, type SegmentKind, type SegmentRecord, segmentKinds } from '../../domain/buyer-record.ts';
-import { compileValidator } from '../../platform/validate.ts';
+import { compileValidator, faultsOfOne } from '../../platform/validate.ts';
 import { FUTURE_MS_MAX, parseTime, timeFault } from '../time.ts';
 import { maySayLoneSurrogate, wellFormed } from '../well-formed.ts';
 
@@ -215,8 +215,7 @@ function serialised(record: SegmentRecord): string | undefined {
 /** The record's JSON and key, or why it is not taken. */
 export function takeMessage(given: unknown, envelope: Envelope): TakenMessage | MessageFault {
   const validated = validate(given);
-  if (!validated.ok)
-    return fault('invalid', validated.errors.join('; ').replace('the document', 'a message'));
+  if (!validated.ok) return fault('invalid', faultsOfOne(validated.errors, 'a message'));
   const message = validated.value;
   const kind = envelope.kind ?? message.type;
   if (kind === undefined) return fault('invalid', `type must be one of ${segmentKinds.join(', ')}`);

@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { SegmentKind } from '../../domain/buyer-record.ts';
+import { jsonText } from '../../platform/json-text.ts';
 import type { Outgoing } from '../../platform/kafka.ts';
 import { buyerPartition } from '../../platform/keys.ts';
 import { registerCrossOrigin } from '../cross-origin.ts';
@@ -85,18 +86,11 @@ function messagesOf(body: RequestBody, fields: Fields | undefined, kind: Segment
 /** The message as it came, with what its envelope said of its times, so that it can be submitted again alone. */
 function rawOf(message: unknown, fields: Fields | undefined, body: RequestBody): Buffer {
   const own = fieldsOf(message);
-  if (own === undefined || own === fields)
-    return own === fields ? body.raw : Buffer.from(JSON.stringify(message));
+  if (own === undefined || own === fields) return own === fields ? body.raw : Buffer.from(jsonText(message));
   const { sentAt, receivedAt } = fields ?? {};
-  try {
-    return Buffer.from(
-      JSON.stringify({ ...(sentAt ? { sentAt } : {}), ...(receivedAt ? { receivedAt } : {}), ...own }),
-    );
-  } catch (error) {
-    // Nested deeper than can be written: the whole body says what was sent.
-    if (error instanceof RangeError) return body.raw;
-    throw error;
-  }
+  return Buffer.from(
+    jsonText({ ...(sentAt ? { sentAt } : {}), ...(receivedAt ? { receivedAt } : {}), ...own }),
+  );
 }
 
 interface Sorted {

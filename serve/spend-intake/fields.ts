@@ -3,7 +3,7 @@ import type { AccountDefinition, CampaignDefinition } from '../../domain/definit
 import type { DefinitionView } from '../dependencies.ts';
 import { FUTURE_MS_MAX, parseTime, timeFault } from '../time.ts';
 import { microsOfInteger, microsOfMoney } from './amount.ts';
-import { type SpendFault, spendFault } from './fault.ts';
+import { isFault, type SpendFault, spendFault } from './fault.ts';
 
 const CHANNEL_CHARACTERS_MAX = 64;
 
@@ -67,14 +67,20 @@ export function countryOfCell(given: Text): string | SpendFault {
   return spendFault('bad_country', `${JSON.stringify(given)} is no country code of two letters (ISO 3166-1)`);
 }
 
-/** Micros of `costMicros`, or else of `cost`; `absent` where neither is given. */
+/** Micros of `costMicros` or of `cost`, which must say the same where both are given; `absent` where neither is. */
 export function costOf(
   given: { readonly cost?: Figure; readonly costMicros?: Figure },
   absent?: number,
 ): number | SpendFault {
   const micros = present(given.costMicros);
-  if (micros !== undefined) return microsOfInteger('costMicros', micros);
   const cost = present(given.cost);
+  if (micros !== undefined && cost !== undefined) {
+    const [one, other] = [microsOfInteger('costMicros', micros), microsOfMoney('cost', cost)];
+    if (one === other || isFault(one)) return one;
+    if (isFault(other)) return other;
+    return spendFault('invalid', `cost ${cost} and costMicros ${micros} are not the same: send one of them`);
+  }
+  if (micros !== undefined) return microsOfInteger('costMicros', micros);
   if (cost !== undefined) return microsOfMoney('cost', cost);
   return absent ?? spendFault('invalid', 'a cost is needed, 0 where there was none');
 }

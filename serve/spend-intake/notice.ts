@@ -1,7 +1,7 @@
 // One impression, click, win or loss becomes one record of the log. A bid's notice of one kind is one message.
 import { z } from 'zod';
 import type { NoticeRecord } from '../../domain/spend-record.ts';
-import { compileValidator } from '../../platform/validate.ts';
+import { compileValidator, faultsOfOne } from '../../platform/validate.ts';
 import type { DefinitionView } from '../dependencies.ts';
 import { type NoticeAddress, noticeKinds, settles } from '../notice-address.ts';
 import { FUTURE_MS_MAX, parseTime, timeFault } from '../time.ts';
@@ -20,6 +20,8 @@ import {
 
 /** With its kind in front, a bid's id must still fit a message id. */
 const BID_CHARACTERS_MAX = 240;
+/** No auction clears above what was bid; an exchange may round its price up. */
+const ROUNDED_UP_MAX = 1.01;
 
 const textField = z.string().max(256).nullable().optional();
 const numberField = z.union([z.string(), z.number()]).nullable().optional();
@@ -87,8 +89,7 @@ export function takeNotice(
   context: { readonly definitions: DefinitionView; readonly nowMs: number },
 ): TakenNotice | SpendFault {
   const validated = validate(given);
-  if (!validated.ok)
-    return spendFault('invalid', validated.errors.join('; ').replace('the document', 'a notice'));
+  if (!validated.ok) return spendFault('invalid', faultsOfOne(validated.errors, 'a notice'));
   const message = validated.value;
   const found = lookUpCampaign(context.definitions, message.campaign);
   const parts = allOf({
@@ -123,6 +124,24 @@ export function takeNotice(
   };
 }
 
+/**
+ * What a win cost: the price that the exchange put there, else what was bid. Other addresses take none: a loss frees what its bid
+ * had set aside, whatever the winner paid, and the addresses of impressions and clicks are seen by browsers, who could add any.
+ */
+function clearedMicros(
+  { costMicros: bidMicros, priceUnits, currency }: NoticeAddress,
+  price: string | undefined,
+): number | SpendFault {
+  if (price === undefined || price === '') return bidMicros;
+  const micros = microsOfMoney('price', price, priceUnits);
+  if (isFault(micros) || micros <= bidMicros * ROUNDED_UP_MAX) return micros;
+  const per = priceUnits === 1 ? '' : ` for ${priceUnits}`;
+  return spendFault(
+    'above_bid',
+    `price ${price} is ${micros} micros, and ${bidMicros} were bid: the price must be an amount in ${currency}${per}, as priceUnits of the bid request says`,
+  );
+}
+
 /** The record of a signed address that was called; `price` is what the caller put there, if anything. */
 export function noticeOfAddress(
   address: NoticeAddress,
@@ -130,9 +149,7 @@ export function noticeOfAddress(
   nowMs: number,
 ): TakenNotice | SpendFault {
   const { lease, priceUnits, costMicros: known, ...rest } = address;
-  // A loss frees what its bid had set aside, whatever the winner paid.
-  const ownPrice = rest.notice === 'loss' || price === undefined || price === '';
-  const costMicros = ownPrice ? known : microsOfMoney('price', price, priceUnits);
+  const costMicros = rest.notice === 'win' ? clearedMicros(address, price) : known;
   if (isFault(costMicros)) return costMicros;
   return {
     taken: true,

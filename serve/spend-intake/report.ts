@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { ReportRecord } from '../../domain/spend-record.ts';
-import { compileValidator } from '../../platform/validate.ts';
+import { compileValidator, faultsOfOne } from '../../platform/validate.ts';
 import type { DefinitionView } from '../dependencies.ts';
 import { FUTURE_MS_MAX, parseTime, timeFault } from '../time.ts';
 import { countOf } from './amount.ts';
@@ -141,8 +141,7 @@ function ownOf(row: ReportRow, { accountId: account, account: payer, campaign }:
 /** The record of one row, or all of why it is not taken. */
 export function takeReport(given: unknown, context: ReportContext): TakenReport | SpendFault {
   const validated = validate(given);
-  if (!validated.ok)
-    return spendFault('invalid', validated.errors.join('; ').replace('the document', 'a row'));
+  if (!validated.ok) return spendFault('invalid', faultsOfOne(validated.errors, 'a row'));
   const row = validated.value;
   const found = lookUpCampaign(context.definitions, row.campaign);
   const parts = allOf({

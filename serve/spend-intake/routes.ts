@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { NoticeRecord, ReportRecord } from '../../domain/spend-record.ts';
+import { jsonText } from '../../platform/json-text.ts';
 import type { Outgoing } from '../../platform/kafka.ts';
 import { accountPartition } from '../../platform/keys.ts';
 import type { Namespace } from '../../platform/namespace.ts';
@@ -70,9 +71,9 @@ type Rows = { readonly rows: readonly GivenRow[] } | { readonly reason: string; 
 
 function rowsOf(body: RequestBody, kind: Kind): Rows {
   if (body.fault !== null) return { reason: 'malformed', detail: `The body cannot be read: ${body.fault}.` };
-  const { value } = body;
+  const given = body.value as Given;
   try {
-    const rows = isCsv(value) ? value.csv : rowsOfJson(value, kind.container);
+    const rows = given.format === 'csv' ? given.rows : rowsOfJson(given.value, kind.container);
     return rows.length === 0
       ? { reason: 'empty_batch', detail: `The body has no ${kind.kind}: send at least one.` }
       : { rows };
@@ -81,12 +82,16 @@ function rowsOf(body: RequestBody, kind: Kind): Rows {
   }
 }
 
-interface Csv {
-  readonly csv: readonly GivenRow[];
-}
+/** What a body says, by its content type: whatever JSON says, it is not taken for the rows of a CSV. */
+type Given =
+  | { readonly format: 'csv'; readonly rows: readonly GivenRow[] }
+  | { readonly format: 'json'; readonly value: unknown };
 
-function isCsv(value: unknown): value is Csv {
-  return typeof value === 'object' && value !== null && 'csv' in value;
+function givenIn(text: string, contentType: string): Given {
+  // Media types have no case (RFC 9110, section 8.3.1).
+  return contentType.toLowerCase().startsWith('text/csv')
+    ? { format: 'csv', rows: rowsOfCsv(text) }
+    : { format: 'json', value: JSON.parse(text) };
 }
 
 function judge(rows: readonly GivenRow[], kind: Kind, dependency: Dependency, nowMs: number) {
@@ -100,7 +105,7 @@ function judge(rows: readonly GivenRow[], kind: Kind, dependency: Dependency, no
       records.push(outgoing(dependency.namespace, outcome.record));
     } else {
       const { reason, detail } = outcome as SpendFault;
-      rejections.push({ index, reason, detail, raw: Buffer.from(JSON.stringify(row.value)) });
+      rejections.push({ index, reason, detail, raw: Buffer.from(jsonText(row.value)) });
     }
   }
   return { records, rejections };
@@ -189,7 +194,7 @@ export async function registerSpendIntake(app: FastifyInstance, dependency: Depe
     // Rows are judged one by one in the handler; the schemas here describe them.
     secret.setValidatorCompiler(() => () => true);
     registerRequestBody(secret, ['application/json', 'text/csv'], (text, request) =>
-      request.headers['content-type']?.startsWith('text/csv') ? { csv: rowsOfCsv(text) } : JSON.parse(text),
+      givenIn(text, request.headers['content-type'] ?? ''),
     );
     const common = { tags: ['spend'], response: responses({ 200: intakeAnswer }) };
     secret.post(

@@ -24,6 +24,9 @@ export function rowsOfCsv(text: string): readonly GivenRow[] {
     relax_column_count: true,
   }) as string[][];
   if (header === undefined) throw new Error('it is empty; the first line must be a header');
+  const [only = ''] = header;
+  if (header.length === 1 && /[;\t]/.test(only))
+    throw new Error(`its header is one column, ${JSON.stringify(only)}: columns must be parted by commas`);
   if (new Set(header).size < header.length) throw new Error('a name comes twice in its header');
   return lines.map((cells) => rowOf(header, cells));
 }

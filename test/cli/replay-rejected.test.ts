@@ -1,5 +1,8 @@
 // Rejects go in again after a fix: with their first times and ids, once each, and what is wrong still is not kept twice.
-import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, expect, inject, it, onTestFinished } from 'vitest';
 import { submissionOf } from '../../cli/rejected-submission.ts';
 import { replayRejected } from '../../cli/replay-rejected.ts';
 import type { RejectedRecord } from '../../domain/record.ts';
@@ -127,6 +130,49 @@ it('submits an exposure by its own route, as it came', () => {
   const submission = submissionOf(reject('/v1/exposures', { exposures: [exposure] }), '0:17')!;
   expect(submission.route).toBe('/v1/exposures');
   expect(JSON.parse(submission.body)).toEqual({ exposures: [exposure] });
+});
+
+it('invents no time for a message that was refused for its time', () => {
+  const sentAt = '2026-02-01T11:30:00Z';
+  for (const timestamp of [
+    '5',
+    'Feb 1 2026 11:00',
+    'Sun, 01 Feb 2026 11:00:00 GMT',
+    '2026-02-30T00:00:00Z',
+  ]) {
+    const record = reject('/v1/track', { userId: 'u', event: 'e', messageId: 'm', timestamp, sentAt });
+    expect(JSON.parse(submissionOf(record, '0:17')!.body).timestamp).toBe(timestamp);
+  }
+});
+
+it('submits what is nested deeper than the call stack as it came, and no text that would say something else', () => {
+  const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
+  const raw = `{"userId":"u","event":"e","messageId":"m","receivedAt":1,"properties":{"deep":${deep}}}`;
+  expect(submissionOf(reject('/v1/track', raw), '0:17')!.body).toBe(raw);
+  const latin1 = Buffer.from('{"userId":"müller","event":"e"}', 'latin1').toString('base64');
+  expect(submissionOf(reject('/v1/track', '', { raw: latin1 }), '0:17')).toBeUndefined();
+});
+
+it('goes on after one that serve cannot answer', async () => {
+  const answers = [500, 200];
+  const server = createServer((_request, response) => {
+    const status = answers.shift() ?? 200;
+    response.writeHead(status, { 'content-type': 'application/json' });
+    response.end(JSON.stringify(status === 200 ? { accepted: 1, rejected: [] } : { code: 'internal' }));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const since = AT_MS + 1_000_000;
+  for (const messageId of ['broken', 'after'])
+    await put(reject('/v1/track', { userId: 'u', event: 'e', messageId }, { at: since, reason: 'odd' }));
+  const report = await replayRejected({
+    ...options(),
+    url: `http://127.0.0.1:${port}`,
+    sinceMs: since,
+    reason: 'odd',
+  });
+  expect(report).toMatchObject({ submitted: 2, accepted: 1, rejectedByReason: { internal: 1 } });
 });
 
 it('says so when the key is not taken', async () => {

@@ -71,6 +71,9 @@ it('takes the valid part, names the rest and keeps it so that it can be submitte
     { ...good, timestamp: NOW_MS + 600_000 },
     { ...good, timestamp: 'yesterday' },
     { ...good, timestamp: 5 },
+    { ...good, messageId: '' },
+    { ...good, variant: undefined, timestamp: undefined },
+    'none',
   ]);
   expect(status).toBe(200);
   expect(body.accepted).toBe(1);
@@ -83,9 +86,15 @@ it('takes the valid part, names the rest and keeps it so that it can be submitte
     [4, 'future'],
     [5, 'invalid'],
     [6, 'absurd_time'],
+    [7, 'invalid'],
+    [8, 'invalid'],
+    [9, 'invalid'],
   ]);
+  expect(body.rejected[7].detail).toBe(
+    "an exposure must have required property 'variant'; an exposure must have required property 'timestamp'",
+  );
   const kept = sent.map(({ value }) => JSON.parse(String(value))).filter(({ kind }) => kind === 'rejected');
-  expect(kept).toHaveLength(6);
+  expect(kept).toHaveLength(9);
   const again = await send(JSON.parse(Buffer.from(kept[1].raw, 'base64').toString()).exposures, {
     'x-flywheel-replay': '1',
   });
@@ -93,13 +102,7 @@ it('takes the valid part, names the rest and keeps it so that it can be submitte
 });
 
 it('refuses a wrong body, too many, and a key that may only write', async () => {
-  for (const wrong of [
-    [],
-    [{ ...good, messageId: '' }],
-    [{ ...good, variant: undefined }],
-    'all',
-    Array(2_001).fill(good),
-  ]) {
+  for (const wrong of [[], 'all', Array(2_001).fill(good)]) {
     const { status, sent } = await send(wrong);
     expect([status, sent]).toEqual([400, []]);
   }

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type NoticedBid, noticeKinds, signNotices, verifyNotice } from '../../serve/notice-address.ts';
 import { countOf, microsOfInteger, microsOfMoney } from '../../serve/spend-intake/amount.ts';
+import { noticeOfAddress } from '../../serve/spend-intake/notice.ts';
 import { rowsOfCsv, rowsOfJson } from '../../serve/spend-intake/rows.ts';
 import { parseTime, timeFault } from '../../serve/time.ts';
 
@@ -139,6 +140,28 @@ describe('notice addresses', () => {
     });
   });
 
+  const costOf = (notice: keyof typeof addresses, price?: string) => {
+    const outcome = noticeOfAddress(verifyNotice(secret, signedPart(addresses[notice]))!, price, 1);
+    return outcome.taken ? outcome.record.costMicros : outcome;
+  };
+
+  it('take the price of a win, up to what was bid; an exchange may round up', () => {
+    expect(['1.5', '0', '1.514', '', undefined].map((price) => costOf('win', price))).toEqual([
+      1_500, 0, 1_514, 1_500, 1_500,
+    ]);
+    expect(costOf('win', '1500')).toEqual({
+      taken: false,
+      reason: 'above_bid',
+      detail:
+        'price 1500 is 1500000 micros, and 1500 were bid: the price must be an amount in EUR for 1000, as priceUnits of the bid request says',
+    });
+  });
+
+  it('take no price but for a win: browsers see the others', () => {
+    for (const notice of ['impression', 'click'] as const) expect(costOf(notice, '1e9')).toBe(0);
+    expect(costOf('loss', '1e9')).toBe(1_500);
+  });
+
   it('hold in a path as they are', () => expect(encodeURIComponent(signed)).toBe(signed));
 
   it('that were changed anywhere, or signed by another, are none', () => {
@@ -170,6 +193,12 @@ describe('notice addresses', () => {
 });
 
 describe('rows', () => {
+  it('of a CSV whose columns are parted by semicolons are told what parts them', () => {
+    expect(() => rowsOfCsv('campaign;cost\nc1;1\n')).toThrow(
+      'its header is one column, "campaign;cost": columns must be parted by commas',
+    );
+  });
+
   it('of CSV have the header’s names; a line of another width is told apart', () => {
     const rows = rowsOfCsv('\ufeffcampaign, cost\r\n"a,b",1\n\nc\nd,2,3\n');
     expect(rows).toEqual([

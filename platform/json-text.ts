@@ -1,0 +1,48 @@
+// JSON text of what came as JSON: `JSON.parse` takes any depth, `JSON.stringify` ends where the call stack does.
+
+/** What is left to write: text as it is, or a value. */
+type Left = { readonly text: string } | { readonly value: unknown };
+
+function isNested(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
+/** The parts of an array or object, in order. */
+function partsOf(value: object): Left[] {
+  if (Array.isArray(value)) {
+    const parts = value.flatMap((inner, index): Left[] => [
+      { text: index === 0 ? '[' : ',' },
+      { value: inner },
+    ]);
+    return [...(parts.length === 0 ? [{ text: '[' }] : parts), { text: ']' }];
+  }
+  const parts = Object.entries(value)
+    .filter(([, inner]) => inner !== undefined)
+    .flatMap(([key, inner], index): Left[] => [
+      { text: `${index === 0 ? '{' : ','}${JSON.stringify(key)}:` },
+      { value: inner },
+    ]);
+  return [...(parts.length === 0 ? [{ text: '{' }] : parts), { text: '}' }];
+}
+
+/** Slower than `JSON.stringify`, with a stack of its own. */
+function deepText(value: unknown): string {
+  const written: string[] = [];
+  const left: Left[] = [{ value }];
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    if ('text' in next) written.push(next.text);
+    else if (isNested(next.value)) for (const part of partsOf(next.value).reverse()) left.push(part);
+    else written.push(JSON.stringify(next.value) ?? 'null');
+  }
+  return written.join('');
+}
+
+/** As `JSON.stringify`, for a value that `JSON.parse` could have made, however deep it is nested. */
+export function jsonText(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    if (error instanceof RangeError) return deepText(value);
+    throw error;
+  }
+}

@@ -1,0 +1,27 @@
+import * as fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { jsonText } from '../../platform/json-text.ts';
+
+/** Deeper than `JSON.stringify` can go. */
+const DEEP = 100_000;
+
+it('is what JSON.stringify says, also of what lies deep', () => {
+  const nested = (value: unknown): unknown => {
+    let deep = value;
+    for (let level = 0; level < DEEP; level += 1) deep = [deep];
+    return deep;
+  };
+  fc.assert(
+    fc.property(fc.jsonValue(), (value) => {
+      expect(jsonText(value)).toBe(JSON.stringify(value));
+      expect(jsonText(nested(value))).toBe(`${'['.repeat(DEEP)}${JSON.stringify(value)}${']'.repeat(DEEP)}`);
+    }),
+    { numRuns: 30 },
+  );
+});
+
+it('leaves out what JSON leaves out, and keeps an inner name of objects', () => {
+  let deep: unknown = JSON.parse('{"__proto__":{"a":1}}');
+  for (let level = 0; level < DEEP; level += 1) deep = { deep, none: undefined };
+  expect(jsonText(deep)).toBe(`${'{"deep":'.repeat(DEEP)}{"__proto__":{"a":1}}${'}'.repeat(DEEP)}`);
+});
