@@ -61,9 +61,11 @@ export const behaviours = z.object({
 });
 export type BehaviourMap = z.infer<typeof behaviours>;
 
+export const FUNNEL_STEPS_MAX = 12;
+
 export const funnel = z.object({
   name: z.string().max(128),
-  steps: z.array(behaviour).min(2).max(12),
+  steps: z.array(behaviour).min(2).max(FUNNEL_STEPS_MAX),
   windowMs: durationMs,
   mode: z
     .enum(['default', 'strict_order', 'strict_increase', 'strict_order+strict_increase'])

@@ -1,6 +1,7 @@
 // What owners of visitors, users and companies tell each other through the topic `events`, and what makes them (docs/decisions/identity.md).
 import { z } from 'zod';
 import { exposureRecord, segmentRecord } from './buyer-record.ts';
+import { FUNNEL_STEPS_MAX } from './definition.ts';
 import { epochMs, id } from './record-fields.ts';
 
 /**
@@ -83,7 +84,9 @@ export const mergeBase = z.object({
   ),
   exposures: z.array(z.object({ experiment: id, variant: id, timeMs: epochMs, messageId: id })),
   /** Funnel steps that were counted for the visitor: they are not counted again for the user. */
-  counted: z.array(z.object({ funnel: id, revision: z.int().min(1), level: z.int().min(0).max(12) })),
+  counted: z.array(
+    z.object({ funnel: id, revision: z.int().min(1), level: z.int().min(0).max(FUNNEL_STEPS_MAX) }),
+  ),
   overflow: z.boolean(),
 });
 export type MergeBase = z.infer<typeof mergeBase>;
@@ -149,7 +152,7 @@ export const memberRecord = z.object({
 });
 export type MemberRecord = z.infer<typeof memberRecord>;
 
-const level = z.int().min(0).max(12);
+const level = z.int().min(0).max(FUNNEL_STEPS_MAX);
 /** Event time, behaviour, and the link that it came by ('' for the buyer's own). */
 const pastBehaviour = z.tuple([epochMs, z.string(), z.string().max(300)]);
 

@@ -1,5 +1,5 @@
 // A trickle of live events after the feed, so that rolling numbers move: the same people go on living, faster than
-// in life, and a campaign of theirs goes on winning auctions. Times are those of now.
+// in life, and a campaign of theirs goes on bidding for them, as an exchange would have it. Times are those of now.
 import { setTimeout as wait } from 'node:timers/promises';
 import type { FeedMessage } from '../../simulate/feed.ts';
 import { campaigns } from '../../simulate/marketplace/campaigns.ts';
@@ -8,8 +8,9 @@ import { request, type Target } from './post.ts';
 import { DEFAULT_SEED, SIMULATED_BUYERS } from './sources.ts';
 
 const TICK_MS = 250;
-const WIN_EVERY_TICKS = 8;
-const WIN_COST_MICROS = 250_000;
+const BID_EVERY_TICKS = 4;
+/** Of a bid, in every second auction: the next best had bid so much. In the others, somebody bid more. */
+const CLEARED_SHARE = 0.8;
 
 export interface TrickleRequest {
   readonly url: string;
@@ -29,11 +30,28 @@ function asOfNow({ message, arrivalMs }: FeedMessage, nowMs: number): Record<str
   return { ...rest, timestamp: new Date(nowMs - (arrivalMs - happenedMs)).toISOString() };
 }
 
-function winOf(startMs: number, tick: number): string {
+interface Bid {
+  readonly bidMicros?: number;
+  readonly notices?: { readonly win: string; readonly loss: string } | null;
+}
+
+/** One auction: asks what to bid, and tells how it ended. Where nothing may be spent, nothing is. */
+async function auction(target: Target, turn: number, visitor: Record<string, unknown>): Promise<void> {
   const campaign = campaigns.find((each) => each.notices)!;
-  const country = campaign.countries[tick % campaign.countries.length];
-  const bid = `trickle-${startMs.toString(36)}-${tick}`;
-  return JSON.stringify({ notice: 'win', campaign: campaign.id, country, bid, costMicros: WIN_COST_MICROS });
+  const country = campaign.countries[turn % campaign.countries.length];
+  const { userId, anonymousId } = visitor;
+  const buyerKey = userId === undefined ? anonymousId && `a:${anonymousId}` : `u:${userId}`;
+  const { body } = await request(
+    target,
+    '/v1/bids',
+    JSON.stringify({ campaignId: campaign.id, country, buyerKey }),
+  );
+  const { bidMicros = 0, notices } = body as Bid;
+  if (bidMicros === 0 || !notices) return;
+  const price = ((bidMicros * CLEARED_SHARE) / 1e6).toFixed(6);
+  const told = turn % 2 === 0 ? `${notices.win}?price=${price}` : notices.loss;
+  const { pathname, search } = new URL(told, target.url);
+  await request(target, pathname + search);
 }
 
 /** Runs until the signal. @throws FeedError if `serve` stays away, or turns everything away */
@@ -57,7 +75,7 @@ export async function runTrickle(given: TrickleRequest): Promise<void> {
       }
       sent += Math.max(0, due);
       if (batch.length > 0) await request(target, '/v1/batch', JSON.stringify({ batch }));
-      if (tick % WIN_EVERY_TICKS === 0) await request(target, '/v1/notices', winOf(startMs, tick));
+      if (tick % BID_EVERY_TICKS === 0) await auction(target, tick / BID_EVERY_TICKS, batch[0] ?? {});
       await wait(TICK_MS, undefined, { signal });
     }
   } catch (error) {

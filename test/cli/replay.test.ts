@@ -1,14 +1,16 @@
 // Real sets through a real serve into a real log: in the file's order, with its times, and nothing more or less.
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import type { FeedReport } from '../../cli/feed/report.ts';
 import { type FeedRequest, runFeed } from '../../cli/feed/run.ts';
 import { runTrickle } from '../../cli/feed/trickle.ts';
+import { segmentKinds } from '../../domain/buyer-record.ts';
 import { definitionSchemas } from '../../domain/definition.ts';
 import { accountPartition, buyerPartition } from '../../platform/keys.ts';
 import { topicPartitions } from '../../platform/namespace.ts';
 import { readers } from '../../simulate/readers/readers.ts';
+import { startChild } from '../e2e/support/child.ts';
 import { readData, readTopic, serveInNamespace, type TestServing } from '../serve/serving.ts';
 import { sharedFile } from '../simulate/shared-data.ts';
 
@@ -149,20 +151,45 @@ describe('the marketplace', { timeout: TIMEOUT_MS }, () => {
     expect(spend.filter(({ value }) => value.kind === 'report')).toHaveLength(report.spend.reports);
     expect(spend.filter(({ value }) => value.kind === 'notice')).toHaveLength(report.spend.notices);
 
+    // The ledger leases what is bid.
+    const { config } = serving;
+    const stream = startChild('stream', {
+      FLYWHEEL_NAMESPACE: config.namespace,
+      FLYWHEEL_DIR: config.dir,
+      KAFKA_BROKERS: config.kafkaBrokers,
+      REDIS_URL: config.redisUrl,
+      CLICKHOUSE_URL: config.clickhouseUrl,
+      STREAM_METRICS_PORT: '0',
+    });
+    onTestFinished(async () => void (await stream.stop()));
+    await stream.ready;
     const stopping = new AbortController();
     const startedAt = Date.now();
     const { url, keys } = serving;
     const trickle = runTrickle({ url, secretKey: keys.secret, ratePerSecond: 20, signal: stopping.signal });
-    await new Promise((resolve) => setTimeout(resolve, 4_000));
+    const toldOf = async (notice: string) =>
+      (await readData(serving, 'spend')).filter(
+        ({ value }) => value.supplied !== true && value.notice === notice,
+      );
+    await expect
+      .poll(async () => [(await toldOf('win')).length > 1, (await toldOf('loss')).length > 1], {
+        timeout: 60_000,
+      })
+      .toEqual([true, true]);
     stopping.abort();
     await trickle;
-    const live = (await readData(serving, 'events')).filter(({ value }) => value.supplied !== true);
+    const live = (await readData(serving, 'events')).filter(
+      ({ value }) => segmentKinds.includes(value.kind) && value.supplied !== true,
+    );
     expect(live.length).toBeGreaterThan(20);
     for (const { value } of live) {
       expect(value.receivedAt).toBeGreaterThanOrEqual(startedAt - 1_000);
       expect(value.timestamp).toBeLessThanOrEqual(value.receivedAt);
     }
-    const wins = (await readData(serving, 'spend')).filter(({ value }) => value.supplied !== true);
-    expect(wins.length).toBeGreaterThan(0);
+    // What it wins it has bid for, out of a lease.
+    for (const { value } of await toldOf('win')) {
+      expect(value).toMatchObject({ lease: expect.any(String), costMicros: expect.any(Number) });
+      expect(value.costMicros).toBeLessThan(value.heldMicros);
+    }
   });
 });
