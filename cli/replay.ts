@@ -8,6 +8,7 @@ import { readers } from '../simulate/readers/readers.ts';
 import { dayOf } from '../simulate/readers/values.ts';
 import { askServe, type ServeTarget } from './ask-serve.ts';
 import type { FeedProgress, Speed } from './feed/feed.ts';
+import { FeedError } from './feed/post.ts';
 import type { FeedReport } from './feed/report.ts';
 import { assertNamespace, runFeed } from './feed/run.ts';
 import { assertFormat, formatAndFile, formats } from './feed/sources.ts';
@@ -148,13 +149,20 @@ async function submitRejected(
   process.stdout.write(`${JSON.stringify(report)}\n`);
 }
 
+/** @throws FeedError FEED_WRONG_ARGUMENT */
+async function assertReadable(file: string): Promise<void> {
+  await access(file, constants.R_OK).catch((cause: unknown) => {
+    throw new FeedError('FEED_WRONG_ARGUMENT', `${file} cannot be read: is there such a file?`, cause);
+  });
+}
+
 async function replay(first: string, second: string | undefined, options: Options): Promise<void> {
   const startedMs = Date.now();
   // `up --replay` takes both in one word; here, too.
   const { format, file } = second === undefined ? formatAndFile(first) : { format: first, file: second };
   const given = readConfig();
   if (format !== REJECTED) assertFormat(format);
-  if (file !== undefined) await access(file, constants.R_OK);
+  if (file !== undefined) await assertReadable(file);
   const config = { ...given, namespace: namespaceFor(format, given, options) };
   const serve = await serveOf(config, options);
   if (format === REJECTED) return submitRejected(config, serve, options);
@@ -209,7 +217,7 @@ export function register(program: Command): void {
       'the namespace of that serve (default: for a file the name of its format, else FLYWHEEL_NAMESPACE)',
     )
     .option('--url <url>', 'address of serve (default: FLYWHEEL_URL, or SERVE_HOST and SERVE_PORT)')
-    .option('--keys-file <file>', 'holds the secret key (default: keys.json in FLYWHEEL_DIR)')
+    .option('--keys-file <file>', 'holds the secret key (default: SECRET_KEY, or keys.json in FLYWHEEL_DIR)')
     .addOption(
       new Option('--speed <times>', 'max, or times as fast as it was').argParser(parseSpeed).default('max'),
     )

@@ -18,9 +18,9 @@ const styles: Readonly<Record<LiveEvent['verdict'], Style>> = {
 };
 const VERDICT_WIDTH = 9;
 
-/** What comes from outside moves no cursor and breaks no line. */
+/** What comes from outside moves no cursor, breaks no line and turns none around. */
 function plain(text: string): string {
-  return text.replace(/\p{Cc}/gu, '\u{fffd}');
+  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, '\u{fffd}');
 }
 
 function changesText(changes: LiveChanges): string[] {

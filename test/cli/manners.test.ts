@@ -60,6 +60,12 @@ it('up does not begin with an option that it would not heed', async () => {
   expect(up.errors()).toContain("option '--until <time>' is of --replay");
 });
 
+it('replay says which file it cannot read', async () => {
+  const replay = startChild('replay', { SECRET_KEY: 'sk' }, ['rees46', '/nothing/here.csv', '--url', NOBODY]);
+  expect((await replay.ended).code).toBe(1);
+  expect(replay.errors()).toBe('/nothing/here.csv cannot be read: is there such a file?\n');
+});
+
 it('who reads on no longer ends a command without a stack trace', async () => {
   const folder = await mkdtemp(path.join(tmpdir(), 'flywheel-manners-'));
   const env = { PATH: process.env.PATH, SERVE_KEYS_FILE: path.join(folder, 'keys.hashed.json') };

@@ -39,11 +39,11 @@ it('says who did what, and what it changed', () => {
 it('says why not, and lets no text from outside move the cursor', () => {
   const reason = { code: 'late', detail: 'too late' };
   const line = eventLine(
-    { ...shown, verdict: 'late', behaviour: '', key: 'u:\u001b[2J', reason, changes: {} },
+    { ...shown, verdict: 'late', behaviour: '', key: 'u:\u001b[2J\u202eA\u2028', reason, changes: {} },
     false,
   );
   expect(line).toBe(
-    '09:30:01.500 late      u:\ufffd[2J (u:7)  track "Inquiry Sent"  late: too late  [site events:1:3:120]',
+    '09:30:01.500 late      u:\ufffd[2J\ufffdA\ufffd (u:7)  track "Inquiry Sent"  late: too late  [site events:1:3:120]',
   );
 });
 
