@@ -180,10 +180,13 @@ export function register(program: Command): void {
     .action(list);
   keys
     .command('rotate')
-    .description('make a new key of that name and print it; the one before stays valid for the overlap')
+    .description('make a new key of that name and print it; those before stay valid for the overlap at most')
     .argument('<name>')
     .addOption(
-      new Option('--overlap <duration>', 'how long both are valid: 24h, 7d; 0 ends the one before at once')
+      new Option(
+        '--overlap <duration>',
+        'how long the key before is valid still: 24h, 7d; 0 ends all before at once',
+      )
         .argParser(durationMs)
         .makeOptionMandatory(),
     )

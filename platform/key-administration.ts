@@ -103,7 +103,7 @@ function withinLimit(keys: readonly HashedKey[], name: string, nowMs: number): r
 
 export interface Rotation {
   readonly name: string;
-  /** How long the key before stays valid; never longer than it would have been. */
+  /** How long the keys before stay valid; never longer than they would have been. */
   readonly overlapMs: number;
   /** Of the new key; `undefined`: as long after now as the key before had been given, `null`: never. */
   readonly expiresAtMs?: number | null | undefined;
@@ -113,7 +113,7 @@ export interface Rotated extends Made {
   readonly before: HashedKey;
 }
 
-/** A new key of the same name, scope and limits. @throws PlatformError KEYS_REFUSED */
+/** A new key of the same name, scope and limits; it takes the place of all before. @throws PlatformError KEYS_REFUSED */
 export function rotateKey(keys: readonly HashedKey[], rotation: Rotation, nowMs: number): Change<Rotated> {
   const { name, overlapMs } = rotation;
   const own = named(keys, name);
@@ -124,14 +124,18 @@ export function rotateKey(keys: readonly HashedKey[], rotation: Rotation, nowMs:
     rotation.expiresAtMs === undefined ? nextExpiryMs(before, nowMs) : (rotation.expiresAtMs ?? undefined);
   checkFuture(expiresAtMs, nowMs);
   const fresh = made({ name, scope, limits, expiresAtMs }, nowMs);
-  const ownEndMs = before.expiresAt === undefined ? Number.POSITIVE_INFINITY : Date.parse(before.expiresAt);
-  const ended: HashedKey = {
-    ...before,
-    expiresAt: new Date(Math.min(ownEndMs, nowMs + overlapMs)).toISOString(),
-    replacedBy: fresh.made.sha256,
+  const ended = (key: HashedKey): HashedKey => {
+    const ownEndMs = key.expiresAt === undefined ? Number.POSITIVE_INFINITY : Date.parse(key.expiresAt);
+    return {
+      ...key,
+      expiresAt: new Date(Math.min(ownEndMs, nowMs + overlapMs)).toISOString(),
+      replacedBy: key.replacedBy ?? fresh.made.sha256,
+    };
   };
-  const all = [...keys.map((key) => (key === before ? ended : key)), fresh.made];
-  return { keys: withinLimit(all, name, nowMs), result: { ...fresh, before: ended } };
+  // All of them: what an earlier rotation replaced may be in its overlap still, and is not to outlive this one's.
+  const isBefore = (key: HashedKey): boolean => own.includes(key) && key.disabled !== true;
+  const all = [...keys.map((key) => (isBefore(key) ? ended(key) : key)), fresh.made];
+  return { keys: withinLimit(all, name, nowMs), result: { ...fresh, before: ended(before) } };
 }
 
 /** Who is to change keys every 90 days gets a key for 90 days again. */

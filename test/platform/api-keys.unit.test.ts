@@ -237,6 +237,23 @@ describe('administration', () => {
     expect(stateOf(never.result.before, atMs)).toBe('expired');
   });
 
+  test('a rotation ends what an earlier one let live on: an overlap of 0 refuses every key before', () => {
+    const earlier = rotateKey(first().keys, { name: 'shop', overlapMs: 24 * HOUR_MS }, NOW_MS);
+    const other = createKey(earlier.keys, { name: 'other', scope: 'write' }, NOW_MS);
+    const statesAfter = (overlapMs: number, atMs: number) =>
+      rotateKey(other.keys, { name: 'shop', overlapMs }, NOW_MS).keys.map((key) => stateOf(key, atMs));
+    expect(statesAfter(0, NOW_MS)).toEqual(['expired', 'expired', 'valid', 'valid']);
+    expect(statesAfter(HOUR_MS, NOW_MS + HOUR_MS - 1)).toEqual(['replaced', 'replaced', 'valid', 'valid']);
+    expect(statesAfter(HOUR_MS, NOW_MS + HOUR_MS)).toEqual(['expired', 'expired', 'valid', 'valid']);
+    // No rotation lengthens what an earlier one left.
+    expect(statesAfter(48 * HOUR_MS, NOW_MS + 24 * HOUR_MS)).toEqual([
+      'expired',
+      'replaced',
+      'valid',
+      'valid',
+    ]);
+  });
+
   test('an expired key can be rotated, a revoked one must be made anew', () => {
     const given = createKey([], { name: 'shop', scope: 'write', expiresAtMs: NOW_MS + 1 }, NOW_MS);
     expect(rotateKey(given.keys, { name: 'shop', overlapMs: HOUR_MS }, NOW_MS + 9).keys).toHaveLength(2);
