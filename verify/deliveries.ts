@@ -2,8 +2,8 @@
 // state to state as it may: no attempt without an intent, none after it was delivered, none of a dead one without a replay.
 import { createHash } from 'node:crypto';
 import type { Delivery, DeliveryStatus } from '../domain/delivery.ts';
-import type { Fields } from './compare.ts';
 import type { Scope } from './scope.ts';
+import { recordsById } from './triggers.ts';
 
 /** What may follow what. A leader that takes over may find any open state and go on from it. */
 const following: Record<DeliveryStatus, readonly DeliveryStatus[]> = {
@@ -20,9 +20,10 @@ function idOf(scope: Scope, { receiver, trigger }: Delivery): string {
   return `msg_${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
 }
 
-/** @param sent what the topic `triggers` holds, by id */
-export function compareDeliveries(scope: Scope, sent: ReadonlyMap<string, Fields>): void {
+/** The whole topic `triggers` counts: `jobs` takes what is in it, also of records behind those that were read of `events`. */
+export function compareDeliveries(scope: Scope): void {
   const { comparison } = scope;
+  const sent = recordsById(scope.triggers);
   comparison.expectKind('deliveries');
   const last = new Map<string, Delivery>();
   const replayed = new Set<string>();

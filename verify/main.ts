@@ -31,10 +31,10 @@ import { workOut } from './people.ts';
 import { compareRejectedLog, compareRejectRows } from './reject-rows.ts';
 import { placeOf, type Scope, type VersionsNow, versionReached } from './scope.ts';
 import { windowFunnelLevels } from './scratch.ts';
-import { readGenerations, readTopic, type Sources, takeSnapshots } from './snapshot.ts';
+import { readDeliveriesAndTriggers, readGenerations, type Sources, takeSnapshots } from './snapshot.ts';
 import { compareAccounts, compareCampaignHours, compareLeaseRows, compareSpendRows } from './spend-states.ts';
 import { readHead } from './stored.ts';
-import { compareTriggers, recordsById } from './triggers.ts';
+import { compareTriggers } from './triggers.ts';
 import { walk } from './watermark.ts';
 
 export interface VerifyOptions {
@@ -74,8 +74,14 @@ export async function verify(options: VerifyOptions): Promise<Verdict> {
   const clickhouse = openClickHouse({ url: config.clickhouseUrl, database: namespace.database });
   try {
     await pingClickHouse(clickhouse, config.clickhouseUrl);
-    const sources: Sources = { namespace, redis, log, patience: { leftMs: waitMs } };
-    const scope = await readAll(sources, clickhouse, config.kafkaBrokers, onProgress);
+    const sources: Sources = {
+      namespace,
+      redis,
+      log,
+      readDeliveries: () => readDeliveryRecords(config.kafkaBrokers, namespace),
+      patience: { leftMs: waitMs },
+    };
+    const scope = await readAll(sources, clickhouse, onProgress);
     await compareAll(scope, onProgress);
     const { comparison } = scope;
     return {
@@ -99,7 +105,6 @@ export async function verify(options: VerifyOptions): Promise<Verdict> {
 async function readAll(
   sources: Sources,
   clickhouse: ClickHouse,
-  brokers: string,
   onProgress: VerifyOptions['onProgress'],
 ): Promise<Scope> {
   const { namespace, redis } = sources;
@@ -112,8 +117,7 @@ async function readAll(
   const events = await snapshotsOf('events');
   const spend = await snapshotsOf('spend');
   const [rejected] = await snapshotsOf('rejected');
-  const triggers = await readTopic(sources, 'triggers');
-  const deliveries = await readDeliveryRecords(brokers, namespace);
+  const deliveriesAndTriggers = await readDeliveriesAndTriggers(sources);
   const ids = [...events, ...spend, rejected!].map(({ stored }) => stored.id);
   const ends = (await sources.log.watermarks([namespace.topics.events])).get(namespace.topics.events) ?? [];
   return {
@@ -130,8 +134,7 @@ async function readAll(
       return { ...snapshot, walk: walked, ledger: keepLedger(walked) };
     }),
     rejected: rejected!,
-    triggers,
-    deliveries,
+    ...deliveriesAndTriggers,
     namespace: namespace.name,
     versionsNow: () => readVersions(sources, ids),
     endNow: (partition) => ends[partition]?.high ?? 0,
@@ -182,7 +185,7 @@ async function compareAll(scope: Scope, onProgress: VerifyOptions['onProgress'])
   await compareExposureRows(scope);
   await compareTriggers(scope);
 
-  compareDeliveries(scope, recordsById(scope));
+  compareDeliveries(scope);
 
   onProgress('comparing accounts, spend, leases');
   compareAccounts(scope);

@@ -3,7 +3,7 @@ import { generationsKey, type PartitionId, partitionKeys, type StatefulTopic } f
 import type { Namespace } from '../platform/namespace.ts';
 import type { RedisClient } from '../platform/redis.ts';
 import type { LogPartition, LogReader, Watermarks } from './log.ts';
-import { type Snapshot, versionReached } from './scope.ts';
+import { type Scope, type Snapshot, versionReached } from './scope.ts';
 import { openStateNames, type StateNames } from './state-names.ts';
 import { readHead, readStored, type StoredHead } from './stored.ts';
 
@@ -11,6 +11,8 @@ export interface Sources {
   readonly namespace: Namespace;
   readonly redis: RedisClient;
   readonly log: LogReader;
+  /** All of the topic `deliveries`, as it stands. */
+  readonly readDeliveries: () => Promise<Scope['deliveries']>;
   /** How long may still be waited for partitions to rest, in all; reading does not count. */
   readonly patience: { leftMs: number };
 }
@@ -107,11 +109,17 @@ async function waitForRest(
   }
 }
 
-/** Every record of a topic without state, as it stands. */
-export async function readTopic({ namespace, log }: Sources, topic: 'triggers'): Promise<LogPartition[]> {
-  const name = namespace.topics[topic];
+/** Deliveries first: a trigger is in its topic before anything is owed of it, so that none can lack that came meanwhile. */
+export async function readDeliveriesAndTriggers({
+  namespace,
+  log,
+  readDeliveries,
+}: Pick<Sources, 'namespace' | 'log' | 'readDeliveries'>): Promise<Pick<Scope, 'deliveries' | 'triggers'>> {
+  const deliveries = await readDeliveries();
+  const name = namespace.topics.triggers;
   const partitions = (await log.watermarks([name])).get(name) ?? [];
-  const all: LogPartition[] = [];
-  for (const { partition, low, high } of partitions) all.push(await log.read(name, partition, low, high));
-  return all;
+  const triggers: LogPartition[] = [];
+  for (const { partition, low, high } of partitions)
+    triggers.push(await log.read(name, partition, low, high));
+  return { deliveries, triggers };
 }

@@ -38,7 +38,7 @@ export async function compareTriggers(scope: Scope): Promise<void> {
     addTo(rows, `${partition}-${offset}`, { ...rest, data: JSON.parse(data as string) });
   });
   const expected: Grouped = new Map();
-  const sent = recordsById(scope);
+  const sent = recordsById(scope.triggers);
   comparison.expectKind('triggers pending', 'triggers records');
   for (const events of scope.events) {
     const named = nameAll(events, rows);
@@ -51,7 +51,7 @@ export async function compareTriggers(scope: Scope): Promise<void> {
     }
   }
   for (const [id, record] of sent)
-    comparison.differ('triggers records', `triggers topic ${id}`, 'none', record);
+    if (!isBehind(scope, id)) comparison.differ('triggers records', `triggers topic ${id}`, 'none', record);
   compareGroups(comparison, 'triggers rows', expected, withoutTimeOfExpiry(rows, expected));
 }
 
@@ -163,19 +163,22 @@ function compareWaiting(
   }
 }
 
-/** What was sent to the topic `triggers` up to where the partitions were read; a crash may send the same again. */
-/** What the topic `triggers` holds, by id. */
-export function recordsById({ triggers, events }: Scope): Map<string, Fields> {
+/** What the topic `triggers` holds, by id; a crash may have sent the same again. */
+export function recordsById(triggers: Scope['triggers']): Map<string, Fields> {
   const records = new Map<string, Fields>();
   for (const { records: logRecords } of triggers) {
     for (const { value } of logRecords) {
       const json = jsonOf(value);
       const record = json === 'malformed' ? {} : (json.value as Fields);
-      const [partition, offset] = String(record.id).split('-').map(Number);
-      const stored = events.find(({ walk }) => walk.partition === partition)?.stored;
-      if (stored === undefined || !(offset! >= (stored.head?.offset ?? 0)))
-        records.set(String(record.id), record);
+      records.set(String(record.id), record);
     }
   }
   return records;
+}
+
+/** Whether a trigger came of a record behind those that were read: nothing tells whether it is right. */
+function isBehind({ events }: Scope, trigger: string): boolean {
+  const [partition, offset] = trigger.split('-').map(Number);
+  const stored = events.find(({ walk }) => walk.partition === partition)?.stored;
+  return stored !== undefined && offset! >= (stored.head?.offset ?? 0);
 }

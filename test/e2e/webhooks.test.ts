@@ -3,8 +3,6 @@
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Delivery } from '../../domain/delivery.ts';
-import { openDefinitionLog } from '../../platform/definition-log.ts';
-import { createPublisher } from '../../platform/definition-publish.ts';
 import { readDeliveries, readDeliveryRecord } from '../../platform/delivery-log.ts';
 import { receiptMessage } from '../../platform/trigger-offer.ts';
 import { addWebhookSecret } from '../../platform/webhook-secrets.ts';
@@ -12,7 +10,7 @@ import { type Child, endChildren, startChild } from './support/child.ts';
 import { feed } from './support/feeder.ts';
 import { mixedLog } from './support/mixed-log.ts';
 import { openStage, type Stage } from './support/stage.ts';
-import { startWebhookReceiver, type WebhookReceiver } from './support/webhook-receiver.ts';
+import { defineReceiver, startWebhookReceiver, type WebhookReceiver } from './support/webhook-receiver.ts';
 import { expectVerified } from './support/whole.ts';
 
 const INTENT_LIFE_MS = 1_500;
@@ -58,12 +56,8 @@ async function receiver(): Promise<WebhookReceiver> {
   return started;
 }
 
-/** Puts `receiver/<id>` in force; the defaults suit a test. */
-async function define(id: string, { url }: WebhookReceiver, change: Record<string, unknown> = {}) {
-  const log = await openDefinitionLog({ brokers: stage.config.kafkaBrokers, namespace: stage.namespace });
-  await log.caughtUp();
-  const { producer, namespace } = stage;
-  const publisher = createPublisher({ log, producer, namespace, nowMs: Date.now });
+/** The defaults suit a test. */
+function define(id: string, { url }: WebhookReceiver, change: Record<string, unknown> = {}): Promise<void> {
   const document = {
     name: id,
     url,
@@ -72,9 +66,7 @@ async function define(id: string, { url }: WebhookReceiver, change: Record<strin
     retryAfterMs: [100, 100],
     ...change,
   };
-  const published = await publisher.publish({ type: 'receiver', id, document, by: 'test', why: 'a test' });
-  expect(published.outcome).toBe('published');
-  await log.close();
+  return defineReceiver(stage, id, document);
 }
 
 async function feedTriggers(records = 200): Promise<string[]> {

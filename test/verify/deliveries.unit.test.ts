@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest';
 import type { DeliveriesTopicRecord, Delivery } from '../../domain/delivery.ts';
 import { deliveryIdOf } from '../../platform/delivery-log.ts';
 import { namespaceOf } from '../../platform/namespace.ts';
-import { Comparison, type Fields } from '../../verify/compare.ts';
+import { Comparison } from '../../verify/compare.ts';
 import { compareDeliveries } from '../../verify/deliveries.ts';
 import type { Scope } from '../../verify/scope.ts';
+import { readDeliveriesAndTriggers, type Sources } from '../../verify/snapshot.ts';
 
 const AT_MS = Date.UTC(2026, 0, 15);
 const trigger: Delivery['trigger'] = {
@@ -45,16 +46,29 @@ function replayOf(delivery: Delivery): DeliveriesTopicRecord {
   return { kind: 'replay', id: delivery.id, by: 'team', atMs: AT_MS, delivery };
 }
 
-function differencesOf(records: readonly (DeliveriesTopicRecord | null)[], sent = [trigger]): number {
+/** What the topic `triggers` holds of these, as it is read. */
+function topicOf(triggers: readonly object[]): Scope['triggers'] {
+  const records = triggers.map((each, offset) => ({
+    offset,
+    appendMs: AT_MS,
+    key: null,
+    value: Buffer.from(JSON.stringify(each)),
+    headers: [],
+  }));
+  return [{ topic: 'triggers', partition: 0, low: 0, high: records.length, records, gaps: [] }];
+}
+
+/** Beside a partition of `events` that was read as far as to before the record that the trigger came of. */
+function compare(read: Pick<Scope, 'deliveries' | 'triggers'>): Comparison {
   const comparison = new Comparison();
-  const scope = {
-    comparison,
-    namespace: 'default',
-    events: [{ stored: { id: { generation: 1 } } }],
-    deliveries: records.map((record, offset) => ({ offset, record })),
-  } as unknown as Scope;
-  compareDeliveries(scope, new Map(sent.map((each) => [each.id, { ...each } as Fields])));
-  return comparison.differenceCount;
+  const events = [{ stored: { id: { generation: 1 }, head: { offset: 1 } }, walk: { partition: 1 } }];
+  compareDeliveries({ comparison, namespace: 'default', events, ...read } as unknown as Scope);
+  return comparison;
+}
+
+function differencesOf(records: readonly (DeliveriesTopicRecord | null)[], sent = [trigger]): number {
+  const deliveries = records.map((record, offset) => ({ offset, record }));
+  return compare({ deliveries, triggers: topicOf(sent) }).differenceCount;
 }
 
 const dead = at('dead', 1);
@@ -94,4 +108,36 @@ describe('a delivery', () => {
   ])('%s is found', (_case, records) => expect(differencesOf(records)).toBeGreaterThan(0));
 
   it('of a trigger that nobody created is found', () => expect(differencesOf([at('queued', 0)], [])).toBe(1));
+});
+
+it('of triggers that come while the topics are read is right: each is read after its trigger', async () => {
+  const triggers: (typeof trigger)[] = [];
+  const deliveries: Scope['deliveries'][number][] = [];
+  const comesOne = (): void => {
+    const each = { ...trigger, id: `1-${triggers.length}-0` };
+    triggers.push(each);
+    const id = deliveryIdOf(namespaceOf('default'), 1, 'crm', each.id);
+    deliveries.push({ offset: deliveries.length, record: at('queued', 0, { id, trigger: each }) });
+  };
+  /** One comes before each answer and one behind it. */
+  const whileTheyCome = <Answer>(answer: () => Answer): Promise<Answer> => {
+    comesOne();
+    const answered = answer();
+    comesOne();
+    return Promise.resolve(answered);
+  };
+  const read = await readDeliveriesAndTriggers({
+    namespace: namespaceOf('default'),
+    readDeliveries: () => whileTheyCome(() => [...deliveries]),
+    log: {
+      watermarks: (topics) =>
+        whileTheyCome(
+          () => new Map(topics.map((topic) => [topic, [{ partition: 0, low: 0, high: triggers.length }]])),
+        ),
+      read: (_topic, _partition, from, to) => whileTheyCome(() => topicOf(triggers.slice(from, to))[0]!),
+      close: async () => {},
+    } satisfies Sources['log'],
+  });
+  expect(read.deliveries).not.toEqual([]);
+  expect(compare(read).differences).toEqual([]);
 });

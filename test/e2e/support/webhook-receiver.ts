@@ -4,6 +4,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { type CloudEvent, HTTP } from 'cloudevents';
 import { Webhook } from 'standardwebhooks';
+import { expect } from 'vitest';
+import { openDefinitionLog } from '../../../platform/definition-log.ts';
+import { createPublisher } from '../../../platform/definition-publish.ts';
+import type { Stage } from './stage.ts';
 
 export interface Received {
   /** The `webhook-id`. */
@@ -74,4 +78,15 @@ export async function startWebhookReceiver(secret: string): Promise<WebhookRecei
         server.closeAllConnections();
       }),
   });
+}
+
+/** Puts `receiver/<id>` in force. */
+export async function defineReceiver(stage: Stage, id: string, document: object): Promise<void> {
+  const { config, producer, namespace } = stage;
+  const log = await openDefinitionLog({ brokers: config.kafkaBrokers, namespace });
+  await log.caughtUp();
+  const publisher = createPublisher({ log, producer, namespace, nowMs: Date.now });
+  const published = await publisher.publish({ type: 'receiver', id, document, by: 'test', why: 'a test' });
+  expect(published.outcome).toBe('published');
+  await log.close();
 }
