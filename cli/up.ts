@@ -4,6 +4,7 @@
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 import type { Command } from 'commander';
+import type { ChildEvent } from '../ops/local/child.ts';
 import { flywheelCommandLine } from '../ops/local/flywheel-process.ts';
 import { assertFolderFree } from '../ops/local/pids.ts';
 import { assertPortFree, DEFAULT_PORTS } from '../ops/local/ports.ts';
@@ -16,6 +17,7 @@ import { migrate } from '../platform/migrate.ts';
 import { namespaceOf } from '../platform/namespace.ts';
 import { lagOf, readProgress, waitUntilDrained } from '../platform/progress.ts';
 import { openRedis } from '../platform/redis.ts';
+import { FeedError } from './feed/post.ts';
 import { runFeed } from './feed/run.ts';
 import { runTrickle } from './feed/trickle.ts';
 import { addUpOptions, dirOf, type UpOptions } from './up-options.ts';
@@ -36,7 +38,10 @@ interface Running {
   readonly url: string;
 }
 
-/** Thrown where Ctrl-C or a part that stays down ends the work early. */
+/** While one of these stays down, nothing that is fed arrives: there is nothing to wait for. */
+const NEEDED_BY_WORK: readonly string[] = ['kafka', 'redis', 'clickhouse', 'stream', 'serve'];
+
+/** Thrown where Ctrl-C or a part that the work needs and that stays down ends the work early. */
 class Stopped extends Error {
   readonly exitCode: number;
   constructor(message: string, exitCode: number) {
@@ -55,28 +60,51 @@ async function up(options: UpOptions): Promise<number> {
     });
   }
   let stack: Stack | undefined;
+  process.on('SIGUSR2', () => void startAgain(stack, steps));
+  let isWorking = true;
+  const onEvent = (event: ChildEvent): void => {
+    steps.print(event.message);
+    if (event.kind !== 'gave-up') return;
+    if (isWorking && NEEDED_BY_WORK.includes(event.name))
+      stopping.abort(new Stopped(`${event.name} stays down`, 1));
+    else steps.print(`Everything else goes on. To start ${event.name} again: kill -USR2 ${process.pid}`);
+  };
   try {
-    stack = await startParts(options, steps, stopping);
+    stack = await startParts(options, steps, onEvent);
     const running = await startProcesses(options, steps, stack, stopping.signal);
     await feed(options, running, steps, stopping.signal);
     await drain(running, steps, stopping.signal);
     const summary = await summarise(running);
     for (const line of describeSummary(summary)) steps.print(line);
     const verified = options.verify ? await verify(running) : true;
+    isWorking = false;
     if (options.once) steps.print(JSON.stringify(summary));
     else await stayUp(options, running, steps, stopping.signal);
-    return verified ? 0 : 1;
+    return verified && stack.staysDown().length === 0 ? 0 : 1;
   } catch (error) {
     if (!(error instanceof Stopped)) throw error;
     steps.print(error.message);
     return error.exitCode;
   } finally {
+    const down = stack?.staysDown() ?? [];
     await stack?.stop();
-    if (stopping.signal.aborted) steps.print('stopped');
+    if (stopping.signal.aborted)
+      steps.print(['stopped', ...down.map((name) => `${name} was down`)].join('; '));
   }
 }
 
-async function startParts(options: UpOptions, steps: Steps, stopping: AbortController): Promise<Stack> {
+/** All that was given up: whoever sends the signal has mended the cause. */
+async function startAgain(stack: Stack | undefined, steps: Steps): Promise<void> {
+  const down = stack?.staysDown() ?? [];
+  steps.print(down.length === 0 ? 'nothing stays down' : `starting again: ${down.join(', ')} …`);
+  await stack?.startAgain();
+}
+
+async function startParts(
+  options: UpOptions,
+  steps: Steps,
+  onEvent: (event: ChildEvent) => void,
+): Promise<Stack> {
   const dir = dirOf(options);
   const took: string[] = [];
   let stack: Stack | undefined;
@@ -94,10 +122,7 @@ async function startParts(options: UpOptions, steps: Steps, stopping: AbortContr
       external: readExternalParts(),
       // The bootstrap puts the jars there; they serve every data folder.
       kafkaJarsFolder: path.join(readConfig().dir, 'kafka'),
-      onEvent: (event) => {
-        steps.print(event.message);
-        if (event.kind === 'gave-up') stopping.abort(new Stopped(`${event.name} stays down`, 1));
-      },
+      onEvent,
       onReady: (part, elapsedMs) => {
         took.push(`${part} ${(elapsedMs / 1000).toFixed(1)} s`);
         report(took.join(', '));
@@ -263,7 +288,14 @@ async function stayUp(
   const { url, keys } = running;
   if (options.replay === undefined) {
     steps.print(`${TRICKLE_PER_SECOND} live events a second go on coming, so that rolling numbers move.`);
-    await runTrickle({ url, secretKey: keys.secret, ratePerSecond: TRICKLE_PER_SECOND, signal });
+    const trickle = { url, secretKey: keys.secret, ratePerSecond: TRICKLE_PER_SECOND, signal };
+    while (!signal.aborted) {
+      await runTrickle(trickle).catch((error: unknown) => {
+        if (!(error instanceof FeedError)) throw error;
+        // What it needs may stay down for long: that is no reason to end the rest.
+        steps.print(`no live events: ${error.message}`);
+      });
+    }
   } else {
     // Live events would make what is replayed late.
     await new Promise((resolve) => signal.addEventListener('abort', resolve));

@@ -78,7 +78,7 @@ function diskFull(part: StatefulPart): Fault {
       const bytes = fill(filler);
       const { how, restarts, gaveUp } = await notice(arena, part);
       rmSync(filler);
-      if (gaveUp) await arena.parts.startAgain(part);
+      if (gaveUp) await arena.parts.startAgain();
       const { lag, undelivered } = await inHand(arena);
       // A log that dies at once leaves nothing behind that is not applied: what it met is who wanted to write.
       const refusals = arena.feeder.toldWhen() - toldWhenBefore;

@@ -45,6 +45,10 @@ export interface ChildEvent {
 export interface Supervised {
   name: string;
   pid(): number | undefined;
+  /** True once it was given up: it runs again only when it is started again. */
+  staysDown(): boolean;
+  /** Starts it again, with as many restarts as at first, if it stays down. Resolves when it is ready or given up again. */
+  startAgain(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -59,6 +63,7 @@ export async function superviseChild(
 ): Promise<Supervised> {
   let stopping = false;
   let restarts = 0;
+  let isGivenUp = false;
   let current = await startOnce(options, processes);
   let restarting: Promise<void> | undefined;
   let cancelPause = (): void => {};
@@ -102,6 +107,7 @@ export async function superviseChild(
       return;
     }
     if (stopping) return;
+    isGivenUp = true;
     onEvent({
       name: options.name,
       kind: 'gave-up',
@@ -113,6 +119,14 @@ export async function superviseChild(
   return {
     name: options.name,
     pid: () => current.process.pid,
+    staysDown: () => isGivenUp,
+    startAgain: async () => {
+      if (!isGivenUp) return;
+      isGivenUp = false;
+      restarts = 0;
+      restarting = restartWithBackoff('was started again');
+      await restarting;
+    },
     stop: async () => {
       stopping = true;
       cancelPause();

@@ -64,6 +64,10 @@ export interface Stack {
   startFlywheel(command: FlywheelCommand, environment: Record<string, string>): Promise<void>;
   /** Stops one of them again. */
   stopFlywheel(command: FlywheelCommand): Promise<void>;
+  /** The parts and processes that were given up. */
+  staysDown(): readonly string[];
+  /** Starts those again, and resolves when each is ready or given up again. */
+  startAgain(): Promise<void>;
   /** Stops everything, last dependant first, and gives the folder free. */
   stop(): Promise<void>;
 }
@@ -100,6 +104,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await stop();
     throw failed.reason;
   }
+  const down = (): Supervised[] => [...running.values()].filter((part) => part.staysDown());
   return {
     ...addressesOf(running, ports, options),
     ports,
@@ -111,6 +116,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     stopFlywheel: async (command) => {
       await running.get(command)?.stop();
       running.delete(command);
+    },
+    staysDown: () => down().map(({ name }) => name),
+    startAgain: async () => {
+      await Promise.all(down().map((part) => part.startAgain()));
     },
     stop,
   };

@@ -1,7 +1,7 @@
 // The local stack as a whole: what survives a restart, what happens when a part or the parent dies, and each refusal's message.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -296,6 +296,22 @@ describe('refusals', () => {
       /part died after 5 restarts and stays down: exited with code 1\n[\s\S]*bye/,
     );
     await child.stop();
+  }, 40_000);
+
+  test('a part that was given up stays down until it is started again', async () => {
+    const mended = path.join(dir, 'mended');
+    const child = await supervise(`echo ready; [ -e ${mended} ] && exec sleep 600.6; exit 1`, true);
+    expect(child.staysDown()).toBe(false);
+    await expect.poll(() => child.staysDown(), { timeout: 30_000 }).toBe(true);
+    expect(recordedPids()).toEqual([]);
+    writeFileSync(mended, '');
+    await child.startAgain();
+    expect([child.staysDown(), recordedPids()]).toEqual([false, [child.pid()]]);
+    expect(events.at(-1)?.message).toBe('part was restarted (1 of 5)');
+    await child.startAgain();
+    expect(recordedPids()).toEqual([child.pid()]);
+    await child.stop();
+    expect(recordedPids()).toEqual([]);
   }, 40_000);
 });
 

@@ -61,10 +61,15 @@ function up(...options: string[]): Run {
   return run;
 }
 
-function pidsLeft(): number[] {
+function childrenNamed(name?: string): { name: string; pid: number }[] {
   const { children } = JSON.parse(readFileSync(path.join(dir, 'pids.json'), 'utf8')) as {
-    children: { pid: number }[];
+    children: { name: string; pid: number }[];
   };
+  return name === undefined ? children : children.filter((child) => child.name === name);
+}
+
+function pidsLeft(): number[] {
+  const children = childrenNamed();
   return children.map(({ pid }) => pid).filter((pid) => existsSync(`/proc/${pid}`));
 }
 
@@ -160,6 +165,65 @@ test(
 
     run.process.kill('SIGINT');
     expect(await run.code, run.output()).toBe(0);
+    expect(pidsLeft()).toEqual([]);
+  },
+  START_MS_MAX,
+);
+
+/** Kills it as often as it is started, until `up` says that it stays down. */
+async function killUntilItStaysDown(run: Run, name: string): Promise<void> {
+  const killed = new Set<number>();
+  await expect
+    .poll(
+      () => {
+        for (const { pid } of childrenNamed(name)) {
+          if (killed.has(pid)) continue;
+          killed.add(pid);
+          process.kill(pid, 'SIGKILL');
+        }
+        return run.output();
+      },
+      { timeout: 90_000, interval: 50 },
+    )
+    .toContain(`${name} died after 5 restarts and stays down`);
+}
+
+test(
+  'what stays down is said, stops nothing else, can be started again, and is told of by the exit code',
+  async () => {
+    const run = up();
+    const said = (text: string | RegExp) =>
+      expect.poll(() => run.output(), { timeout: START_MS_MAX, interval: 200 }).toMatch(text);
+    await said('Ctrl-C stops everything.');
+    const url = /API +(\S+)/.exec(run.output())![1]!;
+    await killUntilItStaysDown(run, 'jobs');
+    await said(/last lines of .*jobs\.log/);
+    await said(`Everything else goes on. To start jobs again: kill -USR2 ${run.process.pid}`);
+    expect((await fetch(`${url}/readyz`)).status).toBe(200);
+    expect(childrenNamed('jobs')).toEqual([]);
+
+    run.process.kill('SIGUSR2');
+    await said('starting again: jobs …');
+    await expect.poll(() => childrenNamed('jobs').length, { timeout: 30_000 }).toBe(1);
+    await killUntilItStaysDown(run, 'prometheus');
+    run.process.kill('SIGINT');
+    expect(await run.code, run.output()).toBe(1);
+    expect(run.output()).toContain('stopped; prometheus was down');
+    expect(pidsLeft()).toEqual([]);
+  },
+  START_MS_MAX,
+);
+
+test(
+  '--once ends with an error when what the work needs stays down',
+  async () => {
+    const run = up('--once', '--namespace', 'halted');
+    await expect
+      .poll(() => run.output(), { timeout: START_MS_MAX, interval: 50 })
+      .toContain('[3/5] stream, serve and jobs: up');
+    await killUntilItStaysDown(run, 'stream');
+    expect(await run.code, run.output()).toBe(1);
+    expect(run.output()).toContain('\nstream stays down\n');
     expect(pidsLeft()).toEqual([]);
   },
   START_MS_MAX,

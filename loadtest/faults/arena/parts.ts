@@ -1,10 +1,6 @@
 // The parts that an arena stands on: a stack of its own, whose processes a fault may kill, or one that is there already.
 import { fileURLToPath } from 'node:url';
-import type { ChildEvent, Supervised } from '../../../ops/local/child.ts';
-import { startClickHouse } from '../../../ops/local/clickhouse.ts';
-import { startKafka } from '../../../ops/local/kafka.ts';
-import type { PartContext } from '../../../ops/local/part.ts';
-import { startRedis } from '../../../ops/local/redis.ts';
+import type { ChildEvent } from '../../../ops/local/child.ts';
 import { type Stack, startStack } from '../../../ops/local/stack.ts';
 
 export interface Addresses {
@@ -22,7 +18,7 @@ export interface Parts {
   /** What the supervisor told so far. */
   readonly events: readonly ChildEvent[];
   /** What an operator does when a part was given up and its cause is mended. */
-  startAgain(name: StatefulPart): Promise<void>;
+  startAgain(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -32,20 +28,13 @@ const JARS = fileURLToPath(new URL('../../../.flywheel/kafka', import.meta.url))
 /** @param dir holds their data and logs */
 export async function startParts(dir: string): Promise<Parts> {
   const events: ChildEvent[] = [];
-  const again: Supervised[] = [];
-  const onEvent = (event: ChildEvent): void => {
-    events.push(event);
-  };
   const stack = await startStack({
     dir,
     ports: 'ephemeral',
     parts: ['kafka', 'redis', 'clickhouse'],
     kafkaJarsFolder: JARS,
-    onEvent,
+    onEvent: (event) => events.push(event),
   });
-  // The stack's own list of processes is the stack's: what is started again is stopped here.
-  const processes = { add() {}, remove() {}, release() {} };
-  const context: PartContext = { dir, logFolder: stack.logFolder, processes, onEvent };
   return {
     addresses: {
       kafkaBrokers: stack.kafkaBrokers!,
@@ -54,29 +43,9 @@ export async function startParts(dir: string): Promise<Parts> {
     },
     stack,
     events,
-    async startAgain(name) {
-      again.push(await startPart(name, context, stack));
-    },
-    async close() {
-      await Promise.all(again.map((part) => part.stop()));
-      await stack.stop();
-    },
+    startAgain: stack.startAgain,
+    close: stack.stop,
   };
-}
-
-function startPart(name: StatefulPart, context: PartContext, { ports }: Stack): Promise<Supervised> {
-  switch (name) {
-    case 'kafka':
-      return startKafka(context, {
-        port: ports.kafka,
-        controllerPort: ports.kafkaController,
-        jarsFolder: JARS,
-      });
-    case 'redis':
-      return startRedis(context, { port: ports.redis });
-    case 'clickhouse':
-      return startClickHouse(context, { port: ports.clickhouse });
-  }
 }
 
 /** Parts that others started and will stop. */
@@ -85,8 +54,8 @@ export function givenParts(addresses: Addresses): Parts {
     addresses,
     stack: null,
     events: [],
-    startAgain: async (name) => {
-      throw new Error(`${name} is somebody else's`);
+    startAgain: async () => {
+      throw new Error("the parts are somebody else's");
     },
     close: async () => {},
   };
