@@ -4,6 +4,7 @@
 import path from 'node:path';
 import { ensureBuild } from './build.js';
 import { ensureKafkaJars, jarsAreCurrent } from './kafka-jars.js';
+import { alone } from './lock.js';
 import { ensurePackages, packagesAreCurrent } from './packages.js';
 import { createSteps, runForeground, StepError } from './steps.js';
 import { ensureTools } from './tools.js';
@@ -20,13 +21,7 @@ async function main() {
     throw new StepError('Flywheel runs on Linux and macOS; on Windows use WSL.');
   const total = OWN_STEPS + after;
   const steps = createSteps(total);
-  const installed = packagesAreCurrent();
-  await steps.run('tools', 1, () => ensureTools({ forTests: command !== 'up' }));
-  await Promise.all([
-    steps.run('packages', installed ? 1 : 150, ensurePackages),
-    steps.run("Kafka's jars", jarsAreCurrent() ? 1 : 15, ensureKafkaJars),
-  ]);
-  await steps.run('build', 5, ensureBuild);
+  await alone(() => prepare(steps, command));
   if (command === 'prepare') return 0;
   if (command === 'test') {
     process.stdout.write(`[${total}/${total}] tests\n`);
@@ -35,6 +30,19 @@ async function main() {
   const entry = path.join('dist', 'cli', 'main.js');
   const numbering = ['--steps-before', String(OWN_STEPS)];
   return runForeground(['--enable-source-maps', entry, 'up', ...numbering, ...rest]);
+}
+
+async function prepare(steps, command) {
+  const installed = packagesAreCurrent();
+  await steps.run('tools', 1, () => ensureTools({ forTests: command !== 'up' }));
+  // Both to their end, also when one fails: what still installs must not meet the next start.
+  const fetched = await Promise.allSettled([
+    steps.run('packages', installed ? 1 : 150, ensurePackages),
+    steps.run("Kafka's jars", jarsAreCurrent() ? 1 : 15, ensureKafkaJars),
+  ]);
+  const failed = fetched.find(({ status }) => status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+  await steps.run('build', 5, ensureBuild);
 }
 
 try {

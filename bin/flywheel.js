@@ -2,6 +2,7 @@
 // The executable `flywheel`: the built command line, rebuilt first when a source has changed.
 
 import { buildIsCurrent, ensureBuild } from './build.js';
+import { alone } from './lock.js';
 import { packagesAreCurrent } from './packages.js';
 import { StepError } from './steps.js';
 
@@ -11,7 +12,7 @@ if (!buildIsCurrent()) {
     process.exit(1);
   }
   try {
-    await ensureBuild();
+    await alone(ensureBuild);
   } catch (error) {
     if (!(error instanceof StepError)) throw error;
     process.stderr.write(`${error.message}\n`);

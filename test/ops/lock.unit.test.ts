@@ -1,0 +1,126 @@
+// Starts of one clone at once: one installs and builds, the others wait for it, and none waits for one that was killed.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
+const STARTS = 6;
+
+/** As much of npm as the bootstrap sees: it takes until it is let go on, and breaks off where another one is at it. */
+const NPM = `#!/bin/sh
+mkdir installing || exit 1
+echo "$1" >> ran
+until [ -e go-on ]; do sleep 0.05; done
+mkdir -p node_modules/node-rdkafka
+: > node_modules/node-rdkafka/index.js
+cp package-lock.json node_modules/.package-lock.json
+rmdir installing
+`;
+
+let clone: string;
+let started: ChildProcess[];
+
+/** A clone with nothing installed, whose tools are there and whose build is none. */
+beforeEach(() => {
+  started = [];
+  clone = mkdtempSync(path.join(tmpdir(), 'flywheel-clone-'));
+  cpSync(path.join(PROJECT, 'bin'), path.join(clone, 'bin'), { recursive: true });
+  writeFileSync(path.join(clone, 'bin', 'build.js'), "export const ensureBuild = async () => 'built';\n");
+  writeFileSync(path.join(clone, 'package.json'), '{ "type": "module" }');
+  const packages = { 'node_modules/node-rdkafka': { version: '1.0.0' } };
+  writeFileSync(path.join(clone, 'package-lock.json'), JSON.stringify({ packages }));
+  const tools = path.join(clone, 'tools');
+  mkdirSync(tools);
+  for (const name of ['python3', 'g++', 'make', 'prometheus', 'chromium'])
+    writeFileSync(path.join(tools, name), '#!/bin/sh\n', { mode: 0o755 });
+  writeFileSync(path.join(tools, 'npm'), NPM, { mode: 0o755 });
+});
+
+afterEach(() => {
+  for (const child of started) child.kill('SIGKILL');
+  rmSync(clone, { recursive: true, force: true });
+});
+
+interface Start {
+  readonly process: ChildProcess;
+  output(): string;
+  readonly ended: Promise<{ code: number | null; output: string }>;
+}
+
+function start(...args: string[]): Start {
+  const PATH = `${path.join(clone, 'tools')}${path.delimiter}${process.env.PATH}`;
+  const child = spawn(process.execPath, args, {
+    cwd: clone,
+    env: { PATH, KAFKA_BROKERS: 'far:9092', REDIS_URL: 'redis://far' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  started.push(child);
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+  }
+  const ended = new Promise<{ code: number | null; output: string }>((resolve) =>
+    child.once('close', (code) => resolve({ code, output })),
+  );
+  return { process: child, output: () => output, ended };
+}
+
+const prepare = (): Start => start('bin/bootstrap.js', 'prepare');
+
+/** Holds the lock until it is killed. */
+async function startHolder(): Promise<Start> {
+  const holder = start(
+    '--input-type=module',
+    '-e',
+    "import { alone } from './bin/lock.js'; await alone(() => new Promise((resolve) => setTimeout(resolve, 600_000)))",
+  );
+  const name = (): string => readdirSync(path.join(clone, '.flywheel', 'preparing'))[0] ?? '';
+  await expect.poll(name, { timeout: 10_000 }).toMatch(new RegExp(`^${holder.process.pid}\\b`));
+  return holder;
+}
+
+/** What each ended with; those that failed are shown in full. */
+async function failuresOf(starts: readonly Start[]): Promise<string[]> {
+  const ends = await Promise.all(starts.map(({ ended }) => ended));
+  return ends.filter(({ code }) => code !== 0).map(({ output }) => output);
+}
+
+test('of several first starts one installs, and the others wait for it and say so', async () => {
+  const starts = Array.from({ length: STARTS }, prepare);
+  const waiting = /waiting for process \d+, which installs or builds in this folder/;
+  const isSettled = ({ output, process: { exitCode } }: Start) => waiting.test(output()) || exitCode !== null;
+  await expect.poll(() => starts.filter(isSettled).length, { timeout: 30_000 }).toBe(STARTS - 1);
+  writeFileSync(path.join(clone, 'go-on'), '');
+  expect(await failuresOf(starts)).toEqual([]);
+  expect(readFileSync(path.join(clone, 'ran'), 'utf8')).toBe('ci\nrebuild\n');
+  expect(starts.filter(({ output }) => output().includes('packages: installed'))).toHaveLength(1);
+});
+
+test('what a killed start held is taken over, by one', async () => {
+  const holder = await startHolder();
+  writeFileSync(path.join(clone, 'go-on'), '');
+  const waiter = prepare();
+  await expect
+    .poll(waiter.output, { timeout: 10_000 })
+    .toContain(`waiting for process ${holder.process.pid},`);
+  holder.process.kill('SIGKILL');
+  await holder.ended;
+  expect(await failuresOf([waiter, ...Array.from({ length: STARTS }, prepare)])).toEqual([]);
+  expect(readFileSync(path.join(clone, 'ran'), 'utf8')).toBe('ci\nrebuild\n');
+  expect(readdirSync(path.join(clone, '.flywheel', 'preparing'))).toEqual(['free']);
+});
+
+test('a start that fails lets the next one go on', async () => {
+  mkdirSync(path.join(clone, 'installing'));
+  writeFileSync(path.join(clone, 'go-on'), '');
+  expect(await prepare().ended).toMatchObject({ code: 1, output: expect.stringContaining('npm ci') });
+  rmSync(path.join(clone, 'installing'), { recursive: true });
+  const { code, output } = await prepare().ended;
+  expect([code, output]).toEqual([0, expect.not.stringContaining('waiting')]);
+});
