@@ -1,6 +1,6 @@
 // What buyers do, are shown and are told, as it stands in the topic `events`.
 import { z } from 'zod';
-import { epochMs, id, properties } from './record-fields.ts';
+import { epochMs, id, key, properties } from './record-fields.ts';
 
 export const segmentKinds = ['track', 'page', 'screen', 'identify', 'group', 'alias'] as const;
 export type SegmentKind = (typeof segmentKinds)[number];
@@ -32,7 +32,7 @@ export type SegmentRecord = z.infer<typeof segmentRecord>;
 export const exposureRecord = z.object({
   kind: z.literal('exposure'),
   messageId: id,
-  key: id,
+  key,
   experiment: id,
   revision: z.int().min(1),
   variant: id,
@@ -45,7 +45,7 @@ export type ExposureRecord = z.infer<typeof exposureRecord>;
 export const receiptRecord = z.object({
   kind: z.literal('receipt'),
   messageId: id,
-  key: id,
+  key,
   trigger: id,
   timestamp: epochMs,
 });

@@ -1,9 +1,8 @@
 // Deliveries: what a receiver is owed of a trigger. Each record of the topic `deliveries` is the whole state of one.
 import { z } from 'zod';
 import type { ReceiverDefinition } from './definition.ts';
-import { epochMs } from './record-fields.ts';
-
-const id = z.string().min(1).max(256);
+import { epochMs, id, key } from './record-fields.ts';
+import { firstOf } from './text.ts';
 
 /** A trigger as it stands in the topic `triggers` and in Redis until it is acknowledged or expires. */
 export const waitingTrigger = z.object({
@@ -11,7 +10,7 @@ export const waitingTrigger = z.object({
   definition: id,
   revision: z.int().min(1),
   on: z.enum(['transition', 'opportunity']),
-  key: id,
+  key,
   from: z.string(),
   to: z.string(),
   timeMs: epochMs,
@@ -119,7 +118,7 @@ export function answered(
   chance: number,
 ): Delivery {
   const { status, retryAfter } = answer;
-  const detail = answer.detail.slice(0, 1_024);
+  const detail = firstOf(answer.detail, 1_024);
   const next = { ...before, atMs: nowMs, answer: status, detail };
   if (status >= 200 && status < 300) return { ...next, status: 'delivered' };
   const failures = before.failures + 1;

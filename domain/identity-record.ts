@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { exposureRecord, segmentRecord } from './buyer-record.ts';
 import { FUNNEL_STEPS_MAX } from './definition.ts';
-import { epochMs, id } from './record-fields.ts';
+import { epochMs, id, KEY_CHARACTERS_MAX, key } from './record-fields.ts';
 
 /**
  * Where a record that an outbox wrote comes from: the position in `events` of what caused it. The receiving partition
@@ -16,9 +16,9 @@ export const originSchema = z.object({
 });
 export type Origin = z.infer<typeof originSchema>;
 
-const visitorKey = z.string().regex(/^a:./su).max(258);
-const userKey = z.string().regex(/^u:./su).max(258);
-const companyKey = z.string().regex(/^c:./su).max(258);
+const visitorKey = z.string().regex(/^a:./su).max(KEY_CHARACTERS_MAX);
+const userKey = z.string().regex(/^u:./su).max(KEY_CHARACTERS_MAX);
+const companyKey = z.string().regex(/^c:./su).max(KEY_CHARACTERS_MAX);
 /** `<partition>-<offset>-<anonymousId>` of the link record at the visitor's owner. */
 const linkId = z.string().min(5).max(300);
 
@@ -142,7 +142,8 @@ export const memberRecord = z.object({
   origin: originSchema,
   /** The company's key. */
   key: companyKey,
-  member: id,
+  /** A buyer's key. */
+  member: key,
   messageId: id,
   timestamp: epochMs,
   /** '' for a `group` call, which brings `attributes`. */
@@ -165,7 +166,7 @@ export const backfillRecord = z.object({
   key: z
     .string()
     .regex(/^[ua]:./su)
-    .max(258),
+    .max(KEY_CHARACTERS_MAX),
   funnel: id,
   revision: z.int().min(1),
   /** Steps that would have been counted at this key: step (from 0), event time and cell. */

@@ -1,6 +1,7 @@
 // The live debugger's language: who wants to see which records, and what is shown of each.
 import { z } from 'zod';
 import type { Verdict } from './record.ts';
+import { key } from './record-fields.ts';
 
 export const liveVerdicts = [
   'applied',
@@ -13,7 +14,7 @@ export const liveVerdicts = [
 /** What somebody looks for; what is left out is not asked about. */
 export const liveInterest = z.object({
   /** A buyer's key. */
-  key: z.string().min(1).max(258).optional(),
+  key: key.optional(),
   /** The name of a write key. */
   source: z.string().min(1).max(64).optional(),
   verdict: z.enum(liveVerdicts).optional(),

@@ -1,6 +1,7 @@
 // Opportunities: what a deep behaviour opens, what it is about, and how good it is.
 import type { OpenOpportunity, OpportunityStage } from './buyer.ts';
 import type { OpportunityDefinition } from './definition.ts';
+import { firstOf } from './text.ts';
 
 const stages: readonly OpportunityStage[] = ['contact', 'inquiry', 'order'];
 
@@ -18,7 +19,7 @@ type Properties = Readonly<Record<string, unknown>> | undefined;
 export function subjectOf(properties: Properties, definition: OpportunityDefinition): string {
   for (const name of definition.subject) {
     const value = properties?.[name];
-    if (typeof value === 'string' || typeof value === 'number') return String(value).slice(0, 128);
+    if (typeof value === 'string' || typeof value === 'number') return firstOf(String(value), 128);
   }
   return '';
 }
@@ -39,6 +40,11 @@ function hasSpecification(properties: Properties): boolean {
   return specification === true || (typeof specification === 'string' && specification !== '');
 }
 
+/** Names come from outside: one that every object has, such as `constructor`, has no weight. */
+function weightOf(weights: Readonly<Record<string, number>>, name: string | undefined): number {
+  return name !== undefined && Object.hasOwn(weights, name) ? weights[name]! : 0;
+}
+
 /**
  * Quality in [0, 1], to six places: base of the behaviour + length, quantity (logarithmic) and specification of the
  * inquiry, each up to its weight, + what the buyer's country and level add.
@@ -52,12 +58,12 @@ export function qualityOf(
   const length = Math.min(1, messageLength(properties) / definition.messageLength.full);
   const quantity = Math.min(1, Math.log1p(quantityOf(properties)) / Math.log1p(definition.quantity.full));
   const sum =
-    (definition.base[behaviour] ?? 0) +
+    weightOf(definition.base, behaviour) +
     definition.messageLength.weight * length +
     definition.quantity.weight * quantity +
     (hasSpecification(properties) ? definition.specification.weight : 0) +
-    (buyer.country === undefined ? 0 : (definition.country[buyer.country] ?? 0)) +
-    (buyer.level === undefined ? 0 : (definition.level[buyer.level] ?? 0));
+    weightOf(definition.country, buyer.country) +
+    weightOf(definition.level, buyer.level);
   return Math.round(Math.min(1, Math.max(0, sum)) * 1e6) / 1e6;
 }
 

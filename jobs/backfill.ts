@@ -1,7 +1,9 @@
 // Computes the past of each funnel revision that came into force among buyers who were there before it
 // (docs/decisions/definitions.md, "A funnel's past"). Killed anywhere and begun again, or done by two at once, it changes nothing.
+
 import { type FunnelDefinition, type InForce, type Settings, settings } from '../domain/definition.ts';
 import { backfillRecords, definitionsFor } from '../domain/funnel-past.ts';
+import { firstOf } from '../domain/text.ts';
 import {
   type BackfillProgress,
   readBackfills,
@@ -97,7 +99,7 @@ async function backfillAll(
     try {
       await backfill(ports, funnel, before, save, signal);
     } catch (error) {
-      const detail = (error as Error).message.slice(0, 500);
+      const detail = firstOf((error as Error).message, 500);
       ports.warn(`the past of funnel ${funnel.id} could not be computed and is tried again: ${detail}`);
       const latest = known.get(`${funnel.id}@${funnel.revision}`) ?? before;
       await save({ ...latest, status: 'failed', detail }).catch(() => {});

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { type ClickHouseClient, ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import { PlatformError } from './platform-error.ts';
+import { maySayLoneSurrogate, wellFormed } from './well-formed.ts';
 
 const REQUEST_TIMEOUT_MS = 60_000;
 /** Below the 3 s after which older servers close an idle connection. */
@@ -62,12 +63,13 @@ export async function insertCompact(
   columns: readonly string[],
   rows: readonly Row[],
 ): Promise<void> {
-  await insertLines(
-    client,
-    table,
-    columns,
-    rows.map((row) => JSON.stringify(row)),
-  );
+  await insertLines(client, table, columns, rows.map(lineOf));
+}
+
+/** ClickHouse refuses an insert in which half of a character stands, and with it all others. */
+function lineOf(row: Row): string {
+  const line = JSON.stringify(row);
+  return maySayLoneSurrogate(line) ? JSON.stringify(wellFormed(row)) : line;
 }
 
 /** As insertCompact, for rows that are JSON arrays already. */

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { DefinitionType } from '../domain/definition.ts';
 import type { DefinitionRecord } from '../domain/record.ts';
+import { KEY_CHARACTERS_MAX } from '../domain/record-fields.ts';
 import { PlatformError } from '../platform/platform-error.ts';
 import type { DefinitionView } from './dependencies.ts';
 import { type ProblemError, problemError, retryProblem } from './problem-details.ts';
@@ -24,11 +25,11 @@ export function buyerKeyOfText(text: string): string {
   return /^[ua]:./s.test(wellFormed) ? wellFormed : `u:${wellFormed}`;
 }
 
-/** A buyer's key in requests: with the kind, or a user's id. Longer ones fit no record of the log. */
+/** A buyer's key in requests: with the kind, or a user's id. */
 export const buyerKeyText = z
   .string()
   .min(1)
-  .max(254)
+  .max(KEY_CHARACTERS_MAX)
   .meta({
     description: 'A buyer: `u:<userId>`, `a:<anonymousId>`, or a user id alone.',
     examples: ['u:buyer-123'],

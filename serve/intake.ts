@@ -1,6 +1,7 @@
 // The last step of everything that takes data in: records and rejects go into the log together, and only
 // when Kafka has acknowledged all of them is the request answered. Bounded: what would wait too long is refused.
 import { type RejectedRecord, rejectedRecord } from '../domain/record.ts';
+import { firstOf } from '../domain/text.ts';
 import type { Outgoing, Producer } from '../platform/kafka.ts';
 import type { Namespace } from '../platform/namespace.ts';
 import { PlatformError } from '../platform/platform-error.ts';
@@ -88,7 +89,7 @@ function rejectedOutgoing(topic: string, rejection: Rejection, source: Rejection
     route: source.route,
     source: source.caller,
     reason: rejection.reason,
-    detail: rejection.detail.slice(0, DETAIL_CHARACTERS_MAX).toWellFormed(),
+    detail: firstOf(rejection.detail, DETAIL_CHARACTERS_MAX).toWellFormed(),
     raw: rejection.raw.toString('base64'),
     at: source.atMs,
   };

@@ -10,8 +10,10 @@ import { readDocument } from '../domain/definition.ts';
 import type { BackfillRecord, DerivedRecord, RevokeRecord } from '../domain/identity-record.ts';
 import type { ClockRecord, DefinitionRecord, EventsTopicRecord, RejectedRecord } from '../domain/record.ts';
 import type { LeaseRequestRecord, NoticeRecord, ReportRecord } from '../domain/spend-record.ts';
+import { firstOf } from '../domain/text.ts';
 import { accountPartition, buyerPartition, type StatefulTopic } from '../platform/keys.ts';
 import { validateEventsRecord, validateRejectedRecord, validateSpendRecord } from '../platform/validate.ts';
+import { maySayLoneSurrogate, wellFormed } from '../platform/well-formed.ts';
 
 /** A message as it comes from Kafka. */
 export interface Message {
@@ -63,22 +65,13 @@ export type Decoded =
 export const futureMaxMs = 300_000;
 
 function reject(reason: string, detail: string): Decoded {
-  return { kind: 'reject', reason, detail: detail.slice(0, 2_048), key: '', timeMs: 0 };
+  return { kind: 'reject', reason, detail: firstOf(detail, 2_048), key: '', timeMs: 0 };
 }
 
-/** Lone surrogates come through JSON's escapes only; they become U+FFFD, or ClickHouse and MessagePack would differ. */
-function wellFormed(value: unknown): unknown {
-  if (typeof value === 'string') return value.toWellFormed();
-  if (Array.isArray(value)) return value.map(wellFormed);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([name, inner]) => [name.toWellFormed(), wellFormed(inner)]),
-  );
-}
-
+/** Lone surrogates become U+FFFD, or ClickHouse and MessagePack would differ. */
 function parse(text: string): unknown {
   const value: unknown = JSON.parse(text);
-  return /\\u[dD][89a-fA-F]/.test(text) ? wellFormed(value) : value;
+  return maySayLoneSurrogate(text) ? wellFormed(value) : value;
 }
 
 /** What is no UTF-8 became U+FFFD in the text, and is to be stored so. */

@@ -9,7 +9,7 @@ const SUBJECT_LENGTH_MAX = 128;
 /** The first of the definition's properties that is there; '' if none is. */
 export function subjectOf(definition: OpportunityDefinition, properties: Properties): string {
   const name = definition.subject.find((each) => ['string', 'number'].includes(typeof properties[each]));
-  return name === undefined ? '' : String(properties[name]).slice(0, SUBJECT_LENGTH_MAX);
+  return name === undefined ? '' : String(properties[name]).slice(0, SUBJECT_LENGTH_MAX).toWellFormed();
 }
 
 function positive(value: unknown): number {

@@ -1,11 +1,9 @@
 // The evaluation context of an OFREP request: who it is about, checked by hand because the protocol names an error
 // code for each fault.
 import type { Buyer } from '../../domain/buyer.ts';
+import { ID_CHARACTERS_MAX, KEY_CHARACTERS_MAX } from '../../domain/record-fields.ts';
 import { buyerKeyOfText } from '../answer.ts';
 import type { EvaluationFailure } from './evaluate.ts';
-
-/** Longer keys fit no record of the log. */
-const KEY_LENGTH_MAX = 254;
 
 export interface EvaluationContext {
   /** The buyer's key in the log, `u:…` or `a:…`. */
@@ -33,7 +31,14 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 function isId(value: unknown): value is string {
-  return typeof value === 'string' && value !== '' && value.length <= KEY_LENGTH_MAX;
+  return typeof value === 'string' && value !== '' && value.length <= ID_CHARACTERS_MAX;
+}
+
+/** The buyer's key that it names; undefined for none, and for one too long for any record of the log. */
+function keyIn(targetingKey: unknown): string | undefined {
+  if (typeof targetingKey !== 'string') return undefined;
+  const key = buyerKeyOfText(targetingKey);
+  return key.length <= KEY_CHARACTERS_MAX ? key : undefined;
 }
 
 /** Reads a request's body. Beside `targetingKey`, `userId` and `anonymousId` name keys whose exposures count too. */
@@ -44,9 +49,12 @@ export function readContext(body: unknown): ContextResult {
   const { targetingKey } = context;
   if (targetingKey === undefined || targetingKey === null || targetingKey === '')
     return fault('TARGETING_KEY_MISSING', 'context has no targetingKey');
-  if (!isId(targetingKey))
-    return fault('INVALID_CONTEXT', `targetingKey must be a text of 1 to ${KEY_LENGTH_MAX} characters`);
-  const key = buyerKeyOfText(targetingKey);
+  const key = keyIn(targetingKey);
+  if (key === undefined)
+    return fault(
+      'INVALID_CONTEXT',
+      `targetingKey must be a text: u:, a: and at most ${ID_CHARACTERS_MAX} characters, or a user id alone`,
+    );
   const keys = new Set([key]);
   if (isId(context.userId)) keys.add(`u:${context.userId.toWellFormed()}`);
   if (isId(context.anonymousId)) keys.add(`a:${context.anonymousId.toWellFormed()}`);

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifySchemaCompiler } from 'fastify';
 import { z } from 'zod';
 import { buyerKeyOf, type ExposureRecord } from '../../domain/buyer-record.ts';
 import type { ExperimentDefinition } from '../../domain/definition.ts';
+import { id } from '../../domain/record-fields.ts';
 import { jsonText } from '../../platform/json-text.ts';
 import type { Outgoing } from '../../platform/kafka.ts';
 import { buyerPartition } from '../../platform/keys.ts';
@@ -20,7 +21,6 @@ const EXPOSURES_MAX = 2_000;
 /** Where our own say how a variant came about. */
 const REASON = 'IMPORTED';
 
-const id = z.string().min(1).max(254);
 const exposure = z.object({
   messageId: id.describe('repeats of it are one'),
   userId: id.optional(),

@@ -2,13 +2,13 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { buyerKeyOf, type SegmentKind, type SegmentRecord, segmentKinds } from '../../domain/buyer-record.ts';
+import { ID_CHARACTERS_MAX } from '../../domain/record-fields.ts';
 import { compileValidator, faultsOfOne } from '../../platform/validate.ts';
+import { maySayLoneSurrogate, wellFormed } from '../../platform/well-formed.ts';
 import { FUTURE_MS_MAX, parseTime, timeFault } from '../time.ts';
-import { maySayLoneSurrogate, wellFormed } from '../well-formed.ts';
 
 /** A record's JSON may have so many bytes. */
 export const EVENT_BYTES_MAX = 256 * 1024;
-const ID_CHARACTERS_MAX = 256;
 
 const idText = z.union([z.string(), z.number()]).nullable().optional();
 const text = z.string().max(256).nullable().optional();

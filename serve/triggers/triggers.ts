@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { Counter } from 'prom-client';
 import { z } from 'zod';
 import type { WaitingTrigger } from '../../domain/delivery.ts';
+import { KEY_CHARACTERS_MAX } from '../../domain/record-fields.ts';
 import { buyerPartition } from '../../platform/keys.ts';
 import { buyerKeyOfText, definedHistory, iso, isoTime, logProblem } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
@@ -23,13 +24,13 @@ const triggerId = z
 const recordKey = z
   .string()
   .regex(/^[ua]:[\s\S]+$/)
-  .max(256)
+  .max(KEY_CHARACTERS_MAX)
   .meta({ description: 'The buyer key that the trigger came with.', examples: ['u:buyer-123'] });
 
 const query = z.object({
   limit: z.int().min(1).max(LIMIT_MAX).default(100),
   definition: z.string().max(128).optional().meta({ description: 'Only triggers of this definition.' }),
-  key: z.string().max(256).optional().meta({ description: 'Only triggers of this buyer.' }),
+  key: z.string().max(KEY_CHARACTERS_MAX).optional().meta({ description: 'Only triggers of this buyer.' }),
 });
 
 const offered = z.object({

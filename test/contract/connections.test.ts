@@ -159,6 +159,23 @@ describe('ClickHouse', () => {
     await client.command({ query: 'TRUNCATE TABLE contract_rows' });
   });
 
+  test('a text that ends in half of a character is stored, and refuses nobody else', async () => {
+    await insertCompact(
+      client,
+      'contract_rows',
+      ['id', 'text'],
+      [
+        [1, 'cut \ud83d'],
+        [2, 'whole 😀'],
+      ],
+    );
+    expect((await stored()).map((row) => row.slice(0, 2))).toEqual([
+      [1, 'cut \ufffd'],
+      [2, 'whole 😀'],
+    ]);
+    await client.command({ query: 'TRUNCATE TABLE contract_rows' });
+  });
+
   test('one bad row: an error, and no row of the insert is stored', async () => {
     const rows = [
       [1, 'a'],

@@ -43,6 +43,23 @@ describe('quality', () => {
     expect(qualityOf(definition, 'contact', {}, { country: 'DE', level: 'gold' })).toBe(1);
     expect(qualityOf(definition, 'contact', {}, { country: 'FR', level: 'none' })).toBe(0.15);
   });
+
+  it.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty'])(
+    'is not moved by a level that every object has: %s',
+    (level) => {
+      expect(qualityOf(definition, 'contact', {}, { country: undefined, level })).toBe(0.15);
+      expect(
+        subjectOf({ category: 7 }, opportunity.parse({ ...definition, subject: [level, 'category'] })),
+      ).toBe('7');
+    },
+  );
+});
+
+it('a subject that is cut in the middle of a character is text all the same', () => {
+  expect(subjectOf({ category: `${'x'.repeat(127)}😀 and more` }, definition)).toBe(
+    `${'x'.repeat(127)}\ufffd`,
+  );
+  expect(subjectOf({ category: `${'x'.repeat(126)}😀` }, definition)).toBe(`${'x'.repeat(126)}😀`);
 });
 
 function open(id: string, own: Partial<OpenOpportunity> = {}): OpenOpportunity {

@@ -118,6 +118,21 @@ function oddities(nowMs: number): LogEntry[] {
     raw('{"kind":"track", garbage'),
     raw(JSON.stringify({ kind: 'track', messageId: 'no-time', userId: 'x' })),
     { ...event(key, 'misplaced', nowMs, 'page'), partition: (partition + 1) % topicPartitions.events },
+    ...hostile(nowMs),
+  ];
+}
+
+/** The longest id, a level that every object has as a member, a subject that is cut in the middle of a character. */
+function hostile(nowMs: number): LogEntry[] {
+  const id = 'h'.repeat(256);
+  const key = `u:${id}`;
+  const category = `${'c'.repeat(127)}😀`;
+  const group = { kind: 'group', messageId: 'hostile-group', userId: id, groupId: id, supplied: true };
+  const value = JSON.stringify({ ...group, timestamp: nowMs, receivedAt: nowMs });
+  return [
+    { topic: 'events', partition: buyerPartition(key), key, value },
+    event(key, 'hostile-1', nowMs, 'Supplier Contacted', { category, level: 'constructor' }),
+    event(key, 'hostile-2', nowMs, 'Inquiry Sent', { category, level: '__proto__', messageLength: 50 }),
   ];
 }
 

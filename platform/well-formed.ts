@@ -1,8 +1,8 @@
 // Text from outside may hold lone surrogates, which are no Unicode: they become U+FFFD before anything is written.
 
-/** JSON text writes a lone surrogate as an escape `\udXXX`; other text may look alike, so this only says "look closer". */
+/** In JSON a lone surrogate stands as an escape `\udXXX`; other text may look alike, so this only says "look closer". */
 export function maySayLoneSurrogate(json: string): boolean {
-  return json.includes('\\ud');
+  return /\\u[dD][89a-fA-F]/.test(json);
 }
 
 /** A copy of JSON-like data in which every text, keys too, is well-formed. Where two keys become one, the later stays. */
