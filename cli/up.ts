@@ -15,9 +15,10 @@ import { type Config, readConfig, readExternalParts } from '../platform/config.t
 import { openTopicAdmin } from '../platform/kafka-topics.ts';
 import { migrate } from '../platform/migrate.ts';
 import { namespaceOf } from '../platform/namespace.ts';
-import { lagOf, readProgress, waitUntilDrained } from '../platform/progress.ts';
+import { lagOf, type PartitionProgress, readProgress, waitUntilDrained } from '../platform/progress.ts';
 import { openRedis } from '../platform/redis.ts';
 import { FeedError } from './feed/post.ts';
+import { createRoom } from './feed/room.ts';
 import { runFeed } from './feed/run.ts';
 import { runTrickle } from './feed/trickle.ts';
 import { addUpOptions, dirOf, type UpOptions } from './up-options.ts';
@@ -198,22 +199,25 @@ async function feed(options: UpOptions, running: Running, steps: Steps, signal: 
     async (show) => {
       let fed = false;
       const logId = await logIdOf(config);
-      const report = await runFeed({
-        logId,
-        config,
-        url,
-        secretKey: keys.secret,
-        format,
-        file,
-        untilMs: options.until,
-        buyers: options.buyers,
-        signal,
-        onProgress: ({ sent, rejected, retries, share, elapsedMs }) => {
-          fed = true;
-          const total = share > 0 ? Math.round(sent / share) : undefined;
-          show(`${progressBar(sent, total, elapsedMs)}, ${rejected} rejected, ${retries} retries`);
-        },
-      }).catch((error: unknown) => {
+      const report = await looking(config, signal, (look) =>
+        runFeed({
+          logId,
+          config,
+          url,
+          secretKey: keys.secret,
+          format,
+          file,
+          untilMs: options.until,
+          buyers: options.buyers,
+          signal,
+          untilRoom: createRoom(async () => lagOf(await look()), signal),
+          onProgress: ({ sent, rejected, retries, share, elapsedMs }) => {
+            fed = true;
+            const total = share > 0 ? Math.round(sent / share) : undefined;
+            show(`${progressBar(sent, total, elapsedMs)}, ${rejected} rejected, ${retries} retries`);
+          },
+        }),
+      ).catch((error: unknown) => {
         signal.throwIfAborted();
         throw error;
       });
@@ -226,17 +230,9 @@ async function feed(options: UpOptions, running: Running, steps: Steps, signal: 
 }
 
 /** Waits until everything in the log has been applied and has reached Redis, ClickHouse and Kafka. */
-async function drain(running: Running, steps: Steps, signal: AbortSignal): Promise<void> {
-  const { config } = running;
-  const namespace = namespaceOf(config.namespace);
-  await steps.run('drain', 10, async (report) => {
-    const redis = await openRedis({ url: config.redisUrl, onWarning: () => {} });
-    const admin = openTopicAdmin(config.kafkaBrokers);
-    const look = async () => {
-      signal.throwIfAborted();
-      return readProgress(namespace, redis, admin);
-    };
-    try {
+async function drain({ config }: Running, steps: Steps, signal: AbortSignal): Promise<void> {
+  await steps.run('drain', 10, (report) =>
+    looking(config, signal, async (look) => {
       const drained = await waitUntilDrained(look, DRAIN_MS_MAX, (progress) => {
         const undelivered = progress.reduce((sum, partition) => sum + partition.undelivered, 0);
         const unflushed = progress.filter((partition) => !partition.flushed).length;
@@ -246,11 +242,28 @@ async function drain(running: Running, steps: Steps, signal: AbortSignal): Promi
       });
       if (!drained) throw new Stopped('not drained in time; see the log of stream', 1);
       return 'all has arrived';
-    } finally {
-      await admin.close();
-      redis.disconnect();
-    }
-  });
+    }),
+  );
+}
+
+/** Work that looks at how far the stream is. */
+async function looking<Result>(
+  config: Config,
+  signal: AbortSignal,
+  work: (look: () => Promise<PartitionProgress[]>) => Promise<Result>,
+): Promise<Result> {
+  const redis = await openRedis({ url: config.redisUrl, onWarning: () => {} });
+  const admin = openTopicAdmin(config.kafkaBrokers);
+  const namespace = namespaceOf(config.namespace);
+  try {
+    return await work(() => {
+      signal.throwIfAborted();
+      return readProgress(namespace, redis, admin);
+    });
+  } finally {
+    await admin.close();
+    redis.disconnect();
+  }
 }
 
 async function summarise({ config, keys, url }: Running): Promise<Summary> {

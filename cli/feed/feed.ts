@@ -25,6 +25,8 @@ export interface FeedOptions {
   readonly source: Source;
   readonly target: Target;
   readonly speed: Speed;
+  /** Resolves when the engine is not too far behind for the next item. */
+  readonly untilRoom: () => Promise<void>;
   /** Counted into as the feed goes; lanes that it has counted already are skipped so far. */
   readonly report: FeedReport;
   /** Message ids are added to this file as they are acknowledged. */
@@ -156,6 +158,7 @@ export async function feed(options: FeedOptions): Promise<void> {
       continue;
     }
     await pace(item);
+    await options.untilRoom();
     await laneFor(name).push(item);
     share = source.shareOf(item);
   }

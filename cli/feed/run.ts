@@ -34,6 +34,8 @@ export interface FeedRequest {
   /** Feeds again although a finished report is there. */
   readonly again?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Resolves when the engine is not too far behind for the next item; it is never asked to wait, if this is left out. */
+  readonly untilRoom?: (() => Promise<void>) | undefined;
   readonly onProgress?: ((progress: FeedProgress) => void) | undefined;
 }
 
@@ -154,6 +156,7 @@ export async function runFeed(given: FeedRequest): Promise<FeedReport> {
       source,
       target,
       speed: given.speed ?? 'max',
+      untilRoom: given.untilRoom ?? (async () => {}),
       report,
       ...(given.acknowledgedFile === undefined ? {} : { acknowledgedFile: given.acknowledgedFile }),
       onProgress: given.onProgress ?? (() => {}),

@@ -131,6 +131,7 @@ describe('the feeder', { timeout: TIMEOUT_MS }, () => {
       source: sourceOf(items),
       target,
       speed,
+      untilRoom: async () => {},
       report: into,
       onProgress: () => {},
       onAnswer: () => {},
