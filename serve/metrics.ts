@@ -61,7 +61,7 @@ export function serveMetrics(): ServeMetrics {
   };
 }
 
-/** Times every route and shows all metrics at /metrics, without a key: the port is not for the public. */
+/** Times every route and shows all metrics at /metrics, without a key: it is not for the public (docs/operating.md, "What the public may reach"). */
 export function registerMetrics(app: FastifyInstance, metrics: ServeMetrics): void {
   app.addHook('onResponse', (request, reply, done) => {
     metrics.routeSeconds.observe(
