@@ -82,6 +82,17 @@ async function readAccounts(
   return (await Promise.all(each)).flat().sort((a, b) => (a.account < b.account ? -1 : 1));
 }
 
+/** What is wrong with a partition; of what is undelivered, how much and since when. */
+export function faultOf(one: PartitionStatus, nowMs: number): string {
+  const named = `${one.topic} ${one.partition}: ${one.health}`;
+  if (one.health !== 'undelivered') return named;
+  const { undelivered, undeliveredRecords, undeliveredMs } = one;
+  const batches = `${undelivered.toLocaleString('en')} ${undelivered === 1 ? 'batch' : 'batches'}`;
+  const records = `${undeliveredRecords.toLocaleString('en')} ${undeliveredRecords === 1 ? 'record' : 'records'}`;
+  const since = undeliveredMs === 0 ? '' : `, since ${new Date(nowMs - undeliveredMs).toISOString()}`;
+  return `${named}: ${batches} of ${records} wait for ClickHouse or Kafka${since}`;
+}
+
 /** @throws PlatformError where Redis or Kafka cannot be reached: nothing can be told without them */
 async function look(config: Config): Promise<Status> {
   const namespace = namespaceOf(config.namespace);
@@ -89,13 +100,15 @@ async function look(config: Config): Promise<Status> {
   const admin = openTopicAdmin(config.kafkaBrokers);
   try {
     const { spend } = await ensureGeneration(namespace, admin, redis);
-    const partitions = await readPartitions(namespace, redis, admin, Date.now());
+    const nowMs = Date.now();
+    const partitions = await readPartitions(namespace, redis, admin, nowMs);
     const [rejects, accounts] = await Promise.all([
       readRejects(config, namespace),
       readAccounts(namespace, redis, spend, partitions),
     ]);
-    const unhealthy = partitions.filter(({ health }) => health !== 'ok' && health !== 'paused');
-    const faults = unhealthy.map(({ topic, partition, health }) => `${topic} ${partition}: ${health}`);
+    const faults = partitions
+      .filter(({ health }) => health !== 'ok' && health !== 'paused')
+      .map((one) => faultOf(one, nowMs));
     if (rejects === null) faults.push(`ClickHouse at ${config.clickhouseUrl} does not answer`);
     return {
       namespace: namespace.name,

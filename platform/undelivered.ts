@@ -1,6 +1,9 @@
-// What an owner lets wait for ClickHouse and Kafka: at either bound it folds nothing more, and `flywheel status` calls it unhealthy.
+// What may wait for ClickHouse and Kafka: beyond any of these bounds `flywheel status` calls a partition unhealthy.
+// At the first two its owner folds nothing more.
 
 /** Committed batches that are not yet delivered. */
 export const UNDELIVERED_BATCHES_MAX = 2_000;
 /** Records of those batches. */
 export const UNDELIVERED_RECORDS_MAX = 32_000;
+/** How long the oldest of them may wait. Inserts are under way within a second, and slow ones take a few. */
+export const UNDELIVERED_MS_MAX = 30_000;

@@ -14,6 +14,11 @@ export interface CommittedBatch {
   readonly batch: Batch;
 }
 
+/** A batch in the sink. */
+interface OnItsWay {
+  readonly sinceMs: number;
+}
+
 export class Delivery {
   #work: Work;
   #sink: Sink;
@@ -21,27 +26,48 @@ export class Delivery {
   #onDelivered: () => void;
   /** Left by the owner before and not yet handed on. */
   #left: CommittedBatch[];
-  #inSink = 0;
+  #now: () => number;
+  #takenOverMs: number;
+  /** In the order in which they were handed to the sink. */
+  #inSink = new Set<OnItsWay>();
   #recordsInSink = 0;
   #delivered: CommittedBatch[] = [];
   #flushInFlight = false;
 
-  constructor(work: Work, sink: Sink, left: TakenOver['undelivered'], onDelivered: () => void) {
+  constructor(
+    work: Work,
+    sink: Sink,
+    left: TakenOver['undelivered'],
+    now: () => number,
+    onDelivered: () => void,
+  ) {
     this.#work = work;
     this.#sink = sink;
     this.#left = [...left];
+    this.#now = now;
+    this.#takenOverMs = now();
     this.#onDelivered = onDelivered;
     this.#handOnRecordsOnly();
   }
 
   /** Committed batches that are on their way. */
   get inSink(): number {
-    return this.#inSink;
+    return this.#inSink.size;
   }
 
   /** How many records of the log they are of. */
   get recordsInSink(): number {
     return this.#recordsInSink;
+  }
+
+  /**
+   * When the oldest batch that is not in was committed; undefined if all are in. Of what the owner before left, when it was
+   * taken over: the outbox does not say since when it waits.
+   */
+  get oldestMs(): number | undefined {
+    if (this.#left.length > 0) return this.#takenOverMs;
+    const [oldest] = this.#inSink;
+    return oldest?.sinceMs;
   }
 
   /** Delivered, and still in the outbox. */
@@ -55,11 +81,16 @@ export class Delivery {
   }
 
   deliver(seq: number, batch: Batch): void {
+    this.#handOn({ seq, batch }, this.#now());
+  }
+
+  #handOn({ seq, batch }: CommittedBatch, sinceMs: number): void {
     const records = Math.max(0, batch.to - batch.from + 1);
-    this.#inSink += 1;
+    const onItsWay = { sinceMs };
+    this.#inSink.add(onItsWay);
     this.#recordsInSink += records;
     void this.#sink.deliver(batch).then(() => {
-      this.#inSink -= 1;
+      this.#inSink.delete(onItsWay);
       this.#recordsInSink -= records;
       this.#delivered.push({ seq, batch });
       this.#onDelivered();
@@ -74,7 +105,7 @@ export class Delivery {
     if (decoded.kind === 'segment') this.#rebuildRows(entry.batch, message, decoded);
     if (message.offset < entry.batch.to) return;
     this.#left.shift();
-    this.deliver(entry.seq, entry.batch);
+    this.#handOn(entry, this.#takenOverMs);
     this.#handOnRecordsOnly();
   }
 
@@ -91,8 +122,7 @@ export class Delivery {
   /** Batches without offsets (clock records) need nothing of the log. */
   #handOnRecordsOnly(): void {
     while (this.#left[0] !== undefined && this.#left[0].batch.to < this.#left[0].batch.from) {
-      const { seq, batch } = this.#left.shift()!;
-      this.deliver(seq, batch);
+      this.#handOn(this.#left.shift()!, this.#takenOverMs);
     }
   }
 

@@ -44,7 +44,7 @@ export class Owner {
     this.work = taken.work;
     this.#parts = parts;
     this.#control = taken.control;
-    this.#delivery = new Delivery(taken.work, parts.sink, taken.undelivered, () => this.#wake?.());
+    this.#delivery = new Delivery(taken.work, parts.sink, taken.undelivered, parts.now, () => this.#wake?.());
     this.#loader = createLoader(taken.work, parts.redis, parts.keys);
     this.#folder = createFolder(taken.work, this.#loader, parts);
     this.#activeMs = parts.now();
@@ -244,7 +244,8 @@ export class Owner {
     const ready = work.head.offset >= logEnd ? '1' : '0';
     const flushed = this.#delivery.flushedVersion().toString();
     const held = ['paused', this.isHeld ? '1' : '0', 'oldest', this.oldestAppendMs ?? ''];
-    const seen = [...held, 'owed', this.#delivery.recordsInSink];
+    const { recordsInSink, oldestMs } = this.#delivery;
+    const seen = [...held, 'owed', recordsInSink, 'owedSince', oldestMs ?? ''];
     commands.add('HSET', keys.head, 'stamp', nowMs, 'ready', ready, 'flushed', flushed, ...seen);
     const reply = await this.#tick(commands.bytes());
     if (reply === 'FENCED') return reply;

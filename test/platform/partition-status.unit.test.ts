@@ -1,9 +1,13 @@
 // Which partition somebody means, and when one is unhealthy.
 import { expect, it } from 'vitest';
-import { describeStatus } from '../../cli/status.ts';
+import { describeStatus, faultOf } from '../../cli/status.ts';
 import { isHeld, noControl } from '../../platform/partition-control.ts';
 import { healthOf, partitionNamed } from '../../platform/partition-status.ts';
-import { UNDELIVERED_BATCHES_MAX, UNDELIVERED_RECORDS_MAX } from '../../platform/undelivered.ts';
+import {
+  UNDELIVERED_BATCHES_MAX,
+  UNDELIVERED_MS_MAX,
+  UNDELIVERED_RECORDS_MAX,
+} from '../../platform/undelivered.ts';
 
 it.each([
   ['clicks', '3', 'there is no topic "clicks" with state: name one of events, spend, rejected'],
@@ -16,7 +20,14 @@ it.each([
 
 const partition = {
   ...({ topic: 'events', partition: 3, owner: '0@host:1', offset: 5, high: 9, lag: 4 } as const),
-  ...{ freshnessMs: 500, watermarkMs: 1, undelivered: 0, undeliveredRecords: 0, paused: false },
+  ...{
+    freshnessMs: 500,
+    watermarkMs: 1,
+    undelivered: 0,
+    undeliveredRecords: 0,
+    undeliveredMs: 0,
+    paused: false,
+  },
 };
 
 it('is unhealthy without an owner, too far behind, or with too much undelivered; paused is what somebody wants', () => {
@@ -30,6 +41,19 @@ it('is unhealthy without an owner, too far behind, or with too much undelivered;
   expect(healthOf({ ...partition, undeliveredRecords: UNDELIVERED_RECORDS_MAX - 1 })).toBe('ok');
   expect(healthOf({ ...partition, undeliveredRecords: UNDELIVERED_RECORDS_MAX })).toBe('undelivered');
   expect(healthOf({ ...partition, owner: null, paused: true })).toBe('no owner');
+});
+
+// Every insert failed for five minutes, a few batches a partition waited, and status said that all was well.
+it('is unhealthy once a batch waits too long for ClickHouse, however few there are, and says how many since when', () => {
+  const waiting = { ...partition, undelivered: 70, undeliveredRecords: 1_340, undeliveredMs: 30_000 };
+  expect(healthOf({ ...waiting, undeliveredMs: UNDELIVERED_MS_MAX })).toBe('ok');
+  expect(healthOf({ ...waiting, undeliveredMs: UNDELIVERED_MS_MAX + 1 })).toBe('undelivered');
+  expect(healthOf({ ...waiting, undeliveredMs: UNDELIVERED_MS_MAX + 1, paused: true })).toBe('undelivered');
+  const nowMs = Date.UTC(2026, 0, 15, 9, 30, 30);
+  expect(faultOf({ ...waiting, health: 'undelivered' }, nowMs)).toBe(
+    'events 3: undelivered: 70 batches of 1,340 records wait for ClickHouse or Kafka, since 2026-01-15T09:30:00.000Z',
+  );
+  expect(faultOf({ ...partition, health: 'behind' }, nowMs)).toBe('events 3: behind');
 });
 
 it('is held by a pause, and from the offset of a hold on', () => {

@@ -1,15 +1,19 @@
 // What an owner takes from a consumer: only the log from where it reads on, without a gap.
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { arrange } from '../../domain/in-force.ts';
 import { stateSchemaVersion } from '../../platform/codec.ts';
 import { partitionKeys } from '../../platform/keys.ts';
 import { namespaceOf } from '../../platform/namespace.ts';
 import { noControl } from '../../platform/partition-control.ts';
 import type { RedisClient } from '../../platform/redis.ts';
+import { type Batch, newBatch } from '../../stream/batch.ts';
 import { noBugs } from '../../stream/bugs.ts';
 import type { Message } from '../../stream/decode.ts';
+import { Delivery } from '../../stream/delivery.ts';
 import { createGates } from '../../stream/gates.ts';
 import { Owner } from '../../stream/owner.ts';
+import type { OwnerParts } from '../../stream/owner-parts.ts';
+import type { Sink } from '../../stream/sink.ts';
 import { type TakenOver, takeOver } from '../../stream/take-over.ts';
 import { createWaitingTriggers } from '../../stream/triggers.ts';
 import { createWindows } from '../../stream/windows.ts';
@@ -52,9 +56,8 @@ const message = (offset: number): Message => ({
 const messages = (from: number, to: number): Message[] =>
   Array.from({ length: to - from }, (_, index) => message(from + index));
 
-/** An owner that never gets to work: it is looked at before its first batch. */
-async function withOwner(readFrom: number, look: (owner: Owner) => void): Promise<void> {
-  const owner = new Owner(takenAt(readFrom), {
+function partsOf(): OwnerParts {
+  return {
     redis: {} as RedisClient,
     keys,
     sink: { deliver: async () => {}, close: () => {} },
@@ -80,7 +83,12 @@ async function withOwner(readFrom: number, look: (owner: Owner) => void): Promis
     logEnd: 0,
     atLogEnd: () => true,
     now: () => 0,
-  });
+  };
+}
+
+/** An owner that never gets to work: it is looked at before its first batch. */
+async function withOwner(readFrom: number, look: (owner: Owner) => void): Promise<void> {
+  const owner = new Owner(takenAt(readFrom), partsOf());
   look(owner);
   expect(await owner.stop()).toBe('stopped');
 }
@@ -154,5 +162,71 @@ describe('a take-over', () => {
       code: 'GENERATION',
       message: 'events 3: the state is of generation 7, the topic of 1',
     });
+  });
+});
+
+describe('what is not delivered', () => {
+  const taken = takenAt(100);
+  const batchOf = (from: number): Batch => ({ ...newBatch(from), to: from + 1 });
+
+  it('waits since the oldest of it was committed, whichever comes in first', async () => {
+    let nowMs = 1_000;
+    const arrivals: (() => void)[] = [];
+    const sink: Sink = { deliver: () => new Promise((resolve) => arrivals.push(resolve)), close: () => {} };
+    const delivery = new Delivery(
+      taken.work,
+      sink,
+      [],
+      () => nowMs,
+      () => {},
+    );
+    const arrive = async (index: number): Promise<void> => {
+      arrivals[index]!();
+      await new Promise(setImmediate);
+    };
+    expect(delivery.oldestMs).toBeUndefined();
+    for (nowMs of [2_000, 3_000, 4_000]) delivery.deliver(nowMs, batchOf(nowMs));
+    expect(delivery.oldestMs).toBe(2_000);
+    await arrive(1);
+    expect(delivery.oldestMs).toBe(2_000);
+    await arrive(0);
+    expect([delivery.oldestMs, delivery.inSink, delivery.recordsInSink]).toEqual([4_000, 1, 2]);
+    await arrive(2);
+    expect(delivery.oldestMs).toBeUndefined();
+  });
+
+  it('waits since the take-over where the owner before left it, also while its rows are built again', () => {
+    const sink: Sink = { deliver: () => new Promise(() => {}), close: () => {} };
+    let nowMs = 1_000;
+    const left = [{ seq: 3, batch: batchOf(98) }];
+    const delivery = new Delivery(
+      taken.work,
+      sink,
+      left,
+      () => nowMs,
+      () => {},
+    );
+    nowMs = 5_000;
+    expect(delivery.oldestMs).toBe(1_000);
+    for (const offset of [98, 99]) delivery.rebuild(message(offset));
+    expect([delivery.oldestMs, delivery.inSink]).toEqual([1_000, 1]);
+  });
+
+  it('is told in the head of the partition', async () => {
+    const told: string[] = [];
+    const redis = {
+      eval: async (...words: unknown[]) => {
+        told.push(String(words.at(-1)));
+        return 'OK';
+      },
+      hgetall: async () => ({}),
+    } as unknown as RedisClient;
+    const left = [{ seq: 3, batch: batchOf(98) }];
+    const owner = new Owner(
+      { ...takenAt(100), undelivered: left },
+      { ...partsOf(), redis, now: () => 4_711, limits: { ...partsOf().limits, tickMs: 1 } },
+    );
+    await vi.waitFor(() => expect(told.join()).toMatch(/owedSince\W+4711\b/));
+    expect(await owner.stop()).toBe('stopped');
   });
 });

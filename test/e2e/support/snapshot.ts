@@ -27,6 +27,7 @@ const ownOfTheRun = new Set([
   'paused',
   'oldest',
   'owed',
+  'owedSince',
 ]);
 
 /** The version of an aggregate says when its value was last written, which is a matter of time. */
