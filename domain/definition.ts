@@ -195,7 +195,7 @@ export const experiment = z.object({
   targeting: z.array(targeting).default([]),
   /** The variant of those who are not in the experiment. */
   fallback: id,
-  /** Everybody in it gets this variant: for trying one out. */
+  /** For trying one out: everybody new who would be in it gets this variant, and is not in it meanwhile. */
   forced: id.optional(),
 });
 export type ExperimentDefinition = z.infer<typeof experiment>;

@@ -38,7 +38,7 @@ export interface ExperimentRules {
   readonly namespace?: Namespace | undefined;
   /** All must hold. */
   readonly targeting: readonly (TargetingCondition | SegmentTargeting)[];
-  /** The key of the variation that everybody who takes part gets, also once stopped. */
+  /** The key of the variation that everybody who would take part gets, also once stopped; nobody is in the experiment by it. */
   readonly forced?: string | undefined;
   /** The key of the variation of those who do not take part; the first if absent. */
   readonly fallback?: string | undefined;
@@ -68,7 +68,7 @@ type AssignmentReason =
 
 export interface Assignment {
   readonly inExperiment: boolean;
-  /** Into `variations`; the fallback's for those who are not in the experiment. */
+  /** Into `variations`; for those who are not in the experiment the forced one or the fallback's. */
   readonly variationIndex: number;
   /** The hash in [0, 1) that decided; null where it was not what decided. */
   readonly bucket: number | null;
@@ -184,8 +184,9 @@ export function assign(
   const variationIndex = chooseVariation(bucket, bucketRanges(weights.length, rules.coverage, weights));
   if (variationIndex < 0) return notIn(rules, 'notCovered');
   const forcedIndex = rules.forced === undefined ? -1 : indexOfKey(rules, rules.forced);
+  // Not in it: an exposure would stay, and who was shown a variant for a trial would have it for good.
   if (forcedIndex >= 0)
-    return { inExperiment: true, variationIndex: forcedIndex, bucket: null, reason: 'forced' };
+    return { inExperiment: false, variationIndex: forcedIndex, bucket: null, reason: 'forced' };
   if (rules.status === 'stopped') return notIn(rules, 'stopped');
   return { inExperiment: true, variationIndex, bucket, reason: 'split' };
 }

@@ -119,7 +119,7 @@ function isFlagValue(value: unknown): boolean {
 
 /**
  * Evaluates one experiment. The first exposure wins while the experiment runs and still has that variant; an
- * exposure is logged only for those in the experiment, and only if the buyer's own state does not have it yet.
+ * exposure is logged only for those in the experiment (so for none that a variant is forced on), and only if the buyer's own state does not have it yet.
  */
 export function evaluate(experiment: ExperimentInForce, subject: EvaluationSubject): Evaluation {
   const past = pastExposure(subject, experiment.id);

@@ -151,11 +151,11 @@ describe('assign', () => {
     expect(assign(withFallback, { key, attributes: {} }).variationIndex).toBe(1);
   });
 
-  it('gives the forced variation to all who take part, also once stopped, but not to those left out', () => {
+  it('gives the forced variation to all who would take part, also once stopped, and has none of them in it', () => {
     const forced = experiment({ forced: 'short', status: 'stopped' });
     for (const key of keys(20)) {
       expect(assign(forced, { key, attributes: {} })).toEqual({
-        inExperiment: true,
+        inExperiment: false,
         variationIndex: 1,
         bucket: null,
         reason: 'forced',

@@ -133,6 +133,41 @@ describe('one flag', () => {
     expect(await exposuresOf('u:buyer-4')).toEqual([]);
   });
 
+  // Exposures of a trial were logged, and as the first one stays, whoever came by then had the variant for good.
+  it('gives a forced variant for as long as it is forced, to who was not exposed before, and logs nothing of it', async () => {
+    const weighted = {
+      ...experiment,
+      variations: [
+        { key: 'control', value: { fields: 9 }, weight: 1 },
+        { key: 'short', value: { fields: 4 }, weight: 0 },
+      ],
+    };
+    const exposures = [{ experiment: 'tried', variant: 'control', timeMs: W, messageId: 'm' }];
+    await here.setBuyer('u:buyer-9', { exposures }, W);
+    const look = async (): Promise<unknown[][]> => {
+      const answers = [];
+      for (const targetingKey of ['buyer-8', 'buyer-9']) {
+        const { body } = await evaluate('tried', { context: { targetingKey } });
+        answers.push([body.variant, body.reason, body.metadata.detail, body.metadata.inExperiment]);
+      }
+      return answers;
+    };
+    here.definitions.set('experiment', 'tried', { ...weighted, forced: 'short' });
+    expect(await look()).toEqual([
+      ['short', 'TARGETING_MATCH', 'forced', false],
+      ['control', 'SPLIT', 'sticky', true],
+    ]);
+    here.definitions.set('experiment', 'tried', weighted);
+    expect(await look()).toEqual([
+      ['control', 'SPLIT', 'split', true],
+      ['control', 'SPLIT', 'sticky', true],
+    ]);
+    // One topic, in order: what had been logged of the trial would stand before it.
+    await vi.waitFor(async () => expect(await exposuresOf('u:buyer-8')).not.toEqual([]));
+    expect(await exposuresOf('u:buyer-8')).toMatchObject([{ variant: 'control', reason: 'split' }]);
+    expect(await exposuresOf('u:buyer-9')).toEqual([]);
+  });
+
   it('targets by what the state knows of the buyer, and by what the caller says over it', async () => {
     const targeting = [{ attribute: 'country', operator: 'equals', value: 'DE' }];
     here.definitions.set('experiment', 'known', { ...experiment, targeting });
