@@ -17,7 +17,7 @@ export interface Acknowledgement {
   readonly key?: string | undefined;
 }
 
-/** `unknown`: not pending and no key given. `misplaced`: the key's partition is not the one in the id. */
+/** `unknown`: not pending and no key given. `misplaced`: the key is not the trigger's, or its partition not the one in the id. */
 export type AcknowledgementStatus = 'acknowledged' | 'unknown' | 'misplaced';
 
 export interface ReceiptPorts {
@@ -49,10 +49,13 @@ export function createReceipts({ reader, producer, topic, nowMs }: ReceiptPorts)
   async function keyOf({ id, key }: Acknowledgement): Promise<{ key: string } | AcknowledgementStatus> {
     const partition = partitionOfTrigger(id);
     if (partition === null) return 'unknown';
-    if (key !== undefined) return buyerPartition(key) === partition ? { key } : 'misplaced';
-    if (acknowledged.has(id)) return 'acknowledged';
+    if (key !== undefined && buyerPartition(key) !== partition) return 'misplaced';
+    if (key === undefined && acknowledged.has(id)) return 'acknowledged';
     const stored = await fromRedis(reader.redis.hget(reader.keysOf('events', partition).triggers, id));
-    return stored === null ? 'unknown' : { key: (JSON.parse(stored) as WaitingTrigger).key };
+    if (stored === null) return key === undefined ? 'unknown' : { key };
+    // The stream takes a receipt by the trigger's id alone: whose it is can only be told while it waits.
+    const { key: own } = JSON.parse(stored) as WaitingTrigger;
+    return key === undefined || key === own ? { key: own } : 'misplaced';
   }
 
   return {

@@ -67,7 +67,8 @@ const refusals: Record<Exclude<AcknowledgementStatus, 'acknowledged'>, string> =
   unknown:
     'This trigger is not pending: it was acknowledged before, has expired, or never was. ' +
     'With its buyer key in the body the receipt is recorded anyway.',
-  misplaced: 'This key does not belong to the partition that the id names.',
+  misplaced:
+    'This key is not the one that the trigger came with; without a key that of the trigger is taken.',
 };
 
 function registerOffer(

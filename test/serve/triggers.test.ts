@@ -198,6 +198,24 @@ describe('the acknowledgement', () => {
     expect([misplaced.statusCode, misplaced.json().code]).toEqual([422, 'misplaced_trigger']);
   });
 
+  // It was recorded under the other buyer, and the trigger was gone for good.
+  it('is refused under the key of another buyer of the same partition, and the trigger stays on offer', async () => {
+    const id = await pend('u:whose');
+    const partition = buyerPartition('u:whose');
+    const others = Array.from({ length: 200 }, (_, index) => `u:other-${index}`);
+    const key = others.find((other) => buyerPartition(other) === partition)!;
+    const refused = await acknowledge(id, { key });
+    expect([refused.statusCode, refused.json().code]).toEqual([422, 'misplaced_trigger']);
+    const payload = { triggers: [{ id, key }] };
+    const url = '/v1/triggers/ack';
+    const many = await here.app.inject({ method: 'POST', url, headers: secret, payload });
+    expect(many.json()).toEqual({ results: [{ id, status: 'misplaced' }] });
+    expect(await receiptsOf(id, key)).toEqual([]);
+    expect((await offer('?key=u:whose')).triggers.map((trigger) => trigger.id)).toEqual([id]);
+    expect((await acknowledge(id, { key: 'u:whose' })).statusCode).toBe(200);
+    expect(await receiptsOf(id, 'u:whose')).toHaveLength(1);
+  });
+
   it('acknowledges many, each with its own answer', async () => {
     const ids = [await pend('u:many-a'), await pend('u:many-b')];
     const response = await here.app.inject({
