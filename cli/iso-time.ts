@@ -1,9 +1,10 @@
 // Times as people give them to commands.
 import { InvalidArgumentError } from 'commander';
+import { parseIso } from '../serve/time.ts';
 
-/** Epoch milliseconds of an ISO 8601 time or day; undefined for anything else, of which `Date.parse` takes a lot: `-5` is a day in 2001. */
+/** Epoch milliseconds of an ISO 8601 time or day, as the API reads them; undefined for anything else. */
 export function isoTimeMs(text: string): number | undefined {
-  const timeMs = /^\d{4}-\d{2}-\d{2}(T|$)/.test(text) ? Date.parse(text) : Number.NaN;
+  const timeMs = parseIso(text);
   return Number.isNaN(timeMs) ? undefined : timeMs;
 }
 

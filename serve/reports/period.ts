@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { isoTime } from '../answer.ts';
 import { problemError } from '../problem-details.ts';
+import { parseIso } from '../time.ts';
 
 const DEFAULT_DAYS = 30;
 const DAYS_MAX = 800;
@@ -33,7 +34,7 @@ export interface Period {
 
 /** NaN for what is no time, or none between 1970 and 2100. */
 function timeOf(text: string): number {
-  const ms = Date.parse(text);
+  const ms = parseIso(text);
   return ms >= 0 && ms <= 4_102_444_800_000 ? ms : Number.NaN;
 }
 
