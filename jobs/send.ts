@@ -1,4 +1,5 @@
 // One attempt: a POST to the receiver. Redirects are not followed, answers are read to a bound, addresses are checked.
+import { setMaxListeners } from 'node:events';
 import type { Readable } from 'node:stream';
 import { Agent, errors, request } from 'undici';
 import type { Answer } from '../domain/delivery.ts';
@@ -98,6 +99,8 @@ export function createSender({ allowedHosts, lookup = publicLookup() }: SenderOp
       const ending = new AbortController();
       const end = (): void => ending.abort(attempt.signal.reason);
       const timer = setTimeout(() => ending.abort(new DOMException('', 'TimeoutError')), attempt.timeoutMs);
+      // The signal is the turn's: as many listen as attempts are under way, each until it has ended. Node takes ten for a leak.
+      setMaxListeners(0, attempt.signal);
       attempt.signal.addEventListener('abort', end, { once: true });
       try {
         return await post(attempt, ending.signal);
