@@ -4,7 +4,7 @@ import { isUtf8 } from 'node:buffer';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { problemError } from './problem-details.ts';
+import { FORBIDDEN_MEMBER, problemError } from './problem-details.ts';
 
 /** Bodies of batches and reports, unpacked. */
 export const INTAKE_BODY_BYTES_MAX = 5 * 1024 * 1024;
@@ -72,6 +72,12 @@ function malformed(fault: string): Error {
   return problemError({ status: 400, code: 'malformed', detail: `The body cannot be read: ${fault}.` });
 }
 
+/** No problem yet, as Fastify's own errors are none: OFREP has its own words for a body that cannot be taken. */
+function forbiddenMember(): Error {
+  const said = 'The body has a member that is not taken: __proto__, or prototype in constructor.';
+  return Object.assign(new Error(said), { statusCode: 400, code: FORBIDDEN_MEMBER });
+}
+
 /** @throws 413 beyond the bounds, 415 for an encoding we do not know, zlib's error for bytes that are not what they say. */
 async function unpacked(packed: Buffer, encoding: string): Promise<Buffer> {
   const unpack = unpackerOf(encoding, packed);
@@ -130,13 +136,19 @@ async function readPacked(
 /** Routes without {@link registerRequestBody} take JSON as it is; a packed body, or one that is no text, is told so, not that it is no JSON. */
 export function refusePackedBodies(app: FastifyInstance): void {
   const parseJson = app.getDefaultJsonParser('error', 'error');
+  const parseAny = app.getDefaultJsonParser('ignore', 'ignore');
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     const encoding = request.headers['content-encoding'];
     if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity')
       return done(unsupportedEncoding(encoding, 'identity'), undefined);
     const raw = body as Buffer;
     if (!isUtf8(raw)) return done(malformed(NOT_UTF8), undefined);
-    parseJson(request, raw.toString('utf8'), done);
+    const text = raw.toString('utf8');
+    parseJson(request, text, (error, value) => {
+      if (error === null) return done(null, value);
+      // Fastify says of either that it is no JSON.
+      parseAny(request, text, (notJson) => done(notJson ?? forbiddenMember(), undefined));
+    });
   });
 }
 

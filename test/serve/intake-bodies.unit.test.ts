@@ -51,6 +51,37 @@ describe('text that is not UTF-8', () => {
   });
 });
 
+// It was said not to be JSON.
+describe('a member that would change what objects are', () => {
+  const bodies = ['{"time":1,"more":[{"__proto__":{"a":1}}]}', '{"constructor":{"prototype":{"a":1}}}'];
+
+  it.each(bodies)('is refused by name where bodies are parsed at once: %s', async (body) => {
+    const { answer } = await send('/v1/clock', body);
+    expectProblem(answer, 400, 'malformed');
+    expect(answer.json().detail).toBe(
+      'The body has a member that is not taken: __proto__, or prototype in constructor.',
+    );
+  });
+
+  it.each(bodies)('is refused in its own words by OFREP: %s', async (body) => {
+    const { answer } = await send('/ofrep/v1/evaluate/flags/form', body);
+    expect([answer.statusCode, answer.json()]).toEqual([
+      400,
+      {
+        key: 'form',
+        errorCode: 'PARSE_ERROR',
+        errorDetails: 'The body has a member that is not taken: __proto__, or prototype in constructor.',
+      },
+    ]);
+  });
+
+  it('is not what is wrong with text that is no JSON', async () => {
+    const { answer } = await send('/v1/clock', '{"__proto__":{"a":1}');
+    expectProblem(answer, 400, 'malformed');
+    expect(answer.json().detail).toBe('The body is not JSON.');
+  });
+});
+
 describe('what is nested deeper than the call stack', () => {
   it.each([
     ['/v1/spend', `{"campaign":"none","start":"2026-01-05","cost":1,"more":${DEEP}}`, 'unknown_campaign'],
