@@ -1,4 +1,5 @@
-// Counts what was compared, by kind, and keeps every difference: the first ones in full, all of them in number.
+// Counts what was compared, by kind, and keeps every difference: the first ones in full, all of them in number; and what was
+// not compared, and why.
 export interface Difference {
   readonly kind: string;
   /** What was looked at: a key, an offset, a window and cell. */
@@ -13,6 +14,14 @@ export interface KindResult {
   readonly differences: number;
 }
 
+/** What was there to compare and was not. */
+export interface LeftOut {
+  readonly kind: string;
+  readonly count: number;
+  /** Who or what it is, and why. */
+  readonly why: string;
+}
+
 /** Differences of one kind that are kept in full; the rest is counted. */
 const KEPT_PER_KIND_MAX = 1_000;
 /** Two sums of the same terms in another order. */
@@ -22,6 +31,7 @@ const NEGLIGIBLE = 1e-200;
 
 export class Comparison {
   readonly differences: Difference[] = [];
+  readonly leftOut: LeftOut[] = [];
   readonly #compared = new Map<string, number>();
   readonly #different = new Map<string, number>();
 
@@ -32,6 +42,10 @@ export class Comparison {
 
   counted(kind: string, howMany = 1): void {
     this.#compared.set(kind, (this.#compared.get(kind) ?? 0) + howMany);
+  }
+
+  leaveOut(kind: string, why: string, count: number): void {
+    this.leftOut.push({ kind, count, why });
   }
 
   differ(kind: string, where: string, expected: unknown, actual: unknown): void {

@@ -9,7 +9,7 @@ import { openRedis } from '../platform/redis.ts';
 import { compareAdjustments } from './adjustments.ts';
 import { compareWindows } from './aggregates.ts';
 import { compareBuyers } from './buyer-states.ts';
-import { Comparison, type Difference, type KindResult } from './compare.ts';
+import { Comparison, type Difference, type KindResult, type LeftOut } from './compare.ts';
 import { decodeEvent, decodeSpend } from './decode.ts';
 import { compareDeliveries } from './deliveries.ts';
 import { compareAppliedIds, compareEventRows, compareLinkRows } from './event-rows.ts';
@@ -31,7 +31,13 @@ import { workOut } from './people.ts';
 import { compareRejectedLog, compareRejectRows } from './reject-rows.ts';
 import { placeOf, type Scope, type VersionsNow, versionReached } from './scope.ts';
 import { windowFunnelLevels } from './scratch.ts';
-import { readDeliveriesAndTriggers, readGenerations, type Sources, takeSnapshots } from './snapshot.ts';
+import {
+  readDeliveriesAndTriggers,
+  readGenerations,
+  readSince,
+  type Sources,
+  takeSnapshots,
+} from './snapshot.ts';
 import { compareAccounts, compareCampaignHours, compareLeaseRows, compareSpendRows } from './spend-states.ts';
 import { readHead } from './stored.ts';
 import { compareTriggers } from './triggers.ts';
@@ -59,6 +65,8 @@ export interface Verdict {
     readonly compared: number;
     readonly atLeast: number;
   }[];
+  /** What could not be compared, by kind and reason. */
+  readonly leftOut: readonly LeftOut[];
   /** Partitions that never rested while they were read: of them, something may have been on its way. */
   readonly restless: readonly string[];
   readonly elapsedMs: number;
@@ -90,6 +98,7 @@ export async function verify(options: VerifyOptions): Promise<Verdict> {
       differenceCount: comparison.differenceCount,
       differences: comparison.differences,
       shortfalls: shortfallsOf(comparison, implied),
+      leftOut: comparison.leftOut,
       restless: [...scope.events, ...scope.spend, scope.rejected]
         .filter(({ rested }) => !rested)
         .map(({ stored }) => placeOf(stored.id)),
@@ -119,7 +128,7 @@ async function readAll(
   const [rejected] = await snapshotsOf('rejected');
   const deliveriesAndTriggers = await readDeliveriesAndTriggers(sources);
   const ids = [...events, ...spend, rejected!].map(({ stored }) => stored.id);
-  const ends = (await sources.log.watermarks([namespace.topics.events])).get(namespace.topics.events) ?? [];
+  const since = await readSince(sources, events);
   return {
     comparison: new Comparison(),
     clickhouse,
@@ -137,7 +146,7 @@ async function readAll(
     ...deliveriesAndTriggers,
     namespace: namespace.name,
     versionsNow: () => readVersions(sources, ids),
-    endNow: (partition) => ends[partition]?.high ?? 0,
+    ...since,
   };
 }
 

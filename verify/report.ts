@@ -31,6 +31,7 @@ export function describe(verdict: Verdict, shown: number): string[] {
   for (const { kind, compared, atLeast } of verdict.shortfalls) {
     lines.push('', `${kind}: compared ${compared}, there must be at least ${atLeast}`);
   }
+  for (const { kind, count, why } of verdict.leftOut) lines.push('', `${kind}: left out ${count} ${why}`);
   if (!isClean(verdict) && verdict.restless.length > 0) {
     lines.push(
       '',

@@ -48,6 +48,8 @@ export interface Scope {
   versionsNow(): Promise<VersionsNow>;
   /** Where the log of a partition of `events` ended once all of them were read. */
   endNow(partition: number): number;
+  /** Whose keys the log of `events` tells of from where each partition was read up to there. */
+  readonly keysSince: ReadonlySet<string>;
 }
 
 /** How a partition is called in what people read. */

@@ -2,6 +2,7 @@
 import { generationsKey, type PartitionId, partitionKeys, type StatefulTopic } from '../platform/keys.ts';
 import type { Namespace } from '../platform/namespace.ts';
 import type { RedisClient } from '../platform/redis.ts';
+import { keysIn } from './identity/under-way.ts';
 import type { LogPartition, LogReader, Watermarks } from './log.ts';
 import { type Scope, type Snapshot, versionReached } from './scope.ts';
 import { openStateNames, type StateNames } from './state-names.ts';
@@ -122,4 +123,21 @@ export async function readDeliveriesAndTriggers({
   for (const { partition, low, high } of partitions)
     triggers.push(await log.read(name, partition, low, high));
   return { deliveries, triggers };
+}
+
+/** What came into `events` since its partitions were read, all of them: where the logs end now, and who it tells of. */
+export async function readSince(
+  { namespace, log }: Pick<Sources, 'namespace' | 'log'>,
+  snapshots: readonly Snapshot[],
+): Promise<Pick<Scope, 'endNow' | 'keysSince'>> {
+  const name = namespace.topics.events;
+  const ends = (await log.watermarks([name])).get(name) ?? [];
+  const endNow = (partition: number): number => ends[partition]?.high ?? 0;
+  const keysSince = new Set<string>();
+  for (const { stored } of snapshots) {
+    const { partition } = stored.id;
+    const since = await log.read(name, partition, stored.head?.offset ?? 0, endNow(partition));
+    for (const key of keysIn(since)) keysSince.add(key);
+  }
+  return { endNow, keysSince };
 }

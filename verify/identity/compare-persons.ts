@@ -2,14 +2,15 @@
 // that a person did, wherever it was collected, says how far the person is.
 import { randomUUID } from 'node:crypto';
 import { insertCompact } from '../../platform/clickhouse.ts';
-import { type FunnelSpan, funnelSpans } from '../in-force.ts';
+import type { FunnelSpan } from '../in-force.ts';
 import { isBehaved } from '../judge.ts';
-import type { Person } from '../person.ts';
-import { type EventsScope, type Scope, writtenBy } from '../scope.ts';
+import { type Scope, writtenBy } from '../scope.ts';
 import { functionOf } from '../scratch.ts';
 import { type PersonAt, personsOf } from './persons.ts';
+import { type WholePerson, wholePersons } from './whole-persons.ts';
 
 const ROWS_PER_INSERT_MAX = 100_000;
+const LEVELS = 'levels of persons';
 
 export async function comparePersons(scope: Scope): Promise<void> {
   const personAt = personsOf(scope.events);
@@ -59,19 +60,15 @@ async function linkedSince({ clickhouse, events }: Scope): Promise<Set<string>> 
   return new Set((await result.json<[string]>()).map(([key]) => key));
 }
 
-interface Whole {
-  readonly person: Person;
-  readonly spans: readonly FunnelSpan[];
-}
-
 /**
- * Levels of users to whom something came by links: where nothing of it was forgotten on the way, they are what
- * `windowFunnel` makes of all their rows. Strict funnels wait for two watermarks and are left to each owner.
+ * Levels of users to whom something came by links, as Redis holds them: where nothing of it was forgotten or is under way,
+ * they are what `windowFunnel` makes of all their rows. Strict funnels wait for two watermarks and are left to each owner.
  */
-async function compareLevels(scope: Scope, personAt: PersonAt): Promise<void> {
+export async function compareLevels(scope: Scope, personAt: PersonAt): Promise<void> {
   const { comparison, clickhouse, events } = scope;
-  comparison.expectKind('levels of persons');
-  const users = wholeUsers(scope, personAt);
+  comparison.expectKind(LEVELS);
+  const { users, leftOut } = wholePersons(scope, personAt);
+  for (const [why, { size }] of leftOut) comparison.leaveOut(LEVELS, why, size);
   if (users.size === 0) return;
   const table = `verify_${randomUUID().replaceAll('-', '')}`;
   await clickhouse.command({
@@ -96,37 +93,9 @@ async function compareLevels(scope: Scope, personAt: PersonAt): Promise<void> {
   }
 }
 
-/** Everybody with parts of whom everything is held and has arrived, and the funnels that have seen all of it. */
-function wholeUsers(scope: Scope, personAt: PersonAt): Map<string, Whole> {
-  const users = new Map<string, Whole>();
-  if (scope.events.some(({ stored }) => scope.endNow(stored.id.partition) > (stored.head?.offset ?? 0)))
-    return users;
-  const did = new Map<string, number>();
-  for (const { people } of scope.events) {
-    for (const own of people.judgedByOffset.values()) {
-      const person = personAt(own.key, own.offset);
-      if (isBehaved(own)) did.set(person, (did.get(person) ?? 0) + 1);
-    }
-  }
-  for (const events of scope.events) {
-    for (const person of events.people.people.values()) {
-      const { linked, key } = person;
-      if (linked === undefined || linked.nextPart === 1 || linked.held.length !== did.get(key)) continue;
-      users.set(key, { person, spans: spansThatSawAll(events, linked.held) });
-    }
-  }
-  return users;
-}
-
-function spansThatSawAll({ walk }: EventsScope, held: readonly { readonly offset: number }[]): FunnelSpan[] {
-  const firstOffset = held.reduce((first, { offset }) => Math.min(first, offset), Number.POSITIVE_INFINITY);
-  return funnelSpans(walk.history).filter(
-    ({ untilOffset, sinceOffset, document }) =>
-      untilOffset === Number.POSITIVE_INFINITY && sinceOffset < firstOffset && document.mode === 'default',
-  );
-}
-
-function questionsOf(users: ReadonlyMap<string, Whole>): Map<string, { span: FunnelSpan; keys: string[] }> {
+function questionsOf(
+  users: ReadonlyMap<string, WholePerson>,
+): Map<string, { span: FunnelSpan; keys: string[] }> {
   const questions = new Map<string, { span: FunnelSpan; keys: string[] }>();
   for (const [key, { spans }] of users) {
     for (const span of spans) {
@@ -144,15 +113,16 @@ async function ask(
   table: string,
   name: string,
   { span, keys }: { readonly span: FunnelSpan; readonly keys: readonly string[] },
-  users: ReadonlyMap<string, Whole>,
+  users: ReadonlyMap<string, WholePerson>,
 ): Promise<void> {
   const query = `SELECT person, ${functionOf(span.document)} AS level FROM ${table} GROUP BY person`;
   const result = await clickhouse.query({ query, format: 'JSONCompactEachRow' });
   const levels = new Map(await result.json<[string, number]>());
   for (const key of keys) {
-    const funnels = users.get(key)!.person.linked!.funnels;
-    const standing = funnels.find(({ id }) => id === span.id)?.standing ?? [];
-    const level = Math.max(0, ...standing.map((each) => each.level));
-    comparison.equal('levels of persons', `person ${key} funnel ${name}`, levels.get(key) ?? 0, level);
+    const kept = users
+      .get(key)!
+      .state?.funnels.find(({ id, revision }) => id === span.id && revision === span.revision);
+    const level = Math.max(0, ...(kept?.reached ?? []).map((each) => each.level));
+    comparison.equal(LEVELS, `person ${key} funnel ${name}`, levels.get(key) ?? 0, level);
   }
 }

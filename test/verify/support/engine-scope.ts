@@ -5,8 +5,9 @@ import type { ClickHouse } from '../../../platform/clickhouse.ts';
 import { columns, type Table } from '../../../stream/rows.ts';
 import { Comparison } from '../../../verify/compare.ts';
 import { decodeEvent } from '../../../verify/decode.ts';
+import type { LogPartition } from '../../../verify/log.ts';
 import { workOut } from '../../../verify/people.ts';
-import type { Scope } from '../../../verify/scope.ts';
+import type { EventsScope, Scope } from '../../../verify/scope.ts';
 import type { StoredPartition } from '../../../verify/stored.ts';
 import { walk } from '../../../verify/watermark.ts';
 import { createEngine, type Engine, type EngineOptions } from '../../stream/support/engine.ts';
@@ -76,26 +77,45 @@ function clickhouseOf(partitions: readonly Partition[]): ClickHouse {
   return { query } as unknown as ClickHouse;
 }
 
+/** One partition as it stands. @param appendMs as the engine was told */
+export function eventsScopeOf(
+  { partitions, logs }: RecordedEngine,
+  partition: number,
+  appendMs: number,
+): EventsScope {
+  const log = logOf(logs[partition]!, partition, appendMs);
+  const walked = walk(log, decodeEvent);
+  const stored = storedOf(partitions[partition]!, partition);
+  return { log, stored, rested: true, walk: walked, people: workOut(walked, 1) };
+}
+
+/** What a partition's log holds from an offset on. */
+export function logOf(
+  values: readonly string[],
+  partition: number,
+  appendMs: number,
+  fromOffset = 0,
+): LogPartition {
+  const records = values.slice(fromOffset).map((value, index) => {
+    return { offset: fromOffset + index, appendMs, key: null, value: Buffer.from(value), headers: [] };
+  });
+  return { topic: 'events', partition, low: 0, high: values.length, records, gaps: [] };
+}
+
 /** @param appendMs as the engine was told */
-export function scopeOf({ partitions, logs }: RecordedEngine, appendMs: number): Scope {
-  const stored = partitions.map(storedOf);
+export function scopeOf(engine: RecordedEngine, appendMs: number): Scope {
+  const { partitions, logs } = engine;
   return {
     namespace: 'engine',
     comparison: new Comparison(),
     clickhouse: clickhouseOf(partitions),
-    events: stored.map((each, partition) => {
-      const records = logs[partition]!.map((value, offset) => {
-        return { offset, appendMs, key: null, value: Buffer.from(value), headers: [] };
-      });
-      const log = { topic: 'events', partition, low: 0, high: records.length, records, gaps: [] };
-      const walked = walk(log, decodeEvent);
-      return { log, stored: each, rested: true, walk: walked, people: workOut(walked, 1) };
-    }),
+    events: partitions.map((_, partition) => eventsScopeOf(engine, partition, appendMs)),
     spend: [],
     rejected: { log: undefined as never, stored: undefined as never, rested: true },
     triggers: [],
     deliveries: [],
     versionsNow: async () => () => 0n,
     endNow: (partition) => logs[partition]!.length,
+    keysSince: new Set(),
   };
 }
