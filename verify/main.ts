@@ -35,6 +35,7 @@ import {
   readDeliveriesAndTriggers,
   readGenerations,
   readSince,
+  restOf,
   type Sources,
   takeSnapshots,
 } from './snapshot.ts';
@@ -146,6 +147,7 @@ async function readAll(
     ...deliveriesAndTriggers,
     namespace: namespace.name,
     versionsNow: () => readVersions(sources, ids),
+    restOf: (snapshot) => restOf(sources, snapshot),
     ...since,
   };
 }

@@ -46,6 +46,8 @@ export interface Scope {
   readonly deliveries: readonly { readonly offset: number; readonly record: DeliveriesTopicRecord | null }[];
   /** Where the partitions stand, asked anew: live ones go on while they are verified as they stood before. */
   versionsNow(): Promise<VersionsNow>;
+  /** The head and the outbox of a partition once it owes nothing, asked anew. */
+  restOf(snapshot: Snapshot): Promise<Pick<StoredPartition, 'head' | 'outboxEntries'>>;
   /** Where the log of a partition of `events` ended once all of them were read. */
   endNow(partition: number): number;
   /** Whose keys the log of `events` tells of from where each partition was read up to there. */

@@ -6,7 +6,7 @@ import { keysIn } from './identity/under-way.ts';
 import type { LogPartition, LogReader, Watermarks } from './log.ts';
 import { type Scope, type Snapshot, versionReached } from './scope.ts';
 import { openStateNames, type StateNames } from './state-names.ts';
-import { readHead, readStored, type StoredHead } from './stored.ts';
+import { readHead, readStored, type StoredHead, type StoredPartition } from './stored.ts';
 
 export interface Sources {
   readonly namespace: Namespace;
@@ -19,6 +19,8 @@ export interface Sources {
 }
 
 const LOOK_MS = 100;
+/** Far longer than a flush of aggregates and slow inserts take. */
+const REST_MS_MAX = 15_000;
 /** Times that a live partition is read anew because it went on meanwhile. */
 const READS_MAX = 10;
 
@@ -106,6 +108,26 @@ async function waitForRest(
     if (isAtRest(head, await redis.hlen(keys.outbox), watermarks.high)) return watermarks;
     if (patience.leftMs <= 0) return watermarks;
     patience.leftMs -= LOOK_MS;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+}
+
+/**
+ * What a partition that was on its way when it was read owes now, and its head: a batch takes a moment to be delivered, and longer on a
+ * busy machine. Asked again until it owes nothing, or has gone on from `head`, or time is over.
+ */
+export async function restOf(
+  { namespace, redis }: Pick<Sources, 'namespace' | 'redis'>,
+  { stored: { id, head: before }, log: { high } }: Snapshot,
+): Promise<Pick<StoredPartition, 'head' | 'outboxEntries'>> {
+  const keys = partitionKeys(namespace, id);
+  const untilMs = performance.now() + REST_MS_MAX;
+  for (;;) {
+    const head = await readHead(redis, keys);
+    const outboxEntries = await redis.hlen(keys.outbox);
+    const hasGoneOn = versionReached(head) > versionReached(before);
+    if (hasGoneOn || isAtRest(head, outboxEntries, high) || performance.now() > untilMs)
+      return { head, outboxEntries };
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
 }

@@ -64,7 +64,11 @@ describe('an aggregate', () => {
 });
 
 describe('what waits in an outbox', () => {
-  const kinds = async (rested: boolean, reached: number): Promise<string[]> => {
+  const kinds = async (
+    rested: boolean,
+    reached: number,
+    later: Partial<StoredPartition> = {},
+  ): Promise<string[]> => {
     const { scope, comparison } = scopeOf(0, 0n);
     const [events] = scope.events;
     const head = { offset: 4, fired: 0, watermarkMs: 0, flushed: at(3).toString() } as StoredHead;
@@ -80,6 +84,7 @@ describe('what waits in an outbox', () => {
         rested: true,
       },
       versionsNow: async () => () => at(reached),
+      restOf: async (snapshot) => ({ ...snapshot.stored, ...later }),
     } as Scope);
     return comparison.differences.map(({ kind }) => kind);
   };
@@ -90,6 +95,12 @@ describe('what waits in an outbox', () => {
 
   it('is one of a partition that stands still', async () => {
     expect(await kinds(false, 4)).toEqual(['heads', 'outboxes']);
+  });
+
+  it('is none of a partition that has delivered it a moment later, or goes on then', async () => {
+    const head = { offset: 4, fired: 0, watermarkMs: 0, flushed: at(4).toString() } as StoredHead;
+    expect(await kinds(false, 4, { head, outboxEntries: 0 })).toEqual(['heads']);
+    expect(await kinds(false, 4, { head: { ...head, offset: 6 }, outboxEntries: 3 })).toEqual([]);
   });
 
   it('is one of a partition that is said to have rested', async () => {

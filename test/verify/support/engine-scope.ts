@@ -115,6 +115,7 @@ export function scopeOf(engine: RecordedEngine, appendMs: number): Scope {
     triggers: [],
     deliveries: [],
     versionsNow: async () => () => 0n,
+    restOf: async ({ stored }) => stored,
     endNow: (partition) => logs[partition]!.length,
     keysSince: new Set(),
   };
