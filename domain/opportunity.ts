@@ -2,6 +2,7 @@
 import type { OpenOpportunity, OpportunityStage } from './buyer.ts';
 import type { OpportunityDefinition } from './definition.ts';
 import { firstOf } from './text.ts';
+import { weightOf } from './weight.ts';
 
 const stages: readonly OpportunityStage[] = ['contact', 'inquiry', 'order'];
 
@@ -38,11 +39,6 @@ function quantityOf(properties: Properties): number {
 function hasSpecification(properties: Properties): boolean {
   const specification = properties?.specification;
   return specification === true || (typeof specification === 'string' && specification !== '');
-}
-
-/** Names come from outside: one that every object has, such as `constructor`, has no weight. */
-function weightOf(weights: Readonly<Record<string, number>>, name: string | undefined): number {
-  return name !== undefined && Object.hasOwn(weights, name) ? weights[name]! : 0;
 }
 
 /**

@@ -2,6 +2,7 @@
 // The formula's numbers are a definition (`score`); the time is an argument, as everywhere in domain/.
 import type { Buyer, EngagementSums } from './buyer.ts';
 import type { ScoreDefinition } from './definition.ts';
+import { weightOf } from './weight.ts';
 
 /** What a score reads of a buyer. */
 export type ScoredBuyer = Pick<Buyer, 'engagement' | 'country' | 'industry' | 'level'>;
@@ -43,10 +44,6 @@ export function logistic(logit: number): number {
   if (logit >= 0) return 1 / (1 + Math.exp(-logit));
   const e = Math.exp(logit);
   return e / (1 + e);
-}
-
-function weightOf(weights: Readonly<Record<string, number>>, name: string): number {
-  return Object.hasOwn(weights, name) ? weights[name]! : 0;
 }
 
 /**
