@@ -9,20 +9,13 @@ function isNested(value: unknown): value is object {
 
 /** The parts of an array or object, in order. */
 function partsOf(value: object): Left[] {
-  if (Array.isArray(value)) {
-    const parts = value.flatMap((inner, index): Left[] => [
-      { text: index === 0 ? '[' : ',' },
-      { value: inner },
-    ]);
-    return [...(parts.length === 0 ? [{ text: '[' }] : parts), { text: ']' }];
-  }
-  const parts = Object.entries(value)
-    .filter(([, inner]) => inner !== undefined)
-    .flatMap(([key, inner], index): Left[] => [
-      { text: `${index === 0 ? '{' : ','}${JSON.stringify(key)}:` },
-      { value: inner },
-    ]);
-  return [...(parts.length === 0 ? [{ text: '{' }] : parts), { text: '}' }];
+  const isList = Array.isArray(value);
+  const members = Object.entries(value).filter(([, inner]) => isList || inner !== undefined);
+  const parts = members.flatMap(([key, inner], index): Left[] => [
+    { text: `${index === 0 ? '' : ','}${isList ? '' : `${JSON.stringify(key)}:`}` },
+    { value: inner },
+  ]);
+  return [{ text: isList ? '[' : '{' }, ...parts, { text: isList ? ']' : '}' }];
 }
 
 /** Slower than `JSON.stringify`, with a stack of its own. */

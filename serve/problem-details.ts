@@ -110,8 +110,8 @@ function validationProblem(error: FastifyError): Problem {
   };
 }
 
-/** The code of the error for JSON with a member that would change what objects are, where code copies it. */
-export const FORBIDDEN_MEMBER = 'FORBIDDEN_MEMBER';
+/** The code of our parser's errors, beside Fastify's own. */
+export const BODY_NOT_TAKEN = 'BODY_NOT_TAKEN';
 
 /** Fastify's own codes, in our words. */
 const fastifyProblems: Readonly<Record<string, Problem>> = {
@@ -150,7 +150,7 @@ export function problemOf(error: FastifyError | ProblemError, request?: FastifyR
   if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return tooLarge(request?.routeOptions.bodyLimit);
   if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
     return unsupportedType(request?.headers['content-type']);
-  if (error.code === FORBIDDEN_MEMBER) return { status: 400, code: 'malformed', detail: error.message };
+  if (error.code === BODY_NOT_TAKEN) return { status: 400, code: 'malformed', detail: error.message };
   const known = fastifyProblems[error.code];
   if (known !== undefined) return known;
   const status = error.statusCode ?? 500;

@@ -4,7 +4,7 @@ import { isUtf8 } from 'node:buffer';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { FORBIDDEN_MEMBER, problemError } from './problem-details.ts';
+import { BODY_NOT_TAKEN, problemError } from './problem-details.ts';
 
 /** Bodies of batches and reports, unpacked. */
 export const INTAKE_BODY_BYTES_MAX = 5 * 1024 * 1024;
@@ -68,16 +68,13 @@ function tooLarge(detail: string): Error {
   return problemError({ status: 413, code: 'too_large', detail });
 }
 
-function malformed(fault: string): Error {
-  return problemError({ status: 400, code: 'malformed', detail: `The body cannot be read: ${fault}.` });
-}
-
 /** No problem yet, as Fastify's own errors are none: OFREP has its own words for a body that cannot be taken. */
-function forbiddenMember(): Error {
-  const said = 'The body has a member that is not taken: __proto__, or prototype in constructor.';
-  return Object.assign(new Error(said), { statusCode: 400, code: FORBIDDEN_MEMBER });
+function notTaken(said: string): Error {
+  return Object.assign(new Error(said), { statusCode: 400, code: BODY_NOT_TAKEN });
 }
 
+/** It would change what objects are, where code copies them. */
+const FORBIDDEN_MEMBER = 'The body has a member that is not taken: __proto__, or prototype in constructor.';
 /** @throws 413 beyond the bounds, 415 for an encoding we do not know, zlib's error for bytes that are not what they say. */
 async function unpacked(packed: Buffer, encoding: string): Promise<Buffer> {
   const unpack = unpackerOf(encoding, packed);
@@ -142,12 +139,12 @@ export function refusePackedBodies(app: FastifyInstance): void {
     if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity')
       return done(unsupportedEncoding(encoding, 'identity'), undefined);
     const raw = body as Buffer;
-    if (!isUtf8(raw)) return done(malformed(NOT_UTF8), undefined);
+    if (!isUtf8(raw)) return done(notTaken(`The body cannot be read: ${NOT_UTF8}.`), undefined);
     const text = raw.toString('utf8');
     parseJson(request, text, (error, value) => {
       if (error === null) return done(null, value);
       // Fastify says of either that it is no JSON.
-      parseAny(request, text, (notJson) => done(notJson ?? forbiddenMember(), undefined));
+      parseAny(request, text, (notJson) => done(notJson ?? notTaken(FORBIDDEN_MEMBER), undefined));
     });
   });
 }

@@ -3,7 +3,7 @@
 import { readDocument } from '../domain/definition.ts';
 import type { EventsTopicRecord, SpendTopicRecord } from '../domain/record.ts';
 import type { Fields } from './compare.ts';
-import { hasGoneOn, placeOf, type Scope, type Snapshot, versionReached } from './scope.ts';
+import { placeOf, type Scope, type Snapshot, versionReached } from './scope.ts';
 import type { StoredPartition } from './stored.ts';
 import type { Walk } from './watermark.ts';
 
@@ -12,14 +12,12 @@ type AnyWalk = Walk<EventsTopicRecord> | Walk<SpendTopicRecord>;
 /** Heads, gaps, outboxes and definitions of all partitions. */
 export async function comparePartitions(scope: Scope): Promise<void> {
   const { comparison } = scope;
-  const now = await scope.versionsNow();
   const compareSnapshot = async (snapshot: Snapshot): Promise<void> => {
     comparePartition(scope, snapshot);
     if (snapshot.rested) return compareAtRest(scope, snapshot);
-    // Of one that never rested while it was read, and has gone on since, what was on its way then is no fault.
-    if (hasGoneOn(now, snapshot.stored)) return;
     const { stored } = snapshot;
     const later = { ...stored, ...(await scope.restOf(snapshot)) };
+    // Of one that never rested while it was read, and has gone on since, what was on its way then is no fault.
     if (versionReached(later.head) === versionReached(stored.head))
       compareAtRest(scope, { ...snapshot, stored: later });
   };

@@ -46,7 +46,7 @@ export interface Scope {
   readonly deliveries: readonly { readonly offset: number; readonly record: DeliveriesTopicRecord | null }[];
   /** Where the partitions stand, asked anew: live ones go on while they are verified as they stood before. */
   versionsNow(): Promise<VersionsNow>;
-  /** The head and the outbox of a partition once it owes nothing, asked anew. */
+  /** The head and the outbox of a partition once it owes nothing or has gone on, asked anew. */
   restOf(snapshot: Snapshot): Promise<Pick<StoredPartition, 'head' | 'outboxEntries'>>;
   /** Where the log of a partition of `events` ended once all of them were read. */
   endNow(partition: number): number;

@@ -115,10 +115,10 @@ function evaluator(
 /** Failures in OFREP's words. What is about keys, limits and outages stays a problem document. */
 function registerFailures(app: FastifyInstance, deps: AssignmentPorts): void {
   app.setErrorHandler((error: FastifyError | ProblemError, request, reply) => {
-    if ('problem' in error && error.problem.code !== 'malformed') return sendProblem(reply, error.problem);
+    if ('problem' in error) return sendProblem(reply, error.problem);
     const { key } = (request.params ?? {}) as { key?: string };
     const named = key === undefined ? {} : { key };
-    const status = 'problem' in error ? error.problem.status : (error.statusCode ?? 500);
+    const status = error.statusCode ?? 500;
     if (status < 500) {
       return reply.code(400).send({ ...named, errorCode: 'PARSE_ERROR', errorDetails: error.message });
     }

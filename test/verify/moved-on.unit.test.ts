@@ -83,8 +83,7 @@ describe('what waits in an outbox', () => {
         stored: { ...events!.stored, id: { ...stored.id, topic: 'rejected' } },
         rested: true,
       },
-      versionsNow: async () => () => at(reached),
-      restOf: async (snapshot) => ({ ...snapshot.stored, ...later }),
+      restOf: async () => ({ head: { ...head, offset: reached }, outboxEntries: 1, ...later }),
     } as Scope);
     return comparison.differences.map(({ kind }) => kind);
   };
