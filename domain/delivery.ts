@@ -57,6 +57,13 @@ export const deliveryCursor = z.object({
   kind: z.literal('cursor'),
   partition: z.int().min(0),
   next: z.int().min(0),
+  /** What was taken with it, and for whom: the active receivers, and the triggers that each names. An older version does not say. */
+  taken: z
+    .object({
+      from: z.int().min(0),
+      receivers: z.array(z.object({ id, triggers: z.array(id) })),
+    })
+    .optional(),
 });
 export type DeliveryCursor = z.infer<typeof deliveryCursor>;
 

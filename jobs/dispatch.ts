@@ -2,8 +2,8 @@
 // nobody else, attempts what is due, and answers a trigger with a receipt when all its receivers have it.
 import type { InForce, ReceiverDefinition } from '../domain/definition.ts';
 import {
-  type DeliveriesTopicRecord,
   type Delivery,
+  type DeliveryCursor,
   type DeliveryReplay,
   isMeantFor,
   isReceiptDue,
@@ -32,7 +32,7 @@ export interface DispatchPorts extends AttemptPorts {
   readonly generation: number;
   /** Writes receipts; never gives up by itself. */
   readonly producer: Producer;
-  receivers(): readonly InForce<ReceiverDefinition>[];
+  receivers(): Receivers;
   /** A receiver answered 410: it is to be disabled. */
   disable(receiver: InForce<ReceiverDefinition>): Promise<void>;
   /** Told once when this turn cannot go on. */
@@ -51,10 +51,19 @@ export interface Dispatcher {
   drain(): Promise<void>;
 }
 
+type Receivers = readonly InForce<ReceiverDefinition>[];
+
 interface Lane {
   readonly queue: DueQueue;
   inFlight: number;
   timer: NodeJS.Timeout | undefined;
+}
+
+/** As a cursor says whom there was to tell. */
+function activeOf(receivers: Receivers): NonNullable<DeliveryCursor['taken']>['receivers'] {
+  return receivers
+    .filter(({ document }) => document.status === 'active')
+    .map(({ id, document: { triggers } }) => ({ id, triggers }));
 }
 
 export function createDispatcher(ports: DispatchPorts): Dispatcher {
@@ -93,21 +102,29 @@ class LaneDispatcher implements Dispatcher {
   }
 
   async take(partition: number, triggers: readonly ReadTrigger[]): Promise<void> {
-    let records: DeliveriesTopicRecord[] = [];
+    const [first] = triggers;
+    if (first === undefined) return;
+    let from = first.offset;
+    let receivers = this.#ports.receivers();
+    let deliveries: Delivery[] = [];
     const write = async (next: number): Promise<void> => {
       // The cursor goes with the deliveries of what it has passed, as one.
-      await this.#ports.writer.write([...records, { kind: 'cursor', partition, next }]);
-      for (const record of records) if (record.kind === 'delivery') this.#admit(record);
-      records = [];
+      const taken = { from, receivers: activeOf(receivers) };
+      await this.#ports.writer.write([...deliveries, { kind: 'cursor', partition, next, taken }]);
+      for (const delivery of deliveries) this.#admit(delivery);
+      from = next;
+      receivers = this.#ports.receivers();
+      deliveries = [];
     };
     const seen = new Set<string>();
     for (const { offset, trigger } of triggers) {
-      if (trigger !== null && !seen.has(trigger.id)) records.push(...this.#deliveriesOf(trigger));
+      if (trigger !== null && !seen.has(trigger.id))
+        deliveries.push(...this.#deliveriesOf(trigger, receivers));
       if (trigger !== null) seen.add(trigger.id);
-      if (records.length >= TAKEN_AT_ONCE) await write(offset + 1);
+      if (deliveries.length >= TAKEN_AT_ONCE) await write(offset + 1);
     }
-    const last = triggers.at(-1);
-    if (last !== undefined) await write(last.offset + 1);
+    const next = triggers.at(-1)!.offset + 1;
+    if (from < next) await write(next);
   }
 
   async replay({ by, delivery: asked }: DeliveryReplay): Promise<void> {
@@ -157,10 +174,10 @@ class LaneDispatcher implements Dispatcher {
   }
 
   /** One for each receiver that it is meant for; none for what was taken before (Kafka may repeat). */
-  #deliveriesOf(trigger: WaitingTrigger): Delivery[] {
+  #deliveriesOf(trigger: WaitingTrigger, receivers: Receivers): Delivery[] {
     const { namespace, generation, nowMs, metrics } = this.#ports;
     const at = nowMs();
-    return this.#ports.receivers().flatMap(({ id: receiver, document }): Delivery[] => {
+    return receivers.flatMap(({ id: receiver, document }): Delivery[] => {
       const id = deliveryIdOf(namespace, generation, receiver, trigger.id);
       if (!isMeantFor(document, trigger) || this.#owed.knows(id)) return [];
       const overflows = this.#lane(receiver).queue.size >= WAITING_MAX;

@@ -1,9 +1,10 @@
 // The topic `deliveries`: every delivery is of a trigger that there is, under the id that follows from it, and goes from
-// state to state as it may: no attempt without an intent, none after it was delivered, none of a dead one without a replay.
+// state to state as it may: no attempt without an intent, none after it was delivered, none of a dead one without a replay;
+// and every trigger that was taken has one for each receiver that it was meant for.
 import { createHash } from 'node:crypto';
-import type { Delivery, DeliveryStatus } from '../domain/delivery.ts';
+import type { Delivery, DeliveryCursor, DeliveryStatus } from '../domain/delivery.ts';
 import type { Scope } from './scope.ts';
-import { recordsById } from './triggers.ts';
+import { fieldsOf, recordsById } from './triggers.ts';
 
 /** What may follow what. A leader that takes over may find any open state and go on from it. */
 const following: Record<DeliveryStatus, readonly DeliveryStatus[]> = {
@@ -15,8 +16,8 @@ const following: Record<DeliveryStatus, readonly DeliveryStatus[]> = {
   settled: [],
 };
 
-function idOf(scope: Scope, { receiver, trigger }: Delivery): string {
-  const text = `${scope.namespace}\n${scope.events[0]!.stored.id.generation}\n${receiver}\n${trigger.id}`;
+function idOf(scope: Scope, receiver: string, trigger: string): string {
+  const text = `${scope.namespace}\n${scope.events[0]!.stored.id.generation}\n${receiver}\n${trigger}`;
   return `msg_${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
 }
 
@@ -24,7 +25,8 @@ function idOf(scope: Scope, { receiver, trigger }: Delivery): string {
 export function compareDeliveries(scope: Scope): void {
   const { comparison } = scope;
   const sent = recordsById(scope.triggers);
-  comparison.expectKind('deliveries');
+  comparison.expectKind('deliveries', 'deliveries owed');
+  const cursors: DeliveryCursor[] = [];
   const last = new Map<string, Delivery>();
   const replayed = new Set<string>();
   for (const { offset, record } of scope.deliveries) {
@@ -34,9 +36,10 @@ export function compareDeliveries(scope: Scope): void {
       continue;
     }
     if (record.kind === 'replay') replayed.add(record.id);
+    if (record.kind === 'cursor') cursors.push(record);
     if (record.kind !== 'delivery') continue;
     const before = last.get(record.id);
-    comparison.equal('deliveries', `${where} id`, idOf(scope, record), record.id);
+    comparison.equal('deliveries', `${where} id`, idOf(scope, record.receiver, record.trigger.id), record.id);
     if (before === undefined) {
       comparison.fields('deliveries', `${where} trigger`, { ...record.trigger }, sent.get(record.trigger.id));
     } else {
@@ -50,4 +53,41 @@ export function compareDeliveries(scope: Scope): void {
     }
     last.set(record.id, record);
   }
+  compareOwed(scope, cursors, last);
+}
+
+/**
+ * Whoever takes triggers says from where to where, and who was to be told. Nothing may be passed over, and nobody. Of a cursor
+ * that is gone (the topic keeps each partition's last, a week later) or says nothing, nothing can be compared.
+ */
+function compareOwed(
+  scope: Scope,
+  cursors: readonly DeliveryCursor[],
+  deliveries: ReadonlyMap<string, Delivery>,
+): void {
+  const { comparison } = scope;
+  const kind = 'deliveries owed';
+  let unknown = 0;
+  for (const { partition, records } of scope.triggers) {
+    const own = cursors.filter((cursor) => cursor.partition === partition);
+    let index = 0;
+    for (const { offset, value } of records) {
+      while (index < own.length && own[index]!.next <= offset) index += 1;
+      if (index === own.length) break;
+      const { taken } = own[index]!;
+      if (taken === undefined || (index === 0 && offset < taken.from)) {
+        unknown += 1;
+        continue;
+      }
+      const place = `triggers ${partition} ${offset}`;
+      comparison.equal(kind, place, true, offset >= taken.from);
+      const { id: trigger, definition } = fieldsOf(value);
+      for (const { id: receiver, triggers } of taken.receivers) {
+        if (triggers.length > 0 && !triggers.includes(String(definition))) continue;
+        const id = idOf(scope, receiver, String(trigger));
+        comparison.equal(kind, `${place} for ${receiver}`, id, deliveries.get(id)?.id);
+      }
+    }
+  }
+  if (unknown > 0) comparison.leaveOut(kind, 'triggers of which no record says who was to be told', unknown);
 }

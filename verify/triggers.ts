@@ -163,13 +163,18 @@ function compareWaiting(
   }
 }
 
+/** What a record of the topic `triggers` says; nothing if it cannot be read. */
+export function fieldsOf(value: Buffer | null): Fields {
+  const json = jsonOf(value);
+  return json === 'malformed' ? {} : (json.value as Fields);
+}
+
 /** What the topic `triggers` holds, by id; a crash may have sent the same again. */
 export function recordsById(triggers: Scope['triggers']): Map<string, Fields> {
   const records = new Map<string, Fields>();
   for (const { records: logRecords } of triggers) {
     for (const { value } of logRecords) {
-      const json = jsonOf(value);
-      const record = json === 'malformed' ? {} : (json.value as Fields);
+      const record = fieldsOf(value);
       records.set(String(record.id), record);
     }
   }

@@ -157,7 +157,10 @@ describe('receivers of triggers', () => {
     expect(pair.filter((child) => child.errors().includes('leads the jobs'))).toHaveLength(1);
     // The one that is down holds the receipts back: the triggers can still be pulled.
     expect(await waiting()).toBe(triggers.length);
-    await expectVerified(stage);
+    const { kinds } = await expectVerified(stage);
+    // Each trigger is looked at, and that both are owed it.
+    const compared = 3 * triggers.length;
+    expect(kinds).toContainEqual({ kind: 'deliveries owed', compared, differences: 0 });
     for (const child of pair) child.signal('SIGKILL');
   });
 

@@ -71,7 +71,16 @@ function differencesOf(records: readonly (DeliveriesTopicRecord | null)[], sent 
   return compare({ deliveries, triggers: topicOf(sent) }).differenceCount;
 }
 
+/** What was told of the trigger, which stands at offset 0. */
+function cursor(
+  receivers: readonly { readonly id: string; readonly triggers: string[] }[],
+  { next = 1, from = 0 } = {},
+): DeliveriesTopicRecord {
+  return { kind: 'cursor', partition: 0, next, taken: { from, receivers: [...receivers] } };
+}
+
 const dead = at('dead', 1);
+const crm = { id: 'crm', triggers: [] };
 
 describe('a delivery', () => {
   it.each<[string, (DeliveriesTopicRecord | null)[]]>([
@@ -140,4 +149,38 @@ it('of triggers that come while the topics are read is right: each is read after
   });
   expect(read.deliveries).not.toEqual([]);
   expect(compare(read).differences).toEqual([]);
+});
+
+describe('a trigger that was taken', () => {
+  it.each<[string, DeliveriesTopicRecord[], number]>([
+    ['for the receiver that has it', [at('queued', 0), cursor([crm])], 2],
+    ['for nobody who wants it', [cursor([{ id: 'crm', triggers: ['another'] }])], 1],
+    ['for one who names it', [at('queued', 0), cursor([{ id: 'crm', triggers: ['lost-buyer'] }])], 2],
+    [
+      'by several, each from where the one before ended',
+      [at('queued', 0), cursor([crm]), cursor([crm], { from: 1, next: 4 })],
+      2,
+    ],
+    ['behind what was compacted away', [cursor([crm], { from: 1, next: 4 })], 0],
+    ['by an older version, which does not say for whom', [{ kind: 'cursor', partition: 0, next: 1 }], 0],
+    ['not yet', [cursor([crm], { next: 0 })], 0],
+  ])('%s is right', (_case, records, compared) => {
+    const deliveries = records.map((record, offset) => ({ offset, record }));
+    const comparison = compare({ deliveries, triggers: topicOf([trigger]) });
+    expect(comparison.differences).toEqual([]);
+    expect(comparison.compared('deliveries owed')).toBe(compared);
+  });
+
+  it.each<[string, DeliveriesTopicRecord[]]>([
+    ['and is owed to a receiver for which nothing was queued', [cursor([crm])]],
+    ['and is owed to a second receiver, too', [at('queued', 0), cursor([crm, { id: 'mail', triggers: [] }])]],
+    ['and was passed over', [cursor([crm], { next: 0 }), cursor([crm], { from: 1, next: 4 })]],
+  ])('%s is found', (_case, records) => expect(differencesOf(records)).toBeGreaterThan(0));
+
+  it('by somebody who did not say for whom is counted', () => {
+    const deliveries = [{ offset: 0, record: { kind: 'cursor', partition: 0, next: 1 } as const }];
+    expect(compare({ deliveries, triggers: topicOf([trigger]) }).leftOut).toEqual([
+      expect.objectContaining({ kind: 'deliveries owed', count: 1 }),
+    ]);
+  });
 });

@@ -1,7 +1,7 @@
 // What must hold of the rows, the log and the triggers once everything is drained, whatever was killed on the way.
 import { expect } from 'vitest';
 import { nothingImplied } from '../../../verify/implied.ts';
-import { verify } from '../../../verify/main.ts';
+import { type Verdict, verify } from '../../../verify/main.ts';
 import { type Acknowledged, collectedInLog } from './feeder.ts';
 import type { Stage } from './stage.ts';
 import type { TriggerPuller } from './trigger-puller.ts';
@@ -39,13 +39,14 @@ async function expectTriggersOnce(stage: Stage, puller: TriggerPuller): Promise<
 }
 
 /** The oracle, which reads the log by itself, finds no difference in what Redis and ClickHouse hold. */
-export async function expectVerified(stage: Stage): Promise<void> {
+export async function expectVerified(stage: Stage): Promise<Verdict> {
   const { config } = stage;
   const verdict = await verify({ config, implied: nothingImplied, waitMs: 10_000, onProgress: () => {} });
   expect(verdict.differences.slice(0, 20)).toEqual([]);
   expect(verdict.differenceCount).toBe(0);
   const compared = verdict.kinds.reduce((sum, kind) => sum + kind.compared, 0);
   expect(compared).toBeGreaterThan(0);
+  return verdict;
 }
 
 /** Nothing lost, nothing twice. */
