@@ -24,7 +24,7 @@ const ASK_AGAIN_MS = 2_000;
 const ASK_SPACING_MS = 200;
 /** As many as a request may void. */
 const VOIDS_MAX = 16;
-/** Leases of one account at a time, the one in the air counted. */
+/** Leases of one account at a time, the one in the air counted; so many more where none of them holds what a bid needs. */
 const HELD_MAX = 4;
 
 export interface LeasePorts {
@@ -61,6 +61,10 @@ export class AccountLeases {
   #spacedUntilMs = Number.NEGATIVE_INFINITY;
   #reservedMicros = 0;
   #dearestMicros = 0;
+  /** The most that a bid needed since the last lease and no lease held. */
+  #lackedMicros = 0;
+  /** The ledger gave less than was lacked: nothing is asked for that reason until then. */
+  #lackingUntilMs = Number.NEGATIVE_INFINITY;
   #pollMs = ANSWER_POLL_MS;
   #timer: NodeJS.Timeout | undefined;
   #stepping: Promise<void> | null = null;
@@ -94,16 +98,28 @@ export class AccountLeases {
     return leaseFor(this.#held, wantedMicros, this.#ports.clock.monotonicMs());
   }
 
+  /** Whether a bid that must not be below this could be placed now. */
+  holds(leastMicros: number): boolean {
+    const lease = this.leaseFor(leastMicros);
+    return lease !== undefined && lease.leftMicros >= leastMicros;
+  }
+
+  /** A bid was not placed for want of so much: leases that were sized by cheaper bids are no reason to wait for their end. */
+  lack(leastMicros: number): void {
+    this.#lackedMicros = Math.max(this.#lackedMicros, leastMicros);
+    this.#hurry();
+  }
+
   /** Sets a bid's price aside; asks ahead when that leaves too little. */
   reserve(lease: HeldLease, priceMicros: number): void {
     reserve(lease, priceMicros);
     this.#reservedMicros += priceMicros;
-    if (this.#request === null && isLow(this.#held, this.#ports.clock.monotonicMs())) this.#hurry();
+    this.#hurry();
   }
 
-  /** Resolves when a lease is there, none will come for now, or the time is over. */
-  async waitForLease(timeoutMs: number): Promise<void> {
-    if (timeoutMs <= 0 || this.leaseFor(1) !== undefined || !this.#isAsking()) return;
+  /** Resolves when a lease for as much is there, or another one, when none will come for now, or the time is over. */
+  async waitForLease(leastMicros: number, timeoutMs: number): Promise<void> {
+    if (timeoutMs <= 0 || this.holds(leastMicros) || !this.#isAsking()) return;
     let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve) => {
       timer = setTimeout(resolve, timeoutMs);
@@ -140,9 +156,12 @@ export class AccountLeases {
     this.#timer.unref();
   }
 
-  /** Looks at once instead of at the next refresh. */
+  /** Where another lease is wanted, it is asked for as soon as it may be, not at the next refresh. */
   #hurry(): void {
-    if (this.#timer !== undefined && !this.#closed) this.#schedule(0);
+    const nowMs = this.#ports.clock.monotonicMs();
+    if (this.#timer === undefined || this.#request !== null || !this.#isShort(nowMs)) return;
+    const waitMs = Math.max(0, this.#mayAskMs() - nowMs);
+    if (waitMs < REFRESH_MS && !this.#closed) this.#schedule(waitMs);
   }
 
   async #step(): Promise<void> {
@@ -167,9 +186,8 @@ export class AccountLeases {
   #nextStepMs(): number {
     if (this.#request !== null) return this.#nextPollMs();
     const nowMs = this.#ports.clock.monotonicMs();
-    if (!isLow(this.#held, nowMs) || this.#held.length >= HELD_MAX) return REFRESH_MS;
-    const mayAskMs = Math.max(this.#putOffUntilMs, this.#spacedUntilMs);
-    return Math.min(REFRESH_MS, Math.max(ANSWER_POLL_MS, mayAskMs - nowMs));
+    if (!this.#isShort(nowMs)) return REFRESH_MS;
+    return Math.min(REFRESH_MS, Math.max(ANSWER_POLL_MS, this.#mayAskMs() - nowMs));
   }
 
   #nextPollMs(): number {
@@ -178,15 +196,20 @@ export class AccountLeases {
     return pollMs;
   }
 
+  #mayAskMs(): number {
+    return Math.max(this.#putOffUntilMs, this.#spacedUntilMs);
+  }
+
   #mayAsk(nowMs: number): boolean {
-    return (
-      !this.#closed &&
-      this.#request === null &&
-      nowMs >= this.#putOffUntilMs &&
-      nowMs >= this.#spacedUntilMs &&
-      this.#held.length < HELD_MAX &&
-      isLow(this.#held, nowMs)
-    );
+    return !this.#closed && this.#request === null && nowMs >= this.#mayAskMs() && this.#isShort(nowMs);
+  }
+
+  /** Whether another lease is wanted, and may be held. */
+  #isShort(nowMs: number): boolean {
+    const isLacking =
+      this.#lackedMicros > 0 && nowMs >= this.#lackingUntilMs && !this.holds(this.#lackedMicros);
+    if (isLacking) return this.#held.length < 2 * HELD_MAX;
+    return this.#held.length < HELD_MAX && isLow(this.#held, nowMs);
   }
 
   /** Takes the answer to the own request, and to no other. */
@@ -214,6 +237,8 @@ export class AccountLeases {
     const deadlineMs = request.sentMonotonicMs + ttlMs;
     const { amountMicros } = answer;
     this.#held.push({ id: request.id, amountMicros, leftMicros: amountMicros, deadlineMs, ttlMs });
+    if (amountMicros < this.#lackedMicros) this.#lackingUntilMs = clock.monotonicMs() + ASK_AGAIN_MS;
+    this.#lackedMicros = 0;
     this.#reservedMicros = 0;
     this.#dearestMicros = 0;
     this.#wake();

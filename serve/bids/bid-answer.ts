@@ -157,6 +157,11 @@ function scoredBuyer(request: BidRequest, reading: BuyerReading | null): ScoredB
   };
 }
 
+/** The least that a lease must hold for a bid with this floor. */
+export function leastOf(floorMicros: number | undefined): number {
+  return Math.max(1, floorMicros ?? 0);
+}
+
 /** A price and the lease it comes from. */
 interface Placed {
   readonly price: BidPrice;
@@ -172,7 +177,10 @@ function placeBid(terms: BidInput, leases: AccountLeases): Placed {
   const lease = leases.leaseFor(wanted.bidMicros);
   const leaseLeftMicros = lease?.leftMicros ?? null;
   const price = bidPrice(terms, leaseLeftMicros);
-  if (lease === undefined || price.reason !== 'bid') return { price, lease: null, leaseLeftMicros };
+  if (lease === undefined || price.reason !== 'bid') {
+    leases.lack(leastOf(terms.minimumMicros));
+    return { price, lease: null, leaseLeftMicros };
+  }
   leases.reserve(lease, price.bidMicros);
   return { price, lease: lease.id, leaseLeftMicros };
 }
@@ -262,7 +270,7 @@ export function answerBid(request: BidRequest, definitions: BidDefinitions, cont
         : context.sign({
             account: account.id,
             campaign: campaign.id,
-            channel: request.channel ?? campaign.document.channel,
+            channel: request.channel?.toWellFormed() ?? campaign.document.channel,
             country: country === 'ZZ' ? '' : country,
             bid: bidId,
             lease,

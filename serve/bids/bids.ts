@@ -21,6 +21,7 @@ import {
   type BidRequest,
   bidAnswer,
   bidRequest,
+  leastOf,
   wantedMicros,
 } from './bid-answer.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
@@ -108,23 +109,25 @@ export function registerBids(app: FastifyInstance, deps: BidPorts, reader: State
     return account === undefined ? null : keeper.of(account.id);
   }
 
-  /** Where no lease is held, the bids say what they want, and wait for it a moment. */
+  /** Where no lease holds what they need, the bids say what they want, and wait for it a moment. */
   async function awaitLeases(
     requests: readonly BidRequest[],
     definitions: readonly BidDefinitions[],
     readings: readonly (BuyerReading | null)[],
     waitMs: number,
   ): Promise<void> {
-    const without = new Set<AccountLeases>();
+    const lacking = new Map<AccountLeases, number>();
     for (const [index, request] of requests.entries()) {
       const leases = leasesOf(definitions[index]!);
-      if (leases === null || leases.leaseFor(1) !== undefined) continue;
+      const leastMicros = leastOf(request.floorMicros);
+      if (leases === null || leases.holds(leastMicros)) continue;
       const micros = wantedMicros(request, definitions[index]!, leases, readings[index]!);
       if (micros === 0) continue;
       leases.want(micros);
-      without.add(leases);
+      leases.lack(leastMicros);
+      lacking.set(leases, Math.max(leastMicros, lacking.get(leases) ?? 0));
     }
-    await Promise.all([...without].map((leases) => leases.waitForLease(waitMs)));
+    await Promise.all([...lacking].map(([leases, leastMicros]) => leases.waitForLease(leastMicros, waitMs)));
   }
 
   async function answer(

@@ -169,6 +169,34 @@ describe('a process that bids', () => {
     expect(leases.leaseFor(1)).toBeDefined();
   });
 
+  it('asks for another lease when none holds what a dearer bid needs at the least', async () => {
+    const world = worldOf(new Ledger({ dailyBudgetMicros: 10_000_000 }));
+    const leases = new AccountLeases('acme', portsOf(world, 'p1'));
+    leases.want(200);
+    await pass(world, 300);
+    const [cheap] = world.ledger.state.leases;
+    expect(cheap!.amountMicros).toBeLessThan(20_000);
+    expect(leases.holds(20_000)).toBe(false);
+    leases.want(30_000);
+    leases.lack(20_000);
+    await pass(world, 300);
+    expect(leases.holds(20_000)).toBe(true);
+    expect(world.ledger.requests).toHaveLength(2);
+  });
+
+  it('does not ask again and again for what the ledger does not have', async () => {
+    const world = worldOf(new Ledger({ dailyBudgetMicros: 10_000 }));
+    const leases = new AccountLeases('acme', portsOf(world, 'p1'));
+    for (let look = 0; look < 100; look += 1) {
+      leases.want(30_000);
+      leases.lack(20_000);
+      await pass(world, 100);
+    }
+    expect(leases.holds(20_000)).toBe(false);
+    // Of ten seconds, one in two.
+    expect(world.ledger.requests.length).toBeLessThanOrEqual(6);
+  });
+
   it('counts a lease’s life from before it asked, on the monotonic clock', async () => {
     const world = worldOf(new Ledger());
     const ports = portsOf(world, 'p1');
@@ -278,7 +306,7 @@ describe('a process that bids', () => {
     const leases = new AccountLeases('acme', portsOf(world, 'p1'));
     leases.want(1_000_000);
     let isOver = false;
-    const waited = leases.waitForLease(2_000).then(() => {
+    const waited = leases.waitForLease(1, 2_000).then(() => {
       isOver = true;
     });
     await pass(world, 200);
