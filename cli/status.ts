@@ -1,6 +1,6 @@
 // `flywheel status`: every partition, the parts, and what accounts may still spend, at a glance. Exits 1 if something is unhealthy.
 import type { Command } from 'commander';
-import { type AccountSummary, accountSummary } from '../domain/account/summary.ts';
+import { type AccountSummary, accountSummary, isExhausted } from '../domain/account/summary.ts';
 import { newAccount } from '../domain/account.ts';
 import type { AccountDefinition } from '../domain/definition.ts';
 import type { KeptDefinition } from '../domain/in-force.ts';
@@ -150,7 +150,7 @@ const money = (micros: number): string => (micros / 1_000_000).toFixed(2);
 function accountLine({ account, currency, summary }: AccountStatus): Line {
   const { dailyBudgetMicros, settledTodayMicros, outstandingMicros, freeMicros, multiplier } = summary;
   const amounts = [dailyBudgetMicros, settledTodayMicros, outstandingMicros, freeMicros].map(money);
-  const tone = freeMicros === 0 && dailyBudgetMicros > 0 ? 'bad' : 'plain';
+  const tone = isExhausted(summary) ? 'bad' : 'plain';
   return { cells: [account, currency, ...amounts, multiplier.toFixed(2)], tone };
 }
 

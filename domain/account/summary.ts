@@ -31,6 +31,17 @@ export interface AccountSummary {
   readonly counters: AccountCounters;
 }
 
+/** Grants are a share of what is free, which comes close to 0 by them and never to it. */
+const EXHAUSTED_SHARE = 0.001;
+
+/** Whether what is free today is too little to bid with. `FlywheelBudgetExhausted` asks the same. */
+export function isExhausted({
+  freeMicros,
+  dailyBudgetMicros,
+}: Pick<AccountSummary, 'freeMicros' | 'dailyBudgetMicros'>): boolean {
+  return dailyBudgetMicros > 0 && freeMicros <= EXHAUSTED_SHARE * dailyBudgetMicros;
+}
+
 /** `nowMs` is the partition's watermark; all money in micros of the account's currency. */
 export function accountSummary(
   state: AccountState,
