@@ -17,6 +17,9 @@ import { PlatformError } from './platform-error.ts';
 
 export const definitionId = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
+/** A record of it, with who changed it and why, must fit Kafka's megabyte. */
+const DOCUMENT_BYTES_MAX = 768 * 1024;
+
 /** Of these there is one in force at most. */
 const onlyOne: readonly DefinitionType[] = ['settings', 'lifecycle', 'opportunity'];
 
@@ -67,7 +70,11 @@ export function checkDocument(type: DefinitionType, id: string, document: unknow
     ...crossFieldFaults(type, parsed.data),
   );
   try {
-    const canonical = JSON.parse(canonicalJson(parsed.data)) as Record<string, unknown>;
+    const text = canonicalJson(parsed.data);
+    const bytes = Buffer.byteLength(text);
+    if (bytes > DOCUMENT_BYTES_MAX)
+      reasons.push(`the document has ${bytes} bytes as JSON; a definition may have ${DOCUMENT_BYTES_MAX}`);
+    const canonical = JSON.parse(text) as Record<string, unknown>;
     return reasons.length === 0 ? { ok: true, document: canonical } : { ok: false, reasons };
   } catch (error) {
     if (!(error instanceof PlatformError)) throw error;

@@ -19,6 +19,7 @@ import { createIntake } from './intake.ts';
 import { registerLinks } from './links/links.ts';
 import { registerLive } from './live/live.ts';
 import { registerMetrics } from './metrics.ts';
+import { NOTICE_ADDRESS_CHARACTERS_MAX } from './notice-address.ts';
 import { describeKey, registerOpenApi } from './openapi.ts';
 import { registerPacking } from './packing.ts';
 import { problemOf, rawProblemResponse, registerProblemDetails, sendProblem } from './problem-details.ts';
@@ -56,7 +57,7 @@ function bareApp({ config }: Dependencies): FastifyInstance {
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     genReqId: requestIds(),
-    routerOptions: { maxParamLength: 2_048 },
+    routerOptions: { maxParamLength: NOTICE_ADDRESS_CHARACTERS_MAX },
     clientErrorHandler: (error, socket) => {
       if (!socket.writable) return;
       const status = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }[error.code as string] ?? 400;

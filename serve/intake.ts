@@ -6,7 +6,8 @@ import type { Outgoing, Producer } from '../platform/kafka.ts';
 import type { Namespace } from '../platform/namespace.ts';
 import { PlatformError } from '../platform/platform-error.ts';
 import type { ServeMetrics } from './metrics.ts';
-import { retryProblem } from './problem-details.ts';
+import { type ProblemError, problemError, retryProblem } from './problem-details.ts';
+import { INTAKE_BODY_BYTES_MAX } from './request-body.ts';
 
 /** Bytes of requests that may wait for Kafka at a time. */
 export const IN_FLIGHT_BYTES_MAX = 64 * 1024 * 1024;
@@ -47,15 +48,17 @@ export interface IntakePorts {
 export interface Intake {
   /**
    * Writes records (in order) and rejections; resolves when Kafka has all of them.
-   * `bytes` is what the request holds in memory meanwhile.
-   * @throws 429 with Retry-After when too much is on its way, 503 when Kafka is away or does not acknowledge in time.
+   * `bodyBytes` is what the request holds in memory meanwhile; what is written of it may be more.
+   * @throws 429 with Retry-After when too much is on its way, 503 when Kafka is away or does not acknowledge in time,
+   * 413 for a record that is larger than Kafka takes.
    */
-  write(records: readonly Outgoing[], bytes: number): Promise<void>;
+  write(records: readonly Outgoing[], bodyBytes: number): Promise<void>;
   rejected(rejection: Rejection, source: RejectionSource): Outgoing;
 }
 
-function kafkaProblemOf(error: unknown): unknown {
-  if (!(error instanceof PlatformError)) return error;
+/** What an error of the log is to who asked; undefined for all others. */
+function kafkaProblemOf(error: unknown): ProblemError | undefined {
+  if (!(error instanceof PlatformError)) return undefined;
   switch (error.code) {
     case 'KAFKA_QUEUE_FULL':
       return retryProblem(
@@ -64,6 +67,12 @@ function kafkaProblemOf(error: unknown): unknown {
         'Too many records are on their way already; nothing of this request was taken.',
         RETRY_SECONDS,
       );
+    case 'KAFKA_TOO_LARGE':
+      return problemError({
+        status: 413,
+        code: 'too_large',
+        detail: `What would be written is larger than Kafka takes; the rest of this request may have been taken: ${error.message}`,
+      });
     case 'KAFKA_NOT_DELIVERED':
     case 'KAFKA_UNREACHABLE':
     case 'KAFKA_FATAL':
@@ -75,11 +84,23 @@ function kafkaProblemOf(error: unknown): unknown {
         OUTAGE_RETRY_SECONDS,
       );
     default:
-      return error;
+      return undefined;
   }
 }
 
+/** As many bytes as a body may have, which fits the topic. A message alone can be larger: `1e20` is written with all its digits. */
+function keptOf({ raw, detail }: Rejection): { readonly raw: Buffer; readonly detail: string } {
+  if (raw.length <= INTAKE_BODY_BYTES_MAX) return { raw, detail };
+  const cut = `(kept: the first ${INTAKE_BODY_BYTES_MAX} of ${raw.length} bytes)`;
+  return { raw: raw.subarray(0, INTAKE_BODY_BYTES_MAX), detail: `${cut} ${detail}` };
+}
+
+function bytesOf(records: readonly Outgoing[]): number {
+  return records.reduce((sum, { value }) => sum + value.length, 0);
+}
+
 function rejectedOutgoing(topic: string, rejection: Rejection, source: RejectionSource): Outgoing {
+  const { raw, detail } = keptOf(rejection);
   const record: RejectedRecord = {
     kind: 'rejected',
     sourceTopic: 'collect',
@@ -89,8 +110,8 @@ function rejectedOutgoing(topic: string, rejection: Rejection, source: Rejection
     route: source.route,
     source: source.caller,
     reason: rejection.reason,
-    detail: firstOf(rejection.detail, DETAIL_CHARACTERS_MAX).toWellFormed(),
-    raw: rejection.raw.toString('base64'),
+    detail: firstOf(detail, DETAIL_CHARACTERS_MAX).toWellFormed(),
+    raw: raw.toString('base64'),
     at: source.atMs,
   };
   return {
@@ -106,7 +127,8 @@ export function createIntake(ports: IntakePorts): Intake {
   const inFlightBytesMax = ports.inFlightBytesMax ?? IN_FLIGHT_BYTES_MAX;
   let inFlightBytes = 0;
 
-  async function write(records: readonly Outgoing[], bytes: number): Promise<void> {
+  async function write(records: readonly Outgoing[], bodyBytes: number): Promise<void> {
+    const bytes = Math.max(bodyBytes, bytesOf(records));
     if (!ports.kafkaIsUp()) {
       metrics.refused.inc({ reason: 'log_unavailable' });
       throw retryProblem(
@@ -131,7 +153,8 @@ export function createIntake(ports: IntakePorts): Intake {
       await producer.sendBatch(records, 'refuse');
     } catch (error) {
       const problem = kafkaProblemOf(error);
-      if (problem !== error) metrics.refused.inc({ reason: (error as PlatformError).code.toLowerCase() });
+      if (problem === undefined) throw error;
+      if (problem.problem.status !== 413) metrics.refused.inc({ reason: problem.problem.code });
       throw problem;
     } finally {
       inFlightBytes -= bytes;

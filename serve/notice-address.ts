@@ -7,6 +7,8 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 /** The first member of what is signed; another layout gets another number. */
 const LAYOUT = 2;
 const SIGNATURE_BYTES = 16;
+/** The signed part, with the longest names there may be, each of their characters written as six. */
+export const NOTICE_ADDRESS_CHARACTERS_MAX = 4_096;
 
 export const noticeKinds = ['impression', 'click', 'win', 'loss'] as const;
 export type NoticeKind = (typeof noticeKinds)[number];

@@ -17,6 +17,8 @@ import { bodyOf, type RequestBody, registerRequestBody } from '../request-body.t
 import { requestSchema, responses } from '../schema.ts';
 import { type Envelope, segmentMessage, takeMessage } from './message.ts';
 
+/** ISO 8601 with anything that it may have. */
+const TIME_CHARACTERS_MAX = 64;
 /** Messages of one batch. */
 export const BATCH_MESSAGES_MAX = 10_000;
 
@@ -83,13 +85,22 @@ function messagesOf(body: RequestBody, fields: Fields | undefined, kind: Segment
   return { list: batch };
 }
 
+/** What can be a time: anything else would be kept with each message of its batch, and says nothing. */
+function isTime(value: unknown): boolean {
+  return typeof value === 'number' || (typeof value === 'string' && value.length <= TIME_CHARACTERS_MAX);
+}
+
 /** The message as it came, with what its envelope said of its times, so that it can be submitted again alone. */
 function rawOf(message: unknown, fields: Fields | undefined, body: RequestBody): Buffer {
   const own = fieldsOf(message);
   if (own === undefined || own === fields) return own === fields ? body.raw : Buffer.from(jsonText(message));
   const { sentAt, receivedAt } = fields ?? {};
   return Buffer.from(
-    jsonText({ ...(sentAt ? { sentAt } : {}), ...(receivedAt ? { receivedAt } : {}), ...own }),
+    jsonText({
+      ...(isTime(sentAt) ? { sentAt } : {}),
+      ...(isTime(receivedAt) ? { receivedAt } : {}),
+      ...own,
+    }),
   );
 }
 

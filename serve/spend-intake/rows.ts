@@ -1,5 +1,6 @@
 // The rows of a request, whichever way they were put: one object, an array, an object around an array, or CSV.
 import { parse } from 'csv-parse/sync';
+import { firstOf } from '../../domain/text.ts';
 
 /** One row, or why a line of CSV is none. */
 export type GivenRow =
@@ -31,6 +32,27 @@ export function rowsOfCsv(text: string): readonly GivenRow[] {
   return lines.map((cells) => rowOf(header, cells));
 }
 
+/** What may stand beside the array and holds for all rows that do not say it themselves. */
+const shared = ['receivedAt', 'currency'] as const;
+/** Each row is kept with what it shares. */
+const SHARED_CHARACTERS_MAX = 256;
+
+/** @throws an Error for what does not hold for all rows: whoever wrote it thinks that it does. */
+function sharedOf(siblings: Record<string, unknown>, container: string): Record<string, unknown> {
+  for (const [name, value] of Object.entries(siblings)) {
+    if (!(shared as readonly string[]).includes(name))
+      throw new Error(
+        `beside "${container}" there may be ${shared.join(' and ')}, not ${JSON.stringify(firstOf(name, 64))}`,
+      );
+    const isShort = typeof value === 'string' && value.length <= SHARED_CHARACTERS_MAX;
+    if (!isShort && typeof value !== 'number' && value !== null)
+      throw new Error(
+        `"${name}" beside "${container}" must be a number or a text of at most ${SHARED_CHARACTERS_MAX} characters`,
+      );
+  }
+  return siblings;
+}
+
 /** `container` names the member that holds the array; its siblings `receivedAt` and `currency` hold for all rows. */
 export function rowsOfJson(value: unknown, container: string): readonly GivenRow[] {
   if (Array.isArray(value)) return value.map((row) => ({ value: row }));
@@ -38,8 +60,9 @@ export function rowsOfJson(value: unknown, container: string): readonly GivenRow
   const rows = (value as Record<string, unknown>)[container];
   if (rows === undefined) return [{ value }];
   if (!Array.isArray(rows)) throw new Error(`"${container}" must be an array`);
-  const { [container]: _rows, ...shared } = value as Record<string, unknown>;
+  const { [container]: _rows, ...siblings } = value as Record<string, unknown>;
+  const common = sharedOf(siblings, container);
   return rows.map((row) => ({
-    value: typeof row === 'object' && row !== null && !Array.isArray(row) ? { ...shared, ...row } : row,
+    value: typeof row === 'object' && row !== null && !Array.isArray(row) ? { ...common, ...row } : row,
   }));
 }

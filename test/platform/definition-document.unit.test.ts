@@ -43,6 +43,17 @@ describe('one document', () => {
     ]);
   });
 
+  test('may be as large as a record of it may be', () => {
+    const value = (characters: number) => ({
+      ...experiment,
+      variations: experiment.variations.map((variation) => ({ ...variation, value: 'x'.repeat(characters) })),
+    });
+    expect(reasonsOf('experiment', value(300_000))).toEqual([]);
+    expect(reasonsOf('experiment', value(400_000))).toEqual([
+      expect.stringMatching(/^the document has 8\d{5} bytes as JSON; a definition may have 786432$/),
+    ]);
+  });
+
   test('a field that there is not is a mistake, also deep inside', () => {
     expect(
       reasonsOf('account', {

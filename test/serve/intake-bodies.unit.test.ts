@@ -1,6 +1,8 @@
 // Bodies that hold what their route cannot take are refused in words and kept as they came, whoever sends them.
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Outgoing } from '../../platform/kafka.ts';
+import { PlatformError } from '../../platform/platform-error.ts';
+import { signNotices } from '../../serve/notice-address.ts';
 import { DefinitionsGiven } from './answering.ts';
 import { expectProblem } from './expect-problem.ts';
 import { openApp, SECRET, type World, WRITE, world } from './without-parts.ts';
@@ -151,3 +153,109 @@ it('a body that is too large is told the limit of its route', async () => {
   expectProblem(answer, 413, 'too_large');
   expect(answer.json().detail).toContain(`the ${5 * 1024 * 1024} bytes`);
 });
+
+// What is kept stays in memory until Kafka has it, and Kafka takes 8 MiB at a time.
+describe('what is kept of a request', () => {
+  const bytesOf = (kept: readonly string[]): number => kept.reduce((sum, { length }) => sum + length, 0);
+
+  it.each([
+    ['/v1/batch', { sentAt: 'x'.repeat(100_000), batch: new Array(400).fill({}) }],
+    ['/v1/batch', { receivedAt: { a: 'x'.repeat(100_000) }, batch: new Array(400).fill({}) }],
+    ['/v1/spend', { note: 'x'.repeat(100_000), rows: new Array(400).fill({}) }],
+    ['/v1/spend', { currency: 'x'.repeat(100_000), rows: new Array(400).fill({}) }],
+    ['/v1/notices', { receivedAt: ['x'.repeat(100_000)], notices: new Array(400).fill({}) }],
+  ])('is not its envelope, once for each message: %s', async (url, body) => {
+    const payload = JSON.stringify(body);
+    const { answer, kept } = await send(url, payload);
+    expect(answer.statusCode).toBe(400);
+    expect(kept).not.toEqual([]);
+    expect(bytesOf(kept)).toBeLessThanOrEqual(payload.length);
+  });
+
+  it('are the times of its envelope, without which its messages would have others', async () => {
+    const sentAt = '2026-03-01T11:00:00Z';
+    const { kept } = await send('/v1/batch', JSON.stringify({ sentAt, batch: [{ event: 'e' }] }));
+    expect(kept.map((text) => JSON.parse(text))).toEqual([{ sentAt, event: 'e' }]);
+  });
+
+  it('is cut, and says so, where it is longer than a body may be', async () => {
+    const given = world();
+    const app = await openApp(given);
+    const headers = { authorization: `Bearer ${WRITE}`, 'content-type': 'application/json' };
+    const payload = `{"batch":[{"properties":{"a":[${new Array(1_000_000).fill('1e20').join(',')}]}}]}`;
+    const answer = await app.inject({ method: 'POST', url: '/v1/batch', headers, payload });
+    expect(answer.statusCode).toBe(400);
+    const [record] = given.remembered.sent.map(({ value }) => String(value));
+    expect(record!.length).toBeLessThan(8 * 1024 * 1024);
+    expect(JSON.parse(record!).detail).toMatch(/^\(kept: the first 5242880 of \d+ bytes\)/);
+  });
+
+  it('counts as what is on its way to Kafka by what is written of it', async () => {
+    let acknowledge = (): void => {};
+    const given = world();
+    const { producer } = given.dependencies;
+    producer.sendBatch = () => new Promise((resolve) => (acknowledge = () => resolve([])));
+    const app = await openApp(given);
+    const headers = { authorization: `Bearer ${WRITE}`, 'content-type': 'application/json' };
+    const payload = JSON.stringify({ batch: new Array(10_000).fill({}) });
+    const answer = app.inject({ method: 'POST', url: '/v1/batch', headers, payload });
+    await vi.waitFor(async () => {
+      const bytes = await given.dependencies.metrics.inFlightBytes.get();
+      expect(bytes.values[0]!.value).toBeGreaterThan(20 * payload.length);
+    });
+    acknowledge();
+    expect((await answer).statusCode).toBe(400);
+  });
+});
+
+it('each reason for which requests are refused is told of from the start, so that its first rise is seen', async () => {
+  const given = world();
+  const reasons = async () => {
+    const { values } = await given.dependencies.metrics.refused.get();
+    return values.map(({ labels }) => labels.reason);
+  };
+  const before = await reasons();
+  const app = await openApp(given);
+  const headers = { authorization: `Bearer ${WRITE}`, 'content-type': 'application/json' };
+  for (const code of ['KAFKA_NOT_DELIVERED', 'KAFKA_QUEUE_FULL', 'KAFKA_FATAL'] as const) {
+    given.dependencies.producer.sendBatch = async () => {
+      throw new PlatformError(code, 'not now');
+    };
+    const payload = { userId: 'u', event: 'e' };
+    const answer = await app.inject({ method: 'POST', url: '/v1/track', headers, payload });
+    expect(before).toContain(answer.json().code);
+  }
+  expect(await reasons()).toEqual(before);
+});
+
+it('a record that is larger than Kafka takes is a 413, not a fault of ours', async () => {
+  const given = world();
+  given.dependencies.producer.sendBatch = async () => {
+    throw new PlatformError('KAFKA_TOO_LARGE', '9000000 bytes are too large for events');
+  };
+  const app = await openApp(given);
+  const headers = { authorization: `Bearer ${WRITE}`, 'content-type': 'application/json' };
+  const payload = { userId: 'u', event: 'e' };
+  const answer = await app.inject({ method: 'POST', url: '/v1/track', headers, payload });
+  expectProblem(answer, 413, 'too_large');
+});
+
+it.each(['\u0001', '\ud800', '"', '語'])(
+  'a win is told of a bid whose names are full of %j',
+  async (character) => {
+    const app = await openApp(world());
+    const noticed = {
+      account: 'a'.repeat(128),
+      campaign: 'c'.repeat(128),
+      channel: character.repeat(64),
+      country: 'DE',
+      bid: character.repeat(240),
+      lease: 'f'.repeat(36),
+      currency: 'EUR',
+      bidMicros: 9_000_000_000_000_000,
+      priceUnits: 1_000,
+    } as const;
+    const { win } = signNotices(Buffer.alloc(32, 7), noticed);
+    expect((await app.inject({ method: 'GET', url: win })).statusCode).toBe(204);
+  },
+);
