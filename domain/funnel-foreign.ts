@@ -1,4 +1,5 @@
 // Behaviours that were judged elsewhere come into a buyer's funnels, and leave them again.
+
 import type { Buyer, BuyerFunnel, RememberedBehaviour } from './buyer.ts';
 import type { Effect } from './effect.ts';
 import { advance, emptyProgress, level } from './funnel.ts';
@@ -7,6 +8,7 @@ import { countReached, countSteps, remember } from './funnel-progress.ts';
 import { instantEnd, PAST_EPOCH, progressIn, since } from './funnel-slice.ts';
 import type { MergeBase } from './identity-record.ts';
 import type { Definitions, FunnelInForce } from './in-force.ts';
+import { unsettledFrom } from './time-floors.ts';
 
 /**
  * Puts in behaviours that were judged elsewhere, whatever their time. What falls before what is settled has all funnels
@@ -20,10 +22,10 @@ export function insertForeign(
   effects: Effect[],
 ): void {
   const settledThroughMs = state.behaviours[state.settledCount - 1]?.timeMs ?? 0;
-  const settledBeforeMs = Math.max(nowMs - definitions.settings.latenessMs, settledThroughMs + 1);
+  const unsettledFromMs = Math.max(unsettledFrom(definitions, nowMs), settledThroughMs + 1);
   const behaviours = [...state.behaviours, ...foreign].sort((a, b) => a.timeMs - b.timeMs);
   state.behaviours = behaviours;
-  const unsettled = behaviours.findIndex(({ timeMs }) => timeMs >= settledBeforeMs);
+  const unsettled = behaviours.findIndex(({ timeMs }) => timeMs >= unsettledFromMs);
   state.settledCount = unsettled === -1 ? behaviours.length : unsettled;
   recomputeFunnels(state, definitions, effects);
 }
@@ -56,7 +58,7 @@ export function reach(
 
 function isSettled(state: Buyer, timeMs: number, nowMs: number, definitions: Definitions): boolean {
   const settledThroughMs = state.behaviours[state.settledCount - 1]?.timeMs ?? 0;
-  return timeMs <= settledThroughMs || timeMs < nowMs - definitions.settings.latenessMs;
+  return timeMs <= settledThroughMs || timeMs < unsettledFrom(definitions, nowMs);
 }
 
 /** Computes every funnel in force from the behaviours that are held; new steps count at the event time that reached them. */

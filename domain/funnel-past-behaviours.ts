@@ -1,7 +1,9 @@
 // Puts the behaviours of a past beside those that are held, each once.
+
 import type { Buyer, RememberedBehaviour } from './buyer.ts';
 import type { BuyerContext } from './buyer-context.ts';
 import type { FunnelInForce } from './in-force.ts';
+import { unsettledFrom } from './time-floors.ts';
 
 const nameOf = ({ timeMs, behaviour, part }: RememberedBehaviour): string => `${timeMs} ${part} ${behaviour}`;
 
@@ -31,7 +33,7 @@ export function insertPast(
   });
   if (missing.length === 0) return { isAmended };
   const settledThroughMs = state.behaviours[state.settledCount - 1]?.timeMs ?? 0;
-  const unsettledFromMs = Math.max(nowMs - definitions.settings.latenessMs, settledThroughMs + 1);
+  const unsettledFromMs = Math.max(unsettledFrom(definitions, nowMs), settledThroughMs + 1);
   state.behaviours = [...missing, ...state.behaviours].sort((a, b) => a.timeMs - b.timeMs);
   const unsettled = state.behaviours.findIndex(({ timeMs }) => timeMs >= unsettledFromMs);
   state.settledCount = unsettled === -1 ? state.behaviours.length : unsettled;

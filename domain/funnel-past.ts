@@ -1,5 +1,6 @@
 // What a funnel would have made of a buyer, had it been defined from the start: the buyer's records are gone through again,
 // in the order in which its owner had them, by the same rules.
+
 import { type Buyer, type BuyerFunnel, newBuyer } from './buyer.ts';
 import type { BuyerContext } from './buyer-context.ts';
 import { historiesOf, partOf } from './buyer-parts.ts';
@@ -11,6 +12,7 @@ import { learnAttributes, learnBehaviour } from './history.ts';
 import type { BackfillRecord, MergeRecord } from './identity-record.ts';
 import { arrange, type Definitions, type KeptDefinition } from './in-force.ts';
 import { endPart, mergeHistory } from './linked-history.ts';
+import { unsettledFrom } from './time-floors.ts';
 import { mergeRecords } from './visitor-history.ts';
 
 /** An applied record, as ClickHouse has it. Attributes are '' where it is silent. */
@@ -271,7 +273,7 @@ function backfillOf(run: PastRun, definitions: Definitions, merged: boolean): Ba
     spoken: run.silent ? spoken : level,
     levels: (state.nextPart === 1 ? alone : reached) ?? [],
     settled: [...(own?.settled ?? [])],
-    settledBeforeMs: Math.max(0, nowMs - definitions.settings.latenessMs, settledThroughMs + 1),
+    settledBeforeMs: Math.max(0, unsettledFrom(definitions, nowMs), settledThroughMs + 1),
     behaviours: state.behaviours.map(({ timeMs, behaviour, part }) => [timeMs, behaviour, linkOf(part)]),
     link: run.link,
     merged,

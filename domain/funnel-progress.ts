@@ -1,11 +1,13 @@
 // A buyer's way through the funnels in force: settled behaviours are in each funnel's automaton, the unsettled tail is
 // computed anew. `default` steps count when they are reached, strict ones when nothing in time can change them.
+
 import { type Buyer, type BuyerFunnel, cellOf, type RememberedBehaviour, segmentOf } from './buyer.ts';
 import type { Effect } from './effect.ts';
 import { advance, type FunnelProgress, level, levelAfter } from './funnel.ts';
 import { noteLevel } from './funnel-levels.ts';
 import { awaitsPast, instantEnd, knownProgressIn, progressIn, since, walk } from './funnel-slice.ts';
 import type { Definitions, FunnelInForce } from './in-force.ts';
+import { unsettledFrom } from './time-floors.ts';
 
 /** How it stands in a funnel for who has not settled anything in it. */
 const notBegun: Pick<BuyerFunnel, 'counted' | 'settled' | 'backfilled'> = {
@@ -77,9 +79,9 @@ export function countReached(
   }
 }
 
-/** Moves what is before `nowMs` − lateness into the automata, strict funnels instant by instant, as they count there. */
+/** Moves what no record in time can come before into the automata, strict funnels instant by instant, as they count there. */
 export function settle(state: Buyer, nowMs: number, definitions: Definitions, effects: Effect[]): void {
-  const beforeMs = nowMs - definitions.settings.latenessMs;
+  const beforeMs = unsettledFrom(definitions, nowMs);
   let to = state.settledCount;
   while (to < state.behaviours.length && state.behaviours[to]!.timeMs < beforeMs) to += 1;
   settleTo(state, to, definitions, effects);

@@ -15,6 +15,7 @@ import {
   settings as settingsSchema,
   type TriggerDefinition,
 } from './definition.ts';
+import { noFloors, type TimeFloors } from './time-floors.ts';
 
 /** A definition as a partition keeps it. */
 export interface KeptDefinition extends InForce {
@@ -23,6 +24,8 @@ export interface KeptDefinition extends InForce {
   readonly epoch: number;
   /** The partition's watermark at its record; absent in what an older version has stored. */
   readonly sinceMs?: number;
+  /** Of `settings`: what those before them had let go. */
+  readonly floors?: TimeFloors;
 }
 
 export interface FunnelInForce extends InForce<FunnelDefinition> {
@@ -46,6 +49,7 @@ export interface ReachableFunnel {
 
 export interface Definitions {
   readonly settings: Settings;
+  readonly floors: TimeFloors;
   /** How many definitions have come into force in this partition. */
   readonly epoch: number;
   readonly funnels: readonly FunnelInForce[];
@@ -118,6 +122,18 @@ function byBehaviour(funnels: readonly FunnelInForce[]): Map<string, ReachableFu
   return result;
 }
 
+/** Whether what waits for a time, in whatever buyer, may have to happen sooner than it had to before. */
+export function bringsForward(before: Definitions, after: Definitions): boolean {
+  const never = Number.POSITIVE_INFINITY;
+  const waits = ({ settings, lifecycle, opportunity }: Definitions): number[] => [
+    settings.latenessMs,
+    lifecycle?.document.churnedAfterMs ?? never,
+    opportunity?.document.closeAfterMs ?? never,
+  ];
+  const longest = waits(before);
+  return waits(after).some((waitMs, index) => waitMs < longest[index]!);
+}
+
 /** Arranges what a partition has kept; withdrawn ones (document null) are not in force. Where no `settings` are, the schema's defaults hold. */
 export function arrange(all: readonly KeptDefinition[]): Definitions {
   const kept = all.filter((definition) => definition.document !== null);
@@ -132,6 +148,7 @@ export function arrange(all: readonly KeptDefinition[]): Definitions {
   return {
     epoch: epochOf(all),
     settings: ofType<Settings>(kept, 'settings')[0]?.document ?? settingsSchema.parse({}),
+    floors: all.find(({ type }) => type === 'settings')?.floors ?? noFloors,
     funnels,
     strictFunnels: funnels.filter((funnel) => funnel.strict),
     funnelsByBehaviour: byBehaviour(funnels),

@@ -1,5 +1,6 @@
 // What one record, or one timer, does to one buyer. The state is changed in place: the stream owns it and forgets
 // all of it when a commit fails.
+
 import { type Buyer, type BuyerPart, cellOf, newBuyer, segmentOf } from './buyer.ts';
 import type { BuyerContext } from './buyer-context.ts';
 import { historiesOf, ownOldParts, partOf } from './buyer-parts.ts';
@@ -17,6 +18,7 @@ import { churnDueMs } from './lifecycle.ts';
 import { expireOpportunities, opportunityDueMs, pursue } from './opportunity-progress.ts';
 import { inserted } from './sorted.ts';
 import { changeStage, follow } from './stage-progress.ts';
+import { rememberedFrom, unsettledFrom } from './time-floors.ts';
 import { askForLink, effectsOf, endExpired, forward } from './visitor-link.ts';
 
 const DAY_MS = 86_400_000;
@@ -38,17 +40,18 @@ export function transitionBuyer(
   effects: Effect[],
 ): BuyerOutcome {
   const { nowMs, definitions } = context;
-  const { settings } = definitions;
   const behaviour = definitions.behaviourOf(record.kind, record.event);
   const known = before?.links == null ? before : endExpired(before, context, effects);
   const hash = idHash53(record.messageId);
-  if (known !== undefined && isRemembered(known, hash, nowMs - settings.idMemoryMs)) {
+  const rememberedMs = rememberedFrom(definitions, nowMs);
+  if (known !== undefined && isRemembered(known, hash, rememberedMs)) {
     return { verdict: 'duplicate', behaviour, state: known };
   }
   if (record.kind === 'identify' || record.kind === 'alias') askForLink(record, effects);
-  if (record.timestamp < nowMs - settings.latenessMs) return { verdict: 'late', behaviour, state: known };
+  if (record.timestamp < unsettledFrom(definitions, nowMs))
+    return { verdict: 'late', behaviour, state: known };
   const state = known ?? newBuyer(key);
-  rememberId(state, hash, record.timestamp, nowMs - settings.idMemoryMs, settings.maxIdsPerBuyer);
+  rememberId(state, hash, record.timestamp, rememberedMs, definitions.settings.maxIdsPerBuyer);
   ownOldParts(state, context);
   applyRecord(state, state.parts[0], record, behaviour, false, context, effectsOf(state, effects));
   if (state.links?.current != null) forward(state, record, behaviour, context, effects);
@@ -177,7 +180,7 @@ function applyRecord(
 
 /** A buyer is one visitor a day of event time. Days that no record in time can still name are forgotten. */
 function countVisitor(state: Buyer, timeMs: number, context: BuyerContext, effects: Effect[]): void {
-  const oldestDay = Math.floor((context.nowMs - context.definitions.settings.latenessMs) / DAY_MS);
+  const oldestDay = Math.floor(unsettledFrom(context.definitions, context.nowMs) / DAY_MS);
   const day = Math.floor(timeMs / DAY_MS);
   if (state.visitDays.length > 0 && state.visitDays[0]! < oldestDay) {
     state.visitDays = state.visitDays.filter((visited) => visited >= oldestDay);

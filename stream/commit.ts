@@ -5,14 +5,33 @@ import { pack } from '../platform/codec.ts';
 import type { PartitionKeys } from '../platform/keys.ts';
 import type { RedisClient } from '../platform/redis.ts';
 import { type Batch, hasDelivery, toEntry } from './batch.ts';
+import { LOOK_AGAIN_MS } from './fold-time.ts';
 import { type Head, receivedText } from './state.ts';
 import type { Work } from './work.ts';
+
+/** Not Redis's: makes every member of a sorted set due at once. */
+const ALL_DUE = 'ALLDUE';
+/** Members that are set at a time: Lua's stack takes fewer than 8,000 words. */
+const ALL_DUE_AT_ONCE = 2_000;
 
 /** ARGV: nonce, seq, then all commands in one MessagePack array, each an array of its words. */
 const COMMIT = `
 local fence = redis.call('HMGET', KEYS[1], 'nonce', 'seq')
 if fence[1] ~= ARGV[1] or fence[2] ~= ARGV[2] then return 'FENCED' end
-for _, words in ipairs(cmsgpack.unpack(ARGV[3])) do redis.call(unpack(words)) end
+local function allDue(set, score)
+  local keys = redis.call('ZRANGE', set, 0, -1)
+  for from = 1, #keys, ${ALL_DUE_AT_ONCE} do
+    local pairs = {}
+    for index = from, math.min(from + ${ALL_DUE_AT_ONCE - 1}, #keys) do
+      pairs[#pairs + 1] = score
+      pairs[#pairs + 1] = keys[index]
+    end
+    redis.call('ZADD', set, unpack(pairs))
+  end
+end
+for _, words in ipairs(cmsgpack.unpack(ARGV[3])) do
+  if words[1] == '${ALL_DUE}' then allDue(words[2], words[3]) else redis.call(unpack(words)) end
+end
 return 'OK'`;
 
 /** Words of one command; Lua's stack takes fewer than 8,000 at a time. */
@@ -171,18 +190,20 @@ function addTriggers(commands: CommandList, work: Work, keys: PartitionKeys): vo
   commands.addLong(['HDEL', keys.triggers], deleted, 1);
 }
 
-/** Everything that one commit writes. `delivered` are the seqs whose outbox entries are done with. */
+/** Everything that one commit writes. `delivered` are the seqs whose outbox entries are done with; `looksAgain` has all timers set anew. */
 export function commitCommands(
   work: Work,
   keys: PartitionKeys,
   batch: Batch,
   timers: ReadonlyMap<string, number>,
   delivered: readonly number[],
+  looksAgain: boolean,
 ): Buffer {
   const commands = new CommandList();
   const seq = work.head.seq + 1;
   addStates(commands, work, keys);
   addTimers(commands, keys, timers);
+  if (looksAgain) commands.add(ALL_DUE, keys.timers, LOOK_AGAIN_MS);
   addWindows(commands, work, keys);
   addTriggers(commands, work, keys);
   if (work.definitionsChanged) commands.add('SET', keys.definitions, pack(work.inForce.kept));

@@ -18,10 +18,15 @@ export interface Fold {
   readonly timers: TimerQueue;
   /** How many timers this commit may still fire. */
   timersLeft: number;
+  /** A definition in it has brought forward what waits: it is the last of its batch, and its commit has all timers looked at again. */
+  looksAgain: boolean;
   readonly bugs: Bugs;
   /** Only while somebody looks. */
   readonly live?: LiveBatch | undefined;
 }
+
+/** The due time of a timer that is only to be set again, by the definitions in force; before all that are due by themselves. */
+export const LOOK_AGAIN_MS = 1;
 
 /** Fires what is due at or before `untilMs`; false if the commit's allowance ended before that. */
 export function fireTimers(work: Work, fold: Fold, untilMs: number): boolean {
@@ -42,7 +47,7 @@ function fireOne(work: Work, fold: Fold, key: string, dueMs: number): void {
     const buyer = work.states.get(key) as Buyer | undefined;
     if (buyer === undefined) return;
     buyer.timerMs = 0;
-    fireBuyerTimer(buyer, buyerContext(work, dueMs, 0), effects);
+    if (dueMs !== LOOK_AGAIN_MS) fireBuyerTimer(buyer, buyerContext(work, dueMs, 0), effects);
     armBuyer(work, fold, buyer);
   } else {
     const account = work.states.get(key) as AccountState | undefined;
@@ -59,12 +64,18 @@ function fireOne(work: Work, fold: Fold, key: string, dueMs: number): void {
 export function raise(work: Work, fold: Fold, watermarkMs: number): void {
   if (watermarkMs === work.head.watermarkMs) return;
   work.head.watermarkMs = watermarkMs;
+  closeWindows(work, fold);
   const { settings } = work.inForce.definitions;
-  const closed = work.windows.expire(watermarkMs, work.inForce.definitions, () => versionOf(work.head));
-  for (const aggregate of closed) work.addAggregate(fold.batch, aggregate);
   for (const trigger of work.triggers.expire(watermarkMs, settings.maxPendingTriggers)) {
     work.addTriggerRow(fold.batch, trigger, 'expired', watermarkMs);
   }
+}
+
+/** Closes the windows that are no longer held: the watermark has passed them, or a definition has them held for less long. */
+export function closeWindows(work: Work, fold: Fold): void {
+  const { head, inForce } = work;
+  const closed = work.windows.expire(head.watermarkMs, inForce.definitions, () => versionOf(head));
+  for (const aggregate of closed) work.addAggregate(fold.batch, aggregate);
 }
 
 export function buyerContext(work: Work, nowMs: number, appendMs: number): BuyerContext {

@@ -6,7 +6,7 @@ import type { Fold } from './fold-time.ts';
 import type { Loader } from './loading.ts';
 import type { MessageQueue } from './message-queue.ts';
 import type { OwnerParts } from './owner-parts.ts';
-import { foldRecord } from './process.ts';
+import { type FoldOutcome, foldRecord } from './process.ts';
 import { createTimerQueue } from './timers.ts';
 import type { Work } from './work.ts';
 
@@ -55,6 +55,7 @@ export function createFolder(work: Work, loader: Loader, { limits, bugs, live, t
       batch: newBatch(work.head.offset, count, bytes),
       timers: createTimerQueue([]),
       timersLeft: work.inForce.definitions.settings.timersPerCommit,
+      looksAgain: false,
       bugs,
       live: live.begin(),
     };
@@ -62,14 +63,14 @@ export function createFolder(work: Work, loader: Loader, { limits, bugs, live, t
     return { fold, count, startedMs, oldestAppendMs: waiting.peek()!.appendMs };
   }
 
-  function next(fold: Fold, message: Message, decoded: Decoded): boolean {
+  function next(fold: Fold, message: Message, decoded: Decoded): FoldOutcome {
     if (message.offset !== work.head.offset) {
       const { topic, partition } = work.id;
       throw new Error(
         `${topic} ${partition}: expected offset ${work.head.offset}, the log gave ${message.offset}`,
       );
     }
-    return foldRecord(work, fold, message, decoded) === 'folded';
+    return foldRecord(work, fold, message, decoded);
   }
 
   /**
@@ -92,9 +93,11 @@ export function createFolder(work: Work, loader: Loader, { limits, bugs, live, t
   async function foldSome(fold: Fold, messages: readonly Message[]): Promise<number> {
     const decoded = messages.map((message) => decode(work.id.topic, message));
     await loader.load(decoded, fold.timers);
-    let folded = 0;
-    while (folded < messages.length && next(fold, messages[folded]!, decoded[folded]!)) folded += 1;
-    return folded;
+    for (let index = 0; index < messages.length; index += 1) {
+      const outcome = next(fold, messages[index]!, decoded[index]!);
+      if (outcome !== 'folded') return outcome === 'cut' ? index : index + 1;
+    }
+    return messages.length;
   }
 
   async function foldAll(waiting: MessageQueue, begun: BegunBatch): Promise<FoldedBatch> {
@@ -102,12 +105,12 @@ export function createFolder(work: Work, loader: Loader, { limits, bugs, live, t
     loader.renewMaps();
     const lastKeys = count > DECODED_MAX ? lastInPiece(waiting.keys(count)) : [];
     let folded = 0;
-    for (let from = 0; from === folded && from < count; from += DECODED_MAX) {
+    for (let from = 0; from === folded && from < count && !fold.looksAgain; from += DECODED_MAX) {
       if (from > 0) await turn();
       folded += await foldSome(fold, waiting.slice(from, Math.min(count, from + DECODED_MAX)));
       for (const key of lastKeys[from / DECODED_MAX] ?? []) if (work.changed.has(key)) work.states.pack(key);
     }
-    loader.learn(fold.timers);
+    loader.learn(fold.timers, fold.looksAgain);
     return { ...begun, folded };
   }
 

@@ -2,6 +2,7 @@
 import type { Buyer } from '../domain/buyer.ts';
 import type { LiveEvent } from '../domain/live.ts';
 import type { Verdict } from '../domain/record.ts';
+import { unsettledFrom } from '../domain/time-floors.ts';
 import type { Batch } from './batch.ts';
 import type { Decoded, Message } from './decode.ts';
 import { changesSince, lookBefore, reasonOf } from './live-look.ts';
@@ -79,10 +80,10 @@ export function toldOf(
   const before = lookBefore(stateOf(), shown.messageId, batch);
   return (verdict, behaviour) => {
     const { definitions } = work.inForce;
-    const { latenessMs } = definitions.settings;
+    const allowedMs = common.watermarkMs - unsettledFrom(definitions, common.watermarkMs);
     const reason =
       decoded.kind === 'segment'
-        ? reasonOf(decoded.record, verdict, behaviour, before, common.watermarkMs, latenessMs)
+        ? reasonOf(decoded.record, verdict, behaviour, before, common.watermarkMs, allowedMs)
         : null;
     const touched = verdict === 'applied' || verdict === 'control';
     const changes = touched ? changesSince(before, stateOf(), batch, definitions, shown.timeMs) : {};

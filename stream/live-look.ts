@@ -158,7 +158,7 @@ export function reasonOf(
   behaviour: string,
   before: BeforeLook,
   watermarkMs: number,
-  latenessMs: number,
+  allowedMs: number,
 ): LiveReason | null {
   switch (verdict) {
     case 'late':
@@ -166,7 +166,7 @@ export function reasonOf(
         code: 'late',
         detail:
           `the event time ${iso(record.timestamp)} is ${seconds(watermarkMs - record.timestamp)} behind ` +
-          `the watermark ${iso(watermarkMs)} of its partition; ${seconds(latenessMs)} are allowed`,
+          `the watermark ${iso(watermarkMs)} of its partition; ${seconds(allowedMs)} are allowed`,
       };
     case 'duplicate':
       return {

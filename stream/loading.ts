@@ -18,8 +18,8 @@ export interface Loader {
   renewMaps(): void;
   /** Loads what the next records of the batch need, and the first timers of the stored queue if any may fall due. */
   load(decoded: readonly Decoded[], queue: TimerQueue): Promise<void>;
-  /** After the fold: from when on the stored queue must be read again. */
-  learn(queue: TimerQueue): void;
+  /** After the fold: from when on the stored queue must be read again; at once if its commit changes all of it. */
+  learn(queue: TimerQueue, looksAgain: boolean): void;
   /**
    * After a commit: lets buyers go until at most so many are left, of at most so many bytes as they are stored, those of the
    * last batches. Accounts all go: what iterates over their fields must find the stored order, and they are few.
@@ -131,9 +131,10 @@ export function createLoader(work: Work, redis: RedisClient, keys: PartitionKeys
       work.counters.looked(wanted.size - missing.length, missing.length);
       await loadStates(missing);
     },
-    learn(queue) {
+    learn(queue, looksAgain) {
       const earliestMs = queue.earliestMs();
-      if (ahead === undefined) nextDueMs = Math.min(nextDueMs, earliestMs);
+      if (looksAgain) nextDueMs = Number.NEGATIVE_INFINITY;
+      else if (ahead === undefined) nextDueMs = Math.min(nextDueMs, earliestMs);
       else nextDueMs = ahead.length >= timersMax ? Number.NEGATIVE_INFINITY : earliestMs;
     },
     keep(statesMax, bytesMax) {

@@ -179,7 +179,8 @@ export class Owner {
     this.#batchedMs = startedMs;
     this.#queue.drop(folded);
     const foldedMs = performance.now();
-    const reply = await this.#commit(fold.batch, bugs.timerChanges(fold.timers.changes()));
+    const timers = bugs.timerChanges(fold.timers.changes());
+    const reply = await this.#commit(fold.batch, timers, fold.looksAgain);
     if (reply === 'FENCED') return reply;
     fold.live?.committed();
     const committedMs = performance.now();
@@ -196,11 +197,15 @@ export class Owner {
 
   // — commit and delivery —
 
-  async #commit(batch: Batch, timers: ReadonlyMap<string, number>): Promise<'OK' | 'FENCED'> {
+  async #commit(
+    batch: Batch,
+    timers: ReadonlyMap<string, number>,
+    looksAgain: boolean,
+  ): Promise<'OK' | 'FENCED'> {
     const { keys, observer } = this.#parts;
     const { work } = this;
     const delivered = this.#toClear();
-    const commands = commitCommands(work, keys, batch, timers, delivered);
+    const commands = commitCommands(work, keys, batch, timers, delivered, looksAgain);
     observer.step('before-commit', [batch]);
     const isStopped = (): boolean => this.#stopped;
     if ((await commitUntilKnown(this.#parts, work.head, commands, isStopped)) === 'FENCED') return 'FENCED';
@@ -287,6 +292,6 @@ export class Owner {
     this.#activeMs = nowMs;
     const batch = newBatch(work.head.offset);
     batch.records.push(clockRecord(work, work.head.anchor, nowMs));
-    return this.#commit(batch, new Map());
+    return this.#commit(batch, new Map(), false);
   }
 }

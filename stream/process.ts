@@ -7,9 +7,10 @@ import { transitionCompany } from '../domain/company.ts';
 import type { Effect } from '../domain/effect.ts';
 import { backfillFunnel, takePast } from '../domain/funnel-backfill.ts';
 import type { DerivedRecord } from '../domain/identity-record.ts';
-import { arrange, epochOf, type KeptDefinition } from '../domain/in-force.ts';
+import { arrange, bringsForward, epochOf, type KeptDefinition } from '../domain/in-force.ts';
 import { endPart, mergeHistory } from '../domain/linked-history.ts';
 import type { RejectedRecord } from '../domain/record.ts';
+import { floorsAt } from '../domain/time-floors.ts';
 import { transitionAccount } from '../domain/transition-account.ts';
 import { exposeBuyer, forwardToBuyer, transitionBuyer } from '../domain/transition-buyer.ts';
 import { linkVisitor, revokeLink } from '../domain/visitor-link.ts';
@@ -21,6 +22,7 @@ import {
   armAccount,
   armBuyer,
   buyerContext,
+  closeWindows,
   type Fold,
   fireTimers,
   raise,
@@ -30,8 +32,8 @@ import { effectRow, linkRow, rejectRow } from './rows.ts';
 import { receive } from './state.ts';
 import type { Work } from './work.ts';
 
-/** Whether the record was folded, or the batch is cut before it because it has fired enough timers. */
-export type FoldOutcome = 'folded' | 'cut';
+/** Whether the record was folded; whether the batch is cut behind it, or before it because it has fired enough timers. */
+export type FoldOutcome = 'folded' | 'last' | 'cut';
 
 /** Folds one record. On 'cut' nothing of the record was applied; the timers that fired stay fired. */
 export function foldRecord(work: Work, fold: Fold, message: Message, decoded: Decoded): FoldOutcome {
@@ -48,7 +50,7 @@ export function foldRecord(work: Work, fold: Fold, message: Message, decoded: De
   work.head.offset += 1;
   work.head.fired = 0;
   work.head.ordinal = 0;
-  return 'folded';
+  return fold.looksAgain ? 'last' : 'folded';
 }
 
 /** Clock records go on from the last record, other than a clock, that raised the watermark. */
@@ -233,9 +235,17 @@ function applyDefinition(
   const others = work.inForce.kept.filter((kept) => !same(kept));
   const epoch = epochOf(work.inForce.kept) + 1;
   const sinceMs = work.head.watermarkMs;
-  const kept = [...others, { type, id, revision, hash, document, epoch, sinceMs } as KeptDefinition];
-  work.inForce = { kept, definitions: arrange(kept) };
+  const { settings, floors: before } = work.inForce.definitions;
+  const floors = type === 'settings' ? { floors: floorsAt(before, settings, sinceMs) } : {};
+  const kept = [
+    ...others,
+    { type, id, revision, hash, document, epoch, sinceMs, ...floors } as KeptDefinition,
+  ];
+  const definitions = arrange(kept);
+  fold.looksAgain = work.id.topic === 'events' && bringsForward(work.inForce.definitions, definitions);
+  work.inForce = { kept, definitions };
   work.definitionsChanged = true;
+  closeWindows(work, fold);
   const row = {
     type,
     id,

@@ -64,6 +64,12 @@ export function heldUntilMs(window: Window, definitions: Definitions): number {
   return (window.bucket + 1) * grainMs[window.grain] + retentionMs + latenessMs;
 }
 
+/** Whether earlier settings have closed it. */
+export function isClosed({ bucket, grain }: Window, { floors }: Definitions): boolean {
+  const closedMs = { m: floors.minuteMs, h: floors.hourMs, d: floors.dayMs }[grain];
+  return (bucket + 1) * grainMs[grain] <= closedMs;
+}
+
 export function aggregateOf(window: Window, { name: cell, values }: Cell, version: bigint): Aggregate {
   const { series, revision, grain, bucket } = window;
   return {

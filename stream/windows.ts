@@ -12,6 +12,7 @@ import {
   grainMs,
   grainsOf,
   heldUntilMs,
+  isClosed,
   newWindow,
   otherCell,
   parseName,
@@ -112,7 +113,7 @@ export function createWindows(): Windows {
     if (known !== undefined) return known;
     const window = newWindow(effect.series, effect.revision, grain, bucket, false);
     const untilMs = heldUntilMs(window, definitions);
-    if (untilMs <= nowMs) return undefined;
+    if (untilMs <= nowMs || isClosed(window, definitions)) return undefined;
     own.set(bucket, window);
     schedule(window, untilMs);
     return window;

@@ -1,7 +1,9 @@
 // Every buyer's state in Redis, field by field, against what the log makes of that buyer.
+
 import type { Buyer, Stamped } from '../domain/buyer.ts';
 import type { Said } from './attributes.ts';
 import { compareIdentity, compareStanding, heldAs } from './identity/compare-states.ts';
+import { settledBefore } from './in-force.ts';
 import type { Person } from './person.ts';
 import type { EventsScope, Scope } from './scope.ts';
 import { type Levels, levelName } from './scratch.ts';
@@ -101,21 +103,21 @@ function byName([a]: readonly [string, unknown], [b]: readonly [string, unknown]
 
 /** Ids are kept as (hash, event time) in order of arrival: at least those that may still be asked for. */
 function idsOf({ judged }: Person, { ids }: Buyer, { walk }: EventsScope): string {
-  const { idMemoryMs, maxIdsPerBuyer } = walk.history.at(Number.MAX_SAFE_INTEGER).settings;
+  const { settings, letGo } = walk.history.at(Number.MAX_SAFE_INTEGER);
+  const { idMemoryMs, maxIdsPerBuyer } = settings;
+  const rememberedMs = Math.max(walk.watermarkMs - idMemoryMs, letGo.idsMs);
   const times = judged.filter(({ verdict }) => verdict === 'applied').map(({ record }) => record.timestamp);
   const kept = ids.filter((_, index) => index % 2 === 1);
   if (kept.join() !== times.slice(times.length - kept.length).join()) return `of other times: ${kept.join()}`;
-  const oldestNeeded = times
-    .slice(-maxIdsPerBuyer)
-    .findIndex((timeMs) => timeMs >= walk.watermarkMs - idMemoryMs);
+  const oldestNeeded = times.slice(-maxIdsPerBuyer).findIndex((timeMs) => timeMs >= rememberedMs);
   const needed = oldestNeeded === -1 ? 0 : Math.min(times.length, maxIdsPerBuyer) - oldestNeeded;
   return kept.length >= needed ? 'as applied' : `${kept.length} kept, ${needed} needed`;
 }
 
 /** Days that no record in time can name are forgotten; the others are there. */
 function visitsOf({ visitDays }: Person, state: Buyer, { walk }: EventsScope): string {
-  const { latenessMs } = walk.history.at(Number.MAX_SAFE_INTEGER).settings;
-  const oldest = Math.floor((walk.watermarkMs - latenessMs) / DAY_MS);
+  const last = walk.history.at(Number.MAX_SAFE_INTEGER);
+  const oldest = Math.floor(settledBefore(last, walk.watermarkMs) / DAY_MS);
   const needed = [...visitDays].filter((day) => day >= oldest && !state.visitDays.includes(day));
   const surplus = state.visitDays.filter((day) => !visitDays.has(day));
   return needed.length + surplus.length === 0
@@ -125,14 +127,14 @@ function visitsOf({ visitDays }: Person, state: Buyer, { walk }: EventsScope): s
 
 /** The latest behaviours by event time, ties in order of arrival: at least all that may still settle. */
 function tailOf({ behaved, settledEarly }: Person, { behaviours }: Buyer, { walk }: EventsScope): string {
-  const { latenessMs } = walk.history.at(Number.MAX_SAFE_INTEGER).settings;
+  const unsettledMs = settledBefore(walk.history.at(Number.MAX_SAFE_INTEGER), walk.watermarkMs);
   const name = ({ timeMs, behaviour }: { timeMs: number; behaviour: string }): string =>
     `${timeMs} ${behaviour}`;
   const sorted = [...behaved].sort((a, b) => a.timeMs - b.timeMs).map(name);
   const kept = behaviours.map(name);
   const isTail = kept.join() === sorted.slice(sorted.length - kept.length).join();
   if (!isTail) return `others: ${kept.join()}`;
-  const waiting = behaved.filter(({ timeMs }) => timeMs >= walk.watermarkMs - latenessMs).length;
+  const waiting = behaved.filter(({ timeMs }) => timeMs >= unsettledMs).length;
   if (kept.length >= waiting || settledEarly.size > 0) return 'as applied';
   return `${kept.length} kept, ${waiting} may still settle`;
 }
@@ -212,6 +214,13 @@ function compareExposed({ comparison }: Scope, { key, exposures }: Person, state
   }
 }
 
+/** A definition that brings forward what waits has every timer set again, before the next record. */
+const LOOK_AGAIN_MS = 1;
+
+function endsWithDefinition({ steps, gone }: EventsScope['walk']): boolean {
+  return steps[gone - 1]?.inForce === true;
+}
+
 /** A timer may go off early and set itself again; it must not be later than what waits for it. */
 function compareTimer(
   { comparison }: Scope,
@@ -225,7 +234,7 @@ function compareTimer(
   if (dueMs !== undefined || setMs !== undefined || state.timerMs !== 0) comparison.counted('timers');
   if (dueMs !== undefined && (setMs === undefined || setMs > dueMs)) {
     comparison.differ('timers', where, `at or before ${dueMs}`, setMs ?? 'none');
-  } else if ((setMs ?? 0) !== state.timerMs) {
+  } else if ((setMs ?? 0) !== state.timerMs && !(setMs === LOOK_AGAIN_MS && endsWithDefinition(walk))) {
     comparison.differ('timers', where, `as in the state: ${state.timerMs}`, setMs ?? 'none');
   }
 }

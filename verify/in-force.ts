@@ -24,11 +24,22 @@ export interface Standing<Document = unknown> {
   readonly sinceOffset: number;
 }
 
+/**
+ * The latest event times that settings before these had let go of: settled, forgotten, closed. Each revision of them, at
+ * whatever watermark it ended, has an end of its own, and the latest of the ends stays.
+ */
+export interface LetGo {
+  readonly settledMs: number;
+  readonly idsMs: number;
+  readonly closedMs: Readonly<Record<'m' | 'h' | 'd', number>>;
+}
+
 /** Everything in force from `sinceOffset` on, until the next epoch begins. */
 export interface Epoch {
   readonly sinceOffset: number;
   readonly all: readonly Standing[];
   readonly settings: Settings;
+  readonly letGo: LetGo;
   readonly behaviourRules: BehaviourMap['rules'];
   readonly funnels: readonly Standing<FunnelDefinition>[];
   readonly lifecycle: Standing<LifecycleDefinition> | undefined;
@@ -41,7 +52,7 @@ export interface Epoch {
 
 export interface DefinitionHistory {
   /** Takes a definition record in the order of the log; false if its revision is not above the one in force. */
-  accept(offset: number, record: DefinitionRecord): boolean;
+  accept(offset: number, record: DefinitionRecord, watermarkMs: number): boolean;
   at(offset: number): Epoch;
   readonly epochs: readonly Epoch[];
 }
@@ -49,7 +60,8 @@ export interface DefinitionHistory {
 export function openHistory(): DefinitionHistory {
   /** By type and id, the withdrawn ones too: a revision counts on. */
   const latest = new Map<string, Standing<unknown>>();
-  const epochs: Epoch[] = [epochOf(-1, [])];
+  const ended: { readonly settings: Settings; readonly watermarkMs: number }[] = [];
+  const epochs: Epoch[] = [epochOf(-1, [], letGoBy([]))];
   return {
     epochs,
     at(offset) {
@@ -57,7 +69,7 @@ export function openHistory(): DefinitionHistory {
       while (index > 0 && epochs[index]!.sinceOffset > offset) index -= 1;
       return epochs[index]!;
     },
-    accept(offset, record) {
+    accept(offset, record, watermarkMs) {
       const name = `${record.type}/${record.id}`;
       const known = latest.get(name);
       if (known !== undefined && record.revision <= known.revision) return false;
@@ -65,18 +77,34 @@ export function openHistory(): DefinitionHistory {
       // As its schema reads it: one that was written straight into the log may lack its defaults.
       const document = readDocument(type, record.document) ?? null;
       latest.set(name, { type, id, revision, hash, document, sinceOffset: offset });
-      epochs.push(
-        epochOf(
-          offset,
-          [...latest.values()].filter((standing) => standing.document !== null),
-        ),
-      );
+      if (type === 'settings') ended.push({ settings: epochs.at(-1)!.settings, watermarkMs });
+      const standing = [...latest.values()].filter((each) => each.document !== null);
+      epochs.push(epochOf(offset, standing, letGoBy(ended)));
       return true;
     },
   };
 }
 
-function epochOf(sinceOffset: number, all: readonly Standing[]): Epoch {
+function letGoBy(ended: readonly { readonly settings: Settings; readonly watermarkMs: number }[]): LetGo {
+  const latest = (behindMs: (settings: Settings) => number): number =>
+    Math.max(0, ...ended.map(({ settings, watermarkMs }) => watermarkMs - behindMs(settings)));
+  return {
+    settledMs: latest(({ latenessMs }) => latenessMs),
+    idsMs: latest(({ idMemoryMs }) => idMemoryMs),
+    closedMs: {
+      m: latest(({ latenessMs, minuteRetentionMs }) => latenessMs + minuteRetentionMs),
+      h: latest(({ latenessMs, hourRetentionMs }) => latenessMs + hourRetentionMs),
+      d: latest(({ latenessMs, dayRetentionMs }) => latenessMs + dayRetentionMs),
+    },
+  };
+}
+
+/** What happened before it is settled at this watermark, and a record of before it is late. */
+export function settledBefore({ settings, letGo }: Epoch, watermarkMs: number): number {
+  return Math.max(watermarkMs - settings.latenessMs, letGo.settledMs);
+}
+
+function epochOf(sinceOffset: number, all: readonly Standing[], letGo: LetGo): Epoch {
   const of = <Document>(type: string): Standing<Document>[] =>
     all
       .filter((standing) => standing.type === type)
@@ -86,6 +114,7 @@ function epochOf(sinceOffset: number, all: readonly Standing[]): Epoch {
     sinceOffset,
     all,
     settings: of<Settings>('settings')[0]?.document ?? settingsSchema.parse({}),
+    letGo,
     behaviourRules: of<BehaviourMap>('behaviours').flatMap((map) => map.document.rules),
     funnels: of<FunnelDefinition>('funnel'),
     lifecycle: of<LifecycleDefinition>('lifecycle')[0],

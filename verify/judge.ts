@@ -1,7 +1,7 @@
 // Judges one buyer's records in the order of the log: applied, late or duplicate.
 import type { SegmentRecord } from '../domain/buyer-record.ts';
 import { type Known, learn, nothingKnown } from './attributes.ts';
-import { behaviourBy, type DefinitionHistory, type Epoch } from './in-force.ts';
+import { behaviourBy, type DefinitionHistory, type Epoch, settledBefore } from './in-force.ts';
 
 /** A segment record of one buyer, as the walk found it. */
 export interface OwnRecord {
@@ -37,16 +37,16 @@ export function judge(records: readonly OwnRecord[], history: DefinitionHistory)
   return records.map((own) => {
     const { index, offset, watermarkMs, record, key, timeMs } = own;
     const epoch = history.at(offset);
-    const { latenessMs, idMemoryMs, maxIdsPerBuyer } = epoch.settings;
+    const { idMemoryMs, maxIdsPerBuyer } = epoch.settings;
+    const rememberedMs = Math.max(watermarkMs - idMemoryMs, epoch.letGo.idsMs);
     const behaviour = behaviourBy(epoch.behaviourRules, record.kind, record.event);
     const earlier = appliedAt.get(record.messageId);
     const isRemembered = earlier?.some(
-      (place) =>
-        appliedTimesMs[place]! >= watermarkMs - idMemoryMs && place >= appliedTimesMs.length - maxIdsPerBuyer,
+      (place) => appliedTimesMs[place]! >= rememberedMs && place >= appliedTimesMs.length - maxIdsPerBuyer,
     );
     let verdict: Judged['verdict'] = 'applied';
     if (isRemembered) verdict = 'duplicate';
-    else if (timeMs < watermarkMs - latenessMs) verdict = 'late';
+    else if (timeMs < settledBefore(epoch, watermarkMs)) verdict = 'late';
     else {
       if (earlier === undefined) appliedAt.set(record.messageId, [appliedTimesMs.length]);
       else earlier.push(appliedTimesMs.length);

@@ -6,6 +6,7 @@ import type { Epoch } from './in-force.ts';
 import { isBehaved, type Judged } from './judge.ts';
 import { type Life, newLife, type Place, trigger } from './life-state.ts';
 import { closeOverdue, type Deed, pursue } from './opportunities.ts';
+import { whenDue } from './watermark.ts';
 
 /** Lives through the judged records of one buyer; what happens is added to the place's facts. */
 export function live(key: string, judged: readonly Judged[], place: Place): Life {
@@ -52,16 +53,10 @@ export function nextDueMs(life: Life, epoch: Epoch): number | undefined {
 /** Everything that is due at or before a step of the walk happens, in the order of its time. */
 export function waitUntil(life: Life, lastIndex: number, place: Place): void {
   const { walk, facts } = place;
-  const epochAt = (index: number): Epoch => walk.history.at(walk.steps[index]?.offset ?? 0);
   for (;;) {
-    // The definitions that hold are those of the record at which the timer goes off.
-    const soonMs = nextDueMs(life, epochAt(life.waitsFrom));
-    const soon = soonMs === undefined ? undefined : walk.firstReaching(soonMs, life.waitsFrom);
-    const epoch = epochAt(Math.min(soon?.index ?? lastIndex, lastIndex));
-    const dueMs = nextDueMs(life, epoch);
-    if (dueMs === undefined) return;
-    const step = walk.firstReaching(dueMs, life.waitsFrom);
-    if (step === undefined || step.index > lastIndex) return;
+    const due = whenDue(walk, life.waitsFrom, lastIndex, (epoch) => nextDueMs(life, epoch));
+    if (due === undefined) return;
+    const { step, dueMs, epoch } = due;
     const when: When = { offset: step.offset, dueMs };
     closeOverdue(life, dueMs, when, epoch, facts);
     const churns = epoch.lifecycle !== undefined && life.stage !== null && life.stage !== 'churned';

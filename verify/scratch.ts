@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { FunnelDefinition } from '../domain/definition.ts';
 import { type ClickHouse, insertCompact } from '../platform/clickhouse.ts';
 import type { FunnelSpan } from './in-force.ts';
-import { funnelSpans } from './in-force.ts';
+import { funnelSpans, settledBefore } from './in-force.ts';
 import type { EventsScope, Scope } from './scope.ts';
 
 const ROWS_PER_INSERT_MAX = 100_000;
@@ -41,8 +41,7 @@ async function fill(clickhouse: ClickHouse, table: string, events: readonly Even
     rows = [];
   };
   for (const { walk, people } of events) {
-    const { latenessMs } = walk.history.at(Number.MAX_SAFE_INTEGER).settings;
-    const beforeMs = walk.watermarkMs - latenessMs;
+    const beforeMs = settledBefore(walk.history.at(Number.MAX_SAFE_INTEGER), walk.watermarkMs);
     for (const { key, seen, settledEarly } of people.people.values()) {
       for (const { offset, timeMs, behaviour } of seen) {
         const settled = timeMs < beforeMs || settledEarly.has(timeMs) ? 1 : 0;

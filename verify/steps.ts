@@ -3,9 +3,9 @@ import type { EventsTopicRecord } from '../domain/record.ts';
 import { segmentOf } from './attributes.ts';
 import { type Count, cellOf } from './facts.ts';
 import { reachedByArrival, risesOf } from './funnel-levels.ts';
-import type { FunnelSpan } from './in-force.ts';
+import { type FunnelSpan, settledBefore } from './in-force.ts';
 import { isBehaved, type Judged } from './judge.ts';
-import type { Walk } from './watermark.ts';
+import { type Walk, whenDue } from './watermark.ts';
 
 /** An applied record that is mapped to a behaviour. */
 export type Behaved = Judged;
@@ -26,8 +26,8 @@ export function tailOf(judged: readonly Judged[]): Tail {
   let waiting: Behaved[] = [];
   let settledThroughMs = 0;
   for (const own of judged.filter(isBehaved)) {
-    const { latenessMs, maxBehavioursPerBuyer } = own.epoch.settings;
-    waiting = waiting.filter(({ timeMs }) => timeMs >= own.watermarkMs - latenessMs);
+    const { maxBehavioursPerBuyer } = own.epoch.settings;
+    waiting = waiting.filter(({ timeMs }) => timeMs >= settledBefore(own.epoch, own.watermarkMs));
     if (own.timeMs < settledThroughMs) continue;
     seen.push(own);
     waiting.push(own);
@@ -105,10 +105,15 @@ function settlementOf(
       own: judged.findLast(({ offset }) => offset <= early)!,
     };
   }
-  const latenessMs = walk.history.at(Number.MAX_SAFE_INTEGER).settings.latenessMs;
-  const dueMs = timeMs + latenessMs + 1;
-  const step = walk.firstReaching(dueMs);
-  if (step === undefined) return undefined;
+  const arrived = judged.find((own) => isBehaved(own) && own.timeMs === timeMs)!;
+  const due = whenDue(
+    walk,
+    arrived.index + 1,
+    walk.gone - 1,
+    ({ settings }) => timeMs + settings.latenessMs + 1,
+  );
+  if (due === undefined) return undefined;
+  const { step, dueMs } = due;
   // The timer fires before the record that passes it.
   return { at: { offset: step.offset, dueMs }, own: judged.findLast(({ offset }) => offset < step.offset)! };
 }

@@ -4,7 +4,7 @@ import type { EventsTopicRecord, SpendTopicRecord } from '../domain/record.ts';
 import type { Decoded, RejectReason } from './decode.ts';
 import { raises } from './decode.ts';
 import type { When } from './facts.ts';
-import { type DefinitionHistory, openHistory } from './in-force.ts';
+import { type DefinitionHistory, type Epoch, openHistory } from './in-force.ts';
 import type { LogPartition, LogRecord } from './log.ts';
 
 type AnyRecord = EventsTopicRecord | SpendTopicRecord;
@@ -47,7 +47,7 @@ export function walk<Of extends AnyRecord>(
     const { record, reason } = decode(logRecord, log.partition);
     if (record !== undefined) watermarkMs = Math.max(watermarkMs, raises(record));
     const { offset, appendMs, value } = logRecord;
-    const inForce = record?.kind === 'definition' && history.accept(offset, record);
+    const inForce = record?.kind === 'definition' && history.accept(offset, record, watermarkMs);
     steps.push({ index: steps.length, offset, appendMs, value, record, reason, watermarkMs, inForce });
   }
   return {
@@ -74,6 +74,38 @@ function firstReaching<Of extends AnyRecord>(
     else low = middle + 1;
   }
   return steps[low];
+}
+
+/** Something that waits for a time which the definitions in force decide. */
+export interface Due {
+  readonly step: Step<EventsTopicRecord>;
+  readonly dueMs: number;
+  readonly epoch: Epoch;
+}
+
+/**
+ * Where it goes off, from one step on: before the first record that finds it due by the definitions that hold then, those that
+ * the record itself brings not among them. Undefined if it waits beyond the step at `lastIndex`.
+ */
+export function whenDue(
+  { steps, history, firstReaching }: Walk<EventsTopicRecord>,
+  fromIndex: number,
+  lastIndex: number,
+  dueMsOf: (epoch: Epoch) => number | undefined,
+): Due | undefined {
+  let from = fromIndex;
+  while (from <= lastIndex) {
+    const before = steps[from]!.offset - 1;
+    const epoch = history.at(before);
+    const next = history.epochs.find(({ sinceOffset }) => sinceOffset > before);
+    const changesAt = next === undefined ? steps.length : indexOf(steps, next.sinceOffset);
+    const dueMs = dueMsOf(epoch);
+    const step = dueMs === undefined ? undefined : firstReaching(dueMs, from);
+    if (step !== undefined && step.index <= Math.min(changesAt, lastIndex))
+      return { step, dueMs: dueMs!, epoch };
+    from = changesAt + 1;
+  }
+  return undefined;
 }
 
 /** The watermark when something happens: after its record, or, for what a timer does, when that goes off before it. */

@@ -3,7 +3,7 @@
 import type { EventsTopicRecord } from '../domain/record.ts';
 import { windowName } from '../platform/keys.ts';
 import type { Count } from './facts.ts';
-import { type DefinitionHistory, funnelSpans } from './in-force.ts';
+import { type DefinitionHistory, type Epoch, funnelSpans } from './in-force.ts';
 import { type Walk, watermarkWhen } from './watermark.ts';
 
 export type Grain = 'm' | 'h' | 'd';
@@ -43,9 +43,8 @@ export function adjustmentsOf(counts: readonly Count[], walk: Walk<EventsTopicRe
 
 /** Whether the window was still open when the count came. */
 function isHeldFor(count: Count, grain: Grain, walk: Walk<EventsTopicRecord>): boolean {
-  const { settings } = walk.history.at(count.offset);
   const bucket = Math.floor(count.timeMs / GRAIN_MS[grain]);
-  return heldUntilMs(grain, bucket, settings) > watermarkWhen(walk, count);
+  return isHeld(grain, bucket, walk.history.at(count.offset), watermarkWhen(walk, count));
 }
 
 /** Every window that was ever counted in, from the counts of one partition. */
@@ -55,7 +54,7 @@ export function windowsOf(counts: readonly Count[], walk: Walk<EventsTopicRecord
     Omit<ExpectedWindow, 'cells'> & { readonly cells: Map<string, number[]> }
   >();
   const columns = columnsBySeries(walk.history);
-  const last = walk.history.at(Number.MAX_SAFE_INTEGER).settings;
+  const last = walk.history.at(Number.MAX_SAFE_INTEGER);
   for (const count of [...counts].sort(inLogOrder)) {
     const { series, revision, timeMs, offset } = count;
     const { maxCellsPerWindow } = walk.history.at(offset).settings;
@@ -65,7 +64,7 @@ export function windowsOf(counts: readonly Count[], walk: Walk<EventsTopicRecord
       const name = windowName(series, revision, grain, bucket);
       let window = windows.get(name);
       if (window === undefined) {
-        const held = heldUntilMs(grain, bucket, last) > walk.watermarkMs;
+        const held = isHeld(grain, bucket, last, walk.watermarkMs);
         window = { name, series, revision, grain, bucket, cells: new Map(), held };
         windows.set(name, window);
       }
@@ -96,6 +95,12 @@ interface Retention {
   readonly minuteRetentionMs: number;
   readonly hourRetentionMs: number;
   readonly dayRetentionMs: number;
+}
+
+/** What settings before have closed is not opened again by those that hold it for longer. */
+function isHeld(grain: Grain, bucket: number, { settings, letGo }: Epoch, watermarkMs: number): boolean {
+  if ((bucket + 1) * GRAIN_MS[grain] <= letGo.closedMs[grain]) return false;
+  return heldUntilMs(grain, bucket, settings) > watermarkMs;
 }
 
 /** The window is held while the watermark is below this. */

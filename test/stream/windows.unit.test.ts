@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { readDocument } from '../../domain/definition.ts';
 import type { CountEffect } from '../../domain/effect.ts';
 import { arrange, type Definitions, type KeptDefinition } from '../../domain/in-force.ts';
+import { floorsAt } from '../../domain/time-floors.ts';
 import { grainMs, otherCell } from '../../stream/window.ts';
 import { createWindows, type Windows } from '../../stream/windows.ts';
 
@@ -148,4 +149,20 @@ it('a cell that was counted again while its value was on its way is brought once
 
 it('a stored window with a foreign name is an error, not a silent loss', () => {
   expect(() => createWindows().load('funnel:f:x:h1', {})).toThrow(/no name of ours/);
+});
+
+// A past, or what a link brings, is counted at its own time, however long that is closed.
+it('an hour that earlier settings have closed is not opened by a longer retention', () => {
+  const windows = createWindows();
+  const short = definitionsWith({ hourRetentionMs: 25 * HOUR_MS });
+  windows.count(step(START_MS), short, START_MS);
+  const closedMs = START_MS + 27 * HOUR_MS;
+  const closed = windows.expire(closedMs, short, () => 10n);
+  expect(closed.map(({ values }) => values[0])).toEqual([1]);
+  const long = definitionsWith({ hourRetentionMs: 50 * HOUR_MS });
+  const floors = floorsAt(short.floors, short.settings, closedMs);
+  const raised = { ...long, floors };
+  expect(windows.count(step(START_MS), raised, closedMs)).toBe(false);
+  expect(windows.count(step(START_MS + 3 * HOUR_MS), raised, closedMs)).toBe(true);
+  expect(windows.flush(11n).map(({ startMs }) => startMs)).toEqual([START_MS + 3 * HOUR_MS]);
 });

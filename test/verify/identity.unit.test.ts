@@ -14,7 +14,7 @@ import { compareIdentityRows } from '../../verify/identity/rows.ts';
 import type { Scope } from '../../verify/scope.ts';
 import { seeded } from '../e2e/support/mixed-log.ts';
 import { createRecordedEngine, scopeOf } from './support/engine-scope.ts';
-import { APPEND_MS, definitionsOf, liveThrough } from './support/identity-world.ts';
+import { APPEND_MS, changesOfWaits, definitionsOf, liveThrough } from './support/identity-world.ts';
 import { levelsByBruteForce } from './support/levels.ts';
 
 const WORLDS = 30;
@@ -44,5 +44,16 @@ describe('oracle and stream', () => {
     // A world in which nothing was looked at would prove nothing.
     for (const kind of ['links', 'parts', 'linked levels', 'forward records', 'received positions'])
       expect(scope.comparison.compared(kind), kind).toBeGreaterThan(0);
+  });
+
+  it.each(seeds)('agree though lateness, memories and waits change: world %i', async (seed) => {
+    const random = seeded(seed);
+    const cuts = { sizes: [1 + Math.floor(random() * 4)], restarts: random() < 0.3 };
+    const engine = createRecordedEngine({ cuts, appendMs: APPEND_MS, random, repeats: 0.1 });
+    engine.run(definitionsOf(random));
+    liveThrough(engine, random, changesOfWaits(random));
+    const scope = scopeOf(engine, APPEND_MS);
+    await compareAll(scope);
+    expect(scope.comparison.differences.slice(0, 3)).toEqual([]);
   });
 });

@@ -1,5 +1,5 @@
 // Which behaviours somebody still holds: those that an open window can reach, the latest of them up to a cap.
-import type { Epoch } from '../in-force.ts';
+import { type Epoch, settledBefore } from '../in-force.ts';
 
 export interface HeldBehaviour {
   readonly timeMs: number;
@@ -49,7 +49,7 @@ function insert<Timed extends { readonly timeMs: number }>(sorted: readonly Time
 export function heldVisitDays(arrived: readonly Came[]): number[] {
   let days: number[] = [];
   for (const { timeMs, watermarkMs, epoch } of arrived) {
-    const oldest = Math.floor((watermarkMs - epoch.settings.latenessMs) / DAY_MS);
+    const oldest = Math.floor(settledBefore(epoch, watermarkMs) / DAY_MS);
     const day = Math.floor(timeMs / DAY_MS);
     days = [...new Set([...days, day])].filter((each) => each >= oldest).sort((a, b) => a - b);
   }

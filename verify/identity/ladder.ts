@@ -3,9 +3,9 @@
 import { type Known, segmentOf } from '../attributes.ts';
 import { type Count, cellOf, type When } from '../facts.ts';
 import { levelOf } from '../funnel-levels.ts';
-import { type Epoch, type FunnelSpan, funnelSpans } from '../in-force.ts';
+import { type Epoch, type FunnelSpan, funnelSpans, settledBefore } from '../in-force.ts';
 import type { Place } from '../life-state.ts';
-import { watermarkWhen } from '../watermark.ts';
+import { watermarkWhen, whenDue } from '../watermark.ts';
 import { byTime, type HeldBehaviour, stillHeld } from './held.ts';
 import type { LinkedFunnel, StandingLevel } from './linked-person.ts';
 import { isStrict, levelBy, newRung, PAST_OFFSET, type Rung, risesBy, seenBy } from './rungs.ts';
@@ -84,15 +84,13 @@ export function rungsAt(ladder: Ladder, offset: number): Rung[] {
 /** What waits to be settled settles in time, up to and with the step at `lastIndex`. */
 export function waitForSettling(ladder: Ladder, lastIndex: number): void {
   const { walk } = ladder.place;
-  const { latenessMs } = walk.history.at(Number.MAX_SAFE_INTEGER).settings;
   const waiting = [...new Set(ladder.held.map(({ timeMs }) => timeMs))]
     .filter((timeMs) => timeMs >= ladder.settledMs)
     .sort((a, b) => a - b);
   for (const timeMs of waiting) {
-    const dueMs = timeMs + latenessMs + 1;
-    const step = walk.firstReaching(dueMs);
-    if (step === undefined || step.index > lastIndex) return;
-    settleInstant(ladder, timeMs, { offset: step.offset, dueMs });
+    const due = whenDue(walk, 0, lastIndex, ({ settings }) => timeMs + settings.latenessMs + 1);
+    if (due === undefined) return;
+    settleInstant(ladder, timeMs, { offset: due.step.offset, dueMs: due.dueMs });
   }
 }
 
@@ -109,8 +107,7 @@ function settleInstant(ladder: Ladder, timeMs: number, when: When): void {
  * is because of the cap, and it is held without being seen.
  */
 export function arrive(ladder: Ladder, added: HeldBehaviour, at: AtStep, isJudgedHere: boolean): void {
-  const { latenessMs } = at.epoch.settings;
-  const settledBeforeMs = Math.max(at.watermarkMs - latenessMs, ladder.settledEarlyMs);
+  const settledBeforeMs = Math.max(settledBefore(at.epoch, at.watermarkMs), ladder.settledEarlyMs);
   if (isJudgedHere && added.timeMs < ladder.settledEarlyMs - 1) {
     ladder.held = byTime([...ladder.held, added]);
   } else if (!isJudgedHere && added.timeMs < settledBeforeMs) {
@@ -150,7 +147,7 @@ export function insertAll(ladder: Ladder, added: readonly HeldBehaviour[], at: A
 /** From what is held, instant by instant: what is new counts at the time of the behaviour that reaches it. */
 export function computeAnew(ladder: Ladder, { offset, watermarkMs, epoch }: AtStep): void {
   ladder.seen = [...ladder.held];
-  ladder.settledMs = Math.max(ladder.settledMs, watermarkMs - epoch.settings.latenessMs);
+  ladder.settledMs = Math.max(ladder.settledMs, settledBefore(epoch, watermarkMs));
   for (const rung of rungsAt(ladder, offset)) {
     rung.seen = undefined;
     computeRung(ladder, rung, offset);
@@ -281,8 +278,8 @@ export function ownPart(ladder: Ladder, part: number): void {
 
 /** Too many that wait settle early, instant by instant; then what is too old or too much is forgotten. */
 export function trim(ladder: Ladder, at: AtStep): void {
-  const { latenessMs, maxBehavioursPerBuyer } = at.epoch.settings;
-  const settledBeforeMs = Math.max(at.watermarkMs - latenessMs, ladder.settledEarlyMs);
+  const { maxBehavioursPerBuyer } = at.epoch.settings;
+  const settledBeforeMs = Math.max(settledBefore(at.epoch, at.watermarkMs), ladder.settledEarlyMs);
   let waiting = ladder.held.filter(({ timeMs }) => timeMs >= settledBeforeMs);
   while (waiting.length >= maxBehavioursPerBuyer) {
     const [{ timeMs } = { timeMs: 0 }] = waiting;

@@ -1,9 +1,11 @@
 // A funnel's past comes to a buyer (docs/decisions/definitions.md, "A funnel's past"): what `jobs` found is taken as given, what
 // its owner must have made of it is worked out over the behaviours that the rules leave to be looked at.
+
 import type { BackfillRecord, PastRecord } from '../../domain/identity-record.ts';
 import { segmentOf } from '../attributes.ts';
 import { type Count, cellOf } from '../facts.ts';
 import { type Rise, risesOf, type Start } from '../funnel-levels.ts';
+import { settledBefore } from '../in-force.ts';
 import { byTime, type HeldBehaviour } from './held.ts';
 import { type AtStep, computeRung, isWhole, type Ladder, noteLevel, rungsAt } from './ladder.ts';
 import { isStrict, PAST_OFFSET, type Rung, risesBy } from './rungs.ts';
@@ -76,7 +78,7 @@ export function takeBackfill(
     return part === undefined ? [] : [{ timeMs, behaviour, offset: PAST_OFFSET, part }];
   });
   const isAmended = insert(ladder, rung, past, record.settledBeforeMs);
-  ladder.settledMs = Math.max(ladder.settledMs, at.watermarkMs - latenessMs);
+  ladder.settledMs = Math.max(ladder.settledMs, settledBefore(at.epoch, at.watermarkMs));
   rung.backfilled = true;
   const isHeldWhole = ladder.hasParts && isWhole(ladder, rung);
   if (isHeldWhole) rung.standing = [];
@@ -239,7 +241,7 @@ export function takePast(ladder: Ladder, rung: Rung, record: PastRecord, part: n
   const past = record.behaviours.map(([timeMs, behaviour]) => ({ timeMs, behaviour, offset, part }));
   insert(ladder, rung, past, 0);
   ladder.held = ladder.held.map((each) => (each.part === part ? { ...each, offset } : each));
-  ladder.settledMs = Math.max(ladder.settledMs, watermarkMs - epoch.settings.latenessMs);
+  ladder.settledMs = Math.max(ladder.settledMs, settledBefore(epoch, watermarkMs));
   rung.seen = [...ladder.held];
   computeRung(ladder, rung, offset);
 }

@@ -12,6 +12,7 @@ import type {
 import type { EventsTopicRecord } from '../../domain/record.ts';
 import { segmentOf } from '../attributes.ts';
 import { cellOf, type Facts } from '../facts.ts';
+import { settledBefore } from '../in-force.ts';
 import { isBehaved, type Judged, judge } from '../judge.ts';
 import { act, grow, nextDueMs, waitUntil } from '../life.ts';
 import { type Life, newLife, type Place } from '../life-state.ts';
@@ -197,7 +198,7 @@ function applyRecord(
 /** A day that no record in time can name is not counted any more. */
 function visit(user: User, timeMs: number, { offset, watermarkMs, epoch }: AtStep): void {
   const day = Math.floor(timeMs / DAY_MS);
-  const oldest = Math.floor((watermarkMs - epoch.settings.latenessMs) / DAY_MS);
+  const oldest = Math.floor(settledBefore(epoch, watermarkMs) / DAY_MS);
   if (day < oldest || user.visitDays.has(day)) return;
   user.visitDays.add(day);
   const cell = cellOf(segmentOf(user.parts.all.known));

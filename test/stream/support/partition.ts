@@ -9,9 +9,9 @@ import { decodeBuyer } from '../../../platform/buyer-codec.ts';
 import { newBatch, type OutboxRecord } from '../../../stream/batch.ts';
 import { noBugs } from '../../../stream/bugs.ts';
 import { decode, type Message } from '../../../stream/decode.ts';
-import type { Fold } from '../../../stream/fold-time.ts';
+import { type Fold, LOOK_AGAIN_MS } from '../../../stream/fold-time.ts';
 import type { Live } from '../../../stream/live.ts';
-import { foldRecord } from '../../../stream/process.ts';
+import { type FoldOutcome, foldRecord } from '../../../stream/process.ts';
 import type { Row } from '../../../stream/rows.ts';
 import type { Head } from '../../../stream/state.ts';
 import { compareKeys, createTimerQueue, type Timer } from '../../../stream/timers.ts';
@@ -150,6 +150,7 @@ export function createPartition(
       if (dueMs === 0) stores.timers.delete(key);
       else stores.timers.set(key, dueMs);
     }
+    if (fold.looksAgain) for (const key of stores.timers.keys()) stores.timers.set(key, LOOK_AGAIN_MS);
     writeWindows(work, stores);
     for (const [id, trigger] of work.triggers.changes()) {
       if (trigger === null) stores.triggers.delete(id);
@@ -185,14 +186,15 @@ export function createPartition(
       batch: newBatch(work.head.offset),
       timers: { ...queue, arm },
       timersLeft: timersPerCommit,
+      looksAgain: false,
       bugs: noBugs,
       live: live?.begin(),
     };
     let folded = 0;
-    while (
-      folded < messages.length &&
-      foldRecord(work, fold, messages[folded]!, decoded[folded]!) === 'folded'
-    ) {
+    let outcome: FoldOutcome = 'folded';
+    while (folded < messages.length && outcome === 'folded') {
+      outcome = foldRecord(work, fold, messages[folded]!, decoded[folded]!);
+      if (outcome === 'cut') break;
       folded += 1;
       // More often than a large batch does: whatever asks for one of them gets it again.
       if (folded % 3 === 0) for (const key of work.changed) work.states.pack(key);

@@ -76,6 +76,31 @@ export function definitionsOf(random: Random): Produced[] {
   ].flatMap(everywhere);
 }
 
+/** Memories and waits that get longer and shorter while the world goes on. */
+export function changesOfWaits(random: Random): (round: number) => readonly Produced[] {
+  let revision = 1;
+  return () => {
+    if (random() < 0.5) return [];
+    revision += 1;
+    const hours = (): number => pick(random, [1, 5, 20]) * HOUR_MS;
+    const waits = { matureCount: 2, retainedAfterMs: 2 * HOUR_MS, churnedAfterMs: hours() };
+    const closes = { subject: ['category'], closeAfterMs: hours(), qualifiedAt: 0.4 };
+    const latenessMs = pick(random, [1, 10, 40, 90]) * MINUTE_MS;
+    const settings = {
+      latenessMs,
+      idMemoryMs: latenessMs + pick(random, [1, 60, 1_440]) * MINUTE_MS,
+      maxBehavioursPerBuyer: 1_000,
+      hourRetentionMs: pick(random, [0, 1, 25]) * HOUR_MS,
+      dayRetentionMs: pick(random, [0, 1, 48]) * HOUR_MS,
+    };
+    return [
+      ...(random() < 0.7 ? [definitionValue('settings', 'default', revision, settings)] : []),
+      ...(random() < 0.7 ? [definitionValue('lifecycle', 'default', revision, waits)] : []),
+      ...(random() < 0.7 ? [definitionValue('opportunity', 'default', revision, closes)] : []),
+    ].flatMap(everywhere);
+  };
+}
+
 const who = (key: string) =>
   key.startsWith('u:') ? { userId: key.slice(2) } : { anonymousId: key.slice(2) };
 
