@@ -19,6 +19,8 @@ import { bundleSnippet } from './snippet.js';
 import { PROJECT, runLogged } from './steps.js';
 
 const CONFIG = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'];
+/** Plain JavaScript that becomes part of the bundle, because the bootstrap needs it too. */
+const SHARED = ['bin/process-lock.js'];
 /** Folders that hold no TypeScript but are read at run time. */
 const ASSET_FOLDERS = ['sql', 'definitions'];
 /** Becomes one file, for browsers. */
@@ -53,7 +55,7 @@ async function build() {
   const { bundle } = await import('./bundle.js');
   await bundle(DIST);
   for (const source of sources) {
-    if (/\.(ts|md)$/.test(source) || CONFIG.includes(source)) continue;
+    if (/\.(ts|md)$/.test(source) || [...CONFIG, ...SHARED].includes(source)) continue;
     if (source.startsWith(SNIPPET_FOLDER)) continue;
     const target = path.join(DIST, source);
     mkdirSync(path.dirname(target), { recursive: true });
@@ -66,7 +68,7 @@ async function build() {
 /** Paths relative to the project, sorted. */
 function sourceFiles() {
   const { include } = JSON.parse(readFileSync(path.join(PROJECT, 'tsconfig.build.json'), 'utf8'));
-  const files = [...CONFIG];
+  const files = [...CONFIG, ...SHARED];
   for (const folder of [...include, ...ASSET_FOLDERS, SNIPPET_FOLDER]) {
     if (existsSync(path.join(PROJECT, folder))) collect(folder, files);
   }

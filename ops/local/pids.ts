@@ -3,6 +3,7 @@
 
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { holderOf, startTicksOf, tryLock } from '../../bin/process-lock.js';
 import { StackError } from './stack-error.ts';
 
 const REAP_TERM_WAIT_MS = 5000;
@@ -19,7 +20,6 @@ interface ProcessRecord {
 }
 
 interface ProcessFile {
-  owner: ProcessRecord | undefined;
   children: ProcessRecord[];
 }
 
@@ -33,12 +33,8 @@ export interface ProcessList {
 
 /** @throws StackError FOLDER_IN_USE when a start that still runs holds `folder` */
 export function assertFolderFree(folder: string): void {
-  const { owner } = readProcessFile(path.join(folder, 'pids.json'));
-  if (owner === undefined || owner.pid === process.pid || !isOurs(owner)) return;
-  throw new StackError(
-    'FOLDER_IN_USE',
-    `Flywheel runs here already: process ${owner.pid} works in ${folder}. Use that one, or stop it with Ctrl-C or: kill ${owner.pid}`,
-  );
+  const holder = holderOf(lockOf(folder));
+  if (holder !== undefined) throw inUse(folder, holder);
 }
 
 /**
@@ -46,18 +42,32 @@ export function assertFolderFree(folder: string): void {
  * @throws StackError FOLDER_IN_USE
  */
 export async function takeFolder(folder: string): Promise<ProcessList> {
-  const file = path.join(folder, 'pids.json');
-  assertFolderFree(folder);
-  await reap(readProcessFile(file).children);
-  const state: ProcessFile = {
-    owner: {
-      name: 'owner',
-      pid: process.pid,
-      startTicks: startTicksOf(process.pid) ?? '',
-      marker: '',
-    },
-    children: [],
-  };
+  // First of all: to end what is left takes seconds, and of two starts at once one would end the children of the other.
+  const { release, heldBy } = tryLock(lockOf(folder));
+  if (release === undefined) throw inUse(folder, heldBy);
+  try {
+    const file = path.join(folder, 'pids.json');
+    await reap(readProcessFile(file).children);
+    return openList(file, release);
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+function lockOf(folder: string): string {
+  return path.join(folder, 'holder');
+}
+
+function inUse(folder: string, pid: number): StackError {
+  return new StackError(
+    'FOLDER_IN_USE',
+    `Flywheel runs here already: process ${pid} works in ${folder}. Use that one, or stop it with Ctrl-C or: kill ${pid}`,
+  );
+}
+
+function openList(file: string, release: () => void): ProcessList {
+  const state: ProcessFile = { children: [] };
   const save = (): void => {
     writeFileSync(`${file}.new`, `${JSON.stringify(state, null, 2)}\n`);
     renameSync(`${file}.new`, file);
@@ -72,29 +82,36 @@ export async function takeFolder(folder: string): Promise<ProcessList> {
       state.children = state.children.filter((child) => child.pid !== pid);
       save();
     },
-    release: () => {
-      state.owner = undefined;
-      save();
-    },
+    release,
   };
 }
 
 function readProcessFile(file: string): ProcessFile {
-  if (!existsSync(file)) return { owner: undefined, children: [] };
+  if (!existsSync(file)) return { children: [] };
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as ProcessFile;
   } catch {
     // A start that was killed while it wrote the list; renaming makes that unlikely, and nothing can be reaped from it.
-    return { owner: undefined, children: [] };
+    return { children: [] };
   }
 }
 
 async function reap(children: readonly ProcessRecord[]): Promise<void> {
   const left = children.filter(isOurs);
-  for (const child of left) process.kill(child.pid, 'SIGTERM');
+  for (const child of left) signal(child, 'SIGTERM');
   if (await allEnded(left, REAP_TERM_WAIT_MS)) return;
-  for (const child of left) if (isOurs(child)) process.kill(child.pid, 'SIGKILL');
+  for (const child of left) signal(child, 'SIGKILL');
   await allEnded(left, REAP_KILL_WAIT_MS);
+}
+
+/** It may end by itself at any moment: the kernel tells children of the death of their parent. */
+function signal(child: ProcessRecord, name: NodeJS.Signals): void {
+  if (!isOurs(child)) return;
+  try {
+    process.kill(child.pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 async function allEnded(children: readonly ProcessRecord[], waitMs: number): Promise<boolean> {
@@ -112,16 +129,5 @@ function isOurs(record: ProcessRecord): boolean {
     return readFileSync(`/proc/${record.pid}/cmdline`, 'utf8').replaceAll('\0', ' ').includes(record.marker);
   } catch {
     return false;
-  }
-}
-
-function startTicksOf(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name in parentheses may hold spaces; field 22 (start time) is the 20th after it, field 3 (state) the first.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' ? undefined : fields[19];
-  } catch {
-    return undefined;
   }
 }

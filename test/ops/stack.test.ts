@@ -1,6 +1,7 @@
 // The local stack as a whole: what survives a restart, what happens when a part or the parent dies, and each refusal's message.
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -11,7 +12,7 @@ import { Admin, Consumer, Producer, stringDeserializers, stringSerializers } fro
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type ChildEvent, findTool, superviseChild } from '../../ops/local/child.ts';
-import { takeFolder } from '../../ops/local/pids.ts';
+import { assertFolderFree, takeFolder } from '../../ops/local/pids.ts';
 import { assertPortFree, ephemeralPorts } from '../../ops/local/ports.ts';
 import { type Stack, type StackOptions, startStack } from '../../ops/local/stack.ts';
 
@@ -251,6 +252,50 @@ describe('processes that outlive or die', () => {
     await takeFolder(dir);
     expect(isAlive(left.pid!)).toBe(false);
     expect(isAlive(foreign.pid!)).toBe(true);
+  });
+});
+
+describe('two starts at once', () => {
+  /** Takes the folder in a process of its own and keeps it until it is killed; resolves with what came of it. */
+  async function take(): Promise<string> {
+    const script = `import { assertFolderFree, takeFolder } from './ops/local/pids.ts';
+      takeFolder(${JSON.stringify(dir)}).then(() => console.log('has it'), (error) => console.log(error.code));
+      setTimeout(() => {}, 600_000);`;
+    const args = ['--import', 'tsx', '--input-type=module', '-e', script];
+    const child = spawn(process.execPath, args, { cwd: PROJECT, stdio: ['ignore', 'pipe', 'inherit'] });
+    spawned.push(child);
+    for await (const line of createInterface({ input: child.stdout! })) return line;
+    throw new Error('it ended without a word');
+  }
+
+  test('after one that was killed: one has the folder at once, though what is left takes its time to end', async () => {
+    const left = spawn('/bin/sh', ['-c', 'trap "sleep 3; exit" TERM; while :; do sleep 0.1; done # 600.3']);
+    spawned.push(left);
+    const killed = await takeFolder(dir);
+    killed.add('left', left.pid!, '600.3');
+    killed.release();
+    expect((await Promise.all([take(), take(), take()])).sort()).toEqual([
+      'FOLDER_IN_USE',
+      'FOLDER_IN_USE',
+      'has it',
+    ]);
+    expect(isAlive(left.pid!)).toBe(false);
+  });
+
+  test('who holds the folder and was killed does not hold it any more', async () => {
+    expect(await take()).toBe('has it');
+    await expect(takeFolder(dir)).rejects.toMatchObject({ code: 'FOLDER_IN_USE' });
+    expect(() => assertFolderFree(dir)).toThrow(`process ${spawned.at(-1)!.pid} works in ${dir}`);
+    spawned.at(-1)!.kill('SIGKILL');
+    await once(spawned.at(-1)!, 'exit');
+    assertFolderFree(dir);
+    await takeFolder(dir);
+  });
+
+  test('a holder whose file somebody removed leaves a folder that can be taken', async () => {
+    (await takeFolder(dir)).release();
+    rmSync(path.join(dir, 'holder', 'free'));
+    await takeFolder(dir);
   });
 });
 
