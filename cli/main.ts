@@ -34,8 +34,10 @@ const COMMANDS: Record<string, () => Promise<CommandModule>> = {
 
 /** `flywheel … | head`: whoever reads has gone, and that is no fault. */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(0);
+  if (error.code === 'EPIPE') process.exit(0);
+  // `flywheel up > log`: what runs must not end because a line about it has no room.
+  if (error.code === 'ENOSPC' && process.argv[2] === 'up') return;
+  throw error;
 });
 
 async function main(): Promise<void> {

@@ -37,7 +37,7 @@ export interface ChildOptions {
 /** What a supervisor tells while a part runs. */
 export interface ChildEvent {
   name: string;
-  kind: 'exited' | 'restarted' | 'gave-up';
+  kind: 'exited' | 'restarted' | 'gave-up' | 'noted';
   /** One line for people. */
   message: string;
 }
@@ -140,6 +140,10 @@ interface RunningChild {
   process: ChildProcess;
   /** Resolves with how it ended, for example "exited with code 1". */
   ended: Promise<string>;
+  /** The same at once; undefined while it runs. */
+  ending(): string | undefined;
+  /** What it has written so far. */
+  written(): string;
   ranMs(): number;
   tail(): string;
   stop(): Promise<void>;
@@ -176,6 +180,8 @@ async function startOnce(options: ChildOptions, processes: ProcessList): Promise
   const running: RunningChild = {
     process: child,
     ended,
+    ending: () => ending,
+    written,
     ranMs: () => performance.now() - startedAt,
     tail: () => tailOf(written(), logFile),
     stop: async () => {
@@ -187,22 +193,34 @@ async function startOnce(options: ChildOptions, processes: ProcessList): Promise
       clearTimeout(timer);
     },
   };
-  const giveUpAt = performance.now() + options.readyWithinMs;
-  while (!(await options.isReady(written()))) {
-    if (ending !== undefined) {
-      throw new StackError('CHILD_CRASHED', `${options.name} ${ending} while starting.\n${running.tail()}`);
-    }
-    if (performance.now() > giveUpAt) {
-      await running.stop();
-      const seconds = Math.round(options.readyWithinMs / 1000);
+  try {
+    await untilReady(options, running);
+  } catch (error) {
+    // Nobody else knows of it yet: it must not run on unwatched, whatever was wrong.
+    await running.stop();
+    throw error;
+  }
+  return running;
+}
+
+/** @throws StackError CHILD_CRASHED or CHILD_NOT_READY, and what `isReady` throws */
+async function untilReady(
+  { name, isReady, readyWithinMs }: ChildOptions,
+  running: RunningChild,
+): Promise<void> {
+  while (!(await isReady(running.written()))) {
+    const ending = running.ending();
+    if (ending !== undefined)
+      throw new StackError('CHILD_CRASHED', `${name} ${ending} while starting.\n${running.tail()}`);
+    if (running.ranMs() > readyWithinMs) {
+      const seconds = Math.round(readyWithinMs / 1000);
       throw new StackError(
         'CHILD_NOT_READY',
-        `${options.name} was not ready within ${seconds} s.\n${running.tail()}`,
+        `${name} was not ready within ${seconds} s.\n${running.tail()}`,
       );
     }
     await new Promise((resolve) => setTimeout(resolve, READY_POLL_MS));
   }
-  return running;
 }
 
 /** The full path of a program. @throws StackError TOOL_MISSING, with the Debian package that brings it */

@@ -9,6 +9,8 @@ import { StackError } from './stack-error.ts';
 const REAP_TERM_WAIT_MS = 5000;
 const REAP_KILL_WAIT_MS = 3000;
 const REAP_POLL_MS = 50;
+/** A list that could not be saved is tried again so often, and at each change. */
+const SAVE_AGAIN_MS = 2000;
 
 interface ProcessRecord {
   name: string;
@@ -23,7 +25,10 @@ interface ProcessFile {
   children: ProcessRecord[];
 }
 
-/** The list of processes of one folder. */
+/**
+ * The list of processes of one folder. A change that cannot be saved, because the disk is full, is told and tried again, not thrown:
+ * a child runs on and is looked after whether it stands in the file or not.
+ */
 export interface ProcessList {
   add(name: string, pid: number, marker: string): void;
   remove(pid: number): void;
@@ -39,16 +44,17 @@ export function assertFolderFree(folder: string): void {
 
 /**
  * Takes `folder` for this process: refuses when a living start holds it, ends children that a dead one left.
- * @throws StackError FOLDER_IN_USE
+ * @param tell hears in a line when the list cannot be saved, and when it can again
+ * @throws StackError FOLDER_IN_USE, and the system's error where the list cannot be saved at first
  */
-export async function takeFolder(folder: string): Promise<ProcessList> {
+export async function takeFolder(folder: string, tell: (message: string) => void): Promise<ProcessList> {
   // First of all: to end what is left takes seconds, and of two starts at once one would end the children of the other.
   const { release, heldBy } = tryLock(lockOf(folder));
   if (release === undefined) throw inUse(folder, heldBy);
   try {
     const file = path.join(folder, 'pids.json');
     await reap(readProcessFile(file).children);
-    return openList(file, release);
+    return openList(file, release, tell);
   } catch (error) {
     release();
     throw error;
@@ -66,13 +72,29 @@ function inUse(folder: string, pid: number): StackError {
   );
 }
 
-function openList(file: string, release: () => void): ProcessList {
+function openList(file: string, release: () => void, tell: (message: string) => void): ProcessList {
   const state: ProcessFile = { children: [] };
-  const save = (): void => {
+  let isUnsaved = false;
+  let again: NodeJS.Timeout | undefined;
+  const write = (): void => {
     writeFileSync(`${file}.new`, `${JSON.stringify(state, null, 2)}\n`);
     renameSync(`${file}.new`, file);
   };
-  save();
+  const save = (): void => {
+    clearTimeout(again);
+    try {
+      write();
+    } catch (error) {
+      if (!isUnsaved)
+        tell(`the list of processes cannot be saved and is tried again: ${(error as Error).message}`);
+      isUnsaved = true;
+      again = setTimeout(save, SAVE_AGAIN_MS).unref();
+      return;
+    }
+    if (isUnsaved) tell('the list of processes is saved again');
+    isUnsaved = false;
+  };
+  write();
   return {
     add: (name, pid, marker) => {
       state.children.push({ name, pid, startTicks: startTicksOf(pid) ?? '', marker });
@@ -82,7 +104,11 @@ function openList(file: string, release: () => void): ProcessList {
       state.children = state.children.filter((child) => child.pid !== pid);
       save();
     },
-    release,
+    release: () => {
+      // From here on the file is the next start's; what it says of processes that have ended does no harm.
+      clearTimeout(again);
+      release();
+    },
   };
 }
 

@@ -79,11 +79,14 @@ export interface Stack {
 export async function startStack(options: StackOptions): Promise<Stack> {
   const dir = path.resolve(options.dir);
   mkdirSync(dir, { recursive: true });
-  const processes = await takeFolder(dir);
+  const onEvent = options.onEvent ?? (() => {});
+  const processes = await takeFolder(dir, (message) =>
+    onEvent({ name: 'pids.json', kind: 'noted', message }),
+  );
   const logFolder = path.join(dir, 'logs');
   const pickPorts = options.pickPorts ?? ephemeralPorts;
   const ports: Ports = options.ports === 'default' ? DEFAULT_PORTS : await pickPorts();
-  const context: PartContext = { dir, logFolder, processes, onEvent: options.onEvent ?? (() => {}) };
+  const context: PartContext = { dir, logFolder, processes, onEvent };
   const running = new Map<PartName | FlywheelCommand, Supervised>();
   const stop = async (): Promise<void> => {
     for (const name of STOP_ORDER) await running.get(name)?.stop();

@@ -9,6 +9,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, expect, it } from 'vitest';
+import { DEFAULT_PORTS } from '../../ops/local/ports.ts';
 import { endChildren, startChild } from '../e2e/support/child.ts';
 
 const NOBODY = 'http://127.0.0.1:1';
@@ -58,6 +59,21 @@ it('up does not begin with an option that it would not heed', async () => {
   const up = startChild('up', {}, ['--until', '2026-01-01T00:00:00Z']);
   expect((await up.ended).code).toBe(1);
   expect(up.errors()).toContain("option '--until <time>' is of --replay");
+});
+
+it('up goes on though the disk that its output goes to is full', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'flywheel-manners-'));
+  // Taken, by this one or by whoever was there before: what ends it is to be that.
+  const taken = createServer().on('error', () => {});
+  taken.listen(DEFAULT_PORTS.serve, '127.0.0.1');
+  const command = `"${process.execPath}" "${MAIN}" up --dir "${folder}" > /dev/full`;
+  const failed = await promisify(execFile)('sh', ['-c', command]).catch((error: unknown) => error);
+  expect(failed).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/^serve needs port \d+[^\n]*\n$/),
+  });
+  taken.close();
+  await rm(folder, { recursive: true });
 });
 
 it('replay says which file it cannot read', async () => {

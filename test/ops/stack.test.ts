@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -11,8 +11,8 @@ import { fileURLToPath } from 'node:url';
 import { Admin, Consumer, Producer, stringDeserializers, stringSerializers } from '@platformatic/kafka';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type ChildEvent, findTool, superviseChild } from '../../ops/local/child.ts';
-import { assertFolderFree, takeFolder } from '../../ops/local/pids.ts';
+import { type ChildEvent, type ChildOptions, findTool, superviseChild } from '../../ops/local/child.ts';
+import { assertFolderFree, type ProcessList, takeFolder } from '../../ops/local/pids.ts';
 import { assertPortFree, ephemeralPorts } from '../../ops/local/ports.ts';
 import { type Stack, type StackOptions, startStack } from '../../ops/local/stack.ts';
 
@@ -67,6 +67,10 @@ async function startElsewhere(parts: string): Promise<{ parent: ChildProcess; re
     return { parent, ...(JSON.parse(line) as { redisUrl: string }) };
   }
   throw new Error('main.ts ended without an address');
+}
+
+function take(): Promise<ProcessList> {
+  return takeFolder(dir, (message) => events.push({ name: 'pids.json', kind: 'noted', message }));
 }
 
 function recordedPids(): number[] {
@@ -245,21 +249,68 @@ describe('processes that outlive or die', () => {
     const left = spawn('sleep', ['600.25']);
     const foreign = spawn('sleep', ['600.75']);
     spawned.push(left, foreign);
-    const processes = await takeFolder(dir);
+    const processes = await take();
     processes.add('left', left.pid!, '600.25');
     processes.add('reused', foreign.pid!, 'redis-server');
     processes.release();
-    await takeFolder(dir);
+    await take();
     expect(isAlive(left.pid!)).toBe(false);
     expect(isAlive(foreign.pid!)).toBe(true);
   });
 });
 
+describe('a list of processes that cannot be saved', () => {
+  const obstacle = (): string => path.join(dir, 'pids.json.new');
+  const messages = (): string[] => events.map(({ message }) => message);
+  const UNSAVED = /^the list of processes cannot be saved and is tried again: EISDIR/;
+
+  test('ends nobody: it is told once, the child is started again and watched, and the list is saved when it can be', async () => {
+    const once = path.join(dir, 'once');
+    const child = await supervise(`echo ready; [ -e ${once} ] && exec sleep 600.7; read -r _; exit 1`, true);
+    // As a full disk does, at the child's end and again at its successor's start.
+    mkdirSync(obstacle());
+    writeFileSync(once, '');
+    process.kill(child.pid()!, 'SIGKILL');
+    await expect.poll(messages, { timeout: 10_000 }).toContain('part was restarted (1 of 5)');
+    expect(messages()).toEqual([
+      expect.stringMatching(UNSAVED),
+      'part was ended by SIGKILL',
+      'part was restarted (1 of 5)',
+    ]);
+    expect(recordedPids()).not.toContain(child.pid());
+    rmSync(obstacle(), { recursive: true });
+    await expect.poll(messages, { timeout: 10_000 }).toContain('the list of processes is saved again');
+    expect(recordedPids()).toEqual([child.pid()]);
+    const last = child.pid()!;
+    await child.stop();
+    expect([isAlive(last), recordedPids()]).toEqual([false, []]);
+  });
+
+  test('lets nobody take the folder that cannot be given back', async () => {
+    mkdirSync(obstacle());
+    await expect(take()).rejects.toThrow('EISDIR');
+    rmSync(obstacle(), { recursive: true });
+    await take();
+  });
+});
+
+test('a child that cannot be asked whether it is ready does not run on unwatched', async () => {
+  const script = 'echo ready; exec sleep 600.8';
+  const pids: number[] = [];
+  const isReady = (): boolean => {
+    pids.push(...recordedPids());
+    throw new Error('nobody can tell');
+  };
+  await expect(supervise(script, false, isReady)).rejects.toThrow('nobody can tell');
+  expect(pids).toHaveLength(1);
+  expect([pids.filter(isAlive), recordedPids()]).toEqual([[], []]);
+});
+
 describe('two starts at once', () => {
   /** Takes the folder in a process of its own and keeps it until it is killed; resolves with what came of it. */
-  async function take(): Promise<string> {
-    const script = `import { assertFolderFree, takeFolder } from './ops/local/pids.ts';
-      takeFolder(${JSON.stringify(dir)}).then(() => console.log('has it'), (error) => console.log(error.code));
+  async function takeElsewhere(): Promise<string> {
+    const script = `import { takeFolder } from './ops/local/pids.ts';
+      takeFolder(${JSON.stringify(dir)}, () => {}).then(() => console.log('has it'), (error) => console.log(error.code));
       setTimeout(() => {}, 600_000);`;
     const args = ['--import', 'tsx', '--input-type=module', '-e', script];
     const child = spawn(process.execPath, args, { cwd: PROJECT, stdio: ['ignore', 'pipe', 'inherit'] });
@@ -271,10 +322,10 @@ describe('two starts at once', () => {
   test('after one that was killed: one has the folder at once, though what is left takes its time to end', async () => {
     const left = spawn('/bin/sh', ['-c', 'trap "sleep 3; exit" TERM; while :; do sleep 0.1; done # 600.3']);
     spawned.push(left);
-    const killed = await takeFolder(dir);
+    const killed = await take();
     killed.add('left', left.pid!, '600.3');
     killed.release();
-    expect((await Promise.all([take(), take(), take()])).sort()).toEqual([
+    expect((await Promise.all([takeElsewhere(), takeElsewhere(), takeElsewhere()])).sort()).toEqual([
       'FOLDER_IN_USE',
       'FOLDER_IN_USE',
       'has it',
@@ -283,19 +334,19 @@ describe('two starts at once', () => {
   });
 
   test('who holds the folder and was killed does not hold it any more', async () => {
-    expect(await take()).toBe('has it');
-    await expect(takeFolder(dir)).rejects.toMatchObject({ code: 'FOLDER_IN_USE' });
+    expect(await takeElsewhere()).toBe('has it');
+    await expect(take()).rejects.toMatchObject({ code: 'FOLDER_IN_USE' });
     expect(() => assertFolderFree(dir)).toThrow(`process ${spawned.at(-1)!.pid} works in ${dir}`);
     spawned.at(-1)!.kill('SIGKILL');
     await once(spawned.at(-1)!, 'exit');
     assertFolderFree(dir);
-    await takeFolder(dir);
+    await take();
   });
 
   test('a holder whose file somebody removed leaves a folder that can be taken', async () => {
-    (await takeFolder(dir)).release();
+    (await take()).release();
     rmSync(path.join(dir, 'holder', 'free'));
-    await takeFolder(dir);
+    await take();
   });
 });
 
@@ -360,7 +411,11 @@ describe('refusals', () => {
   }, 40_000);
 });
 
-async function supervise(script: string, restart: boolean) {
+async function supervise(
+  script: string,
+  restart: boolean,
+  isReady: ChildOptions['isReady'] = (log) => log.includes('ready'),
+) {
   return superviseChild(
     {
       name: 'part',
@@ -368,12 +423,12 @@ async function supervise(script: string, restart: boolean) {
       args: ['-c', script],
       marker: script,
       logFolder: path.join(dir, 'logs'),
-      isReady: (log) => log.includes('ready'),
+      isReady,
       readyWithinMs: 1000,
       stopWithinMs: 2000,
       restart,
     },
-    await takeFolder(dir),
+    await take(),
     (event) => events.push(event),
   );
 }
