@@ -36,6 +36,8 @@ import { registerTriggers } from './triggers/triggers.ts';
 /** Bodies of routes that set no limit of their own. */
 const BODY_BYTES_MAX = 1_048_576;
 const REQUEST_TIMEOUT_MS = 60_000;
+/** Time for whoever sent no HTTP, or not in time, to read that and go. */
+const UNREADABLE_LINGER_MS = 1_000;
 
 /** Ids that stay unique over restarts and processes: they name what a request left in the log. */
 function requestIds(): () => string {
@@ -62,6 +64,9 @@ function bareApp({ config }: Dependencies): FastifyInstance {
       if (!socket.writable) return;
       const status = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }[error.code as string] ?? 400;
       socket.end(rawProblemResponse(status as 400 | 408 | 431));
+      // Its client may never end its own half, and no timeout of Node's watches over such a connection any more.
+      const cut = setTimeout(() => socket.destroy(), UNREADABLE_LINGER_MS);
+      socket.once('close', () => clearTimeout(cut));
     },
     frameworkErrors: (error, _request, reply) => {
       sendProblem(reply, problemOf(error) ?? { status: 400, code: 'malformed', detail: error.message });

@@ -1,5 +1,4 @@
 // One `serve` process: opens the parts, listens, is ready once the definitions are read, and closes in order.
-import type { FastifyInstance } from 'fastify';
 import { openClickHouse } from '../platform/clickhouse.ts';
 import type { Config } from '../platform/config.ts';
 import { openDefinitionLog } from '../platform/definition-log.ts';
@@ -11,19 +10,19 @@ import { type Namespace, namespaceOf } from '../platform/namespace.ts';
 import { openRedis, type RedisClient } from '../platform/redis.ts';
 import { buildApp } from './app.ts';
 import { watchBrokers } from './broker-watch.ts';
+import { prepareClose } from './closing.ts';
 import { keepComplete } from './definitions/completion.ts';
 import { openDeliveryView } from './deliveries/view.ts';
 import type { ServeLog } from './dependencies.ts';
 import { openKeysFile } from './keys-file.ts';
 import { serveMetrics } from './metrics.ts';
-import { watchUnusedConnections } from './unused-connections.ts';
 
 /** What Kafka has not acknowledged by then is answered 503. */
 export const DELIVERY_TIMEOUT_MS = 10_000;
 /** An answer waits no longer for Redis. */
 const REDIS_COMMAND_TIMEOUT_MS = 2_000;
-/** While closing, how often connections that became idle are looked for. */
-const IDLE_CHECK_MS = 50;
+/** Of requests in flight when a close begins: time for Kafka to acknowledge or not, and for the answer to get out. */
+const LAST_ANSWERS_MS = DELIVERY_TIMEOUT_MS + 2_000;
 
 export interface Serving {
   /** `http://host:port`, with the port that was really taken. */
@@ -91,16 +90,6 @@ async function openParts(config: Config, namespace: Namespace, log: ServeLog, cl
   };
 }
 
-/** A connection that was in use when the close began becomes idle later, and would be kept alive for over a minute. */
-async function closeApp(app: FastifyInstance, cutUnused: () => void): Promise<void> {
-  const reaper = setInterval(() => {
-    app.server.closeIdleConnections();
-    cutUnused();
-  }, IDLE_CHECK_MS);
-  await app.close();
-  clearInterval(reaper);
-}
-
 async function closeInTurn(closes: Close[]): Promise<void> {
   for (let close = closes.pop(); close !== undefined; close = closes.pop()) await close();
 }
@@ -124,8 +113,7 @@ export async function startServe(config: Config, log: ServeLog): Promise<Serving
       log,
       clock: { nowMs: Date.now, monotonicMs: () => performance.now() },
     });
-    const cutUnused = watchUnusedConnections(app.server);
-    closes.push(() => closeApp(app, cutUnused));
+    closes.push(prepareClose(app, LAST_ANSWERS_MS));
     const url = await app.listen({ host: config.serveHost, port: config.servePort });
     await parts.definitionLog.caughtUp();
     return { url, namespace, close: () => closeInTurn(closes) };

@@ -1,6 +1,7 @@
 // `flywheel serve` as a process: one ready line, an ordered end that loses nothing it said yes to, and clear refusals.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -123,4 +124,24 @@ it('ends in order at SIGTERM: whatever was answered 200 is in the log', async ()
   );
   expect(acknowledged.filter((id) => !logged.includes(id))).toEqual([]);
   expect(run.errors()).not.toContain('"level":"error"');
+});
+
+it.each([
+  [
+    'a body that stopped half way',
+    'POST /v1/track HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{"userId":',
+  ],
+  ['no HTTP', 'this is no HTTP\r\n\r\n'],
+])('ends in order at SIGTERM though a client keeps a connection with %s', async (_what, sends) => {
+  await migrate({ config: readConfig(environment) });
+  const run = serve();
+  const { url } = await run.ready;
+  const socket = connect({ port: Number(new URL(url).port), host: '127.0.0.1', allowHalfOpen: true });
+  socket.on('error', () => {});
+  socket.write(sends);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  run.child.kill('SIGTERM');
+  expect(await run.ended).toBe(0);
+  expect(run.errors()).not.toContain('"level":"error"');
+  socket.destroy();
 });
