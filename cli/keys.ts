@@ -119,15 +119,30 @@ async function rotate(name: string, options: RotateOptions): Promise<void> {
   const { plain, made, before } = await changeHashedKeys(config.serveKeysFile, (keys) =>
     rotateKey(keys, rotation, nowMs),
   );
-  const isLocal = await replacePlainKey(plainFileOf(config), before.sha256, plain);
   const old = shown(before, nowMs);
   const end = `The key before (${old.id}) is ${old.state === 'expired' ? 'refused since' : 'valid until'} ${old.expiresAt}.`;
-  const local = isLocal ? `\n${plainFileOf(config)} has the new one.` : '';
-  print(
-    options,
-    { key: plain, ...shown(made, nowMs), before: old },
-    `${madeText(made, plain)}\n${end}${local}`,
-  );
+  print(options, { key: plain, ...shown(made, nowMs), before: old }, `${madeText(made, plain)}\n${end}`);
+  // Not before: what is printed is the only copy of the key, and the one before may be refused already.
+  await renewPlainFile(plainFileOf(config), before.sha256, plain, options);
+}
+
+/** Puts the key into the pair of `flywheel up`, if that is where the one before stands. If it cannot, the rotation holds all the same. */
+async function renewPlainFile(
+  file: string,
+  replaced: string,
+  key: string,
+  options: OutputOptions,
+): Promise<void> {
+  try {
+    const isLocal = await replacePlainKey(file, replaced, key);
+    if (isLocal && options.json !== true) process.stdout.write(`${file} has the new one.\n`);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    process.stderr.write(
+      `The key was rotated, but could not be put into ${file}, where the one before may stand: ${why}\n`,
+    );
+    process.exitCode = 1;
+  }
 }
 
 async function revoke(name: string, options: OutputOptions & { readonly replaced?: boolean }): Promise<void> {

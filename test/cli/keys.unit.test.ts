@@ -1,6 +1,6 @@
 // `flywheel keys` as a process: what it prints, what it keeps, and what it says to wrong use.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -68,6 +68,20 @@ it('makes keys without an end, and takes the end of one away when it is rotated'
     out: expect.stringContaining('never expires'),
     errors: '',
   });
+});
+
+it('a rotation shows the new key whatever is wrong with the plain file, and says what is', () => {
+  const plainFile = path.join(dir, 'keys.json');
+  writeFileSync(plainFile, '{ "write": "wk_');
+  const { code, out, errors } = keys('rotate', 'shop', '--overlap', '0', '--json');
+  expect(code).toBe(1);
+  expect(errors).toMatch(
+    /^The key was rotated, but could not be put into .*keys\.json.* holds no API keys.*\n$/,
+  );
+  expect(readFileSync(file, 'utf8')).toContain(hashApiKey(JSON.parse(out).key));
+  expect(readFileSync(plainFile, 'utf8')).toBe('{ "write": "wk_');
+  rmSync(plainFile);
+  expect(keys('rotate', 'shop', '--overlap', '0')).toMatchObject({ code: 0, errors: '' });
 });
 
 it('reads durations and ends as people write them, and nothing else', () => {
