@@ -98,8 +98,8 @@ async function run(what: keyof typeof benchmarks, options: BenchOptions): Promis
 }
 
 function parseWhat(text: string): keyof typeof benchmarks {
-  if (text in benchmarks) return text as keyof typeof benchmarks;
-  throw new InvalidArgumentError(`there are ${Object.keys(benchmarks).join(' and ')}`);
+  if (Object.hasOwn(benchmarks, text)) return text as keyof typeof benchmarks;
+  throw new InvalidArgumentError(`there are ${Object.keys(benchmarks).join(', ')}`);
 }
 
 export function register(program: Command): void {

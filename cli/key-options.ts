@@ -1,6 +1,6 @@
 // What `flywheel keys` is told: durations, ends, limits.
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { KeyLimits } from '../platform/hashed-keys.ts';
+import { BURST_MAX, type KeyLimits, PER_SECOND_MAX } from '../platform/hashed-keys.ts';
 import { isoTimeMs } from './iso-time.ts';
 
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -27,9 +27,10 @@ export function endMs(text: string): number | 'never' {
   return timeMs;
 }
 
-function wholeNumber(text: string): number {
-  if (/^[1-9]\d{0,6}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('must be a whole number from 1 to 9999999');
+function wholeNumber(text: string, max: number): number {
+  const value = /^[1-9]\d{0,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (value <= max) return value;
+  throw new InvalidArgumentError(`must be a whole number from 1 to ${max}`);
 }
 
 export interface LimitOptions {
@@ -40,14 +41,21 @@ export interface LimitOptions {
 }
 
 export function addLimitOptions(command: Command): Command {
-  const number = (flags: string, what: string): Option => new Option(flags, what).argParser(wholeNumber);
+  const number = (flags: string, max: number, what: string): Option =>
+    new Option(flags, what).argParser((text) => wholeNumber(text, max));
   return command
-    .addOption(number('--requests-per-second <n>', 'requests that the key may make, in the long run'))
-    .addOption(number('--request-burst <n>', 'requests at once (default: those of two seconds)'))
     .addOption(
-      number('--events-per-second <n>', 'messages that a write key may send, each of a batch counted'),
+      number('--requests-per-second <n>', PER_SECOND_MAX, 'requests that the key may make, in the long run'),
     )
-    .addOption(number('--event-burst <n>', 'messages at once (default: those of two seconds)'));
+    .addOption(number('--request-burst <n>', BURST_MAX, 'requests at once (default: those of two seconds)'))
+    .addOption(
+      number(
+        '--events-per-second <n>',
+        PER_SECOND_MAX,
+        'messages that a write key may send, each of a batch counted',
+      ),
+    )
+    .addOption(number('--event-burst <n>', BURST_MAX, 'messages at once (default: those of two seconds)'));
 }
 
 /** Undefined where none is given. @throws InvalidArgumentError for a burst without a rate */

@@ -47,7 +47,7 @@ async function main(): Promise<void> {
     )
     .showHelpAfterError('--help tells which commands and options there are.');
   const asked = process.argv[2] ?? '';
-  const load = COMMANDS[asked];
+  const load = Object.hasOwn(COMMANDS, asked) ? COMMANDS[asked] : undefined;
   const loads = load === undefined ? [...new Set(Object.values(COMMANDS))] : [load];
   for (const module of await Promise.all(loads.map((each) => each()))) module.register(program);
   await program.parseAsync();

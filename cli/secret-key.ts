@@ -14,9 +14,21 @@ export async function readSecretKey(file: string): Promise<string> {
       cause,
     );
   });
-  const { secret } = JSON.parse(text) as { secret?: unknown };
+  const secret = secretIn(text);
   if (typeof secret === 'string') return secret;
-  throw new FeedError('FEED_WRONG_ARGUMENT', `${file} holds no secret key`);
+  throw new FeedError(
+    'FEED_WRONG_ARGUMENT',
+    `${file} holds no secret key: it must be JSON, {"secret":"sk_…"}, without a byte order mark`,
+  );
+}
+
+function secretIn(text: string): unknown {
+  try {
+    return (JSON.parse(text) as { secret?: unknown } | null)?.secret;
+  } catch {
+    // What JSON.parse says of it would show a part of the file.
+    return undefined;
+  }
 }
 
 export interface ServeOptions {

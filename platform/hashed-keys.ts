@@ -13,9 +13,11 @@ const KEYS_MAX = 10_000;
 const LOCK_WAIT_MS = 5_000;
 const LOCK_RETRY_MS = 20;
 
+export const PER_SECOND_MAX = 1_000_000;
+export const BURST_MAX = 10_000_000;
 const rate = z.strictObject({
-  perSecond: z.int().min(1).max(1_000_000),
-  burst: z.int().min(1).max(10_000_000),
+  perSecond: z.int().min(1).max(PER_SECOND_MAX),
+  burst: z.int().min(1).max(BURST_MAX),
 });
 const keyLimits = z.strictObject({
   requests: rate.optional(),
@@ -110,7 +112,7 @@ export function noticeSecretOf(hashed: HashedKeys): Buffer {
  * A missing file is none with no keys. The notice secret is written down with the first change, because it would
  * otherwise follow the first key, and addresses in bids that are still out would no longer be ours.
  * @param change a pure function of the keys; what it throws leaves the file as it is
- * @throws PlatformError KEYS_UNREADABLE, KEYS_LOCKED
+ * @throws PlatformError KEYS_UNREADABLE, KEYS_LOCKED; KEYS_REFUSED for keys that no `serve` would take, such as too many
  */
 export async function changeHashedKeys<Result>(
   file: string,
@@ -121,9 +123,13 @@ export async function changeHashedKeys<Result>(
   try {
     const before = await readHashedKeysIfAny(file);
     const { keys, result } = change(before?.keys ?? []);
-    const after = hashedKeys.parse({ ...before, keys });
-    const noticeSecret = noticeSecretOf(before ?? after).toString('hex');
-    await writePrivate(file, { ...after, noticeSecret });
+    const after = hashedKeys.safeParse({ ...before, keys });
+    if (!after.success)
+      throw new PlatformError('KEYS_REFUSED', `${file} cannot hold that: ${z.prettifyError(after.error)}`, {
+        cause: after.error,
+      });
+    const noticeSecret = noticeSecretOf(before ?? after.data).toString('hex');
+    await writePrivate(file, { ...after.data, noticeSecret });
     return result;
   } finally {
     await unlock();

@@ -45,6 +45,8 @@ it.each([
   [['create', 'x'], "required option '--scope <scope>'"],
   [['create', 'x', '--scope', 'write', '--event-burst', '5'], '--event-burst needs --events-per-second'],
   [['create', 'x', '--scope', 'write', '--requests-per-second', '0'], 'a whole number from 1'],
+  [['create', 'x', '--scope', 'write', '--requests-per-second', '1000001'], 'number from 1 to 1000000\n'],
+  [['limit', 'shop', '--events-per-second', '9', '--event-burst', '10000001'], 'number from 1 to 10000000\n'],
   [['rotate', 'nobody', '--overlap', '1h'], 'there is no key "nobody"; there are: shop'],
   [['rotate', 'shop', '--overlap', 'soon'], 'must be like 90s, 15m, 24h, 7d or 0'],
   [['limit', 'shop'], 'say which limits'],

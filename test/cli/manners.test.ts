@@ -1,7 +1,7 @@
 // How commands end: when what they ask is not there, when the time that they were given is over, when nobody reads on.
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -98,4 +98,36 @@ it('a wrong option is what stands last, not the help', async () => {
   const [first, ...rest] = status.errors().trim().split('\n');
   expect(first).toBe("error: unknown option '--jsn'");
   expect(rest.join(' ')).toBe('(Did you mean --json?) --help tells which commands and options there are.');
+});
+
+it.each(['constructor', '__proto__'])('a command named %s is one that there is not', async (name) => {
+  const wrong = startChild(name, {});
+  expect((await wrong.ended).code).toBe(1);
+  expect(wrong.errors()).toMatch(/^error: unknown command '\w+'\n/);
+});
+
+it('bench does not measure what every object has', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'flywheel-manners-'));
+  const bench = startChild('bench', {}, ['toString', '--dir', folder, '--results', folder]);
+  expect((await bench.ended).code).toBe(1);
+  expect(bench.errors()).toContain(
+    "'toString' is invalid for argument 'what'. there are stream, serve, latency, memory",
+  );
+  expect(await readdir(folder)).toEqual([]);
+  await rm(folder, { recursive: true });
+});
+
+it.each([
+  ['a byte order mark', '\uFEFF{"secret":"sk_1"}'],
+  ['null', 'null'],
+  ['no key', '{}'],
+])('a file of keys that has %s is named, and nothing of it is shown', async (_what, content) => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'flywheel-manners-'));
+  const file = path.join(folder, 'keys.json');
+  await writeFile(file, content);
+  const tail = startChild('tail', {}, ['--keys-file', file, '--url', NOBODY]);
+  expect((await tail.ended).code).toBe(1);
+  expect(tail.errors()).toMatch(new RegExp(`^${file} holds no secret key: it must be JSON[^\\n]*\\n$`));
+  expect(tail.errors()).not.toContain('sk_1');
+  await rm(folder, { recursive: true });
 });

@@ -153,6 +153,23 @@ describe('the hashed file', () => {
     await changeHashedKeys(hashedFile, (keys) => ({ keys, result: undefined }));
   });
 
+  test('a change that no `serve` could read is refused in words, and leaves it as it was', async () => {
+    const { hashedFile } = filesIn('crowd');
+    const before = await readFile(hashedFile, 'utf8');
+    const crowd = Array.from({ length: 1_001 }, (_none, index) => ({
+      name: `site-${index}`,
+      scope: 'write' as const,
+      sha256: hashApiKey(`wk_${index}`),
+    }));
+    await expect(
+      changeHashedKeys(hashedFile, () => ({ keys: crowd, result: undefined })),
+    ).rejects.toMatchObject({
+      code: 'KEYS_REFUSED',
+      message: expect.stringContaining('there are more than 1000 names'),
+    });
+    expect(await readFile(hashedFile, 'utf8')).toBe(before);
+  });
+
   test('a lock that nobody gives back is named after a while, and nothing is changed', async () => {
     const { hashedFile } = filesIn('crowd');
     const before = await readFile(hashedFile, 'utf8');
