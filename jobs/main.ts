@@ -250,6 +250,8 @@ export async function startJobs(config: Config, log: JobsLog): Promise<Jobs> {
       brokers: config.kafkaBrokers,
       clientId: 'flywheel-jobs-receipts',
       deliveryTimeoutMs: 0,
+      // A past says the same few names and links thousands of times over: the largest are beyond Kafka's limit unpacked.
+      compression: 'gzip',
       onWarning: log.warn,
       onFatal: log.fatal,
     });

@@ -39,6 +39,8 @@ export interface ProducerOptions {
   /** Kilobytes of messages that may be unacknowledged at a time. */
   readonly inFlightKilobytesMax?: number;
   readonly lingerMs?: number;
+  /** Packs what goes to Kafka together, whose limit on a message is one on what arrives. */
+  readonly compression?: 'gzip';
   /** Told when the producer can not go on; every later `send` fails with KAFKA_FATAL. */
   readonly onFatal?: (error: PlatformError) => void;
   /** Told of what librdkafka mends by itself, such as a broker that is away. */
@@ -98,6 +100,7 @@ async function connect(options: ProducerOptions): Promise<Kafka.Producer> {
       'enable.idempotence': true,
       'linger.ms': options.lingerMs ?? 2,
       'message.max.bytes': MESSAGE_BYTES_MAX,
+      'compression.codec': options.compression ?? 'none',
       'queue.buffering.max.messages': options.inFlightMax ?? IN_FLIGHT_MAX,
       'queue.buffering.max.kbytes': options.inFlightKilobytesMax ?? IN_FLIGHT_KILOBYTES_MAX,
       dr_cb: true,

@@ -1,4 +1,5 @@
 // What the rest relies on from Kafka: acknowledged means readable, full means told, and each message is answered once.
+import { randomUUID } from 'node:crypto';
 import Kafka from 'node-rdkafka';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { createProducer, kafkaClientSettings, type Producer } from '../../platform/kafka.ts';
@@ -6,6 +7,8 @@ import { readPartition } from '../../platform/kafka-read.ts';
 import { openTopicAdmin, type TopicAdmin } from '../../platform/kafka-topics.ts';
 import { accountPartition, buyerPartition } from '../../platform/keys.ts';
 import { namespaceOf, topicPartitions } from '../../platform/namespace.ts';
+import { openLogReader } from '../../verify/log.ts';
+import { seeded } from '../e2e/support/mixed-log.ts';
 import { recordsOf } from './platform-support.ts';
 
 const namespace = namespaceOf('contract-kafka');
@@ -151,6 +154,36 @@ describe('what cannot be written', () => {
     const sevenMegabytes = Buffer.alloc(7_000_000, 'x');
     await producer.send(topics.rejected, 0, null, sevenMegabytes);
     expect((await recordsOf(topics.rejected, 0)).map(({ value }) => value?.length)).toEqual([7_000_000]);
+  });
+
+  test('a producer that packs writes the longest past of a buyer, which is beyond the limit; our readers read it', async () => {
+    const random = seeded(7);
+    const below = (count: number): number => Math.floor(random() * count);
+    const names = Array.from({ length: 40 }, (_, n) => `requestedAQuotationForASample${100 + n}`);
+    const links = Array.from({ length: 50 }, (_, n) => `${n % 12}-${below(1e9)}-${randomUUID()}`);
+    const behaviours = Array.from({ length: 20_000 }, (_, n) => [
+      Date.UTC(2026, 0, 1) + n * 600_000 + below(600_000),
+      names[below(names.length)],
+      links[below(links.length)],
+    ]);
+    const value = JSON.stringify({ kind: 'backfill', key: 'u:1', behaviours });
+    expect(value.length).toBeGreaterThan(1_048_576);
+    await expect(producer.send(topics.events, 6, 'u:1', value)).rejects.toMatchObject({
+      code: 'KAFKA_TOO_LARGE',
+    });
+    const packing = await createProducer({
+      brokers,
+      clientId: 'packing',
+      deliveryTimeoutMs: 10_000,
+      compression: 'gzip',
+    });
+    const { offset } = await packing.send(topics.events, 6, 'u:1', value);
+    await packing.close();
+    expect((await recordsOf(topics.events, 6))[offset]!.value!.toString()).toBe(value);
+    const oracle = openLogReader(brokers);
+    const { records } = await oracle.read(topics.events, 6, offset, offset + 1);
+    await oracle.close();
+    expect(records.map((record) => record.value!.toString())).toEqual([value]);
   });
 
   test('a batch with one bad message fails with its reason after the others are written', async () => {
