@@ -3,6 +3,7 @@
 
 import { type FunnelDefinition, type InForce, type Settings, settings } from '../domain/definition.ts';
 import { backfillRecords, definitionsFor } from '../domain/funnel-past.ts';
+import type { BackfillRecord } from '../domain/identity-record.ts';
 import { firstOf } from '../domain/text.ts';
 import {
   type BackfillProgress,
@@ -13,26 +14,24 @@ import {
 import type { DefinitionLog } from '../platform/definition-log.ts';
 import type { Failpoint } from '../platform/failpoint.ts';
 import type { Producer } from '../platform/kafka.ts';
-import type { TopicAdmin } from '../platform/kafka-topics.ts';
-import { buyerPartition, partitionKeys } from '../platform/keys.ts';
-import { type Namespace, topicPartitions } from '../platform/namespace.ts';
-import type { RedisClient } from '../platform/redis.ts';
+import { buyerPartition } from '../platform/keys.ts';
+import { topicPartitions } from '../platform/namespace.ts';
+import { isPlatformError } from '../platform/platform-error.ts';
 import type { JobsMetrics } from './metrics.ts';
 import type { PastReader } from './past-reader.ts';
+import { pause } from './pause.ts';
+import { behind, endsOf, isDelivered, type ReachPorts } from './stream-reach.ts';
 
-const LOOK_MS = 200;
 /** How long a turn waits for the stream before it looks at other funnels; and between two looks at all of them. */
 const PATIENCE_MS = 10_000;
 const PAUSE_MS = 2_000;
 /** A look at all of them when nothing is to be done. */
 const IDLE_MS = 60_000;
+/** Records that Kafka refused are tried again so often; a funnel of which it has refused so many goes no further. */
+const REFUSED_RETRY_MS = 60_000;
+const REFUSED_MAX = 100;
 
-export interface BackfillPorts {
-  readonly namespace: Namespace;
-  /** Of `events`. */
-  readonly generation: number;
-  readonly redis: RedisClient;
-  readonly admin: TopicAdmin;
+export interface BackfillPorts extends ReachPorts {
   readonly definitions: Pick<DefinitionLog, 'find' | 'list' | 'onChange'>;
   readonly producer: Pick<Producer, 'sendBatch'>;
   readonly reader: PastReader;
@@ -110,14 +109,34 @@ async function backfillAll(
 const NOTHING_BEFORE = 'nobody had done anything before its record: there is nothing to compute';
 const ON_THEIR_WAY = 'rows of before its record are still on their way to ClickHouse';
 
-function notApplied(partitions: readonly number[]): string {
+function notApplied(partitions: readonly number[], what: string): string {
   const which =
     partitions.length === 1 ? `partition ${partitions[0]} has` : `partitions ${partitions.join(', ')} have`;
-  return `${which} not applied its record yet; flywheel status says whether one is paused or behind`;
+  return `${which} not applied ${what} yet; flywheel status says whether one is paused or behind`;
+}
+
+function notTaken({ refused: { length, 0: first } }: BackfillProgress): string {
+  const whose = length === 1 ? `the record of ${first}` : `the records of ${length} buyers, first ${first}`;
+  const rest = length < REFUSED_MAX ? 'the others are written' : 'it goes no further until there are fewer';
+  return `Kafka refuses ${whose}; tried again every ${REFUSED_RETRY_MS / 1_000} s, ${rest}`;
 }
 
 type Save = (progress: BackfillProgress) => Promise<void>;
 
+/** A funnel whose record every partition has. */
+interface Run {
+  readonly ports: BackfillPorts;
+  readonly funnel: Funnel;
+  /** Where its record is in each partition. */
+  readonly bounds: readonly number[];
+  readonly save: Save;
+  readonly signal: AbortSignal;
+}
+
+const isCurrent = ({ ports, funnel: { id, revision } }: Run): boolean =>
+  ports.definitions.find('funnel', id)?.revision === revision;
+
+/** One funnel, as far as it goes now: what holds it up is said, and other funnels have their turns meanwhile. */
 async function backfill(
   ports: BackfillPorts,
   funnel: Funnel,
@@ -125,129 +144,110 @@ async function backfill(
   save: Save,
   signal: AbortSignal,
 ): Promise<void> {
-  const { reader, definitions, nowMs } = ports;
-  const { id, revision } = funnel;
-  const found = await reader.bounds(id, revision, topicPartitions.events);
+  const { reader, nowMs } = ports;
+  const found = await reader.bounds(funnel.id, funnel.revision, topicPartitions.events);
   const bounds = found.filter((bound) => bound !== undefined);
   if (bounds.length < found.length) {
-    const behind = found.flatMap((bound, partition) => (bound === undefined ? [partition] : []));
-    return save({ ...before, status: 'waiting', detail: notApplied(behind) });
+    const without = found.flatMap((bound, partition) => (bound === undefined ? [partition] : []));
+    return save({ ...before, status: 'waiting', detail: notApplied(without, 'its record') });
   }
   const startedMs = before.startedMs === 0 ? nowMs() : before.startedMs;
-  if (!(await reader.any(bounds)))
-    return save({ ...before, status: 'done', startedMs, finishedMs: nowMs(), detail: NOTHING_BEFORE });
-  if (!(await isDelivered(ports, signal)))
-    return save({ ...before, status: 'waiting', detail: ON_THEIR_WAY });
-  const keysTotal = await reader.total(bounds);
-  let progress: BackfillProgress = { ...before, status: 'running', startedMs, keysTotal, detail: '' };
+  let progress: BackfillProgress = { ...before, startedMs };
+  const run: Run = { ports, funnel, bounds, save, signal };
+  if (progress.ends.length === 0) {
+    if (!(await reader.any(bounds)))
+      return save({ ...progress, status: 'done', finishedMs: nowMs(), detail: NOTHING_BEFORE });
+    if (!(await isDelivered(ports, signal, PATIENCE_MS)))
+      return save({ ...before, status: 'waiting', detail: ON_THEIR_WAY });
+    progress = await writePieces(run, progress);
+  }
+  if (progress.refused.length > 0 && nowMs() >= progress.refusedMs + REFUSED_RETRY_MS)
+    progress = await writeRefused(run, progress);
+  if (signal.aborted) return;
+  if (!isCurrent(run)) return save({ ...progress, status: 'stopped', finishedMs: nowMs() });
+  if (progress.refused.length > 0) return save({ ...progress, status: 'failed', detail: notTaken(progress) });
+  // Waited for once, then only looked at: a partition that is paused must not take a turn each time.
+  const late = await behind(ports, progress.ends, signal, progress.ends === before.ends ? 0 : PATIENCE_MS);
+  if (signal.aborted) return;
+  if (late.length > 0)
+    return save({ ...progress, status: 'waiting', detail: notApplied(late, 'the records of its past') });
+  await save({ ...progress, status: 'done', finishedMs: nowMs(), detail: '' });
+}
+
+/** Piece by piece, from where it had come to. */
+async function writePieces(run: Run, before: BackfillProgress): Promise<BackfillProgress> {
+  const { ports, bounds, save, signal } = run;
+  const keysTotal = await ports.reader.total(bounds);
+  let progress: BackfillProgress = { ...before, status: 'running', keysTotal, detail: '' };
   await save(progress);
-  const isCurrent = (): boolean => definitions.find('funnel', id)?.revision === revision;
-  while (!signal.aborted && isCurrent()) {
-    const keys = await reader.keys(bounds, progress.after);
-    if (keys.length === 0) break;
-    const records = await writePiece(ports, funnel, bounds, keys, progress.after);
+  while (!signal.aborted && isCurrent(run) && progress.refused.length < REFUSED_MAX) {
+    const keys = await ports.reader.keys(bounds, progress.after);
+    if (keys.length === 0) {
+      progress = { ...progress, ends: await endsOf(ports) };
+      await save(progress);
+      break;
+    }
+    const { written, refused } = await writeRecords(run, keys);
     ports.failpoint('jobs-backfill-piece');
-    const keysDone = progress.keysDone + keys.length;
-    progress = { ...progress, after: keys.at(-1)!, keysDone, records: progress.records + records };
+    progress = {
+      ...progress,
+      after: keys.at(-1)!,
+      keysDone: progress.keysDone + keys.length,
+      records: progress.records + written,
+      refused: [...progress.refused, ...refused],
+      refusedMs: refused.length === 0 ? progress.refusedMs : ports.nowMs(),
+    };
     await save(progress);
   }
-  if (signal.aborted) return;
-  if (!isCurrent()) return save({ ...progress, status: 'stopped', finishedMs: nowMs() });
-  if (await isApplied(ports, signal)) await save({ ...progress, status: 'done', finishedMs: nowMs() });
+  return progress;
 }
 
-/** Writes the records of a piece; resolves with how many when Kafka has them. */
-async function writePiece(
-  { namespace, producer, reader, definitions, metrics }: BackfillPorts,
-  funnel: Funnel,
-  bounds: readonly number[],
-  keys: readonly string[],
-  after: string,
-): Promise<number> {
-  const inForce = definitions.find<Settings>('settings', 'default')?.document ?? settings.parse({});
-  const pasts = await reader.pasts(bounds, keys, after);
-  const records = backfillRecords(pasts, definitionsFor(funnel, inForce));
-  await producer.sendBatch(
-    records.map((record) => ({
-      topic: namespace.topics.events,
-      partition: buyerPartition(record.key),
-      key: record.key,
-      value: JSON.stringify(record),
-    })),
-  );
-  metrics.backfilled(records.length);
-  return records.length;
-}
-
-/** Looks until it is so, at most for a while. */
-async function comesTrue(
-  look: () => Promise<boolean>,
-  signal: AbortSignal,
-  patienceMs = Number.POSITIVE_INFINITY,
-): Promise<boolean> {
-  const untilMs = performance.now() + patienceMs;
-  while (!signal.aborted) {
-    if (await look()) return true;
-    if (performance.now() > untilMs) return false;
-    await pause(LOOK_MS, signal);
+/** Each by itself, and nothing of the pieces that they were in. */
+async function writeRefused(run: Run, before: BackfillProgress): Promise<BackfillProgress> {
+  const { ports, save, signal } = run;
+  const still: string[] = [];
+  let { records } = before;
+  for (const key of before.refused) {
+    if (signal.aborted || !isCurrent(run)) return before;
+    const { written, refused } = await writeRecords(run, [key]);
+    records += written;
+    still.push(...refused);
   }
-  return false;
+  const ends = before.ends.length === 0 ? before.ends : await endsOf(ports);
+  const progress = { ...before, records, refused: still, refusedMs: ports.nowMs(), ends };
+  await save(progress);
+  return progress;
 }
 
-function eachPartition<Value>(
-  { namespace, generation }: BackfillPorts,
-  work: (keys: ReturnType<typeof partitionKeys>, partition: number) => Promise<Value>,
-): Promise<Value[]> {
-  return Promise.all(
-    Array.from({ length: topicPartitions.events }, (_, partition) =>
-      work(partitionKeys(namespace, { topic: 'events', generation, partition }), partition),
-    ),
-  );
-}
-
-/** ClickHouse and Kafka have everything that every partition had committed when this was asked. */
-async function isDelivered(ports: BackfillPorts, signal: AbortSignal): Promise<boolean> {
-  const { redis } = ports;
-  const committed = await eachPartition(ports, async ({ head }) =>
-    Number((await redis.hget(head, 'seq')) ?? 0),
-  );
-  const look = async (): Promise<boolean> => {
-    const waiting = await eachPartition(ports, async ({ outbox }, partition) =>
-      (await redis.hkeys(outbox)).some((seq) => Number(seq) <= committed[partition]!),
-    );
-    return !waiting.includes(true);
+/**
+ * Writes the records of some keys that follow each other, each for itself, so that one which Kafka refuses costs no other.
+ * Resolves when Kafka has answered all of them: with how many it has, and the keys of those that it refused.
+ * @throws PlatformError if the producer can write nothing any more
+ */
+async function writeRecords({ ports, funnel, bounds }: Run, keys: readonly string[]) {
+  const { namespace, producer, reader, definitions, metrics, warn } = ports;
+  const inForce = definitions.find<Settings>('settings', 'default')?.document ?? settings.parse({});
+  const pasts = await reader.pasts(bounds, keys);
+  const records = backfillRecords(pasts, definitionsFor(funnel, inForce));
+  const { events: topic } = namespace.topics;
+  const refused: string[] = [];
+  const write = async (record: BackfillRecord): Promise<void> => {
+    const { key } = record;
+    try {
+      await producer.sendBatch([
+        { topic, partition: buyerPartition(key), key, value: JSON.stringify(record) },
+      ]);
+    } catch (error) {
+      if (isPlatformError(error, 'KAFKA_FATAL') || isPlatformError(error, 'KAFKA_CLOSED')) throw error;
+      if (refused.length === 0)
+        warn(`Kafka refused the past of ${key} in funnel ${funnel.id}: ${(error as Error).message}`);
+      refused.push(key);
+    }
   };
-  return comesTrue(look, signal, PATIENCE_MS);
-}
-
-/** Every partition has passed what the log held when this was asked. */
-async function isApplied(ports: BackfillPorts, signal: AbortSignal): Promise<boolean> {
-  const { redis, admin, namespace } = ports;
-  const ends = await admin.watermarks(namespace.topics.events);
-  const look = async (): Promise<boolean> => {
-    const passed = await eachPartition(
-      ports,
-      async ({ head }, partition) => Number((await redis.hget(head, 'offset')) ?? 0) >= ends[partition]!.high,
-    );
-    return !passed.includes(false);
-  };
-  return comesTrue(look, signal);
-}
-
-function pause(
-  ms: number,
-  signal: AbortSignal,
-  onWake: (wake: () => void) => void = () => {},
-): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done);
-    onWake(done);
-    if (signal.aborted) done();
-  });
+  const outcomes = await Promise.allSettled(records.map(write));
+  const fatal = outcomes.find(({ status }) => status === 'rejected');
+  if (fatal?.status === 'rejected') throw fatal.reason;
+  const written = records.length - refused.length;
+  metrics.backfilled(written);
+  return { written, refused };
 }

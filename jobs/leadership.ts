@@ -1,6 +1,7 @@
 // Which process should lead: a key in Redis with an expiry, renewed while the process lives. It says who *should*; who
 // *may* is Kafka's word (platform/kafka-transactions.ts), so a Redis that is lost or rolled back costs nothing but turns.
 import type { RedisClient } from '../platform/redis.ts';
+import { pause } from './pause.ts';
 
 export const LEASE_MS = 5_000;
 const RENEW_MS = 1_500;
@@ -18,19 +19,6 @@ export interface LeadershipOptions {
   /** Ends the candidacy. */
   readonly signal: AbortSignal;
   readonly onWarning: (message: string) => void;
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    function done(): void {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    }
-    signal.addEventListener('abort', done);
-    if (signal.aborted) done();
-  });
 }
 
 async function tryTake({ redis, key, token }: LeadershipOptions): Promise<boolean> {

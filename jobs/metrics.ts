@@ -90,14 +90,15 @@ export function createJobsMetrics(registry: Registry): JobsMetrics {
   });
   new Gauge({
     name: 'flywheel_backfill_keys',
-    help: 'Buyers whose past in a funnel that is being computed is done, and those that remain.',
+    help: 'Buyers whose past in a funnel that is being computed is done, those that remain, and those whose record Kafka refused.',
     labelNames: ['funnel', 'state'],
     registers,
     collect() {
       this.reset();
-      for (const { funnel, status, keysDone, keysTotal } of readBackfills?.() ?? []) {
+      for (const { funnel, status, keysDone, keysTotal, refused } of readBackfills?.() ?? []) {
         if (status === 'done' || status === 'stopped') continue;
-        this.set({ funnel, state: 'done' }, keysDone);
+        this.set({ funnel, state: 'done' }, keysDone - refused.length);
+        this.set({ funnel, state: 'refused' }, refused.length);
         this.set({ funnel, state: 'remaining' }, Math.max(0, keysTotal - keysDone));
       }
     },

@@ -20,8 +20,8 @@ export interface PastReader {
   total(bounds: readonly number[]): Promise<number>;
   /** The keys behind `after`, as many as one piece takes, ascending. */
   keys(bounds: readonly number[], after: string): Promise<string[]>;
-  /** All that is known of the keys in (after, upTo]. */
-  pasts(bounds: readonly number[], keys: readonly string[], after: string): Promise<Pasts>;
+  /** All that is known of keys that follow each other, as `keys` gives them. */
+  pasts(bounds: readonly number[], keys: readonly string[]): Promise<Pasts>;
 }
 
 type Keyed<Value> = Value & { readonly key: string };
@@ -70,8 +70,8 @@ export function openPastReader(clickhouse: ClickHouse, generation: number): Past
     any: async (bounds) => (await query('any', { bounds })).length > 0,
     total: async (bounds) => (await query<{ keys: number }>('total', { bounds }))[0]?.keys ?? 0,
     keys: async (bounds, after) => pieceOf(await query('keys', { bounds, after, limit: KEYS_MAX })),
-    async pasts(bounds, keys, after) {
-      const range = { bounds, after, upTo: keys.at(-1)! };
+    async pasts(bounds, keys) {
+      const range = { bounds, from: keys[0]!, upTo: keys.at(-1)! };
       const [rows, changes] = await Promise.all([
         query<Keyed<PastRow>>('rows', { ...range, rows_per_key: ROWS_PER_KEY_MAX }),
         query<Keyed<PastChange>>('changes', range),

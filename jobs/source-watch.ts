@@ -12,6 +12,7 @@ import { clickhouseTime, queryText, runQuery } from '../platform/named-query.ts'
 import type { Namespace } from '../platform/namespace.ts';
 import type { RedisClient } from '../platform/redis.ts';
 import { writeSourceHealth } from '../platform/source-health.ts';
+import { pause } from './pause.ts';
 
 const DAY_MS = 86_400_000;
 const RHYTHM_DAYS = 28;
@@ -121,19 +122,6 @@ export interface SourceWatchParts extends Ports {
   show(report: SourceHealthReport | null): void;
   nowMs(): number;
   warn(message: string): void;
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done);
-    if (signal.aborted) done();
-  });
 }
 
 /** Evaluates once a minute, or more rarely where that takes long, until the signal. */

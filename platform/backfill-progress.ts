@@ -20,6 +20,11 @@ export const backfillProgress = z.object({
   records: z.int(),
   /** The last key that is done; '' at first. */
   after: z.string(),
+  /** Keys behind which it has gone on although Kafka refused their records, and when those were last tried. */
+  refused: z.array(z.string()).default([]),
+  refusedMs: z.int().default(0),
+  /** Where each partition of `events` ended when the last record was in it; empty until then. */
+  ends: z.array(z.int()).default([]),
   /** Epoch milliseconds, 0 for not yet. */
   startedMs: z.int(),
   finishedMs: z.int(),
@@ -32,8 +37,9 @@ const validate = compileValidator(backfillProgress);
 
 export function unstarted(funnel: string, revision: number): BackfillProgress {
   const never = { keysDone: 0, keysTotal: 0, records: 0, after: '', startedMs: 0, finishedMs: 0 };
+  const nothing = { refused: [], refusedMs: 0, ends: [] };
   const detail = 'flywheel jobs has not come to it yet: it takes one funnel after the other';
-  return { funnel, revision, status: 'waiting', ...never, detail };
+  return { funnel, revision, status: 'waiting', ...never, ...nothing, detail };
 }
 
 /** All that is known, by generation. */

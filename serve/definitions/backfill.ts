@@ -18,7 +18,7 @@ const revisionBackfill = z.object({
   revision: z.int(),
   status: z.enum(backfillStatuses).meta({
     description:
-      'waiting: the stream has not passed its record everywhere; failed: it is tried again; stopped: another revision came.',
+      'waiting: the stream has not passed its record, or those of its past, everywhere; failed: it is tried again; stopped: another revision came.',
   }),
   buyersDone: z.int(),
   buyersTotal: z.int().meta({ description: 'All who did something before the funnel’s record.' }),

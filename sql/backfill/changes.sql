@@ -11,11 +11,11 @@ SELECT
 FROM identities FINAL
 WHERE generation = {generation:UInt16} AND offset < {bounds:Array(UInt64)}[partition + 1]
   AND (
-      (visitor > {after:String} AND visitor <= {upTo:String})
+      (visitor >= {from:String} AND visitor <= {upTo:String})
       OR visitor IN
       (
           SELECT visitor FROM identities
-          WHERE generation = {generation:UInt16} AND change = 'merged' AND user > {after:String} AND user <= {upTo:String}
+          WHERE generation = {generation:UInt16} AND change = 'merged' AND user >= {from:String} AND user <= {upTo:String}
       )
   )
 ORDER BY key, offset, ordinal

@@ -13,11 +13,11 @@ SELECT
 FROM events FINAL
 WHERE generation = {generation:UInt16} AND verdict = 'applied' AND offset < {bounds:Array(UInt64)}[partition + 1]
   AND (
-      (key > {after:String} AND key <= {upTo:String})
+      (key >= {from:String} AND key <= {upTo:String})
       OR key IN
       (
           SELECT visitor FROM identities
-          WHERE generation = {generation:UInt16} AND change = 'merged' AND user > {after:String} AND user <= {upTo:String}
+          WHERE generation = {generation:UInt16} AND change = 'merged' AND user >= {from:String} AND user <= {upTo:String}
       )
   )
 ORDER BY key, offset DESC
