@@ -84,7 +84,18 @@ export const deliveryTurn = z.object({
 });
 export type DeliveryTurn = z.infer<typeof deliveryTurn>;
 
-export type DeliveriesTopicRecord = Delivery | DeliveryCursor | DeliveryReplay | DeliveryTurn;
+/** Nothing can come any more of what stands under this key: a record without a value, by which Kafka drops all of it. */
+export interface DeliveryForgotten {
+  readonly kind: 'forgotten';
+  readonly key: string;
+}
+
+export type DeliveriesTopicRecord =
+  | Delivery
+  | DeliveryCursor
+  | DeliveryReplay
+  | DeliveryTurn
+  | DeliveryForgotten;
 
 /** What came of one attempt. */
 export interface Answer {

@@ -14,6 +14,7 @@ import type { Producer } from '../platform/kafka.ts';
 import { receiptMessage } from '../platform/trigger-offer.ts';
 import { type AttemptPorts, attemptDelivery, UNKNOWN_RETRY_MS } from './attempt.ts';
 import { createDueQueue, type DueQueue } from './due-queue.ts';
+import type { HasExpired } from './expiry.ts';
 import { createOwed, isOpen } from './owed.ts';
 
 /** Deliveries that wait for one receiver; more are dead at once, to be replayed, so that memory stays bounded. */
@@ -33,6 +34,8 @@ export interface DispatchPorts extends AttemptPorts {
   /** Writes receipts; never gives up by itself. */
   readonly producer: Producer;
   receivers(): Receivers;
+  /** Which triggers have expired by now. */
+  expiry(): Promise<HasExpired>;
   /** A receiver answered 410: it is to be disabled. */
   disable(receiver: InForce<ReceiverDefinition>): Promise<void>;
   /** Told once when this turn cannot go on. */
@@ -92,10 +95,14 @@ class LaneDispatcher implements Dispatcher {
           : delivery,
       );
     }
+    // Nothing waits any more of what has expired: there are weeks of it, and each would be a question to Redis.
+    const hasExpired = await this.#ports.expiry().catch((): HasExpired => () => false);
     for (const trigger of this.#owed.triggers()) {
       const group = this.#owed.of(trigger);
       for (const delivery of group.filter(isOpen)) this.#lane(delivery.receiver).queue.add(delivery);
-      if (!group.some(isOpen)) this.#track(this.#concludeAgain(trigger));
+      if (group.some(isOpen)) continue;
+      if (hasExpired(group[0]!.trigger)) this.#owed.finish(trigger);
+      else this.#track(this.#concludeAgain(trigger));
     }
     for (const replay of replays.values()) await this.replay(replay);
     for (const receiver of this.#lanes.keys()) this.#pump(receiver);

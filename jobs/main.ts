@@ -8,7 +8,12 @@ import { type ClickHouse, openClickHouse } from '../platform/clickhouse.ts';
 import type { Config } from '../platform/config.ts';
 import { type DefinitionLog, openDefinitionLog } from '../platform/definition-log.ts';
 import { createPublisher, type Publisher } from '../platform/definition-publish.ts';
-import { deliveryMessage, readDeliveries, readDeliveryRecord } from '../platform/delivery-log.ts';
+import {
+  deliveryMessage,
+  eachDeliveryRecord,
+  readDeliveries,
+  readDeliveryRecord,
+} from '../platform/delivery-log.ts';
 import { createFailpoint, type Failpoint } from '../platform/failpoint.ts';
 import { createProducer, type Producer } from '../platform/kafka.ts';
 import { type LogRecord, readPartition } from '../platform/kafka-read.ts';
@@ -23,6 +28,8 @@ import { openWebhookSecrets } from '../platform/webhook-secrets.ts';
 import { keepBackfilled } from './backfill.ts';
 import { type BudgetMetrics, createBudgetMetrics } from './budget-metrics.ts';
 import { createDispatcher, type Dispatcher } from './dispatch.ts';
+import { readExpiry } from './expiry.ts';
+import { type ForgetPorts, keepForgetting } from './forget.ts';
 import { runForLeadership } from './leadership.ts';
 import { createJobsMetrics, type JobsMetrics } from './metrics.ts';
 import { openPastReader, type PastReader } from './past-reader.ts';
@@ -171,9 +178,14 @@ async function lead(parts: Parts, lost: AbortSignal): Promise<void> {
     await transactional.close();
     throw error;
   });
+  const writer = createDeliveryWriter(transactional, namespace, fail);
+  const expiry = () => readExpiry(parts);
+  const eachRecord: ForgetPorts['eachRecord'] = (each) =>
+    eachDeliveryRecord(config.kafkaBrokers, namespace, each);
   const dispatcher = createDispatcher({
     ...parts,
-    writer: createDeliveryWriter(transactional, namespace, fail),
+    writer,
+    expiry,
     pending: createPendingCheck({ ...parts, nowMs: Date.now }),
     secrets: openWebhookSecrets(config.jobsSecretsFile),
     intentLifeMs: config.jobsIntentLifeMs,
@@ -205,6 +217,7 @@ async function lead(parts: Parts, lost: AbortSignal): Promise<void> {
       readTriggers(parts, fold.cursors, dispatcher, readersOver),
       readReplays(parts, next, dispatcher, readersOver),
       keepBackfilled({ ...parts, nowMs: Date.now, warn: log.warn }, readersOver),
+      keepForgetting({ ...parts, eachRecord, expiry, writer, warn: log.warn }, readersOver),
     ].map((reader) => reader.catch(fail));
     await aborted(readersOver);
     const drained = dispatcher.drain();

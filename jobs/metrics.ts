@@ -18,6 +18,8 @@ export interface JobsMetrics {
   dead(receiver: string, reason: DeadReason): void;
   settled(receiver: string): void;
   receipt(): void;
+  /** So many keys of the topic are forgotten. */
+  forgot(keys: number): void;
   leads(leading: boolean): void;
   /** Asked at each scrape; null while another process leads. */
   showOpen(read: (() => ReadonlyMap<string, OpenDeliveries>) | null): void;
@@ -58,6 +60,11 @@ export function createJobsMetrics(registry: Registry): JobsMetrics {
   const receipts = new Counter({
     name: 'flywheel_delivery_receipts_total',
     help: 'Triggers acknowledged because all their receivers have them.',
+    registers,
+  });
+  const forgotten = new Counter({
+    name: 'flywheel_deliveries_forgotten_total',
+    help: 'Deliveries and replays that were taken out of the topic, a week behind the end of their trigger.',
     registers,
   });
   const leads = new Gauge({ name: 'flywheel_jobs_leads', help: '1 while this process sends.', registers });
@@ -122,6 +129,7 @@ export function createJobsMetrics(registry: Registry): JobsMetrics {
     dead: (receiver, reason) => dead.inc({ receiver, reason }),
     settled: (receiver) => settled.inc({ receiver }),
     receipt: () => receipts.inc(),
+    forgot: (keys) => forgotten.inc(keys),
     leads: (leading) => leads.set(leading ? 1 : 0),
     showOpen(read) {
       readOpen = read;

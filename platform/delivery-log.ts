@@ -1,9 +1,10 @@
 // The topic `deliveries`, one partition: what receivers are owed. Only the leader of the jobs writes turns, deliveries and
-// cursors, in transactions; anybody may ask for a replay.
+// cursors, and forgets, in transactions; anybody may ask for a replay.
 import { createHash } from 'node:crypto';
 import {
   type DeliveriesTopicRecord,
   type Delivery,
+  type DeliveryForgotten,
   type DeliveryReplay,
   delivery,
   deliveryCursor,
@@ -13,6 +14,7 @@ import {
 import type { Outgoing } from './kafka.ts';
 import { type LogRecord, readPartition } from './kafka-read.ts';
 import { openTopicAdmin } from './kafka-topics.ts';
+import type { TransactionalMessage } from './kafka-transactions.ts';
 import type { Namespace } from './namespace.ts';
 import { compileValidator } from './validate.ts';
 
@@ -37,7 +39,8 @@ export function deliveryIdOf(
   return `msg_${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
 }
 
-function keyOf(record: DeliveriesTopicRecord): string {
+/** What compaction keeps the last of. */
+export function deliveryKey(record: DeliveriesTopicRecord): string {
   switch (record.kind) {
     case 'delivery':
       return record.id;
@@ -47,22 +50,32 @@ function keyOf(record: DeliveriesTopicRecord): string {
       return `replay:${record.id}`;
     case 'turn':
       return 'turn';
+    case 'forgotten':
+      return record.key;
   }
 }
 
-/** The record as it is written: its key is what compaction keeps the last of. */
-export function deliveryMessage(namespace: Namespace, record: DeliveriesTopicRecord): Outgoing {
+/** The record as it is written. */
+export function deliveryMessage(
+  namespace: Namespace,
+  record: Exclude<DeliveriesTopicRecord, DeliveryForgotten>,
+): Outgoing;
+export function deliveryMessage(namespace: Namespace, record: DeliveriesTopicRecord): TransactionalMessage;
+export function deliveryMessage(namespace: Namespace, record: DeliveriesTopicRecord): TransactionalMessage {
   return {
     topic: namespace.topics.deliveries,
     partition: 0,
-    key: keyOf(record),
-    value: JSON.stringify(record),
+    key: deliveryKey(record),
+    value: record.kind === 'forgotten' ? null : JSON.stringify(record),
   };
 }
 
 /** The record, or null for what is none (nobody can stop the sender with garbage). */
-export function readDeliveryRecord({ value }: Pick<LogRecord, 'value'>): DeliveriesTopicRecord | null {
-  if (value === null) return null;
+export function readDeliveryRecord({
+  key,
+  value,
+}: Pick<LogRecord, 'key' | 'value'>): DeliveriesTopicRecord | null {
+  if (value === null) return key === null ? null : { kind: 'forgotten', key: key.toString('utf8') };
   try {
     const parsed = JSON.parse(value.toString('utf8')) as { kind?: unknown };
     const validate = Object.hasOwn(validators, String(parsed?.kind))
@@ -102,13 +115,17 @@ export function foldDelivery(fold: DeliveryFold, record: DeliveriesTopicRecord):
     case 'replay':
       fold.replays.set(record.id, record);
       break;
+    case 'forgotten':
+      fold.deliveries.delete(record.key);
+      fold.replays.delete(record.key.replace(/^replay:/, ''));
+      break;
     case 'turn':
       break;
   }
 }
 
-/** Every committed record up to the topic's end as it is now, in order; `next` is where to read on. */
-async function readRecords(
+/** Every committed record up to the topic's end as it is now, in order; null for what is no record of it. Answers where to read on. */
+export async function eachDeliveryRecord(
   brokers: string,
   namespace: Namespace,
   each: (record: DeliveriesTopicRecord | null, offset: number) => void,
@@ -128,7 +145,7 @@ export async function readDeliveryRecords(
   namespace: Namespace,
 ): Promise<{ readonly offset: number; readonly record: DeliveriesTopicRecord | null }[]> {
   const records: { offset: number; record: DeliveriesTopicRecord | null }[] = [];
-  await readRecords(brokers, namespace, (record, offset) => records.push({ offset, record }));
+  await eachDeliveryRecord(brokers, namespace, (record, offset) => records.push({ offset, record }));
   return records;
 }
 
@@ -138,7 +155,7 @@ export async function readDeliveries(
   namespace: Namespace,
 ): Promise<{ fold: DeliveryFold; next: number }> {
   const fold = emptyDeliveryFold();
-  const next = await readRecords(brokers, namespace, (record) => {
+  const next = await eachDeliveryRecord(brokers, namespace, (record) => {
     if (record !== null) foldDelivery(fold, record);
   });
   return { fold, next };

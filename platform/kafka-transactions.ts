@@ -13,13 +13,16 @@ const { ERR__FENCED, ERR__FATAL } = Kafka.CODES.ERRORS;
 const ERR_INVALID_PRODUCER_EPOCH = 47;
 const ERR_PRODUCER_FENCED = 90;
 
+/** Without a value: of a compacted topic, nothing of the key is to stay. */
+export type TransactionalMessage = Omit<Outgoing, 'value'> & { readonly value: Outgoing['value'] | null };
+
 export interface TransactionalProducer {
   /**
    * Resolves when all replicas in sync have all messages. One call at a time.
    * @throws PlatformError KAFKA_FENCED (another has opened the id; nothing was written), KAFKA_NOT_DELIVERED (it may
    * have been written or not: open the id anew and read)
    */
-  append(messages: readonly Outgoing[]): Promise<void>;
+  append(messages: readonly TransactionalMessage[]): Promise<void>;
   close(): Promise<void>;
 }
 

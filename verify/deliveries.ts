@@ -1,8 +1,9 @@
 // The topic `deliveries`: every delivery is of a trigger that there is, under the id that follows from it, and goes from
 // state to state as it may: no attempt without an intent, none after it was delivered, none of a dead one without a replay;
-// and every trigger that was taken has one for each receiver that it was meant for.
+// and every trigger that was taken has one for each receiver that it was meant for, unless it has expired and they are forgotten.
 import { createHash } from 'node:crypto';
 import type { Delivery, DeliveryCursor, DeliveryStatus } from '../domain/delivery.ts';
+import type { Fields } from './compare.ts';
 import type { Scope } from './scope.ts';
 import { fieldsOf, recordsById } from './triggers.ts';
 
@@ -21,6 +22,14 @@ function idOf(scope: Scope, receiver: string, trigger: string): string {
   return `msg_${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
 }
 
+/** A trigger waits while the watermark is at most its end; of a partition that has gone on since it was read, nobody knows. */
+function mayBeForgotten({ events, endNow }: Scope, { id, expiresMs }: Fields): boolean {
+  const from = events.find(({ walk }) => walk.partition === Number(String(id).split('-')[0]));
+  if (from === undefined) return false;
+  const { walk, stored } = from;
+  return walk.watermarkMs > Number(expiresMs) || endNow(walk.partition) > (stored.head?.offset ?? 0);
+}
+
 /** The whole topic `triggers` counts: `jobs` takes what is in it, also of records behind those that were read of `events`. */
 export function compareDeliveries(scope: Scope): void {
   const { comparison } = scope;
@@ -29,14 +38,28 @@ export function compareDeliveries(scope: Scope): void {
   const cursors: DeliveryCursor[] = [];
   const last = new Map<string, Delivery>();
   const replayed = new Set<string>();
+  const forgotten = new Set<string>();
   for (const { offset, record } of scope.deliveries) {
     const where = `deliveries ${offset}`;
     if (record === null) {
-      comparison.differ('deliveries', where, 'a delivery, a cursor, a replay or a turn', 'something else');
+      comparison.differ(
+        'deliveries',
+        where,
+        'a delivery, a cursor, a replay, a turn or nothing',
+        'something else',
+      );
       continue;
     }
     if (record.kind === 'replay') replayed.add(record.id);
     if (record.kind === 'cursor') cursors.push(record);
+    if (record.kind === 'forgotten') {
+      const delivery = last.get(record.key);
+      if (delivery !== undefined)
+        comparison.equal('deliveries', `${where} forgotten`, true, mayBeForgotten(scope, delivery.trigger));
+      last.delete(record.key);
+      forgotten.add(record.key);
+      continue;
+    }
     if (record.kind !== 'delivery') continue;
     const before = last.get(record.id);
     comparison.equal('deliveries', `${where} id`, idOf(scope, record.receiver, record.trigger.id), record.id);
@@ -53,17 +76,21 @@ export function compareDeliveries(scope: Scope): void {
     }
     last.set(record.id, record);
   }
-  compareOwed(scope, cursors, last);
+  compareOwed(scope, cursors, (id, trigger) =>
+    last.has(id) || (forgotten.has(id) && mayBeForgotten(scope, trigger)) ? id : undefined,
+  );
 }
 
 /**
  * Whoever takes triggers says from where to where, and who was to be told. Nothing may be passed over, and nobody. Of a cursor
- * that is gone (the topic keeps each partition's last, a week later) or says nothing, nothing can be compared.
+ * that is gone (the topic keeps each partition's last, a week later) or says nothing, nothing can be compared. What is forgotten has
+ * a record that says so for longer than the cursor by which it was owed: that one is superseded before, and goes first.
+ * @param queued the id of a delivery if it was queued, as far as the topic says
  */
 function compareOwed(
   scope: Scope,
   cursors: readonly DeliveryCursor[],
-  deliveries: ReadonlyMap<string, Delivery>,
+  queued: (id: string, trigger: Fields) => string | undefined,
 ): void {
   const { comparison } = scope;
   const kind = 'deliveries owed';
@@ -81,11 +108,11 @@ function compareOwed(
       }
       const place = `triggers ${partition} ${offset}`;
       comparison.equal(kind, place, true, offset >= taken.from);
-      const { id: trigger, definition } = fieldsOf(value);
+      const trigger = fieldsOf(value);
       for (const { id: receiver, triggers } of taken.receivers) {
-        if (triggers.length > 0 && !triggers.includes(String(definition))) continue;
-        const id = idOf(scope, receiver, String(trigger));
-        comparison.equal(kind, `${place} for ${receiver}`, id, deliveries.get(id)?.id);
+        if (triggers.length > 0 && !triggers.includes(String(trigger.definition))) continue;
+        const id = idOf(scope, receiver, String(trigger.id));
+        comparison.equal(kind, `${place} for ${receiver}`, id, queued(id, trigger));
       }
     }
   }

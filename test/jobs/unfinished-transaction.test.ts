@@ -64,7 +64,7 @@ async function leaveOpen(records: readonly DeliveriesTopicRecord[]): Promise<voi
   const { producerId, producerEpoch } = opened;
   const messages = records.map((record) => {
     const { topic, partition, key, value } = deliveryMessage(stage.namespace, record);
-    return { topic, partition, key: Buffer.from(key!), value: Buffer.from(value) };
+    return { topic, partition, key: Buffer.from(key!), value: Buffer.from(value!) };
   });
   const options = { transactionalId, producerId, producerEpoch, firstSequence: 0 };
   const write = () => produceV10.api.async(connection, -1, 5_000, messages, options);

@@ -59,10 +59,15 @@ function topicOf(triggers: readonly object[]): Scope['triggers'] {
 }
 
 /** Beside a partition of `events` that was read as far as to before the record that the trigger came of. */
-function compare(read: Pick<Scope, 'deliveries' | 'triggers'>): Comparison {
+function compare(
+  read: Pick<Scope, 'deliveries' | 'triggers'>,
+  { watermarkMs = AT_MS, end = 1 } = {},
+): Comparison {
   const comparison = new Comparison();
-  const events = [{ stored: { id: { generation: 1 }, head: { offset: 1 } }, walk: { partition: 1 } }];
-  compareDeliveries({ comparison, namespace: 'default', events, ...read } as unknown as Scope);
+  const stored = { id: { generation: 1 }, head: { offset: 1 } };
+  const events = [{ stored, walk: { partition: 1, watermarkMs } }];
+  const endNow = () => end;
+  compareDeliveries({ comparison, namespace: 'default', events, endNow, ...read } as unknown as Scope);
   return comparison;
 }
 
@@ -79,6 +84,8 @@ function cursor(
   return { kind: 'cursor', partition: 0, next, taken: { from, receivers: [...receivers] } };
 }
 
+/** All of a delivery is taken out of the topic. */
+const forgotten: DeliveriesTopicRecord = { kind: 'forgotten', key: at('queued', 0).id };
 const dead = at('dead', 1);
 const crm = { id: 'crm', triggers: [] };
 
@@ -183,4 +190,37 @@ describe('a trigger that was taken', () => {
       expect.objectContaining({ kind: 'deliveries owed', count: 1 }),
     ]);
   });
+});
+
+describe('a delivery that is forgotten', () => {
+  const expired = { watermarkMs: trigger.expiresMs + 1 };
+  const differences = (records: readonly DeliveriesTopicRecord[], world?: Parameters<typeof compare>[1]) =>
+    compare(
+      {
+        deliveries: records.map((record, offset) => ({ offset, record })),
+        triggers: topicOf([trigger]),
+      },
+      world,
+    ).differenceCount;
+  const owed = [at('queued', 0), cursor([crm]), at('sending', 1), at('delivered', 1)];
+
+  it.each<[string, DeliveriesTopicRecord[]]>([
+    ['stood in the topic', [...owed, forgotten]],
+    ['is compacted away', [cursor([crm]), forgotten]],
+    ['is asked for again, and settled', [...owed, forgotten, at('queued', 0), at('settled', 0)]],
+  ])('once its trigger has expired is right: one that %s', (_case, records) =>
+    expect(differences(records, expired)).toBe(0),
+  );
+
+  it.each<[string, DeliveriesTopicRecord[]]>([
+    ['stood in the topic', [...owed, forgotten]],
+    ['was never queued', [cursor([crm]), forgotten]],
+  ])('while its trigger waits is found: one that %s', (_case, records) => {
+    expect(differences(records, { watermarkMs: trigger.expiresMs })).toBeGreaterThan(0);
+    // Whether it waited when its partition was read, nobody knows of one that has gone on since.
+    expect(differences(records, { end: 2 })).toBe(0);
+  });
+
+  it('is no excuse for another: one of an expired trigger that was never queued is found', () =>
+    expect(differences([cursor([crm, { id: 'mail', triggers: [] }]), forgotten], expired)).toBe(1));
 });
