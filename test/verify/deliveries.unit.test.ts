@@ -221,6 +221,12 @@ describe('a delivery that is forgotten', () => {
     expect(differences(records, { end: 2 })).toBe(0);
   });
 
+  it('and compacted away altogether is owed no more by a cursor that took its trigger a second time', () => {
+    const deliveries = [{ offset: 0, record: cursor([crm], { from: 1, next: 2 }) }];
+    const read = { deliveries, triggers: topicOf([trigger, trigger]) };
+    expect(compare(read, expired).differences).toEqual([]);
+  });
+
   it('is no excuse for another: one of an expired trigger that was never queued is found', () =>
     expect(differences([cursor([crm, { id: 'mail', triggers: [] }]), forgotten], expired)).toBe(1));
 });
