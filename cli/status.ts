@@ -8,7 +8,7 @@ import { openClickHouse, pingClickHouse } from '../platform/clickhouse.ts';
 import { decodeAccount, unpack } from '../platform/codec.ts';
 import { type Config, readConfig } from '../platform/config.ts';
 import { ensureGeneration, openTopicAdmin } from '../platform/kafka-topics.ts';
-import { accountPartition, partitionKeys } from '../platform/keys.ts';
+import { accountPartition, jobsLeaderKey, partitionKeys } from '../platform/keys.ts';
 import { type Namespace, namespaceOf } from '../platform/namespace.ts';
 import { type PartitionStatus, readPartitions } from '../platform/partition-status.ts';
 import { openRedis, type RedisClient } from '../platform/redis.ts';
@@ -29,9 +29,16 @@ export interface Status {
   readonly accounts: readonly AccountStatus[];
 }
 
+/** A ClickHouse that takes the connection and says nothing by then is away. */
+const CLICKHOUSE_MS_MAX = 3_000;
+
 /** By `<topic>:<partition>`: what could not be taken of it in the last day; null if ClickHouse does not answer. */
 async function readRejects(config: Config, namespace: Namespace): Promise<Map<string, number> | null> {
-  const clickhouse = openClickHouse({ url: config.clickhouseUrl, database: namespace.database });
+  const clickhouse = openClickHouse({
+    url: config.clickhouseUrl,
+    database: namespace.database,
+    requestTimeoutMs: CLICKHOUSE_MS_MAX,
+  });
   try {
     await pingClickHouse(clickhouse, config.clickhouseUrl);
     const answer = await clickhouse.query({
@@ -93,6 +100,19 @@ export function faultOf(one: PartitionStatus, nowMs: number): string {
   return `${named}: ${batches} of ${records} wait for ClickHouse or Kafka${since}`;
 }
 
+/** Longer than a turn takes to pass from one process to the next. */
+const JOBS_LOOK_MS = 2_500;
+const JOBS_LOOK_EVERY_MS = 250;
+
+/** Whether a process leads the jobs, asked again for a moment if none does. */
+async function isLed(redis: RedisClient, namespace: Namespace): Promise<boolean> {
+  for (let waitedMs = 0; waitedMs < JOBS_LOOK_MS; waitedMs += JOBS_LOOK_EVERY_MS) {
+    if ((await redis.exists(jobsLeaderKey(namespace))) === 1) return true;
+    await new Promise((resolve) => setTimeout(resolve, JOBS_LOOK_EVERY_MS));
+  }
+  return false;
+}
+
 /** @throws PlatformError where Redis or Kafka cannot be reached: nothing can be told without them */
 async function look(config: Config): Promise<Status> {
   const namespace = namespaceOf(config.namespace);
@@ -102,14 +122,16 @@ async function look(config: Config): Promise<Status> {
     const { spend } = await ensureGeneration(namespace, admin, redis);
     const nowMs = Date.now();
     const partitions = await readPartitions(namespace, redis, admin, nowMs);
-    const [rejects, accounts] = await Promise.all([
+    const [rejects, accounts, led] = await Promise.all([
       readRejects(config, namespace),
       readAccounts(namespace, redis, spend, partitions),
+      isLed(redis, namespace),
     ]);
     const faults = partitions
       .filter(({ health }) => health !== 'ok' && health !== 'paused')
       .map((one) => faultOf(one, nowMs));
     if (rejects === null) faults.push(`ClickHouse at ${config.clickhouseUrl} does not answer`);
+    if (!led) faults.push('no process leads the jobs: no trigger is pushed, no past of a funnel computed');
     return {
       namespace: namespace.name,
       healthy: faults.length === 0,

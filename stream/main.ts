@@ -294,14 +294,17 @@ function observe(parts: StreamParts, metrics: StreamMetrics, id: PartitionId) {
 function figuresOf({ namespace, now }: StreamParts, source: Source, owner: Owner): PartitionFigures {
   const { id, head, states, windows, triggers } = owner.work;
   const high = source.highOffset({ topic: namespace.topics[id.topic], partition: id.partition });
-  const { oldestAppendMs, undelivered } = owner;
+  const { oldestAppendMs, undelivered, undeliveredSinceMs } = owner;
+  const sinceMs = (timeMs: number | undefined): number =>
+    timeMs === undefined ? 0 : Math.max(0, now() - timeMs);
   return {
     topic: id.topic,
     partition: id.partition,
     lag: Math.max(0, high - head.offset),
     watermarkMs: head.watermarkMs,
-    waitingMs: oldestAppendMs === undefined ? 0 : Math.max(0, now() - oldestAppendMs),
+    waitingMs: sinceMs(oldestAppendMs),
     undelivered,
+    undeliveredMs: sinceMs(undeliveredSinceMs),
     states: states.size,
     windows: windows.size,
     triggers: triggers.size,

@@ -70,6 +70,11 @@ export class Owner {
     return this.#delivery.inSink;
   }
 
+  /** When the oldest of them was committed, or taken over; undefined if there is none. */
+  get undeliveredSinceMs(): number | undefined {
+    return this.#delivery.oldestMs;
+  }
+
   /** Takes messages from where this owner reads on; what a poll that began before it still brings is left out. */
   push(messages: readonly Message[]): void {
     const taken = messages.filter(({ offset }) => {

@@ -13,6 +13,8 @@ export interface PartitionFigures {
   readonly waitingMs: number;
   /** Committed batches that ClickHouse or Kafka do not have yet. */
   readonly undelivered: number;
+  /** Since the oldest of them was committed (or taken over); 0 if there is none. */
+  readonly undeliveredMs: number;
   readonly states: number;
   readonly windows: number;
   readonly triggers: number;
@@ -38,6 +40,11 @@ const gauges: readonly [name: string, help: string, measure: Measure][] = [
     'flywheel_stream_undelivered_batches',
     'Committed batches that ClickHouse or Kafka do not have yet.',
     ({ undelivered }) => undelivered,
+  ],
+  [
+    'flywheel_stream_oldest_undelivered_seconds',
+    'Since the oldest committed batch that ClickHouse or Kafka do not have yet was committed; 0 if none waits.',
+    ({ undeliveredMs }) => undeliveredMs / 1_000,
   ],
   [
     'flywheel_stream_paused',

@@ -35,11 +35,18 @@ const HELD_MS = 600;
 const HELD_PAUSE_MS = 200;
 
 /** A process that stands still looks to Prometheus like one that is gone, and can go on afterwards. */
-function standingStill(name: 'stream' | 'serve' | 'jobs', alerts: readonly string[]): Fault {
+function standingStill(name: 'stream' | 'serve' | 'jobs' | 'clickhouse', alerts: readonly string[]): Fault {
   return {
     name: `${name} stands still (SIGSTOP)`,
     alerts,
-    cause: async (victim) => signal(victim, name, 'SIGSTOP'),
+    async cause(victim) {
+      signal(victim, name, 'SIGSTOP');
+      await post(
+        victim,
+        '/v1/batch',
+        many((index) => ({ type: 'page', userId: `still-${index}` })),
+      );
+    },
     mend: async (victim) => signal(victim, name, 'SIGCONT'),
   };
 }
@@ -287,7 +294,8 @@ export const faults: readonly Fault[] = [
   },
   standingStill('jobs', ['FlywheelProcessDown', 'FlywheelJobsLeaderless', 'FlywheelSourcesUnwatched']),
   standingStill('stream', ['FlywheelProcessDown']),
-  keptDown('clickhouse', ['FlywheelDeliveryFails']),
+  standingStill('clickhouse', ['FlywheelDeliveryStalls']),
+  keptDown('clickhouse', ['FlywheelDeliveryFails', 'FlywheelDeliveryStalls']),
   keptDown('kafka', [
     'FlywheelPartUnreachable',
     'FlywheelCollectRefuses',

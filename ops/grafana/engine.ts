@@ -32,10 +32,18 @@ const glance: PanelSpec[] = [
   },
   {
     title: 'Undelivered',
-    description: 'Committed batches that ClickHouse or Kafka do not have. Eight in a partition: it waits.',
+    description:
+      'Committed batches that ClickHouse or Kafka do not have. Where 2,000 of them, or 32,000 records, wait, a partition applies nothing more.',
     unit: 'short',
     stat: true,
     queries: [{ expr: 'sum(flywheel_stream_undelivered_batches)', legend: 'batches' }],
+  },
+  {
+    title: 'Undelivered for',
+    description: 'How long the oldest of them has waited.',
+    unit: 's',
+    stat: true,
+    queries: [{ expr: 'max(flywheel_stream_oldest_undelivered_seconds)', legend: 'age' }],
   },
   {
     title: 'Firing',

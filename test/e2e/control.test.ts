@@ -175,8 +175,12 @@ describe('what cannot be done', () => {
   it('is told of: without an owner, status says so and exits 1', async () => {
     // An owner is missed once its stamp is five seconds old.
     const look = () => flywheel('status');
-    await expect.poll(async () => (await look()).code, { timeout: 20_000, interval: 500 }).toBe(1);
-    const { said } = await look();
+    await expect
+      .poll(async () => (await look()).said, { timeout: 30_000, interval: 500 })
+      .toContain('no owner');
+    const { said, code } = await look();
+    expect(code).toBe(1);
+    expect(said).toContain('no process leads the jobs');
     expect(said).toMatch(/events 3 +no owner +0 /);
     expect(said).toContain('unhealthy: events 3: no owner');
     expect(said).toMatch(/display-europe +EUR +450\.00 /);

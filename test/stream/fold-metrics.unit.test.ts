@@ -55,12 +55,13 @@ it('a partition that has gone to another process is not shown any more', async (
   const registry = new Registry();
   const figures: PartitionFigures = {
     ...{ topic: 'events', partition: 3, lag: 7, watermarkMs: 2_000, waitingMs: 1_500 },
-    ...{ paused: false, undelivered: 1, states: 2, windows: 3, triggers: 4 },
+    ...{ paused: false, undelivered: 1, undeliveredMs: 90_000, states: 2, windows: 3, triggers: 4 },
   };
   let owned: PartitionFigures[] = [figures];
   registerPartitionMetrics(registry, ['events', 'spend'], () => owned);
   const text = await registry.metrics();
   expect(text).toContain('flywheel_stream_lag_records{topic="events",partition="3"} 7');
+  expect(text).toContain('flywheel_stream_oldest_undelivered_seconds{topic="events",partition="3"} 90');
   expect(text).toContain('flywheel_stream_watermark_timestamp_seconds{topic="events",partition="3"} 2');
   expect(text).toContain('flywheel_stream_oldest_waiting_seconds{topic="events",partition="3"} 1.5');
   expect(text).toContain('flywheel_stream_partitions_owned{topic="events"} 1');
