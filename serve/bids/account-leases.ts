@@ -228,6 +228,8 @@ export class AccountLeases {
       return;
     }
     this.#request = null;
+    const lackedMicros = this.#lackedMicros;
+    this.#lackedMicros = 0;
     if (answer === 'refused') {
       this.#putOff();
       return;
@@ -237,8 +239,7 @@ export class AccountLeases {
     const deadlineMs = request.sentMonotonicMs + ttlMs;
     const { amountMicros } = answer;
     this.#held.push({ id: request.id, amountMicros, leftMicros: amountMicros, deadlineMs, ttlMs });
-    if (amountMicros < this.#lackedMicros) this.#lackingUntilMs = clock.monotonicMs() + ASK_AGAIN_MS;
-    this.#lackedMicros = 0;
+    if (amountMicros < lackedMicros) this.#lackingUntilMs = clock.monotonicMs() + ASK_AGAIN_MS;
     this.#reservedMicros = 0;
     this.#dearestMicros = 0;
     this.#wake();
