@@ -68,7 +68,7 @@ it('a close answers what waits for Kafka, and waits a few seconds for nobody els
   expect(owed.received()).toBe('');
   acknowledge();
   await closed;
-  expect(owed.received()).toMatch(/^HTTP\/1\.1 200 /);
+  await expect.poll(owed.received).toMatch(/^HTTP\/1\.1 200 /);
 });
 
 it('a close does not wait for ever for an answer', async () => {
