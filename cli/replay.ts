@@ -106,6 +106,13 @@ function describeReport(report: FeedReport): string {
   return `${accepted.toLocaleString('en')} accepted into ${namespace} in ${duration(seconds)} (${rate}/s), ${rejected}`;
 }
 
+/** Versions that did not look into the file took every one of its name for the same. */
+function describeEarlier({ finishedAt, file, content }: FeedReport): string {
+  const byName = file !== null && content == null;
+  const which = byName ? `; it may have been another ${file}, its version did not keep which` : '';
+  return `nothing to send: fed before, until ${finishedAt} (--again repeats it)${which}`;
+}
+
 /** Formats that are read from a file have a namespace of their own: their times would make live events late. */
 function namespaceFor(format: string, config: Config, options: Options): string {
   const own = format !== 'simulate' && format !== REJECTED;
@@ -188,8 +195,7 @@ async function replay(first: string, second: string | undefined, options: Option
     });
     line.end();
     const isEarlier = Date.parse(report.finishedAt ?? '') < startedMs;
-    const fedBefore = `nothing to send: fed before, until ${report.finishedAt} (--again repeats it)`;
-    process.stderr.write(`${isEarlier ? fedBefore : describeReport(report)}\n`);
+    process.stderr.write(`${isEarlier ? describeEarlier(report) : describeReport(report)}\n`);
     process.stdout.write(`${JSON.stringify(report)}\n`);
   } catch (error) {
     line.end();

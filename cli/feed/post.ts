@@ -23,7 +23,12 @@ export interface Answer {
 
 /** What the feeder cannot go on after: a wrong key, a refusal, an outage that lasts. */
 export class FeedError extends Error {
-  readonly code: 'FEED_REFUSED' | 'FEED_UNREACHABLE' | 'FEED_WRONG_NAMESPACE' | 'FEED_WRONG_ARGUMENT';
+  readonly code:
+    | 'FEED_REFUSED'
+    | 'FEED_UNREACHABLE'
+    | 'FEED_WRONG_NAMESPACE'
+    | 'FEED_WRONG_ARGUMENT'
+    | 'FEED_OTHER_SOURCE';
 
   constructor(code: FeedError['code'], message: string, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });

@@ -8,7 +8,7 @@ const count = z.int().min(0);
 const counts = z.record(z.string(), count);
 
 const feedReport = z.object({
-  /** `<namespace>-<format>`, with the file's name for a replay. */
+  /** `<namespace>-<format>`, for a replay with the file's name and the beginning of its content's hash. */
   id: z.string(),
   namespace: z.string(),
   format: z.string(),
@@ -22,6 +22,11 @@ const feedReport = z.object({
   seed: z.string().nullable(),
   endMs: z.int().nullable(),
   untilMs: z.int().nullable(),
+  buyers: count.nullish(),
+  date: z.string().nullish(),
+  currency: z.string().nullish(),
+  /** Of the file, unpacked. These four are absent in the reports of feeds that did not keep them. */
+  content: z.object({ bytes: count, sha256: z.string() }).nullish(),
   /** Items of each lane that were acknowledged: a feed that goes on skips as many. */
   lanes: counts,
   events: z.object({
@@ -63,7 +68,19 @@ export function countOne(counts: Record<string, number>, name: string): void {
 export function newReport(
   given: Pick<
     FeedReport,
-    'id' | 'namespace' | 'format' | 'file' | 'logId' | 'startedAt' | 'seed' | 'endMs' | 'untilMs'
+    | 'id'
+    | 'namespace'
+    | 'format'
+    | 'file'
+    | 'logId'
+    | 'startedAt'
+    | 'seed'
+    | 'endMs'
+    | 'untilMs'
+    | 'buyers'
+    | 'date'
+    | 'currency'
+    | 'content'
   >,
 ): FeedReport {
   return {

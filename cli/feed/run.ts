@@ -2,11 +2,20 @@
 // that lets a feed that was killed go on, and one that is finished rest.
 import path from 'node:path';
 import type { Config } from '../../platform/config.ts';
+import type { FileContent } from '../../simulate/readers/csv-rows.ts';
 import { publishDefinitions, waitUntilKnown } from './definitions.ts';
 import { type FeedProgress, feed, type Speed } from './feed.ts';
 import { FeedError, request, type Target } from './post.ts';
 import { type FeedReport, newReport, readReport, reportFile, writeReport } from './report.ts';
-import { DEFAULT_SEED, fileSource, type Source, simulatedSource } from './sources.ts';
+import {
+  contentId,
+  contentOfSource,
+  DEFAULT_SEED,
+  fileSource,
+  SIMULATED_BUYERS,
+  type Source,
+  simulatedSource,
+} from './sources.ts';
 
 /** A killed feed repeats at most what it sent after the last writing of its report. */
 const WRITE_EVERY_MS = 500;
@@ -56,25 +65,90 @@ export async function assertNamespace(target: Target, namespace: string): Promis
   );
 }
 
-function idOf({ config, format, file }: FeedRequest): string {
+/** A feed of a file: two of one name are told apart by what is in them. */
+interface FeedFile {
+  readonly file: string;
+  readonly content: FileContent;
+}
+
+async function fileOf({ format, file }: FeedRequest, signal: AbortSignal): Promise<FeedFile | null> {
+  if (format === 'simulate') return null;
+  if (file === undefined) throw new FeedError('FEED_WRONG_ARGUMENT', `the format ${format} needs a file`);
+  return { file, content: await contentOfSource(format, file, signal) };
+}
+
+/** Of a feed by a version that did not look into the file; of the marketplace's, still. */
+function idByName({ config, format, file }: FeedRequest): string {
   const name = file === undefined ? '' : `-${path.basename(file).replaceAll(/[^A-Za-z0-9._-]/g, '_')}`;
   return `${config.namespace}-${format}${name}`;
 }
 
-/** The report of the same feed by an earlier run; null if there is none that counts. */
-async function earlierReport({ again, logId }: FeedRequest, file: string): Promise<FeedReport | null> {
-  const earlier = again ? null : await readReport(file);
-  return earlier === null || (logId !== undefined && earlier.logId !== logId) ? null : earlier;
+function idOf(given: FeedRequest, of: FeedFile | null): string {
+  return of === null ? idByName(given) : `${idByName(given)}-${contentId(of.content)}`;
+}
+
+/**
+ * What is not said is as the feed was begun: the same command goes on, and so does one that leaves it out. With anything
+ * else, the lanes would skip as many items of another source, and neither would be in the log whole.
+ * @throws FeedError that names what is another
+ */
+function assertSameSource(given: FeedRequest, of: FeedFile | null, earlier: FeedReport, file: string): void {
+  const iso = (ms: number | null | undefined) => (typeof ms === 'number' ? new Date(ms).toISOString() : ms);
+  const compared = [
+    ['the content (sha256)', of?.content.sha256, earlier.content?.sha256],
+    ['--seed', given.seed, earlier.seed],
+    ['--buyers', given.buyers, earlier.buyers],
+    ['--date', given.date, earlier.date],
+    ['--currency', given.currency, earlier.currency],
+    ['--until', iso(given.untilMs), iso(earlier.untilMs)],
+  ] as const;
+  const others = compared
+    .filter(([, now, then]) => now !== undefined && then !== undefined && now !== then)
+    .map(([name, now, then]) => `${name} was ${then ?? 'not given'} and is ${now}`);
+  if (others.length === 0) return;
+  throw new FeedError(
+    'FEED_OTHER_SOURCE',
+    `the feed ${earlier.id} (${earlier.state}, ${file}) was begun otherwise: ${others.join(', ')}. ` +
+      'Give what it was begun with, or nothing, to go on with it; `flywheel replay --again` feeds anew, from the beginning',
+  );
+}
+
+/**
+ * The report of the same feed by an earlier run; null if there is none that counts.
+ * @throws FeedError if it was begun with something else, or cannot be gone on with
+ */
+async function earlierReport(given: FeedRequest, of: FeedFile | null): Promise<FeedReport | null> {
+  const { config, again, logId } = given;
+  if (again) return null;
+  const isOfThisLog = (report: FeedReport): boolean => logId === undefined || report.logId === logId;
+  const file = reportFile(config.dir, idOf(given, of));
+  const earlier = await readReport(file);
+  if (earlier !== null) {
+    if (!isOfThisLog(earlier)) return null;
+    assertSameSource(given, of, earlier, file);
+    return earlier;
+  }
+  if (of === null) return null;
+  const byName = reportFile(config.dir, idByName(given));
+  const older = await readReport(byName);
+  if (older === null || older.content != null || !isOfThisLog(older)) return null;
+  if (older.state === 'finished') return older;
+  throw new FeedError(
+    'FEED_OTHER_SOURCE',
+    `${byName} is of an unfinished feed by a version that did not keep which ${path.basename(of.file)} it was, nor gave ` +
+      'its rows the ids that they have now, so it cannot be gone on with: `flywheel replay --again` feeds this file from the beginning, ' +
+      'and what that one has sent counts twice; into a new namespace, it does not',
+  );
 }
 
 /** The report to go on with: an unfinished one of the same feed, or a new one. */
-function startingReport(given: FeedRequest, earlier: FeedReport | null): FeedReport {
+function startingReport(given: FeedRequest, of: FeedFile | null, earlier: FeedReport | null): FeedReport {
   const { config, format, file } = given;
   if (earlier !== null) return earlier;
-  const simulated = format === 'simulate';
+  const simulated = of === null;
   const endMs = simulated ? (given.endMs ?? Date.now()) : null;
   return newReport({
-    id: idOf(given),
+    id: idOf(given, of),
     namespace: config.namespace,
     format,
     file: file === undefined ? null : path.basename(file),
@@ -83,19 +157,20 @@ function startingReport(given: FeedRequest, earlier: FeedReport | null): FeedRep
     seed: simulated ? (given.seed ?? DEFAULT_SEED) : null,
     endMs,
     untilMs: given.untilMs ?? endMs,
+    buyers: simulated ? (given.buyers ?? SIMULATED_BUYERS) : null,
+    date: given.date ?? null,
+    currency: given.currency ?? null,
+    content: of === null ? null : { bytes: of.content.bytes, sha256: of.content.sha256 },
   });
 }
 
-async function sourceOf(given: FeedRequest, report: FeedReport): Promise<Source> {
-  if (report.seed !== null && report.endMs !== null) {
-    return simulatedSource(report.seed, report.endMs, given.buyers);
-  }
-  if (given.file === undefined) {
-    throw new FeedError('FEED_WRONG_ARGUMENT', `the format ${given.format} needs a file`);
-  }
-  return fileSource(given.format, given.file, {
-    ...(given.date === undefined ? {} : { date: given.date }),
-    ...(given.currency === undefined ? {} : { currency: given.currency }),
+/** What the report was begun with; what one of before does not say, as it is given now. */
+async function sourceOf(given: FeedRequest, of: FeedFile | null, report: FeedReport): Promise<Source> {
+  if (of === null) return simulatedSource(report.seed!, report.endMs!, report.buyers ?? given.buyers);
+  const { date, currency } = report;
+  return fileSource(report.format, of.file, of.content, {
+    ...(date == null ? {} : { date }),
+    ...(currency == null ? {} : { currency }),
   });
 }
 
@@ -130,21 +205,22 @@ function createWriter(file: string, report: FeedReport): { soon(): void; now(): 
  * @throws FeedError, FileError
  */
 export async function runFeed(given: FeedRequest): Promise<FeedReport> {
-  const { config, url, secretKey } = given;
-  const file = reportFile(config.dir, idOf(given));
-  const earlier = await earlierReport(given, file);
+  const { config, url, secretKey, signal = new AbortController().signal } = given;
+  const of = await fileOf(given, signal);
+  const earlier = await earlierReport(given, of);
   if (earlier?.state === 'finished') return earlier;
-  const report = startingReport(given, earlier);
+  const report = startingReport(given, of, earlier);
+  const file = reportFile(config.dir, report.id);
   const target: Target = {
     url,
     key: secretKey,
-    signal: given.signal ?? new AbortController().signal,
+    signal,
     onRetry: () => {
       report.retries += 1;
     },
   };
   await assertNamespace(target, config.namespace);
-  const source = await sourceOf(given, report);
+  const source = await sourceOf(given, of, report);
   if (source.definitions.length > 0) {
     await publishDefinitions(config, source.definitions, `flywheel replay ${report.format}`);
     await waitUntilKnown(target, source.definitions);

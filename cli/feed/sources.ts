@@ -3,8 +3,8 @@
 import type { FeedDefinition, FeedItem, FeedMessage, FeedSpend } from '../../simulate/feed.ts';
 import { createMarketplace } from '../../simulate/marketplace/marketplace.ts';
 import { spendRows } from '../../simulate/marketplace/spend.ts';
-import { countLines } from '../../simulate/readers/csv-rows.ts';
-import type { ReaderOptions } from '../../simulate/readers/reader.ts';
+import { contentOf, type FileContent } from '../../simulate/readers/csv-rows.ts';
+import type { Reader, ReaderOptions } from '../../simulate/readers/reader.ts';
 import { readers } from '../../simulate/readers/readers.ts';
 import { FeedError } from './post.ts';
 
@@ -70,15 +70,41 @@ export function assertFormat(format: string): void {
   );
 }
 
-/** @throws FeedError for an unknown format, FileError for a file that is not of it */
-export async function fileSource(format: string, file: string, options: ReaderOptions): Promise<Source> {
+/** @throws FeedError for an unknown format */
+function readerOf(format: string): Reader {
   assertFormat(format);
-  const reader = readers.find((each) => each.format === format)!;
-  const definitions = await reader.definitions(file, options);
-  const lines = Math.max(1, await countLines(file));
+  return readers.find((each) => each.format === format)!;
+}
+
+/**
+ * What a reader of `format` reads with `file`.
+ * @throws FeedError for an unknown format, FileError for a file that cannot be read
+ */
+export function contentOfSource(format: string, file: string, signal: AbortSignal): Promise<FileContent> {
+  const beside = readerOf(format).beside?.(file) ?? null;
+  return contentOf(beside === null ? [file] : [file, beside], signal);
+}
+
+/** So much of the content's hash stands in a feed's id and in the ids of its rows. */
+const CONTENT_DIGITS = 12;
+
+/** Stands for a content in ids. */
+export function contentId({ sha256 }: Pick<FileContent, 'sha256'>): string {
+  return sha256.slice(0, CONTENT_DIGITS);
+}
+
+/** @throws FeedError for an unknown format, FileError for a file that is not of it */
+export async function fileSource(
+  format: string,
+  file: string,
+  content: FileContent,
+  given: Omit<ReaderOptions, 'content'>,
+): Promise<Source> {
+  const reader = readerOf(format);
+  const options = { ...given, content: contentId(content) };
   return {
     items: reader.read(file, options),
-    definitions,
-    shareOf: ({ fileRow }) => Math.min(1, (fileRow ?? 0) / lines),
+    definitions: await reader.definitions(file, options),
+    shareOf: ({ fileRow }) => Math.min(1, (fileRow ?? 0) / Math.max(1, content.lines)),
   };
 }

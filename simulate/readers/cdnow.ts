@@ -3,7 +3,7 @@
 import type { FeedMessage } from '../feed.ts';
 import { type CsvRow, csvRows, rowError } from './csv-rows.ts';
 import { messageOf } from './message.ts';
-import type { Reader } from './reader.ts';
+import type { Reader, ReaderOptions } from './reader.ts';
 import { inTimeOrder } from './time-order.ts';
 import { countOf, dayOf, decimalOf } from './values.ts';
 
@@ -16,12 +16,13 @@ function customerOf(file: string, row: CsvRow): string {
   return customer === '' ? rowError(file, row, `${column} is empty`) : customer;
 }
 
-async function* rows(file: string): AsyncGenerator<FeedMessage, void, undefined> {
+async function* rows(file: string, options: ReaderOptions): AsyncGenerator<FeedMessage, void, undefined> {
   for await (const row of csvRows(file, COLUMNS)) {
     const day = row.get('date');
     yield messageOf({
       format: FORMAT,
       file,
+      options,
       row: row.number,
       key: `u:${customerOf(file, row)}`,
       timeMs: dayOf(day) ?? rowError(file, row, `date is ${JSON.stringify(day)}, not YYYY-MM-DD`),
@@ -36,8 +37,8 @@ async function* rows(file: string): AsyncGenerator<FeedMessage, void, undefined>
   }
 }
 
-function read(file: string): AsyncGenerator<FeedMessage, void, undefined> {
-  return inTimeOrder(rows(file));
+function read(file: string, options: ReaderOptions): AsyncGenerator<FeedMessage, void, undefined> {
+  return inTimeOrder(rows(file, options));
 }
 
 export const cdnow: Reader = {

@@ -27,25 +27,32 @@ function cameBack(file: string, row: CsvRow, day: number): boolean {
   return value === 'True';
 }
 
-async function* exposures(file: string, timeMs: number): AsyncGenerator<FeedExposure, void, undefined> {
+async function* exposures(
+  file: string,
+  options: ReaderOptions,
+): AsyncGenerator<FeedExposure, void, undefined> {
+  const timeMs = dateOf(options, DEFAULT_DATE);
   for await (const row of csvRows(file, COLUMNS)) {
     const variant = row.get('version');
     if (!VARIANTS.includes(variant)) rowError(file, row, `version is ${JSON.stringify(variant)}`);
     const key = keyOf(file, row);
-    yield exposureOf({ format: FORMAT, file, row: row.number, key, experiment: EXPERIMENT, variant, timeMs });
+    const place = { format: FORMAT, file, options, row: row.number };
+    yield exposureOf({ ...place, key, experiment: EXPERIMENT, variant, timeMs });
   }
 }
 
 async function* returns(
   file: string,
-  startMs: number,
+  options: ReaderOptions,
   day: number,
 ): AsyncGenerator<FeedMessage, void, undefined> {
+  const startMs = dateOf(options, DEFAULT_DATE);
   for await (const row of csvRows(file, COLUMNS)) {
     if (!cameBack(file, row, day)) continue;
     yield messageOf({
       format: FORMAT,
       file,
+      options,
       row: row.number,
       part: day === 1 ? 'first' : 'seventh',
       key: keyOf(file, row),
@@ -60,9 +67,8 @@ async function* read(
   file: string,
   options: ReaderOptions,
 ): AsyncGenerator<FeedExposure | FeedMessage, void, undefined> {
-  const startMs = dateOf(options, DEFAULT_DATE);
-  yield* exposures(file, startMs);
-  for (const day of RETURNS) yield* returns(file, startMs, day);
+  yield* exposures(file, options);
+  for (const day of RETURNS) yield* returns(file, options, day);
 }
 
 export const cookieCats: Reader = {

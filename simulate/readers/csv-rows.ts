@@ -1,4 +1,5 @@
-// Rows of a CSV file as a stream, unpacked if the file is gzip (by its first bytes, not its name).
+// Rows of a CSV file as a stream, unpacked if the file is gzip (by its first bytes, not its name); and what tells its content.
+import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
@@ -89,13 +90,38 @@ export async function* csvRows(
   if (index === undefined) throw new FileError('FILE_NOT_OF_FORMAT', `${basename(file)} is empty`);
 }
 
-/** How many line ends the file has: about its rows, for showing how far a reading is. */
-export async function countLines(file: string): Promise<number> {
-  const source = createReadStream(file);
-  const bytes = (await isGzip(file)) ? source.pipe(createGunzip()) : source;
+/** What is in a file, whatever it is called and wherever it lies; packed or not, it is the same. */
+export interface FileContent {
+  readonly bytes: number;
+  /** Of the unpacked bytes, in hex. */
+  readonly sha256: string;
+  /** How many line ends there are: about the rows, for showing how far a reading is. */
+  readonly lines: number;
+}
+
+/** The content of files that belong together, read as streams. @throws FileError when one is missing or cut off */
+export async function contentOf(files: readonly string[], signal: AbortSignal): Promise<FileContent> {
+  const hash = createHash('sha256');
+  let bytes = 0;
   let lines = 0;
-  for await (const chunk of bytes as AsyncIterable<Buffer>) {
-    for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, at + 1)) lines += 1;
+  for (const file of files) {
+    const packed = await isGzip(file);
+    const source = createReadStream(file);
+    // Whoever reads the last one is told of every failure.
+    const unpacked = packed ? pipeline(source, createGunzip(), () => undefined) : source;
+    try {
+      for await (const chunk of unpacked as AsyncIterable<Buffer>) {
+        signal.throwIfAborted();
+        hash.update(chunk);
+        bytes += chunk.length;
+        for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, at + 1)) lines += 1;
+      }
+    } catch (cause) {
+      signal.throwIfAborted();
+      throw new FileError('FILE_UNREADABLE', `${file} cannot be read: ${String(cause)}`, cause);
+    } finally {
+      source.destroy();
+    }
   }
-  return lines;
+  return { bytes, sha256: hash.digest('hex'), lines };
 }

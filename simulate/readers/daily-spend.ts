@@ -1,8 +1,8 @@
 // Daily spend by campaign: one campaign and day a row. Each category (social, search, …) is an account, whose
 // campaigns share its budget. The file names no currency.
-import { basename } from 'node:path';
 import type { FeedDefinition, FeedSpend } from '../feed.ts';
 import { type CsvRow, csvRows, rowError } from './csv-rows.ts';
+import { rowId } from './message.ts';
 import type { Reader, ReaderOptions } from './reader.ts';
 import { type SeenCampaign, spendDefinitions } from './spend-definitions.ts';
 import { countOf, dayOf, microsOf } from './values.ts';
@@ -34,7 +34,7 @@ async function* lines(file: string, options: ReaderOptions): AsyncGenerator<Line
       fileRow: row.number,
       row: {
         kind: 'report',
-        messageId: `${FORMAT}:${basename(file)}:${row.number}`,
+        messageId: rowId({ format: FORMAT, file, options, row: row.number }),
         campaign: idOf(file, row, 'campaign_id'),
         channel: account,
         country: '',

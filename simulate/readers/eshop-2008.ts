@@ -3,7 +3,7 @@
 import type { FeedMessage } from '../feed.ts';
 import { type CsvRow, csvRows, rowError } from './csv-rows.ts';
 import { messageOf } from './message.ts';
-import type { Reader } from './reader.ts';
+import type { Reader, ReaderOptions } from './reader.ts';
 import { countOf, dayOf, decimalOf } from './values.ts';
 
 const FORMAT = 'eshop2008';
@@ -40,7 +40,7 @@ function dayOfRow(file: string, row: CsvRow): number {
   return dayOf(text) ?? rowError(file, row, `year, month and day are ${text}`);
 }
 
-async function* read(file: string): AsyncGenerator<FeedMessage, void, undefined> {
+async function* read(file: string, options: ReaderOptions): AsyncGenerator<FeedMessage, void, undefined> {
   let dayMs = 0;
   let clicks = 0;
   for await (const row of csvRows(file, COLUMNS)) {
@@ -51,6 +51,7 @@ async function* read(file: string): AsyncGenerator<FeedMessage, void, undefined>
     yield messageOf({
       format: FORMAT,
       file,
+      options,
       row: row.number,
       key: `a:session-${row.get('session_id')}`,
       timeMs: dayMs + Math.min(clicks * CLICK_MS, DAY_MS - 1),

@@ -1,11 +1,8 @@
 // What the readers of experiments share: an assignment as an exposure, and the experiment as a definition.
 import type { FeedDefinition, FeedExposure } from '../feed.ts';
-import { rowId } from './message.ts';
+import { type RowPlace, rowId } from './message.ts';
 
-export interface RowExposure {
-  readonly format: string;
-  readonly file: string;
-  readonly row: number;
+export interface RowExposure extends RowPlace {
   readonly key: string;
   readonly experiment: string;
   readonly variant: string;
@@ -13,8 +10,8 @@ export interface RowExposure {
 }
 
 export function exposureOf(given: RowExposure): FeedExposure {
-  const { format, file, row, key, experiment, variant, timeMs } = given;
-  const messageId = rowId(format, file, row, 'exposure');
+  const { row, key, experiment, variant, timeMs } = given;
+  const messageId = rowId(given, 'exposure');
   return {
     to: 'exposures',
     key,

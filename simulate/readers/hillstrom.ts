@@ -39,22 +39,28 @@ function keyOf(row: CsvRow): string {
   return `u:customer-${row.number}`;
 }
 
-async function* exposures(file: string, timeMs: number): AsyncGenerator<FeedExposure, void, undefined> {
+async function* exposures(
+  file: string,
+  options: ReaderOptions,
+): AsyncGenerator<FeedExposure, void, undefined> {
+  const timeMs = dateOf(options, DEFAULT_DATE);
   for await (const row of csvRows(file, COLUMNS)) {
     const segment = row.get('segment');
     const variant = Object.hasOwn(variants, segment)
       ? variants[segment]!
       : rowError(file, row, `segment is ${JSON.stringify(segment)}`);
     const key = keyOf(row);
-    yield exposureOf({ format: FORMAT, file, row: row.number, key, experiment: EXPERIMENT, variant, timeMs });
+    const place = { format: FORMAT, file, options, row: row.number };
+    yield exposureOf({ ...place, key, experiment: EXPERIMENT, variant, timeMs });
   }
 }
 
 async function* messages(
   file: string,
-  startMs: number,
+  options: ReaderOptions,
   { column, part, event, days }: (typeof outcomes)[number],
 ): AsyncGenerator<FeedMessage, void, undefined> {
+  const startMs = dateOf(options, DEFAULT_DATE);
   for await (const row of csvRows(file, COLUMNS)) {
     const value = row.get(column);
     if (value !== '0' && value !== '1') rowError(file, row, `${column} is ${JSON.stringify(value)}`);
@@ -62,6 +68,7 @@ async function* messages(
     yield messageOf({
       format: FORMAT,
       file,
+      options,
       row: row.number,
       part,
       key: keyOf(row),
@@ -84,9 +91,8 @@ async function* read(
   file: string,
   options: ReaderOptions,
 ): AsyncGenerator<FeedExposure | FeedMessage, void, undefined> {
-  const startMs = dateOf(options, DEFAULT_DATE);
-  yield* exposures(file, startMs);
-  for (const outcome of outcomes) yield* messages(file, startMs, outcome);
+  yield* exposures(file, options);
+  for (const outcome of outcomes) yield* messages(file, options, outcome);
 }
 
 export const hillstrom: Reader = {

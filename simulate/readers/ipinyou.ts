@@ -3,7 +3,7 @@
 import type { FeedDefinition, FeedSpend, SpendNotice } from '../feed.ts';
 import { type CsvRow, csvRows, rowError } from './csv-rows.ts';
 import { rowId } from './message.ts';
-import type { Reader } from './reader.ts';
+import type { Reader, ReaderOptions } from './reader.ts';
 import { type SeenCampaign, spendDefinitions } from './spend-definitions.ts';
 import { inTimeOrder } from './time-order.ts';
 import { countOf } from './values.ts';
@@ -37,7 +37,7 @@ function noticesOf(file: string, row: CsvRow): readonly SpendNotice['notice'][] 
   return type === '2' ? ['click'] : rowError(file, row, `log_type is ${JSON.stringify(type)}, not 1 or 2`);
 }
 
-async function* rows(file: string): AsyncGenerator<FeedSpend, void, undefined> {
+async function* rows(file: string, options: ReaderOptions): AsyncGenerator<FeedSpend, void, undefined> {
   for await (const row of csvRows(file, COLUMNS)) {
     const timeMs = timeOfRow(file, row);
     const account = `advertiser-${idOf(file, row, 'advertiser_id')}`;
@@ -52,7 +52,7 @@ async function* rows(file: string): AsyncGenerator<FeedSpend, void, undefined> {
         fileRow: row.number,
         row: {
           kind: 'notice',
-          messageId: rowId(FORMAT, file, row.number, notice),
+          messageId: rowId({ format: FORMAT, file, options, row: row.number }, notice),
           notice,
           campaign,
           channel: CHANNEL,
@@ -67,14 +67,14 @@ async function* rows(file: string): AsyncGenerator<FeedSpend, void, undefined> {
   }
 }
 
-function read(file: string): AsyncGenerator<FeedSpend, void, undefined> {
-  return inTimeOrder(rows(file));
+function read(file: string, options: ReaderOptions): AsyncGenerator<FeedSpend, void, undefined> {
+  return inTimeOrder(rows(file, options));
 }
 
-async function definitions(file: string): Promise<FeedDefinition[]> {
+async function definitions(file: string, options: ReaderOptions): Promise<FeedDefinition[]> {
   const spent = new Map<string, number>();
   const campaigns = new Map<string, SeenCampaign>();
-  for await (const { account, row } of rows(file)) {
+  for await (const { account, row } of rows(file, options)) {
     spent.set(account, (spent.get(account) ?? 0) + row.costMicros);
     const { campaign: id } = row;
     campaigns.set(id, { id, name: id, accountId: account, channel: CHANNEL });

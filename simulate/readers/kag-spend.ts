@@ -1,8 +1,8 @@
 // Facebook ads of one advertiser: one ad a row, its whole spend. Each ad is a campaign of ours, each of the three
 // advertising campaigns an account. The set has no date of its own (the one in the file was added by others).
-import { basename } from 'node:path';
 import type { FeedDefinition, FeedSpend } from '../feed.ts';
 import { type CsvRow, csvRows, rowError } from './csv-rows.ts';
+import { rowId } from './message.ts';
 import type { Reader, ReaderOptions } from './reader.ts';
 import { spendDefinitions } from './spend-definitions.ts';
 import { countOf, dateOf, microsOf } from './values.ts';
@@ -31,7 +31,7 @@ async function* read(file: string, options: ReaderOptions): AsyncGenerator<FeedS
       fileRow: row.number,
       row: {
         kind: 'report',
-        messageId: `${FORMAT}:${basename(file)}:${row.number}`,
+        messageId: rowId({ format: FORMAT, file, options, row: row.number }),
         campaign: idOf(file, row, 'ad_id', 'ad'),
         channel: CHANNEL,
         country: '',

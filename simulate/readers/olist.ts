@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import type { FeedDefinition, FeedMessage } from '../feed.ts';
 import { type CsvRow, csvRows, rowError } from './csv-rows.ts';
 import { messageOf, present } from './message.ts';
-import type { Reader } from './reader.ts';
+import type { Reader, ReaderOptions } from './reader.ts';
 import { inTimeOrder } from './time-order.ts';
 import { dayOf, timeOf } from './values.ts';
 
@@ -23,12 +23,13 @@ function keyOf(file: string, row: CsvRow): string {
 /** The marketplace is Brazil's. */
 const COUNTRY = 'BR';
 
-async function* leads(file: string): AsyncGenerator<FeedMessage, void, undefined> {
+async function* leads(file: string, options: ReaderOptions): AsyncGenerator<FeedMessage, void, undefined> {
   for await (const row of csvRows(file, LEAD_COLUMNS)) {
     const day = row.get('first_contact_date');
     yield messageOf({
       format: FORMAT,
       file,
+      options,
       row: row.number,
       key: keyOf(file, row),
       timeMs: dayOf(day) ?? rowError(file, row, `first_contact_date is ${JSON.stringify(day)}`),
@@ -42,11 +43,12 @@ async function* leads(file: string): AsyncGenerator<FeedMessage, void, undefined
   }
 }
 
-async function* deals(file: string): AsyncGenerator<FeedMessage, void, undefined> {
+async function* deals(file: string, options: ReaderOptions): AsyncGenerator<FeedMessage, void, undefined> {
   for await (const row of csvRows(file, DEAL_COLUMNS)) {
     yield messageOf({
       format: FORMAT,
       file,
+      options,
       row: row.number,
       key: keyOf(file, row),
       timeMs: timeOf(file, row, 'won_date'),
@@ -70,14 +72,14 @@ function dealsBeside(file: string): string | null {
   return existsSync(beside) ? beside : null;
 }
 
-async function* both(file: string): AsyncGenerator<FeedMessage, void, undefined> {
-  yield* leads(file);
+async function* both(file: string, options: ReaderOptions): AsyncGenerator<FeedMessage, void, undefined> {
+  yield* leads(file, options);
   const beside = dealsBeside(file);
-  if (beside !== null) yield* deals(beside);
+  if (beside !== null) yield* deals(beside, options);
 }
 
-function read(file: string): AsyncGenerator<FeedMessage, void, undefined> {
-  return inTimeOrder(both(file));
+function read(file: string, options: ReaderOptions): AsyncGenerator<FeedMessage, void, undefined> {
+  return inTimeOrder(both(file, options));
 }
 
 const definitions: readonly FeedDefinition[] = [
@@ -97,5 +99,6 @@ export const olist: Reader = {
   summary: "sellers' leads and won deals: inquiry, order",
   topic: 'events',
   read,
+  beside: dealsBeside,
   definitions: async () => [...definitions],
 };

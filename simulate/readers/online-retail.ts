@@ -1,10 +1,10 @@
 // A UK wholesaler's invoices: one line a row, one event an invoice. Lines of an invoice may stand a few rows and a
 // minute apart (43 times), so an invoice stays open for a while; events come in the order of their first lines.
-import { basename } from 'node:path';
 import type { FeedMessage, SegmentMessage } from '../feed.ts';
 import { countryCodeOf } from './countries.ts';
 import { type CsvRow, csvRows, rowError } from './csv-rows.ts';
-import type { Reader } from './reader.ts';
+import { rowId } from './message.ts';
+import type { Reader, ReaderOptions } from './reader.ts';
 import { decimalOf, timeOf } from './values.ts';
 
 const FORMAT = 'online-retail';
@@ -29,12 +29,12 @@ function eventOf(invoice: string): string {
   return invoice.startsWith('C') ? 'Order Cancelled' : 'Order Completed';
 }
 
-function feedOf(file: string, invoice: Invoice): FeedMessage {
+function feedOf(file: string, options: ReaderOptions, invoice: Invoice): FeedMessage {
   const timestamp = new Date(invoice.timeMs).toISOString();
   const known = invoice.customer !== '';
   const message: SegmentMessage = {
     type: 'track',
-    messageId: `${FORMAT}:${basename(file)}:${invoice.firstRow}`,
+    messageId: rowId({ format: FORMAT, file, options, row: invoice.firstRow }),
     ...(known ? { userId: invoice.customer } : { anonymousId: `invoice-${invoice.number}` }),
     event: eventOf(invoice.number),
     properties: {
@@ -80,17 +80,17 @@ function addLine(file: string, row: CsvRow, open: Map<string, Invoice>): number 
   return timeMs;
 }
 
-async function* read(file: string): AsyncGenerator<FeedMessage, void, undefined> {
+async function* read(file: string, options: ReaderOptions): AsyncGenerator<FeedMessage, void, undefined> {
   const open = new Map<string, Invoice>();
   for await (const row of csvRows(file, COLUMNS)) {
     const nowMs = addLine(file, row, open);
     for (const [number, invoice] of open) {
       if (nowMs - invoice.lastMs <= OPEN_MS) break;
       open.delete(number);
-      yield feedOf(file, invoice);
+      yield feedOf(file, options, invoice);
     }
   }
-  for (const invoice of open.values()) yield feedOf(file, invoice);
+  for (const invoice of open.values()) yield feedOf(file, options, invoice);
 }
 
 export const onlineRetail: Reader = {

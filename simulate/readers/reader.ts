@@ -6,6 +6,8 @@ export interface ReaderOptions {
   readonly date?: string;
   /** For money whose currency the file does not name, ISO 4217. */
   readonly currency?: string;
+  /** Stands for the content in the ids of the rows; without it, only the file's name does. */
+  readonly content?: string;
 }
 
 export interface Reader {
@@ -18,6 +20,8 @@ export interface Reader {
    * @throws FileError naming the row that is wrong.
    */
   read(file: string, options: ReaderOptions): AsyncGenerator<FeedItem, void, undefined>;
+  /** Another file that belongs to this one and is read with it. */
+  beside?(file: string): string | null;
   /** What must be in force before: the accounts and campaigns that the file speaks of, funnels over its behaviours. */
   definitions(file: string, options: ReaderOptions): Promise<FeedDefinition[]>;
 }

@@ -1,8 +1,8 @@
 // REES46 multi-category store: one click a row. A cart is read as an inquiry, a purchase as an order.
-import { basename } from 'node:path';
 import type { FeedItem, SegmentMessage } from '../feed.ts';
 import { type CsvRow, csvRows, rowError } from './csv-rows.ts';
-import type { Reader } from './reader.ts';
+import { rowId } from './message.ts';
+import type { Reader, ReaderOptions } from './reader.ts';
 import { decimalOf, timeOf } from './values.ts';
 
 const FORMAT = 'rees46';
@@ -26,7 +26,11 @@ const eventNames: Readonly<Record<string, string>> = {
   remove_from_cart: 'Product Removed',
 };
 
-function messageOf(file: string, row: CsvRow): { key: string; timeMs: number; message: SegmentMessage } {
+function messageOf(
+  file: string,
+  options: ReaderOptions,
+  row: CsvRow,
+): { key: string; timeMs: number; message: SegmentMessage } {
   const type = row.get('event_type');
   const event = Object.hasOwn(eventNames, type)
     ? eventNames[type]!
@@ -42,7 +46,7 @@ function messageOf(file: string, row: CsvRow): { key: string; timeMs: number; me
     timeMs,
     message: {
       type: 'track',
-      messageId: `${FORMAT}:${basename(file)}:${row.number}`,
+      messageId: rowId({ format: FORMAT, file, options, row: row.number }),
       userId,
       event,
       properties: {
@@ -60,9 +64,9 @@ function messageOf(file: string, row: CsvRow): { key: string; timeMs: number; me
   };
 }
 
-async function* read(file: string): AsyncGenerator<FeedItem, void, undefined> {
+async function* read(file: string, options: ReaderOptions): AsyncGenerator<FeedItem, void, undefined> {
   for await (const row of csvRows(file, COLUMNS)) {
-    const { key, timeMs, message } = messageOf(file, row);
+    const { key, timeMs, message } = messageOf(file, options, row);
     yield { to: 'events', key, arrivalMs: timeMs, fileRow: row.number, message };
   }
 }

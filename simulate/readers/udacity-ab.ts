@@ -4,7 +4,7 @@ import type { FeedExposure, FeedMessage } from '../feed.ts';
 import { type CsvRow, csvRows, rowError } from './csv-rows.ts';
 import { experimentDefinition, exposureOf } from './experiments.ts';
 import { messageOf } from './message.ts';
-import type { Reader } from './reader.ts';
+import type { Reader, ReaderOptions } from './reader.ts';
 import { inTimeOrder } from './time-order.ts';
 
 const FORMAT = 'udacity-ab';
@@ -28,7 +28,10 @@ function isConverted(file: string, row: CsvRow): boolean {
   return value === '1';
 }
 
-async function* rows(file: string): AsyncGenerator<FeedExposure | FeedMessage, void, undefined> {
+async function* rows(
+  file: string,
+  options: ReaderOptions,
+): AsyncGenerator<FeedExposure | FeedMessage, void, undefined> {
   for await (const row of csvRows(file, COLUMNS)) {
     const user = row.get('user_id');
     if (!/^\d+$/.test(user)) rowError(file, row, `user_id is ${JSON.stringify(user)}`);
@@ -36,7 +39,8 @@ async function* rows(file: string): AsyncGenerator<FeedExposure | FeedMessage, v
     if (!Object.hasOwn(pages, group)) rowError(file, row, `group is ${JSON.stringify(group)}`);
     const page = row.get('landing_page');
     const converted = isConverted(file, row);
-    const place = { format: FORMAT, file, row: row.number, key: `u:${user}`, timeMs: timeOfRow(file, row) };
+    const timeMs = timeOfRow(file, row);
+    const place = { format: FORMAT, file, options, row: row.number, key: `u:${user}`, timeMs };
     const properties = { country: 'ZZ', page };
     if (pages[group] !== page) {
       const event = 'Assignment Unclear';
@@ -48,8 +52,11 @@ async function* rows(file: string): AsyncGenerator<FeedExposure | FeedMessage, v
   }
 }
 
-function read(file: string): AsyncGenerator<FeedExposure | FeedMessage, void, undefined> {
-  return inTimeOrder(rows(file));
+function read(
+  file: string,
+  options: ReaderOptions,
+): AsyncGenerator<FeedExposure | FeedMessage, void, undefined> {
+  return inTimeOrder(rows(file, options));
 }
 
 export const udacityAb: Reader = {

@@ -68,6 +68,7 @@ async function* read(file: string, options: ReaderOptions): AsyncGenerator<FeedM
       yield messageOf({
         format: FORMAT,
         file,
+        options,
         row: row.number,
         part,
         key: `u:lead-${lead}`,

@@ -1,5 +1,5 @@
 // The feeder against a server of its own: order in every lane, waiting when told to, going on after a kill.
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -260,6 +260,103 @@ describe('the feeder', { timeout: TIMEOUT_MS }, () => {
     const done = await simulate({ buyers: 20, endMs: endMs + 3_600_000 });
     expect(done).toMatchObject({ state: 'finished', endMs, untilMs: endMs });
     expect(received.map((one) => one.path)).toEqual(['/readyz', '/v1/clock']);
+  });
+
+  // A feed was known by its file's name: what another file of that name had sent was left out of the next one.
+  describe('of two files of one name', () => {
+    const rows = 3_000;
+    const csv = (first: number): string =>
+      [
+        'customer_id,date,n_cds,amount',
+        ...Array.from({ length: rows }, (_, row) => `${first + row},1997-01-01,1,9.99`),
+      ].join('\n');
+    const written = async (month: string, first: number): Promise<string> => {
+      await mkdir(path.join(dir, month));
+      const file = path.join(dir, month, 'events.csv');
+      await writeFile(file, csv(first));
+      return file;
+    };
+    const replay = (file: string, extra: Partial<Parameters<typeof runFeed>[0]> = {}) =>
+      runFeed({ config: configOf(), url, secretKey: 'sk', format: 'cdnow', file, ...extra });
+    const sent = (): { messageId: string; userId: string }[] =>
+      received.flatMap(({ body }) => body?.batch ?? []);
+    /** A server that turns the feed away after so many requests. */
+    const endingAfter = (requests: number): void => {
+      const well = reply;
+      reply = (one) => (received.length > requests ? { status: 401, body: { detail: 'enough' } } : well(one));
+    };
+
+    it('feeds both whole, the first finished or cut off, by ids of their own', async () => {
+      const [october, november] = [await written('october', 1), await written('november', 10_001)];
+      const well = reply;
+      endingAfter(4);
+      await expect(replay(october)).rejects.toThrow('enough');
+      reply = well;
+      const second = await replay(november);
+      const first = await replay(october);
+      for (const { state, file, events } of [first, second])
+        expect({ state, file, accepted: events.accepted }).toEqual({
+          state: 'finished',
+          file: 'events.csv',
+          accepted: rows,
+        });
+      expect(new Set(sent().map(({ userId }) => userId)).size).toBe(2 * rows);
+      received = [];
+      expect([await replay(october), await replay(november)]).toEqual([first, second]);
+      expect(received).toEqual([]);
+    });
+
+    it('gives rows of another content other ids, and the same content the same', async () => {
+      const [october, november] = [await written('october', 1), await written('november', 10_001)];
+      await replay(october);
+      const first = sent().map(({ messageId }) => messageId);
+      await replay(november);
+      expect(new Set(sent().map(({ messageId }) => messageId)).size).toBe(2 * rows);
+      received = [];
+      await replay(await written('copy', 1), { again: true });
+      expect(
+        sent()
+          .map(({ messageId }) => messageId)
+          .sort(),
+      ).toEqual(first.sort());
+    });
+
+    it('lets a finished feed of before rest, and does not go on with one that names no content', async () => {
+      const october = await written('october', 1);
+      const { buyers: _b, date: _d, currency: _c, content: _, ...kept } = await replay(october);
+      const older = { ...kept, id: 'default-cdnow-events.csv' };
+      await rm(reportFile(dir, kept.id));
+      await writeReport(reportFile(dir, older.id), older);
+      received = [];
+      expect(await replay(october)).toEqual(older);
+      expect(received).toEqual([]);
+      await writeReport(reportFile(dir, older.id), { ...older, state: 'running', finishedAt: null });
+      await expect(replay(october)).rejects.toThrow(/unfinished feed by a version that did not keep/);
+      expect(received).toEqual([]);
+      expect((await replay(october, { again: true })).events.accepted).toBe(rows);
+    });
+  });
+
+  // Begun with 60 buyers and gone on with 90, it sent neither marketplace whole and said that it had finished.
+  it('goes on with what it began with, and refuses anything else', async () => {
+    const begun = await simulate();
+    const file = reportFile(dir, begun.id);
+    await writeReport(file, { ...begun, state: 'running', finishedAt: null });
+    received = [];
+    const other = simulate({ buyers: 90, seed: 'other', untilMs: endMs + 1 });
+    await expect(other).rejects.toMatchObject({ code: 'FEED_OTHER_SOURCE' });
+    await expect(other).rejects.toThrow(
+      /--seed was flywheel and is other, --buyers was 60 and is 90, --until was .* --again/,
+    );
+    expect(received).toEqual([]);
+    // what is not said is as it was begun
+    expect(await simulate({ buyers: undefined })).toMatchObject({ state: 'finished', buyers: 60 });
+    expect(received.map((one) => one.path)).toEqual(['/readyz', '/v1/clock']);
+    await expect(simulate({ buyers: 90 })).rejects.toThrow(/finished/);
+    // a report of before does not say how many there were
+    const { buyers: _, ...older } = begun;
+    await writeReport(file, { ...older, state: 'running', finishedAt: null });
+    expect((await simulate()).state).toBe('finished');
   });
 
   it('refuses a serve of another namespace, and what is no serve at all', async () => {

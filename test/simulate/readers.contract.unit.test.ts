@@ -108,13 +108,17 @@ describe.each(cases)('$reader.format', ({ reader, path, needed, spoil, figures }
     const text = `${head().join('\n')}\n`;
     const take = async (target: string): Promise<FeedItem[]> => {
       const items: FeedItem[] = [];
-      for await (const item of reader.read(target, {})) items.push(item);
+      for await (const item of reader.read(target, { content: 'c0ffee' })) items.push(item);
       return items;
     };
     const open = written('a/../part.csv', text);
     const first = await take(open);
     expect(first.length).toBeGreaterThan(0);
     expect(await take(open)).toEqual(first);
+    for (const item of first)
+      expect((item.to === 'events' ? item.message : item.row).messageId).toContain(
+        `${reader.format}:part.csv-c0ffee:`,
+      );
     // by its first bytes, whatever it is called; the name stands in the ids
     writeFileSync(open, gzipSync(text));
     expect(await take(open)).toEqual(first);
