@@ -6,6 +6,7 @@ import { type Config, readConfig } from '../platform/config.ts';
 import { type Implied, nothingImplied } from '../verify/implied.ts';
 import { verify } from '../verify/main.ts';
 import { describe, isClean } from '../verify/report.ts';
+import { FeedError } from './feed/post.ts';
 import { readReport } from './feed/report.ts';
 
 interface Options {
@@ -24,16 +25,26 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
-/** What the feeders' reports imply: those named, or all that were written for the namespace. */
+/** All reports in the folder; none where nothing was ever fed. */
+async function writtenReports(folder: string): Promise<string[]> {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw new FeedError('FEED_REPORT_UNREADABLE', `${folder} cannot be read: ${error.message}`, error);
+  });
+  return names.filter((name) => name.endsWith('.json')).map((name) => path.join(folder, name));
+}
+
+/**
+ * What the feeders' reports imply: those named, or all that were written for the namespace.
+ * @throws FeedError for one that cannot be read: of which namespace it is, it does not say
+ */
 async function readImplied(config: Config, named: readonly string[] | undefined): Promise<Implied> {
-  const folder = path.join(config.dir, 'feeds');
-  const written = await readdir(folder).catch(() => []);
-  const files =
-    named ?? written.filter((name) => name.endsWith('.json')).map((name) => path.join(folder, name));
+  const files = named ?? (await writtenReports(path.join(config.dir, 'feeds')));
   let sum = nothingImplied;
   for (const file of files) {
     const report = await readReport(file);
-    if (report === null && named !== undefined) throw new Error(`${file} is no report of a feed`);
+    if (report === null && named !== undefined)
+      throw new FeedError('FEED_REPORT_UNREADABLE', `there is no report ${file}`);
     if (report === null || (named === undefined && report.namespace !== config.namespace)) continue;
     const { atLeast } = report;
     sum = {
@@ -86,6 +97,10 @@ export async function runVerifyCommand(options: Options): Promise<number> {
   } catch (error) {
     progress.clear();
     const reason = error instanceof Error ? error.message : String(error);
+    if (error instanceof FeedError) {
+      process.stderr.write(`verify could not be done: ${reason}\n`);
+      return EXIT_FAILED;
+    }
     process.stderr.write(
       `verify could not be done (${progress.underWay}): ${reason}\nIt needs Kafka, Redis and ClickHouse all the time; are they up? Try again then.\n`,
     );

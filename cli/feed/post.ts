@@ -28,7 +28,8 @@ export class FeedError extends Error {
     | 'FEED_UNREACHABLE'
     | 'FEED_WRONG_NAMESPACE'
     | 'FEED_WRONG_ARGUMENT'
-    | 'FEED_OTHER_SOURCE';
+    | 'FEED_OTHER_SOURCE'
+    | 'FEED_REPORT_UNREADABLE';
 
   constructor(code: FeedError['code'], message: string, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });

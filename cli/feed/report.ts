@@ -3,6 +3,7 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
+import { FeedError } from './post.ts';
 
 const count = z.int().min(0);
 const counts = z.record(z.string(), count);
@@ -120,12 +121,23 @@ export function reportFile(dir: string, id: string): string {
   return path.join(dir, 'feeds', `${id}.json`);
 }
 
-/** The report of an earlier feed, or null; one that cannot be read is none. */
+/**
+ * The report of an earlier feed; null only if there is no such file. Whoever overlooked one that is cut off would feed again
+ * what was fed, and demand nothing of what came of it.
+ * @throws FeedError if there is a file that is no report
+ */
 export async function readReport(file: string): Promise<FeedReport | null> {
   try {
     return feedReport.parse(JSON.parse(await readFile(file, 'utf8')));
-  } catch {
-    return null;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    const [issue] = cause instanceof z.ZodError ? cause.issues : [];
+    const why = issue === undefined ? String(cause) : `${issue.path.join('.')}: ${issue.message}`;
+    throw new FeedError(
+      'FEED_REPORT_UNREADABLE',
+      `${file} is no whole report of a feed (${why}). Put it back from a copy, or move it away: then nothing that it counted is demanded, and its feed begins again`,
+      cause,
+    );
   }
 }
 
