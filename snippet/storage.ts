@@ -14,8 +14,8 @@ function unlessItThrows<Value>(work: () => Value): Value | undefined {
   }
 }
 
-function read<Value>(name: string): Value | undefined {
-  return unlessItThrows(() => JSON.parse(localStorage.getItem(name)!) ?? undefined);
+function read<Value>(name: string): Value | null | undefined {
+  return unlessItThrows(() => JSON.parse(localStorage.getItem(name)!));
 }
 
 function write(name: string, value: unknown): true | undefined {
@@ -40,15 +40,17 @@ export interface Identity {
 
 export function storedIdentity(): Identity {
   const inCookie = (): Identity =>
-    JSON.parse(decodeURIComponent(document.cookie.match(`${IDENTITY}=([^;]+)`)![1]!));
+    JSON.parse(decodeURIComponent(document.cookie.match(`(^|; )${IDENTITY}=([^;]+)`)![2]!));
   return read(IDENTITY) ?? unlessItThrows(inCookie) ?? {};
 }
 
-/** null forgets it. */
+/** null forgets it. It stands in one of the two places alone: an older one in the other would be read in its stead. */
 export function storeIdentity(identity: Identity | null): void {
-  if (write(IDENTITY, identity) && identity) return;
+  const inCookie = write(IDENTITY, identity) ? null : identity;
   // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API is in secure pages alone.
-  document.cookie = `${IDENTITY}=${encodeURIComponent(JSON.stringify(identity))};path=/;max-age=${identity ? COOKIE_SECONDS : 0};samesite=lax`;
+  document.cookie = `${IDENTITY}=${encodeURIComponent(JSON.stringify(inCookie))};path=/;max-age=${inCookie ? COOKIE_SECONDS : 0};samesite=lax`;
+  // The cookie first: other tabs read again when the entry changes.
+  if (inCookie) write(IDENTITY, null);
 }
 
 export function storeList(items: readonly unknown[]): void {

@@ -255,3 +255,68 @@ it('where localStorage is closed a cookie keeps who it is, and what waits lasts 
   await call('consent', false);
   expect((await kept()).cookie).toBe(`flywheel=${encodeURIComponent('{"c":0}')}`);
 });
+
+describe('where localStorage is full', () => {
+  /** To the last character: what replaces something shorter does not fit either. */
+  const fill = `for (let size = 2 ** 23; size >= 1; size /= 2)
+    for (let name = 0; ; name += 1) try {
+      localStorage.setItem(\`fill-\${size}-\${name}\`, 'x'.repeat(size));
+    } catch { break; }`;
+  const empty = `Object.keys(localStorage).filter((name) => name.startsWith('fill-')).forEach((name) => localStorage.removeItem(name))`;
+
+  // The cookie had the new one, and the next page read the older, from before there was no room.
+  it('a cookie keeps who it is, and nothing older is read; where there is room again, the cookie is gone', async () => {
+    const since = now();
+    const { context, page, call, kept } = await open();
+    await expect.poll(async () => (await kept()).identity, SOON).toEqual(expect.any(String));
+    await page.evaluate(fill);
+    await call('identify', 'user-42');
+    expect(await kept()).toMatchObject({ identity: null, cookie: expect.stringContaining('user-42') });
+    const view = (from: number) => () => taken(gate, from).find(({ type }) => type === 'page');
+    await expect.poll(view(since), SOON).toBeDefined();
+    const { anonymousId } = view(since)()!;
+    const later = now();
+    const next = await open({ context });
+    await expect.poll(view(later), SOON).toMatchObject({ anonymousId, userId: 'user-42' });
+    await page.evaluate(empty);
+    await next.call('identify', 'user-43');
+    expect(await next.kept()).toMatchObject({
+      identity: expect.stringContaining('user-43'),
+      cookie: '',
+    });
+  });
+
+  it('a cookie keeps what was said to consent, and other tabs hear of it', async () => {
+    const { context, page, call, kept } = await open();
+    await call('consent', false);
+    const tab = await open({ context });
+    await page.evaluate(fill);
+    const since = now();
+    await call('consent', true);
+    await call('identify', 'consenting');
+    expect(await kept()).toMatchObject({ identity: null, cookie: expect.stringContaining('consenting') });
+    await tab.call('track', 'in another tab');
+    const next = await open({ context });
+    await next.call('track', 'on the next page');
+    const events = ['in another tab', 'on the next page'];
+    await expect.poll(() => eventsTaken(since).sort(), SOON).toEqual(events);
+    for (const { event, userId } of taken(gate, since))
+      if (events.includes(event!)) expect([event, userId]).toEqual([event, 'consenting']);
+    await next.call('consent', false);
+    expect(await next.kept()).toMatchObject({ queue: [], identity: '{"c":0}', cookie: '' });
+  });
+});
+
+// The site's own `old_flywheel`, which stands first, was taken for ours: a new visitor on each page.
+it("takes no other cookie for its own, whatever the other's name ends with", async () => {
+  const initially = `document.cookie = 'old_flywheel=abc;path=/';
+    Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('closed', 'SecurityError'); } })`;
+  const view = (since: number) => () => taken(gate, since).find(({ type }) => type === 'page');
+  const since = now();
+  const { context, kept } = await open({ initially });
+  await expect.poll(view(since), SOON).toBeDefined();
+  expect((await kept()).cookie).toMatch(/^old_flywheel=abc; flywheel=/);
+  const later = now();
+  await open({ context, initially });
+  await expect.poll(view(later), SOON).toMatchObject({ anonymousId: view(since)()!.anonymousId });
+});
