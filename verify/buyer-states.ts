@@ -2,6 +2,7 @@
 
 import type { Buyer, Stamped } from '../domain/buyer.ts';
 import type { Said } from './attributes.ts';
+import { idHash } from './id-hash.ts';
 import { compareIdentity, compareStanding, heldAs } from './identity/compare-states.ts';
 import { settledBefore } from './in-force.ts';
 import type { Person } from './person.ts';
@@ -106,9 +107,14 @@ function idsOf({ judged }: Person, { ids }: Buyer, { walk }: EventsScope): strin
   const { settings, letGo } = walk.history.at(Number.MAX_SAFE_INTEGER);
   const { idMemoryMs, maxIdsPerBuyer } = settings;
   const rememberedMs = Math.max(walk.watermarkMs - idMemoryMs, letGo.idsMs);
-  const times = judged.filter(({ verdict }) => verdict === 'applied').map(({ record }) => record.timestamp);
+  const applied = judged.filter(({ verdict }) => verdict === 'applied').map(({ record }) => record);
+  const times = applied.map(({ timestamp }) => timestamp);
   const kept = ids.filter((_, index) => index % 2 === 1);
-  if (kept.join() !== times.slice(times.length - kept.length).join()) return `of other times: ${kept.join()}`;
+  const latest = applied.slice(applied.length - kept.length);
+  if (kept.join() !== latest.map(({ timestamp }) => timestamp).join())
+    return `of other times: ${kept.join()}`;
+  const others = latest.filter(({ messageId }, index) => ids[2 * index] !== idHash(messageId));
+  if (others.length > 0) return `of other ids than ${others.map(({ messageId }) => messageId).join()}`;
   const oldestNeeded = times.slice(-maxIdsPerBuyer).findIndex((timeMs) => timeMs >= rememberedMs);
   const needed = oldestNeeded === -1 ? 0 : Math.min(times.length, maxIdsPerBuyer) - oldestNeeded;
   return kept.length >= needed ? 'as applied' : `${kept.length} kept, ${needed} needed`;

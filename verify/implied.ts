@@ -31,7 +31,7 @@ const withEvents = [
   'transitions rows',
 ];
 /** Kinds that cannot be empty where there was spend. */
-const withSpend = ['accounts', 'settled days', 'campaign_hours rows'];
+const withSpend = ['accounts', 'settled days', 'pacing', 'notice memory', 'campaign_hours rows'];
 
 /** Kinds of which fewer were compared than implied; of positions there is always something to compare. */
 export function shortfallsOf(comparison: Comparison, implied: Implied): Shortfall[] {

@@ -2,17 +2,26 @@
 import type { AccountState } from '../domain/account.ts';
 import { readAggregates } from './aggregate-rows.ts';
 import type { Fields } from './compare.ts';
+import { idHash } from './id-hash.ts';
 import type { AccountLedger } from './ledger/account.ts';
 import { channelOf } from './ledger/account.ts';
 import type { SpendFact } from './ledger/facts.ts';
-import { outstandingMicros } from './ledger/leases.ts';
+import { NOTICES_KEPT_MAX, outstandingMicros } from './ledger/leases.ts';
 import { HOUR_MS } from './ledger/reports.ts';
 import { type Scope, type SpendScope, writtenBy } from './scope.ts';
 import { addTo, compareGroups, type Grouped, ms, readTable, whole } from './table.ts';
 
 export function compareAccounts(scope: Scope): void {
   const { comparison } = scope;
-  comparison.expectKind('accounts', 'settled days', 'leases held', 'grants', 'account timers');
+  comparison.expectKind(
+    'accounts',
+    'settled days',
+    'pacing',
+    'notice memory',
+    'leases held',
+    'grants',
+    'account timers',
+  );
   for (const { stored, ledger } of scope.spend) {
     for (const [id, account] of ledger.accounts) {
       if (account.currency === '') continue;
@@ -62,12 +71,33 @@ function compareAccount(
   );
   compareDays(scope, account, state);
   compareLeases(scope, account, state);
+  comparison.fields('pacing', where, account.pacing.state, { ...state.pacing });
+  const { epochMs, current, previous } = account.taken.memory;
+  comparison.fields(
+    'notice memory',
+    where,
+    { epochMs, current: 'as taken', previous: 'as taken' },
+    {
+      epochMs: state.memory.epochMs,
+      current: remembered(current, state.memory.current),
+      previous: remembered(previous, state.memory.previous),
+    },
+  );
   const dueMs = Math.min(...account.leases.map(({ horizonMs }) => horizonMs + 1));
   if (!Number.isFinite(dueMs)) return;
   comparison.counted('account timers');
   if (setMs === undefined || setMs > dueMs) {
     comparison.differ('account timers', `timer ${account.id}`, `at or before ${dueMs}`, setMs ?? 'none');
   }
+}
+
+/** What is remembered by its hash alone is that of the names that were taken, and no other's: a repeat settles once more, or nothing ever. */
+function remembered(names: Iterable<string>, hashes: readonly number[]): string {
+  const expected = new Set([...names].map(idHash));
+  const actual = new Set(hashes);
+  const lacking = [...expected].filter((hash) => !actual.has(hash)).length;
+  const surplus = [...actual].filter((hash) => !expected.has(hash)).length;
+  return lacking + surplus === 0 ? 'as taken' : `lacks ${lacking} of ${expected.size}, has ${surplus} others`;
 }
 
 /** Days that are over for good are kept as one sum a campaign. */
@@ -100,9 +130,14 @@ function compareDays({ comparison }: Scope, account: AccountLedger, state: Accou
   for (const [campaign, difference] of closed) {
     comparison.equal('settled days', `account ${account.id} closed ${campaign}: difference`, 0, difference);
   }
-  for (const { startMs, settledMicros } of state.days) {
+  for (const { startMs, settledMicros, auctions } of state.days) {
     const where = `account ${account.id} day ${startMs}`;
-    comparison.equal('settled days', where, account.settledOn(startMs), settledMicros);
+    comparison.fields(
+      'settled days',
+      where,
+      { settledMicros: account.settledOn(startMs), auctions: account.auctions.get(startMs) ?? [] },
+      { settledMicros, auctions },
+    );
   }
 }
 
@@ -117,15 +152,29 @@ function compareLeases({ comparison }: Scope, account: AccountLedger, state: Acc
     freedMicros,
     untilMs,
     horizonMs,
+    seen,
+    lost,
   } of account.leases) {
-    const expected = { process, dayMs, amountMicros, settledMicros, freedMicros, untilMs, horizonMs };
+    const figures = { process, dayMs, amountMicros, settledMicros, freedMicros, untilMs, horizonMs };
     const actual = held.get(id);
-    comparison.fields('leases held', `account ${account.id} lease ${id}`, expected, actual && { ...actual });
+    // Of what came beyond the cap nothing is known, so that one bid may have lost twice.
+    const lostHeld = seen.size < NOTICES_KEPT_MAX ? lostOf(lost) : actual?.lost;
+    comparison.fields(
+      'leases held',
+      `account ${account.id} lease ${id}`,
+      { ...figures, seen: 'as taken', lost: lostHeld },
+      actual && { ...actual, seen: remembered(seen, actual.seen) },
+    );
     held.delete(id);
   }
   for (const [id, lease] of held) {
     comparison.differ('leases held', `account ${account.id} lease ${id}`, 'not held', lease.amountMicros);
   }
+}
+
+/** What each lost bid gave back, by its hash. */
+function lostOf(lost: ReadonlyMap<string, number>): (readonly [bid: number, freedMicros: number])[] {
+  return [...lost].map(([bid, freed]) => [idHash(bid), freed] as const).sort(([a], [b]) => a - b);
 }
 
 /** The guarantee: with each grant, settled + outstanding stays within the budget in force. */

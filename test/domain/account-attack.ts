@@ -38,7 +38,7 @@ export type Step =
       place: Place;
     }
   | { act: 'report'; period: 'hour' | 'day'; ageMs: number; asOfMs: number; cost: number; place: Place }
-  | { act: 'budget'; daily: number; total: number | null }
+  | { act: 'budget'; daily: number; total: number | null; stepMs: number }
   | { act: 'pass'; byMs: number }
   | { act: 'repeat'; index: number };
 
@@ -82,6 +82,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     act: act('budget'),
     daily: fc.nat(2 * DAILY_MICROS),
     total: fc.option(fc.nat(40_000)),
+    stepMs: fc.constantFrom(6 * HOUR_MS, 6 * HOUR_MS, HOUR_MS, 7 * 60_000),
   }),
   fc.record({
     act: act('pass'),
@@ -145,6 +146,7 @@ export function perform(ledger: Ledger, one: Step, sent: SpendRecord[]): void {
         ...ledger.definition!,
         dailyBudgetMicros: one.daily,
         totalBudgetMicros: one.total,
+        pacing: { ...ledger.definition!.pacing, stepMs: one.stepMs },
       };
       return;
     case 'pass':

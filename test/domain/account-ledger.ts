@@ -44,6 +44,13 @@ export interface Met {
   readonly outcome: AccountVerdict;
 }
 
+/** How far the time went before the record of this index was met. */
+export interface Passed {
+  readonly index: number;
+  readonly toMs: number;
+  readonly definition: AccountDefinition | undefined;
+}
+
 export interface Ledger {
   state: AccountState;
   nowMs: number;
@@ -51,6 +58,7 @@ export interface Ledger {
   campaigns: Record<string, CampaignDefinition>;
   readonly effects: Effect[];
   readonly met: Met[];
+  readonly passed: Passed[];
   send(record: SpendRecord, appendMs?: number): AccountVerdict;
   /** A clock record. */
   passTo(timeMs: number): void;
@@ -82,6 +90,7 @@ export function openLedger(change: Partial<AccountDefinition> = {}): Ledger {
     },
     effects: [],
     met: [],
+    passed: [],
     context: (nowMs = ledger.nowMs, appendMs = 0) => ({
       nowMs,
       appendMs,
@@ -98,6 +107,7 @@ export function openLedger(change: Partial<AccountDefinition> = {}): Ledger {
       },
     }),
     passTo: (timeMs) => {
+      ledger.passed.push({ index: ledger.met.length, toMs: timeMs, definition: ledger.definition });
       while (ledger.state.timerMs !== 0 && ledger.state.timerMs <= timeMs) {
         const context = ledger.context(ledger.state.timerMs);
         fireAccountTimer(ledger.state, context, ledger.effects);
@@ -111,7 +121,10 @@ export function openLedger(change: Partial<AccountDefinition> = {}): Ledger {
       ledger.passTo(Math.max(ledger.nowMs, timeOf(record)));
       const context = ledger.context(ledger.nowMs, appendMs);
       const outcome = transitionAccount(ledger.state, record, context, ledger.effects);
-      if (outcome.verdict !== 'rejected') ledger.state.timerMs = accountDueMs(ledger.state, context);
+      // A timer that is set is not set back, as the stream has it.
+      const { timerMs } = ledger.state;
+      const dueMs = outcome.verdict === 'rejected' ? 0 : accountDueMs(ledger.state, context);
+      if (dueMs !== 0 && (timerMs === 0 || dueMs < timerMs)) ledger.state.timerMs = dueMs;
       ledger.met.push({ record, nowMs: ledger.nowMs, appendMs, definition: ledger.definition, outcome });
       return outcome;
     },

@@ -1,18 +1,30 @@
 // The ledger against the oracle's, which was written from docs/decisions/spend.md alone: on anything that may come,
-// both say the same of every record and hold the same money in the same places.
+// both say the same of every record, hold the same money in the same places, remember the same notices and pace alike.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { settledCells } from '../../domain/account/book.ts';
 import { outstandingMicros } from '../../domain/account/leases.ts';
+import { rememberNotice } from '../../domain/account/notices.ts';
+import { newAccount } from '../../domain/account.ts';
 import { settings as settingsSchema } from '../../domain/definition.ts';
+import { idHash } from '../../verify/id-hash.ts';
 import type { Epoch } from '../../verify/in-force.ts';
 import { AccountLedger } from '../../verify/ledger/account.ts';
 import type { LedgerFacts } from '../../verify/ledger/facts.ts';
 import { outstandingMicros as outstandingByOracle } from '../../verify/ledger/leases.ts';
+import { TakenNotices } from '../../verify/ledger/taken.ts';
 import { attack, openAttacked, perform } from './account-attack.ts';
-import { type Ledger, type Met, rowsOf, type SpendRecord } from './account-ledger.ts';
+import {
+  DAY_MS,
+  HOUR_MS,
+  type Ledger,
+  type Met,
+  rowsOf,
+  type SpendRecord,
+  START_MS,
+} from './account-ledger.ts';
 
-function epochOf(ledger: Ledger, { definition }: Met): Epoch {
+function epochOf(ledger: Ledger, { definition }: Pick<Met, 'definition'>): Epoch {
   const standing = <Document>(id: string, document: Document) => ({
     id,
     revision: 1,
@@ -39,12 +51,19 @@ function epochOf(ledger: Ledger, { definition }: Met): Epoch {
 function judgeAgain(ledger: Ledger): { account: AccountLedger; facts: LedgerFacts } {
   const facts: LedgerFacts = { spend: [], leases: [], grants: [], rejected: new Map() };
   const account = new AccountLedger('acc', facts);
+  const passed = [...ledger.passed];
+  const passBefore = (offset: number): void => {
+    for (; passed[0]?.index === offset; passed.shift()) {
+      const epoch = epochOf(ledger, passed[0]);
+      account.passTo(passed[0].toMs, () => ({ offset, epoch }));
+    }
+  };
   ledger.met.forEach((met, offset) => {
-    account.free(met.nowMs, () => offset);
+    passBefore(offset);
     const { nowMs: watermarkMs, appendMs } = met;
     account.take(met.record, { offset, appendMs, watermarkMs, epoch: epochOf(ledger, met) });
   });
-  account.free(ledger.nowMs, () => ledger.met.length);
+  passBefore(ledger.met.length);
   return { account, facts };
 }
 
@@ -74,9 +93,42 @@ function placesByOracle(
   return places;
 }
 
+/** Hashes of what each remembers, ascending. */
+function memoryByOracle({ taken, leases }: Pick<AccountLedger, 'taken' | 'leases'>) {
+  const hashed = (names: Iterable<string>): number[] => [...names].map(idHash).sort((a, b) => a - b);
+  const { epochMs, current, previous } = taken.memory;
+  const held = leases.map(({ seen }) => hashed(seen));
+  return { epochMs, current: hashed(current), previous: hashed(previous), leases: held };
+}
+
+describe('the oracle’s memory of notices', () => {
+  it('knows the same repeats, however far time goes and whatever `idMemoryMs` becomes', () => {
+    const one = fc.record({
+      byMs: fc.oneof(fc.nat(20_000), fc.nat(DAY_MS)),
+      name: fc.constantFrom('a', 'b', 'c', 'd'),
+      idMemoryMs: fc.constantFrom(HOUR_MS, HOUR_MS, HOUR_MS, 7 * HOUR_MS, DAY_MS, 100 * DAY_MS, 1),
+    });
+    fc.assert(
+      fc.property(fc.array(one, { maxLength: 40, size: 'max' }), (notices) => {
+        const { memory } = newAccount('acc');
+        const taken = new TakenNotices();
+        let nowMs = START_MS;
+        for (const { byMs, name, idMemoryMs } of notices) {
+          nowMs += byMs;
+          const ours = rememberNotice(memory, idHash(name), nowMs, idMemoryMs);
+          expect(taken.take(name, nowMs, idMemoryMs)).toBe(ours === 'added' ? 'new' : ours);
+        }
+        expect(memoryByOracle({ taken, leases: [] })).toEqual({ ...memory, leases: [] });
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
 describe('the oracle’s ledger', { timeout: 120_000 }, () => {
   it('agrees with ours on every record and every sum', () => {
     const seen = new Map<string, number>();
+    const stepped = new Set<number>();
     fc.assert(
       fc.property(attack, (steps) => {
         const ledger = openAttacked();
@@ -98,6 +150,12 @@ describe('the oracle’s ledger', { timeout: 120_000 }, () => {
         expect(outstandingByOracle(account.leases)).toBe(outstandingMicros(state));
         const { closedReportedOverspendMicros, ...counters } = state.counters;
         expect(account.beyond).toEqual(counters);
+        expect(account.pacing.state).toEqual(state.pacing);
+        expect(memoryByOracle(account)).toEqual({
+          ...state.memory,
+          leases: state.leases.map(({ seen }) => seen),
+        });
+        if (state.pacing.stepCount > 0) stepped.add(state.pacing.multiplierMillionths);
         const told = rowsOf(ledger.effects, 'leases').map((row) => [
           row.lease,
           row.status,
@@ -108,7 +166,7 @@ describe('the oracle’s ledger', { timeout: 120_000 }, () => {
           told,
         );
       }),
-      { numRuns: 500 },
+      { numRuns: 1_000 },
     );
     // Every way a record can go was met often.
     const ways = [
@@ -121,5 +179,6 @@ describe('the oracle’s ledger', { timeout: 120_000 }, () => {
       'currency',
     ];
     for (const way of ways) expect(seen.get(way) ?? 0).toBeGreaterThan(10);
+    expect(stepped.size).toBeGreaterThan(50);
   });
 });

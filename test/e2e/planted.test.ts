@@ -110,6 +110,13 @@ describe('a wrong value in Redis is found:', () => {
     expect(await findings()).toEqual(['buyers']);
   });
 
+  it('the id of a message, which a repeat would be known by', async () => {
+    await spoilBuyer(({ ids }) => {
+      ids[0]! += 1;
+    });
+    expect(await findings()).toEqual(['buyers']);
+  });
+
   it('a stage', async () => {
     await spoilBuyer((state) => {
       state.stage = state.stage === 'new' ? 'mature' : 'new';
@@ -201,6 +208,36 @@ describe('a wrong value in Redis is found:', () => {
       leases[0]!.freedMicros += 1;
     });
     expect(await findings()).toEqual(['accounts', 'leases held']);
+  });
+
+  it('a notice that a lease remembers', async () => {
+    await spoilAccount(({ leases }) => {
+      leases[0]!.seen.unshift(1);
+    });
+    expect(await findings()).toEqual(['leases held']);
+  });
+
+  it('the multiplier that every bid is priced by', async () => {
+    await spoilAccount(({ pacing }) => {
+      pacing.multiplierMillionths += 1;
+    });
+    expect(await findings()).toEqual(['pacing']);
+  });
+
+  it('the plan of a day', async () => {
+    await spoilAccount(({ pacing }) => {
+      pacing.hourShares = pacing.hourShares.map(() => 0);
+    });
+    expect(await findings()).toEqual(['pacing']);
+  });
+
+  it('the memory of notices, without which a repeat settles again', async () => {
+    await spoilAccount(({ memory }) => {
+      expect(memory.current.length + memory.previous.length).toBeGreaterThan(0);
+      memory.current = [];
+      memory.previous = [];
+    });
+    expect(await findings()).toEqual(['notice memory']);
   });
 });
 

@@ -1,6 +1,7 @@
 // The oracle's ledger, worked out by hand: reports over notices, cells within cells, leases within the budget.
 import { describe, expect, it } from 'vitest';
 import { accountPartition } from '../../platform/keys.ts';
+import { openHistory } from '../../verify/in-force.ts';
 import { keepLedger } from '../../verify/ledger/ledger.ts';
 import { bookReports, type Report } from '../../verify/ledger/reports.ts';
 import {
@@ -206,7 +207,10 @@ describe('leases', () => {
     );
     expect(facts.leases.map(({ status }) => status)).toEqual(['granted']);
     expect(account.beyond.lateWins).toBe(0);
-    account.free(NOON_MS + 400 * DAY_MS + 6 * MINUTE_MS + 1, () => 9);
+    account.passTo(NOON_MS + 400 * DAY_MS + 6 * MINUTE_MS + 1, () => ({
+      offset: 9,
+      epoch: openHistory().at(0),
+    }));
     expect(facts.leases.at(-1)).toMatchObject({ status: 'freed', amountMicros: 390, offset: 9 });
   });
 });

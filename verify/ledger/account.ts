@@ -4,6 +4,7 @@ import type { AccountDefinition } from '../../domain/definition.ts';
 import type { LeaseRequestRecord, NoticeRecord, ReportRecord } from '../../domain/spend-record.ts';
 import type { Epoch } from '../in-force.ts';
 import { Book } from './book.ts';
+import { dayOf, isOpen, MINUTE_MS } from './days.ts';
 import type { LedgerFacts, SpendVerdict } from './facts.ts';
 import {
   type Beyond,
@@ -15,10 +16,10 @@ import {
   takeCost,
   takeLoss,
 } from './leases.ts';
+import { Pacing } from './pacing.ts';
 import { DAY_MS, type Figures, HOUR_MS, type Report } from './reports.ts';
+import { TakenNotices } from './taken.ts';
 
-const MINUTE_MS = 60_000;
-const DAY_OPEN_MS = 35 * DAY_MS;
 const HORIZON_MARGIN_MS = 5 * MINUTE_MS;
 const CHANNELS_MAX = 50;
 
@@ -47,8 +48,11 @@ export class AccountLedger {
     closedRecordMicros: 0,
     unremembered: 0,
   };
-  /** By epoch of the watermark: `campaign|kind|bid` of the notices taken without a held lease. */
-  readonly #taken = new Map<number, Set<string>>();
+  /** Taken without a held lease. */
+  readonly taken = new TakenNotices();
+  readonly pacing = new Pacing(this);
+  /** Wins and losses by hour, of each day: the auctions that were bid in. */
+  readonly auctions = new Map<number, number[]>();
   readonly #facts: LedgerFacts;
 
   constructor(id: string, facts: LedgerFacts) {
@@ -56,17 +60,18 @@ export class AccountLedger {
     this.#facts = facts;
   }
 
-  /** Leases whose horizon the watermark passes are freed, each at its time. */
-  free(untilMs: number, offset: (dueMs: number) => number): void {
+  /** Time goes on: pacing takes its steps, leases whose horizon the watermark passes are freed, each at its time. */
+  passTo(untilMs: number, when: (dueMs: number) => Pick<SpendMoment, 'offset' | 'epoch'>): void {
+    this.pacing.passTo(untilMs, this.#horizonsMs, (dueMs) => this.#definitionIn(when(dueMs).epoch));
     const over = this.leases.filter(({ horizonMs }) => horizonMs + 1 <= untilMs);
     for (const lease of over) {
       const timeMs = lease.horizonMs + 1;
-      this.#end(lease, 'freed', timeMs, offset(timeMs));
+      this.#end(lease, 'freed', timeMs, when(timeMs).offset);
     }
   }
 
   take(record: ReportRecord | NoticeRecord | LeaseRequestRecord, moment: SpendMoment): void {
-    const definition = moment.epoch.accounts.find(({ id }) => id === this.id)?.document;
+    const definition = this.#definitionIn(moment.epoch);
     const reason = this.#refusal(record, definition, moment);
     if (reason !== undefined || definition === undefined) {
       this.#facts.rejected.set(moment.offset, reason ?? 'unknownAccount');
@@ -76,12 +81,37 @@ export class AccountLedger {
       this.currency = definition.currency;
       this.utcOffsetMinutes = definition.utcOffsetMinutes;
     }
-    if (record.kind === 'leaseRequest') {
-      this.#request(record, definition, moment);
-      return;
+    this.pacing.wake(definition, moment.watermarkMs);
+    if (record.kind === 'leaseRequest') this.#request(record, definition, moment);
+    else {
+      const verdict = record.kind === 'report' ? this.#report(record, moment) : this.#notice(record, moment);
+      this.#facts.spend.push({ offset: moment.offset, record, verdict });
     }
-    const verdict = record.kind === 'report' ? this.#report(record, moment) : this.#notice(record, moment);
-    this.#facts.spend.push({ offset: moment.offset, record, verdict });
+    this.pacing.setTimer(definition, this.#horizonsMs, moment.watermarkMs);
+  }
+
+  get #horizonsMs(): number[] {
+    return this.leases.map(({ horizonMs }) => horizonMs);
+  }
+
+  #definitionIn({ accounts }: Epoch): AccountDefinition | undefined {
+    return accounts.find(({ id }) => id === this.id)?.document;
+  }
+
+  /** Of a day: the auctions that were bid in, or where there were none the impressions whose hour is known. */
+  traffic(): { dayMs: number; byHour: readonly number[] }[] {
+    const days = new Set([...this.auctions.keys(), ...this.books.map(({ dayMs }) => dayMs)]);
+    return [...days]
+      .sort((a, b) => a - b)
+      .map((dayMs) => {
+        const books = this.books
+          .filter((book) => book.dayMs === dayMs)
+          .map((book) => book.impressionsByHour());
+        const shown = Array.from({ length: 24 }, (_none, hour) =>
+          books.reduce((sum, byHour) => sum + (byHour.get(hour) ?? 0), 0),
+        );
+        return { dayMs, byHour: this.auctions.get(dayMs) ?? shown };
+      });
   }
 
   get settledMicros(): number {
@@ -149,17 +179,24 @@ export class AccountLedger {
     }
     if (!isOpen(dayMs, watermarkMs)) return this.#closed(isLoss ? 0 : record.costMicros);
     const verdict = record.timestamp < watermarkMs - epoch.settings.latenessMs ? 'late' : 'applied';
+    const timeMs = Math.min(Math.max(record.timestamp, dayMs), dayMs + DAY_MS - 1);
+    if (isLoss || record.notice === 'win') this.#countAuction(dayMs, timeMs);
     const figures: Figures = [
       record.notice === 'impression' ? 1 : 0,
       record.notice === 'click' ? 1 : 0,
       isLoss ? 0 : record.costMicros,
     ];
     if (figures.every((figure) => figure === 0)) return verdict;
-    const timeMs = Math.min(Math.max(record.timestamp, dayMs), dayMs + DAY_MS - 1);
     const book = this.#open(dayMs, record);
     if (record.lease !== undefined) book.clearedMicros += record.costMicros;
     book.add({ timeMs, country: record.country, figures });
     return verdict;
+  }
+
+  #countAuction(dayMs: number, timeMs: number): void {
+    const byHour = this.auctions.get(dayMs) ?? new Array<number>(24).fill(0);
+    byHour[Math.floor((timeMs - dayMs) / HOUR_MS)]! += 1;
+    this.auctions.set(dayMs, byHour);
   }
 
   #request(record: LeaseRequestRecord, definition: AccountDefinition, moment: SpendMoment): void {
@@ -245,16 +282,9 @@ export class AccountLedger {
 
   /** False if it was taken in this epoch of the watermark or the one before. */
   #rememberLoose({ campaign, notice, bid }: NoticeRecord, { watermarkMs, epoch }: SpendMoment): boolean {
-    const lengthMs = Math.min(Math.max(epoch.settings.idMemoryMs, MINUTE_MS), 7 * DAY_MS);
-    const now = Math.floor(watermarkMs / lengthMs);
-    for (const old of this.#taken.keys()) if (old < now - 1) this.#taken.delete(old);
-    const name = `${campaign}|${notice}|${bid}`;
-    if (this.#taken.get(now)?.has(name) || this.#taken.get(now - 1)?.has(name)) return false;
-    const current = this.#taken.get(now) ?? new Set();
-    if (current.size < NOTICES_KEPT_MAX) current.add(name);
-    else this.beyond.unremembered += 1;
-    this.#taken.set(now, current);
-    return true;
+    const taken = this.taken.take(`${campaign}|${notice}|${bid}`, watermarkMs, epoch.settings.idMemoryMs);
+    if (taken === 'full') this.beyond.unremembered += 1;
+    return taken !== 'known';
   }
 
   #dayOf(record: ReportRecord | NoticeRecord, utcOffsetMinutes: number): number {
@@ -282,14 +312,4 @@ export class AccountLedger {
 /** The fields of a cell's name are joined by this sign. */
 export function channelOf({ channel }: ReportRecord | NoticeRecord): string {
   return channel.replaceAll('|', '/');
-}
-
-/** Midnight of the account's day. */
-export function dayOf(timeMs: number, utcOffsetMinutes: number): number {
-  const shifted = timeMs + utcOffsetMinutes * MINUTE_MS;
-  return shifted - (((shifted % DAY_MS) + DAY_MS) % DAY_MS) - utcOffsetMinutes * MINUTE_MS;
-}
-
-export function isOpen(dayMs: number, watermarkMs: number): boolean {
-  return dayMs + DAY_MS + DAY_OPEN_MS > Math.floor(watermarkMs / HOUR_MS) * HOUR_MS;
 }

@@ -21,6 +21,7 @@ export class Book {
   #reports: readonly Report[] = [];
   #notices: StandingNotice[] = [];
   #settled: ReadonlyMap<string, Figures> | undefined;
+  #summed: { readonly settled: ReadonlyMap<string, Figures>; readonly micros: number } | undefined;
 
   constructor(campaign: string, channel: string, dayMs: number) {
     this.campaign = campaign;
@@ -69,10 +70,27 @@ export class Book {
     return sums;
   }
 
+  /** Impressions by hour, from reports of hours and notices alone: a day's report does not say when they were. */
+  impressionsByHour(): ReadonlyMap<number, number> {
+    const sums = new Map<number, number>();
+    const add = (hour: number, impressions: number): void => {
+      sums.set(hour, (sums.get(hour) ?? 0) + impressions);
+    };
+    const ofHours = this.#reports.filter(({ hour }) => hour !== undefined);
+    for (const [place, [impressions]] of bookReports(ofHours, this.dayMs))
+      add(Number(place.split('|')[0]), impressions);
+    for (const { timeMs, figures } of this.#notices) add(this.#hourOf(timeMs), figures[0]);
+    return sums;
+  }
+
+  /** Of all hours and countries. Asked for with every record and step, so it is summed once for each change. */
   get settledMicros(): number {
-    let sum = 0;
-    for (const [, , costMicros] of this.settled.values()) sum += costMicros;
-    return sum;
+    const { settled } = this;
+    if (this.#summed?.settled !== settled) {
+      const micros = [...settled.values()].reduce((sum, [, , costMicros]) => sum + costMicros, 0);
+      this.#summed = { settled, micros };
+    }
+    return this.#summed!.micros;
   }
 
   #hourOf(timeMs: number): number {
