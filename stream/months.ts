@@ -1,9 +1,10 @@
 // Cuts rows into inserts by the months of their times: ClickHouse refuses more than 100 partitions in one insert, for ever.
 
-const MONTHS_PER_INSERT_MAX = 90;
+/** A month of average length can meet three calendar months, when the middle one is a February. */
+const MONTHS_PER_INSERT_MAX = 33;
 const MONTH_MS = 2_629_746_000;
 
-/** A month of average length, as a number: never more of them than calendar months and one. */
+/** A month of average length, as a number: cheaper for each row than the calendar. */
 export function monthOf(timeMs: number): number {
   return Math.floor(timeMs / MONTH_MS);
 }
@@ -17,7 +18,7 @@ export function insertsByMonth(months: readonly number[]): number[][] | null {
   let met = new Set<number>();
   for (const index of sorted) {
     const month = months[index]!;
-    if (!met.has(month) && met.size >= MONTHS_PER_INSERT_MAX / 2) {
+    if (!met.has(month) && met.size >= MONTHS_PER_INSERT_MAX) {
       inserts.push(current);
       current = [];
       met = new Set();

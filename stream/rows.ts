@@ -188,6 +188,33 @@ export const columns: Record<Table, readonly string[]> = {
   ],
 };
 
+/** A column by whose months sql/ partitions a table, and how rows say its time. */
+export interface MonthColumn {
+  readonly column: string;
+  readonly unit: 'ms' | 's' | 'date';
+}
+
+const byTime: MonthColumn = { column: 'time', unit: 'ms' };
+
+/** Null for a table without partitions. An insert meets few enough months of it (months.ts). */
+export const partitionedBy: Record<Table, MonthColumn | null> = {
+  events: byTime,
+  links: byTime,
+  rejects: null,
+  transitions: byTime,
+  opportunities: byTime,
+  exposures: byTime,
+  triggers: byTime,
+  spend: byTime,
+  leases: byTime,
+  definitions: null,
+  identities: byTime,
+  adjustments: { column: 'start', unit: 's' },
+  funnel_hours: { column: 'hour', unit: 's' },
+  north_star_days: { column: 'day', unit: 'date' },
+  campaign_hours: { column: 'hour', unit: 's' },
+};
+
 /** Where a row comes from. */
 export interface RowPosition {
   readonly generation: number;

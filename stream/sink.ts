@@ -4,7 +4,7 @@ import type { Batch, OutboxRecord } from './batch.ts';
 import type { EventRows } from './event-rows.ts';
 import { createLane } from './lane.ts';
 import { insertsByMonth, monthOf } from './months.ts';
-import { columns, type Row, type Table } from './rows.ts';
+import { columns, type MonthColumn, partitionedBy, type Row, type Table } from './rows.ts';
 
 /** What the sink needs of ClickHouse. */
 export interface RowStore {
@@ -58,11 +58,18 @@ function rowsByTable(batches: readonly Batch[]): Map<Table, Row[]> {
   return all;
 }
 
-/** Cuts rows so that one insert meets few enough months of its time column. */
+const msOf: Record<MonthColumn['unit'], (value: unknown) => number> = {
+  ms: (value) => value as number,
+  s: (value) => (value as number) * 1_000,
+  date: (value) => Date.parse(value as string),
+};
+
+/** Cuts rows so that one insert meets few enough of the months by which the table is partitioned. */
 export function insertsOf(table: Table, rows: readonly Row[]): (readonly Row[])[] {
-  const timeColumn = columns[table].indexOf('time');
-  if (timeColumn === -1) return [rows];
-  const inserts = insertsByMonth(rows.map((row) => monthOf(row[timeColumn] as number)));
+  const by = partitionedBy[table];
+  if (by === null) return [rows];
+  const place = columns[table].indexOf(by.column);
+  const inserts = insertsByMonth(rows.map((row) => monthOf(msOf[by.unit](row[place]))));
   return inserts === null ? [rows] : inserts.map((places) => places.map((place) => rows[place]!));
 }
 

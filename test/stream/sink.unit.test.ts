@@ -1,8 +1,10 @@
 // The sink: one insert never meets more months than ClickHouse takes, what fails is tried again, nothing is lost.
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { expect, it } from 'vitest';
 import { addRow, newBatch } from '../../stream/batch.ts';
 import { type EventRowContext, EventRows } from '../../stream/event-rows.ts';
-import { columns, type Row } from '../../stream/rows.ts';
+import { columns, partitionedBy, type Row, type Table } from '../../stream/rows.ts';
 import { createSink, eventInsertsOf, insertsOf, type SinkObserver } from '../../stream/sink.ts';
 
 const visit = {
@@ -49,6 +51,58 @@ it('a century in one batch becomes inserts of few enough calendar months, with e
   }
   const marks = inserts.flat().map((row) => row[0] as number);
   expect(marks.sort((a, b) => a - b)).toEqual(rows.map((_, index) => index));
+});
+
+it('months that stand apart count, though each of average length meets two of them', () => {
+  const rows: Row[] = [];
+  for (let month = 0; month < 160; month += 2) {
+    rows.push(rowAt(Date.UTC(2000, month, 1) - 1), rowAt(Date.UTC(2000, month, 1)));
+  }
+  for (const insert of insertsOf('transitions', rows)) {
+    expect(new Set(insert.map(monthOf)).size).toBeLessThanOrEqual(PARTITIONS_PER_INSERT_MAX);
+  }
+});
+
+const sqlDir = path.join(import.meta.dirname, '../../sql');
+const sql = readdirSync(sqlDir)
+  .filter((name) => name.endsWith('.sql'))
+  .map((name) => readFileSync(path.join(sqlDir, name), 'utf8'))
+  .join('\n----\n');
+
+/** What sql/ says of a table's partitions: of which column and which type, or null. */
+function partitionOf(table: Table): { column: string; type: string } | null {
+  const created = new RegExp(`CREATE TABLE IF NOT EXISTS ${table}\\n(.*?)\\n----\\n`, 's').exec(
+    `${sql}\n----\n`,
+  );
+  const by = /PARTITION BY (.*)/.exec(created![1]!)?.[1];
+  if (by === undefined) return null;
+  const column = /^toYYYYMM\((\w+)\)$/.exec(by)![1]!;
+  return { column, type: new RegExp(`^    ${column} +(\\w+)`, 'm').exec(created![1]!)![1]! };
+}
+
+const typeOf = { ms: 'DateTime64', s: 'DateTime', date: 'Date' };
+
+it.each(Object.keys(columns) as Table[])('rows of %s are cut by what sql/ partitions it by', (table) => {
+  const by = partitionedBy[table];
+  expect(by && { column: by.column, type: typeOf[by.unit] }).toEqual(partitionOf(table));
+  if (by !== null) expect(columns[table]).toContain(by.column);
+});
+
+it.each([
+  ['adjustments', 'start', (ms: number) => ms / 1_000],
+  ['funnel_hours', 'hour', (ms: number) => ms / 1_000],
+  ['campaign_hours', 'hour', (ms: number) => ms / 1_000],
+  ['north_star_days', 'day', (ms: number) => new Date(ms).toISOString().slice(0, 10)],
+] as const)('ten years of %s are cut', (table, column, value) => {
+  const place = columns[table].indexOf(column);
+  const rows = Array.from({ length: 120 }, (_, month): Row => {
+    const row: unknown[] = new Array(columns[table].length).fill('');
+    row[place] = value(Date.UTC(2014, month, 1));
+    return row;
+  });
+  const inserts = insertsOf(table, rows);
+  expect(Math.max(...inserts.map((insert) => insert.length))).toBeLessThanOrEqual(PARTITIONS_PER_INSERT_MAX);
+  expect(inserts.flat()).toEqual(rows);
 });
 
 it('few months are one insert, in the order in which they came', () => {
