@@ -6,7 +6,7 @@ SELECT
     sumForEach(steps) AS steps
 FROM
 (
-    SELECT country, industry, channel, arrayMap(count -> toInt64(count), steps) AS steps
+    SELECT country, industry, channel, steps
     FROM funnel_hours FINAL
     WHERE funnel = {funnel:String}
       AND revision = {revision:UInt32}
