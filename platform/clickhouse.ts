@@ -1,7 +1,7 @@
 // Opens ClickHouse for one namespace's database, and inserts rows in the format that it reads fastest.
 import { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
-import { type ClickHouseClient, ClickHouseLogLevel, createClient } from '@clickhouse/client';
+import { type ClickHouseClient, ClickHouseError, ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import { PlatformError } from './platform-error.ts';
 import { maySayLoneSurrogate, wellFormed } from './well-formed.ts';
 
@@ -64,6 +64,14 @@ export async function insertCompact(
   rows: readonly Row[],
 ): Promise<void> {
   await insertLines(client, table, columns, rows.map(lineOf));
+}
+
+/** Whether ClickHouse refused an insert for what stands in it, which it would do again; not for being busy, or away. */
+export function isRefusedContent(error: unknown): boolean {
+  if (!(error instanceof ClickHouseError)) return false;
+  return /^(CANNOT_PARSE|CANNOT_READ|INCORRECT_|TYPE_MISMATCH|ARGUMENT_OUT_OF_BOUND|TOO_LARGE_)/.test(
+    error.type ?? '',
+  );
 }
 
 /** ClickHouse refuses an insert in which half of a character stands, and with it all others. */

@@ -23,7 +23,7 @@ import { Owner } from './owner.ts';
 import type { OwnerLimits } from './owner-parts.ts';
 import { type PartitionFigures, registerPartitionMetrics } from './partition-metrics.ts';
 import { columns } from './rows.ts';
-import { createSink, type Sink } from './sink.ts';
+import { createSink, RefusedRow, type Sink } from './sink.ts';
 import { Source, type TopicPartition } from './source.ts';
 import { TakeOverError, takeOver } from './take-over.ts';
 import { createTurns } from './turns.ts';
@@ -240,7 +240,8 @@ function openSink(parts: StreamParts, metrics: StreamMetrics): Sink {
     sent: metrics.sent,
     failed(error, attempt) {
       metrics.failed('sink');
-      parts.log('warn', `delivery failed, attempt ${attempt}: ${(error as Error).message}`);
+      const level = error instanceof RefusedRow ? 'error' : 'warn';
+      parts.log(level, `delivery failed, attempt ${attempt}: ${(error as Error).message}`);
     },
     step: (name, batches) => pass(parts.failpoint, name, batches),
   });

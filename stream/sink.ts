@@ -1,5 +1,8 @@
 // Behind the commit: rows to ClickHouse in large inserts over many batches, records to Kafka, in order.
-// Both take repeats, so a batch that fails is simply tried again; nothing is skipped and nothing is dropped.
+// Both take repeats, so a batch that fails is simply tried again; nothing is skipped and nothing is dropped. One with a row
+// that ClickHouse refuses for what stands in it waits by itself, in its outbox, until a migration or a later version has it taken.
+import { firstOf } from '../domain/text.ts';
+import { isRefusedContent } from '../platform/clickhouse.ts';
 import type { Batch, OutboxRecord } from './batch.ts';
 import type { EventRows } from './event-rows.ts';
 import { createLane } from './lane.ts';
@@ -42,6 +45,28 @@ const ROWS_AT_ONCE = 20_000;
 const RECORDS_PER_SEND_MAX = 20_000;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 5_000;
+/** What was refused for its content would be refused at once again. */
+const RETRY_REFUSED_MS = 60_000;
+const ROW_CHARACTERS_MAX = 300;
+
+/** A row that ClickHouse refuses for what stands in it: a bug of ours, or tables that an older version made. */
+export class RefusedRow extends Error {
+  readonly table: Table;
+  readonly row: Row;
+  constructor(table: Table, row: Row, cause: unknown) {
+    const said = firstOf(JSON.stringify(row), ROW_CHARACTERS_MAX);
+    super(
+      `ClickHouse refuses a row of ${table}, whose batch is kept and tried again: ${said}: ${(cause as Error).message}`,
+      { cause },
+    );
+    this.table = table;
+    this.row = row;
+  }
+}
+
+function holds({ rows, linkRows }: Batch, { table, row }: RefusedRow): boolean {
+  return (table === 'links' ? linkRows : (rows.get(table) ?? [])).includes(row);
+}
 
 function rowsByTable(batches: readonly Batch[]): Map<Table, Row[]> {
   const all = new Map<Table, Row[]>();
@@ -104,6 +129,21 @@ function rowCountOf({ eventRows, linkRows, rows }: Batch): number {
 
 export function createSink(rowStore: RowStore, recordStore: RecordStore, observer: SinkObserver): Sink {
   let closed = false;
+  /** Batches with a row that was refused, until it is taken after all. */
+  const aside = new Map<Batch, Promise<void>>();
+
+  /** By halves, if a row is refused, down to that row. @throws RefusedRow */
+  async function insertRows(table: Table, rows: readonly Row[]): Promise<void> {
+    try {
+      await rowStore.insert(table, columns[table], rows);
+    } catch (error) {
+      if (!isRefusedContent(error)) throw error;
+      if (rows.length === 1) throw new RefusedRow(table, rows[0]!, error);
+      const half = Math.ceil(rows.length / 2);
+      await insertRows(table, rows.slice(0, half));
+      await insertRows(table, rows.slice(half));
+    }
+  }
 
   /** The inserts of one table, one after the other. */
   async function insertInto(
@@ -130,13 +170,21 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
       run: () => rowStore.insertBinary('events', columns.events, pieces),
     }));
     const insertOthers = async (): Promise<void> => {
+      let refused: RefusedRow | undefined;
       for (const [table, rows] of rowsByTable(batches)) {
         const inserts = insertsOf(table, rows).map((part) => ({
           count: part.length,
-          run: () => rowStore.insert(table, columns[table], part),
+          run: () => insertRows(table, part),
         }));
-        await insertInto(table, inserts, batches);
+        try {
+          await insertInto(table, inserts, batches);
+        } catch (error) {
+          // The tables behind it have nothing to do with it.
+          if (!(error instanceof RefusedRow)) throw error;
+          refused ??= error;
+        }
       }
+      if (refused !== undefined) throw refused;
     };
     const ends = await Promise.allSettled([insertInto('events', events, batches), insertOthers()]);
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
@@ -159,10 +207,40 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
         return;
       } catch (error) {
         observer.failed(error, attempt);
-        const waitMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(attempt, 10));
-        await new Promise((resolve) => setTimeout(resolve, waitMs));
+        const backOffMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(attempt, 10));
+        const waitMs = error instanceof RefusedRow ? RETRY_REFUSED_MS : backOffMs;
+        // A process that has closed everything else does not wait for it.
+        await new Promise((resolve) => setTimeout(resolve, waitMs).unref());
       }
     }
+  }
+
+  /** Resolves when the rows of all are in, but for those of batches that are put aside. */
+  async function insertLot(batches: readonly Batch[]): Promise<void> {
+    let left = batches;
+    await untilDone(async () => {
+      while (left.length > 0) {
+        try {
+          await insertAll(left);
+          return;
+        } catch (error) {
+          const refused = error instanceof RefusedRow ? left.find((batch) => holds(batch, error)) : undefined;
+          if (refused === undefined) throw error;
+          left = left.filter((batch) => batch !== refused);
+          putAside(refused);
+        }
+      }
+    });
+  }
+
+  function putAside(batch: Batch): void {
+    const taken = new Promise<void>((resolve) => {
+      void untilDone(() => insertAll([batch])).then(() => {
+        aside.delete(batch);
+        if (!closed) resolve();
+      });
+    });
+    aside.set(batch, taken);
   }
 
   // Records do not wait for rows: what people are told, and what partitions tell each other, is sooner there.
@@ -171,7 +249,7 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
     most: ROWS_PER_INSERT_MAX,
     enough: ROWS_AT_ONCE,
     everyMs: INSERT_EVERY_MS,
-    work: (batches) => untilDone(() => insertAll(batches)),
+    work: insertLot,
   });
   const records = createLane({
     sizeOf: (batch) => batch.records.length,
@@ -184,6 +262,7 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
   return {
     async deliver(batch) {
       await Promise.all([rows.add(batch), records.add(batch)]);
+      await aside.get(batch);
     },
     close() {
       closed = true;

@@ -1,9 +1,9 @@
-// The sink against a real ClickHouse: it takes what the stream may write.
+// The sink against a real ClickHouse: what it refuses, and that nothing else waits for that.
 import { randomBytes } from 'node:crypto';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { type ClickHouse, insertBinary, insertCompact, openClickHouse } from '../../platform/clickhouse.ts';
 import { migrateSql } from '../../platform/migrate-sql.ts';
 import { addRow, type Batch, newBatch } from '../../stream/batch.ts';
@@ -108,5 +108,33 @@ describe('steps that were taken back elsewhere', () => {
       ['old', [3, 2, 0]],
     ]);
     expect(faults).toEqual([]);
+  });
+});
+
+describe('a row that ClickHouse refuses for what stands in it', () => {
+  const hour = START_MS / 1_000;
+  const good = (funnel: string): Row => rowOf('funnel_hours', { funnel, hour, steps: [1] });
+
+  it('is named, and holds nothing up but its batch, of which the other tables are in', async () => {
+    const arrived: string[] = [];
+    const deliver = (name: string, batch: Batch): Promise<void> =>
+      sink.deliver(batch).then(() => void arrived.push(name));
+    const refused = batchOf('funnel_hours', [
+      ...['a', 'b', 'c'].map(good),
+      rowOf('funnel_hours', { funnel: 'refused', hour, steps: ['none'] }),
+      good('d'),
+    ]);
+    addRow(refused, 'north_star_days', rowOf('north_star_days', { day: '2030-01-01', visitors: 7 }));
+    const others = ['before', 'with', 'behind'].map((name) => batchOf('funnel_hours', [good(name)]));
+    await deliver('before', others[0]!);
+    void deliver('refused', refused);
+    await Promise.all([deliver('with', others[1]!), deliver('behind', others[2]!)]);
+    expect(arrived).toEqual(['before', 'with', 'behind']);
+    await vi.waitFor(() => expect(faults).toHaveLength(1));
+    expect(faults[0]).toMatch(/refuses a row of funnel_hours, .*\["refused",1,1388534400,.*steps/);
+    expect(await rows("SELECT visitors FROM north_star_days FINAL WHERE day = '2030-01-01'")).toEqual([[7]]);
+    expect(await rows(`SELECT count() FROM funnel_hours FINAL WHERE funnel IN ('with', 'behind')`)).toEqual([
+      [2],
+    ]);
   });
 });

@@ -1,7 +1,8 @@
 // The sink: one insert never meets more months than ClickHouse takes, what fails is tried again, nothing is lost.
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { expect, it } from 'vitest';
+import { ClickHouseError } from '@clickhouse/client';
+import { expect, it, vi } from 'vitest';
 import { addRow, newBatch } from '../../stream/batch.ts';
 import { type EventRowContext, EventRows } from '../../stream/event-rows.ts';
 import { columns, partitionedBy, type Row, type Table } from '../../stream/rows.ts';
@@ -196,4 +197,35 @@ it('records leave in the order of the batches, though the first send fails', asy
   });
   await Promise.all(batches.map((batch) => sink.deliver(batch)));
   expect(sent).toEqual(['first', 'second', 'third']);
+});
+
+it('a batch with a row that is refused is tried again a minute later, and is delivered when all of it is taken', async () => {
+  vi.useFakeTimers();
+  const refuses = new ClickHouseError({ message: 'no', code: '27', type: 'CANNOT_PARSE_NUMBER' });
+  let isMended = false;
+  const delivered: string[] = [];
+  const faults: unknown[] = [];
+  const sink = createSink(
+    {
+      insert: async (_, __, rows) => {
+        if (!isMended && rows.some(([mark]) => mark === 'bad')) throw refuses;
+      },
+      insertBinary: async () => {},
+    },
+    { send: async () => {} },
+    { ...observer, failed: (error) => void faults.push(error) },
+  );
+  const batches = { first: ['good'], bad: ['good', 'bad', 'good'], last: ['good'] };
+  for (const [name, marks] of Object.entries(batches)) {
+    const batch = newBatch(0);
+    for (const mark of marks) addRow(batch, 'leases', [mark]);
+    void sink.deliver(batch).then(() => void delivered.push(name));
+  }
+  await vi.advanceTimersByTimeAsync(50_000);
+  expect(delivered).toEqual(['first', 'last']);
+  expect(faults).toEqual([expect.objectContaining({ table: 'leases', row: ['bad'] })]);
+  isMended = true;
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect(delivered).toEqual(['first', 'last', 'bad']);
+  vi.useRealTimers();
 });
