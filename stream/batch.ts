@@ -71,12 +71,15 @@ export function hasDelivery(batch: Batch): boolean {
   return batch.to >= batch.from || batch.rows.size > 0 || batch.records.length > 0;
 }
 
+const BYTE_VALUES = 256;
+
 /** The part of a batch that its commit keeps until it is delivered. */
 export type OutboxEntry = readonly [
   from: number,
   to: number,
   verdicts: Buffer,
-  behaviours: Buffer,
+  /** A byte each, as long as that can say them all. */
+  behaviours: Buffer | readonly number[],
   behaviourNames: string[],
   rows: [Table, Row[]][],
   records: [to: OutboxRecord['to'], partition: number, key: string | null, value: string, source: string][],
@@ -87,7 +90,7 @@ export function toEntry(batch: Batch): OutboxEntry {
     batch.from,
     batch.to,
     Buffer.from(batch.verdicts),
-    Buffer.from(batch.behaviours),
+    batch.behaviourNames.length <= BYTE_VALUES ? Buffer.from(batch.behaviours) : batch.behaviours,
     batch.behaviourNames,
     [...batch.rows],
     batch.records.map(({ to, partition, key, value, source }) => [to, partition, key, value, source]),

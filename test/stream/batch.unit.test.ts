@@ -31,6 +31,25 @@ it('says verdict and behaviour of every offset after it was kept and read back',
   expect(read.records).toEqual(batch.records);
 });
 
+it.each([255, 256, 300])('says %i behaviours of one batch, and no other ones in their place', (count) => {
+  const batch = newBatch(0);
+  for (let index = 0; index < count; index += 1) addVerdict(batch, 'applied', `behaviour ${index}`);
+  const read = fromEntry(unpack(pack(toEntry(batch))) as OutboxEntry);
+  expect(batch.verdicts.map((_, index) => verdictAt(read, index).behaviour)).toEqual(
+    Array.from({ length: count }, (_, index) => `behaviour ${index}`),
+  );
+});
+
+it('an entry of an older version, with a byte for each behaviour, is read', () => {
+  const entry: OutboxEntry = [7, 9, Buffer.from([0, 4, 1]), Buffer.from([1, 0, 2]), ['', 'a', 'b'], [], []];
+  const read = fromEntry(unpack(pack(entry)) as OutboxEntry);
+  expect([7, 8, 9].map((offset) => verdictAt(read, offset))).toEqual([
+    { verdict: 'applied', behaviour: 'a' },
+    { verdict: 'control', behaviour: '' },
+    { verdict: 'late', behaviour: 'b' },
+  ]);
+});
+
 it('a row that an older version left, without the columns that came since, is filled up', () => {
   const batch = newBatch(1);
   const before = columns.rejects.slice(0, -1);
