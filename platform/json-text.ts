@@ -1,5 +1,32 @@
 // JSON text of what came as JSON: `JSON.parse` takes any depth, `JSON.stringify` ends where the call stack does.
 
+function countOf(text: string, character: string): number {
+  let count = 0;
+  for (let at = text.indexOf(character); at !== -1; at = text.indexOf(character, at + 1)) count += 1;
+  return count;
+}
+
+/** Whether objects and lists of JSON text stand in each other deeper than so many levels. */
+export function isNestedDeeper(json: string, levelsMax: number): boolean {
+  // Most records are too short for so many levels, which have two brackets each, or have too few brackets: that is seen fast.
+  if (json.length <= 2 * levelsMax || countOf(json, '[') + countOf(json, '{') <= levelsMax) return false;
+  let levels = 0;
+  let isInText = false;
+  for (let place = 0; place < json.length; place += 1) {
+    const character = json[place];
+    if (isInText) {
+      if (character === '\\') place += 1;
+      else if (character === '"') isInText = false;
+    } else if (character === '"') isInText = true;
+    else if (character === ']' || character === '}') levels -= 1;
+    else if (character === '[' || character === '{') {
+      levels += 1;
+      if (levels > levelsMax) return true;
+    }
+  }
+  return false;
+}
+
 /** What is left to write: text as it is, or a value. */
 type Left = { readonly text: string } | { readonly value: unknown };
 

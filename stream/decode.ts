@@ -9,8 +9,10 @@ import {
 import { readDocument } from '../domain/definition.ts';
 import type { BackfillRecord, DerivedRecord, RevokeRecord } from '../domain/identity-record.ts';
 import type { ClockRecord, DefinitionRecord, EventsTopicRecord, RejectedRecord } from '../domain/record.ts';
+import { NESTING_MAX } from '../domain/record-fields.ts';
 import type { LeaseRequestRecord, NoticeRecord, ReportRecord } from '../domain/spend-record.ts';
 import { firstOf } from '../domain/text.ts';
+import { isNestedDeeper } from '../platform/json-text.ts';
 import { accountPartition, buyerPartition, type StatefulTopic } from '../platform/keys.ts';
 import { validateEventsRecord, validateRejectedRecord, validateSpendRecord } from '../platform/validate.ts';
 import { maySayLoneSurrogate, wellFormed } from '../platform/well-formed.ts';
@@ -68,10 +70,9 @@ function reject(reason: string, detail: string): Decoded {
   return { kind: 'reject', reason, detail: firstOf(detail, 2_048), key: '', timeMs: 0 };
 }
 
-/** Lone surrogates become U+FFFD, or ClickHouse and MessagePack would differ. */
-function parse(text: string): unknown {
-  const value: unknown = JSON.parse(text);
-  return maySayLoneSurrogate(text) ? wellFormed(value) : value;
+/** A forward holds the record of another key one level further in. */
+function nestingMaxOf(value: unknown): number {
+  return (value as { kind?: unknown } | null)?.kind === 'forward' ? NESTING_MAX + 1 : NESTING_MAX;
 }
 
 /** What is no UTF-8 became U+FFFD in the text, and is to be stored so. */
@@ -198,10 +199,15 @@ export function decode(topic: StatefulTopic, message: Message): Decoded {
   const text = message.value.toString('utf8');
   let value: unknown;
   try {
-    value = parse(text);
+    value = JSON.parse(text);
   } catch (error) {
     return reject('malformed', `the record is not JSON: ${(error as Error).message}`);
   }
+  const nestingMax = nestingMaxOf(value);
+  if (isNestedDeeper(text, nestingMax))
+    return reject('malformed', `the record is nested more than ${nestingMax} levels deep`);
+  // Lone surrogates become U+FFFD, or ClickHouse and MessagePack would differ.
+  if (maySayLoneSurrogate(text)) value = wellFormed(value);
   switch (topic) {
     case 'events': {
       const valid = validateEventsRecord(value);

@@ -30,6 +30,7 @@ const spendTopicRecord = z.discriminatedUnion('kind', [
 
 /** An event time may be so far ahead of the earlier of receipt and append. */
 const FUTURE_MAX_MS = 300_000;
+const LEVELS_MAX = 1_000;
 const SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/;
 
 function deepWellFormed(value: unknown): unknown {
@@ -43,12 +44,32 @@ function deepWellFormed(value: unknown): unknown {
   return result;
 }
 
-/** The JSON value of the bytes, with lone surrogates made well-formed; `malformed` if there is none. */
+/** How deep objects and lists stand in each other, by the brackets that stand outside of texts. */
+function levelsOf(json: string): number {
+  let levels = 0;
+  let most = 0;
+  for (const [bracket] of json.replace(/"[^"\\]*(?:\\.[^"\\]*)*"/g, '').matchAll(/[[\]{}]/g)) {
+    levels += bracket === '[' || bracket === '{' ? 1 : -1;
+    most = Math.max(most, levels);
+  }
+  return most;
+}
+
+/** No record may be nested deeper; what is forwarded stands in a record of its own. */
+function isTooDeep(json: string, value: unknown): boolean {
+  if (json.length < LEVELS_MAX) return false;
+  const isForward =
+    typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'forward';
+  return levelsOf(json) > LEVELS_MAX + (isForward ? 1 : 0);
+}
+
+/** The JSON value of the bytes, with lone surrogates made well-formed; `malformed` if there is none, or it is nested too deeply. */
 export function jsonOf(value: Buffer | null): { readonly value: unknown } | 'malformed' {
   if (value === null) return 'malformed';
   const text = value.toString('utf8');
   try {
     const parsed: unknown = JSON.parse(text);
+    if (isTooDeep(text, parsed)) return 'malformed';
     return { value: SURROGATE_ESCAPE.test(text) ? deepWellFormed(parsed) : parsed };
   } catch {
     return 'malformed';

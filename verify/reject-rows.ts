@@ -39,10 +39,14 @@ function rejection(reason: string, value: Buffer | null, at: number): Rejection 
   return { reason, raw: (value ?? Buffer.alloc(0)).toString('base64'), at, source: sourceIn(value) };
 }
 
+/** Also of what is nested too deeply to be a record. */
 function sourceIn(value: Buffer | null): string {
-  const json = jsonOf(value);
-  const named = json === 'malformed' ? undefined : (json.value as { source?: unknown } | null)?.source;
-  return typeof named === 'string' && named.length <= 64 ? named.toWellFormed() : '';
+  try {
+    const named = (JSON.parse(value?.toString('utf8') ?? '') as { source?: unknown } | null)?.source;
+    return typeof named === 'string' && named.length <= 64 ? named.toWellFormed() : '';
+  } catch {
+    return '';
+  }
 }
 
 /** Every rejected offset stands in `events.rejected`, and nothing stands there that was not rejected. */

@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { buyerKeyOf, type SegmentKind, type SegmentRecord, segmentKinds } from '../../domain/buyer-record.ts';
-import { ID_CHARACTERS_MAX } from '../../domain/record-fields.ts';
+import { ID_CHARACTERS_MAX, NESTING_MAX } from '../../domain/record-fields.ts';
+import { isNestedDeeper } from '../../platform/json-text.ts';
 import { compileValidator, faultsOfOne } from '../../platform/validate.ts';
 import { maySayLoneSurrogate, wellFormed } from '../../platform/well-formed.ts';
 import { FUTURE_MS_MAX, parseTime, timeFault } from '../time.ts';
@@ -201,12 +202,14 @@ function recordOf(
   return record;
 }
 
-/** Undefined for what is nested deeper than the call stack. */
+/** Undefined for what is nested deeper than a record may be. */
 function serialised(record: SegmentRecord): string | undefined {
   try {
     const json = JSON.stringify(record);
+    if (isNestedDeeper(json, NESTING_MAX)) return undefined;
     return maySayLoneSurrogate(json) ? JSON.stringify(wellFormed(record)) : json;
   } catch (error) {
+    // The call stack ends somewhere behind that.
     if (error instanceof RangeError) return undefined;
     throw error;
   }
@@ -224,7 +227,8 @@ export function takeMessage(given: unknown, envelope: Envelope): TakenMessage | 
   const [first, ...others] = faults;
   if (first !== undefined) return joined([first, ...others]);
   const value = serialised(record);
-  if (value === undefined) return fault('invalid', 'the event is nested too deeply');
+  if (value === undefined)
+    return fault('invalid', `the event is nested more than ${NESTING_MAX} levels deep`);
   // A UTF-16 unit has at most three bytes in UTF-8: most events need no counting.
   if (value.length * 3 > EVENT_BYTES_MAX && Buffer.byteLength(value) > EVENT_BYTES_MAX) {
     return fault(

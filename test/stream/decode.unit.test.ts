@@ -1,12 +1,18 @@
 // What decoding takes and what it turns away: no record stops a partition, and no record lies about its place or time.
 import { describe, expect, it } from 'vitest';
+import { jsonText } from '../../platform/json-text.ts';
 import { accountPartition, buyerPartition } from '../../platform/keys.ts';
+import { takeMessage } from '../../serve/collect/message.ts';
 import { decode, futureMaxMs, type Message } from '../../stream/decode.ts';
+import { decodeEvent } from '../../verify/decode.ts';
+import type { LogRecord } from '../../verify/log.ts';
+import { buyersOf } from '../e2e/support/mixed-log.ts';
+import { createPartition } from './support/partition.ts';
 
 const NOW_MS = Date.UTC(2024, 5, 1);
 
 function message(value: unknown, partition = buyerPartition('u:1'), appendMs = NOW_MS): Message {
-  const bytes = value === null || Buffer.isBuffer(value) ? value : Buffer.from(JSON.stringify(value));
+  const bytes = value === null || Buffer.isBuffer(value) ? value : Buffer.from(jsonText(value));
   return { partition, offset: 0, key: null, value: bytes, appendMs, size: bytes?.length ?? 0 };
 }
 
@@ -39,6 +45,70 @@ describe('what is no record', () => {
     const decoded = decode('events', message(value));
     expect(reasonOf(decoded)).toBe(reason);
     expect([decoded.key, decoded.timeMs]).toEqual(['', 0]);
+  });
+});
+
+describe('a record that is nested deeply', () => {
+  const nest = (levels: number): unknown => JSON.parse(`${'['.repeat(levels)}${']'.repeat(levels)}`);
+  // The record and its traits are two levels.
+  const deep = (levels: number) => ({
+    ...track,
+    kind: 'identify',
+    traits: { deep: nest(levels - 2), brackets: '[{"'.repeat(999), half: '\ud800' },
+  });
+  const forward = (levels: number) => ({
+    kind: 'forward',
+    origin: { generation: 1, partition: 0, offset: 1, ordinal: 0 },
+    key: 'u:1',
+    link: '3-1-0',
+    visitor: 'a:1',
+    appendMs: NOW_MS,
+    behaviour: '',
+    record: { ...deep(levels), userId: undefined, anonymousId: '1' },
+  });
+  const oracleOf = ({ value, offset, appendMs, partition }: Message): string => {
+    const { reason, record } = decodeEvent({ value, offset, appendMs, key: null } as LogRecord, partition);
+    return reason ?? record!.kind;
+  };
+
+  it.each([
+    ['a thousand levels', deep(1_000), 'segment', 'identify'],
+    ['one more', deep(1_001), 'malformed', 'malformed'],
+    ['as many as a stack does not bear', deep(20_000), 'malformed', 'malformed'],
+    ['a thousand levels, sent on', forward(1_000), 'derived', 'forward'],
+    ['one more, sent on', forward(1_001), 'malformed', 'malformed'],
+  ])('%s: by the stream and by the oracle', (_, value, kind, oracle) => {
+    const given = message(value);
+    expect([reasonOf(decode('events', given)), oracleOf(given)]).toEqual([kind, oracle]);
+  });
+
+  it('is folded, stored and sent on with a thousand levels, and stops no partition with more', () => {
+    const partition = createPartition({ sizes: [100], restarts: false }, NOW_MS);
+    const userId = buyersOf(0, 1, 'deep')[0]!.slice(2);
+    const brackets = '['.repeat(90_000) + ']'.repeat(90_000);
+    const text = JSON.stringify({ ...deep(1_000), userId }).replace('\\ud800', '');
+    partition.run([text, text.replace('"deep":[', `"deep":[${brackets},`), text.replace('"m"', '"n"')]);
+    const rejected = partition.records.filter(({ to }) => to === 'rejected');
+    expect(rejected.map(({ value }) => JSON.parse(value).reason)).toEqual(['malformed']);
+  });
+
+  it('is told by collect, which takes as many levels and no more', () => {
+    const taken = (levels: number) => {
+      const { kind: _, ...given } = deep(levels);
+      const envelope = {
+        nowMs: NOW_MS,
+        sentAt: undefined,
+        receivedAt: undefined,
+        trusted: false,
+        source: 's',
+      };
+      return takeMessage({ ...given, type: 'identify' }, { ...envelope, kind: undefined });
+    };
+    const detail = 'the event is nested more than 1000 levels deep';
+    const tooDeep = { taken: false, reason: 'invalid', detail };
+    const last = taken(1_000);
+    expect(last.taken && reasonOf(decode('events', message(Buffer.from(last.value))))).toBe('segment');
+    expect([taken(1_001), taken(20_000)]).toEqual([tooDeep, tooDeep]);
   });
 });
 
