@@ -18,6 +18,8 @@ const GAP_GAIN = 0.3;
 const MIN_HOUR_SHARE = 1 / 96;
 
 const MILLION = 1_000_000;
+/** The lowest multiplier that is stepped from, whatever the definition's least is. */
+const LEAST_MILLIONTHS = 1_000;
 const EVEN_SHARES: readonly number[] = new Array<number>(HOURS).fill(Math.round(MILLION / HOURS));
 
 /** A past day's traffic by hour of the account's day, and how many days ago it was. */
@@ -93,12 +95,20 @@ export function limitMultiplier(millionths: number, minMultiplier: number, maxMu
 }
 
 /**
+ * What steps go on from: in its limits, and never so low that rounding swallows what a step adds. From 0 nothing would come
+ * back, and with a gain of 0.5 nothing from one millionth.
+ */
+export function stepFrom(millionths: number, minMultiplier: number, maxMultiplier: number): number {
+  return Math.max(LEAST_MILLIONTHS, limitMultiplier(millionths, minMultiplier, maxMultiplier));
+}
+
+/**
  * The next multiplier, in millionths: m · exp(gain · (0.3 · rate + 0.3 · gap)), where rate = 1 − spent / planned in the
  * last step and gap = (planned − spent so far) / planned in the coming hour, both kept within ±1. Without a budget it stays.
  */
 export function nextMultiplier(millionths: number, step: PacingStep): number {
   const { hourShares, budgetMicros, elapsedMs, minMultiplier, maxMultiplier } = step;
-  if (budgetMicros <= 0) return limitMultiplier(millionths, minMultiplier, maxMultiplier);
+  if (budgetMicros <= 0) return stepFrom(millionths, minMultiplier, maxMultiplier);
   const plannedNow = plannedMicros(hourShares, budgetMicros, elapsedMs);
   const plannedStep = plannedNow - plannedMicros(hourShares, budgetMicros, step.elapsedBeforeMs);
   const plannedHour = plannedMicros(hourShares, budgetMicros, elapsedMs + HOUR_MS) - plannedNow;
@@ -107,5 +117,5 @@ export function nextMultiplier(millionths: number, step: PacingStep): number {
   const rate = within(1 - spentStep / Math.max(plannedStep, 1), -1, 1);
   const gap = within((plannedNow - step.spentMicros) / hourMicros, -1, 1);
   const factor = Math.exp(step.gain * (RATE_GAIN * rate + GAP_GAIN * gap));
-  return limitMultiplier(millionths * factor, minMultiplier, maxMultiplier);
+  return stepFrom(millionths * factor, minMultiplier, maxMultiplier);
 }

@@ -2,7 +2,7 @@
 // takes each, so that a step sees what was settled by then however the log is cut.
 import { type AccountState, DAY_MS, dayStartOf, type PacingState, settledOnDay } from '../account.ts';
 import type { AccountDefinition } from '../definition.ts';
-import { learnHourShares, limitMultiplier, nextMultiplier } from '../pacing.ts';
+import { learnHourShares, nextMultiplier, stepFrom } from '../pacing.ts';
 import { trafficByHour } from './book.ts';
 
 /** What may be spent on the account's day that starts at `dayMs`: its budget, or what was left of the whole. */
@@ -27,7 +27,7 @@ function beginDay(state: AccountState, definition: AccountDefinition, dayMs: num
   const mean = pacing.stepCount === 0 ? pacing.multiplierMillionths : pacing.multiplierSum / pacing.stepCount;
   pacing.dayMs = dayMs;
   pacing.hourShares = learnHourShares(past, curveHalfLifeDays);
-  pacing.multiplierMillionths = limitMultiplier(mean, minMultiplier, maxMultiplier);
+  pacing.multiplierMillionths = stepFrom(mean, minMultiplier, maxMultiplier);
   pacing.multiplierSum = 0;
   pacing.stepCount = 0;
 }

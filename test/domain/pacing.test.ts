@@ -87,6 +87,22 @@ describe('the multiplier', () => {
     expect(nextMultiplier(800_000, { ...behind, gain: 0 })).toBe(800_000);
   });
 
+  it.each([0.01, 0.5, 1, 10])(
+    'comes back from a day far beyond its plan, though its least may be 0: gain %d',
+    (gain) => {
+      const free = { ...step, gain, minMultiplier: 0 };
+      const spentMicros = 2 * free.budgetMicros;
+      const beyond = { ...free, spentMicros, spentBeforeMicros: spentMicros - 2 * plannedStep };
+      let low = 1_000_000;
+      for (let count = 0; count < 5_000; count += 1) low = nextMultiplier(low, beyond);
+      const behind = { ...free, spentMicros: 0, spentBeforeMicros: 0 };
+      expect(low).toBeLessThanOrEqual(1_000);
+      expect(nextMultiplier(low, behind)).toBeGreaterThan(low);
+      // One that an older version let fall to 0.
+      expect(nextMultiplier(nextMultiplier(0, behind), behind)).toBeGreaterThan(low);
+    },
+  );
+
   it('keeps its limits, and its place without a budget', () => {
     expect(nextMultiplier(2_900_000, { ...step, spentMicros: 0, spentBeforeMicros: 0 })).toBe(3_000_000);
     expect(nextMultiplier(51_000, { ...step, spentMicros: 2_000_000 })).toBe(50_000);

@@ -142,9 +142,12 @@ function between(value: number, low: number, high: number): number {
   return Math.max(low, Math.min(value, high));
 }
 
+/** Of what steps start from; below a thousandth they would hardly come back. */
+const LEAST_MILLIONTHS = 1_000;
+
 function limited(millionths: number, { minMultiplier, maxMultiplier }: AccountDefinition['pacing']): number {
   const [low, high] = [minMultiplier, maxMultiplier].map((limit) => Math.round(limit * MILLION));
-  return between(Math.round(millionths), low!, high!);
+  return Math.max(between(Math.round(millionths), low!, high!), LEAST_MILLIONTHS);
 }
 
 function lastStepOf(dayMs: number, stepMs: number, nowMs: number): number {
