@@ -35,13 +35,13 @@ import type { Work } from './work.ts';
 /** Whether the record was folded; whether the batch is cut behind it, or before it because it has fired enough timers. */
 export type FoldOutcome = 'folded' | 'last' | 'cut';
 
-/** Folds one record. On 'cut' nothing of the record was applied; the timers that fired stay fired. */
+/** Folds one record. On 'cut' nothing of the record was applied but that clocks go on from it; the timers that fired stay fired. */
 export function foldRecord(work: Work, fold: Fold, message: Message, decoded: Decoded): FoldOutcome {
-  const rises = decoded.timeMs > work.head.watermarkMs;
   const watermarkMs = Math.max(work.head.watermarkMs, decoded.timeMs);
+  // Before its timers: one that is due at the record's own time raises the watermark as far, and the next batch would see no rise.
+  if (watermarkMs > work.head.watermarkMs) anchorClock(work, message, decoded, watermarkMs);
   if (!fireTimers(work, fold, watermarkMs)) return 'cut';
   raise(work, fold, watermarkMs);
-  if (rises) anchorClock(work, message, decoded, watermarkMs);
   const seen = fold.live?.look(work, fold.batch, message, decoded);
   const { verdict, behaviour } = apply(work, fold, message, decoded);
   seen?.(verdict, behaviour);

@@ -1,6 +1,8 @@
 // When an idle partition tells the time: together with the others, so that there are moments at which nothing is on its way.
 import { describe, expect, it } from 'vitest';
 import { isClockDue } from '../../stream/clock.ts';
+import { buyersOf } from '../e2e/support/mixed-log.ts';
+import { createPartition, definitionValue, PARTITION } from './support/partition.ts';
 
 const CLOCK_MS = 5_000;
 const TICK_MS = 1_000;
@@ -41,5 +43,32 @@ describe('the clock of idle partitions', () => {
       expect(clock! - lastRecordMs).toBeGreaterThanOrEqual(CLOCK_MS / 2);
       expect(clock! - lastRecordMs).toBeLessThanOrEqual(1.5 * CLOCK_MS + TICK_MS);
     }
+  });
+});
+
+describe('what clocks go on from', () => {
+  const HOUR_MS = 3_600_000;
+  const startMs = Date.UTC(2024, 0, 1);
+  const appendMs = startMs + 400 * 24 * HOUR_MS;
+  const users = buyersOf(PARTITION, 10, 'n').filter((key) => key.startsWith('u:'));
+  const visit = (user: number, timeMs: number): string => {
+    const about = { kind: 'track', event: 'view', messageId: `m${user}`, userId: users[user]!.slice(2) };
+    return JSON.stringify({ ...about, timestamp: timeMs, receivedAt: timeMs });
+  };
+
+  // A commit fires two timers at most: the last record's own are more, or due at its very time.
+  it.each([[[100]], [[1]], [[2, 3]]])('is the same however the log is cut: %j', (sizes) => {
+    const partition = createPartition({ sizes, restarts: true }, appendMs);
+    partition.run([
+      definitionValue('settings', 'default', 1, { timersPerCommit: 2 }),
+      definitionValue('behaviours', 'default', 1, {
+        rules: [{ kind: 'track', event: 'view', behaviour: 'view' }],
+      }),
+      definitionValue('lifecycle', 'default', 1, { churnedAfterMs: HOUR_MS }),
+      ...[0, 60_000, 60_000, 60_000].map((afterMs, user) => visit(user, startMs + afterMs)),
+      visit(4, startMs + HOUR_MS),
+      visit(5, startMs + HOUR_MS + 60_000),
+    ]);
+    expect(partition.head.anchor).toEqual({ watermarkMs: startMs + HOUR_MS + 60_000, appendMs });
   });
 });
