@@ -94,15 +94,15 @@ export function checkChange(log: DefinitionHistory, change: ProposedChange): Che
       by: referrersOf(dangling),
     };
   }
-  const checked = checkDocument(type, id, document);
+  // Also what was withdrawn meanwhile: a campaign that comes back still has its account.
+  const before = history.findLast((record) => record.document !== null)?.document ?? null;
+  const checked = checkDocument(type, id, document, before);
   const sound = checked.ok ? checked.document : null;
   const reasons = checked.ok ? [] : [...checked.reasons];
   if (sound === null) {
     reasons.push(...missingTargets(type, id, document, log).map(({ reason }) => reason));
   } else {
     const dangling = newlyDangling(log, [{ type, id, document: sound }]);
-    // Also what was withdrawn meanwhile: a campaign that comes back still has its account.
-    const before = history.findLast((record) => record.document !== null)?.document ?? null;
     reasons.push(...forbiddenChanges(type, before, sound), ...dangling.map(({ reason }) => reason));
   }
   return reasons.length === 0 ? { outcome: 'sound', document: sound } : { outcome: 'invalid', reasons };

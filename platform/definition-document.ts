@@ -4,15 +4,20 @@ import {
   type AccountDefinition,
   type CampaignDefinition,
   type DefinitionType,
+  deepBehaviours,
   definitionSchemas,
   definitionTypes,
   type ExperimentDefinition,
+  type OpportunityDefinition,
   type ReceiverDefinition,
+  readDocument,
+  type ScoreDefinition,
   type SegmentDefinition,
   type Settings,
   type TriggerDefinition,
 } from '../domain/definition.ts';
 import { canonicalJson } from './canonical.ts';
+import { countryMeantBy, isCountry, isCurrency } from './iso-codes.ts';
 import { PlatformError } from './platform-error.ts';
 
 export const definitionId = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
@@ -50,8 +55,15 @@ export function isDefinitionType(type: string): type is DefinitionType {
 /**
  * Checks one document by itself. The result has all defaults filled in, so that a later default changes no replay,
  * and is in canonical form. A field that the schema does not know is a mistake, not an extension.
+ * @param before what it changes: rules across the fields that were stricter only later do not hold against it what it said already,
+ * or an account of such a time, which keeps its currency for life, could never be changed again
  */
-export function checkDocument(type: DefinitionType, id: string, document: unknown): CheckedDocument {
+export function checkDocument(
+  type: DefinitionType,
+  id: string,
+  document: unknown,
+  before: unknown = null,
+): CheckedDocument {
   const reasons = definitionId.test(id)
     ? []
     : [`the id ${JSON.stringify(id)} must fit ${definitionId.source}`];
@@ -67,7 +79,7 @@ export function checkDocument(type: DefinitionType, id: string, document: unknow
   }
   reasons.push(
     ...unknownFields(definitionSchemas[type], document, ''),
-    ...crossFieldFaults(type, parsed.data),
+    ...newFaults(type, parsed.data, before),
   );
   try {
     const text = canonicalJson(parsed.data);
@@ -104,6 +116,13 @@ function unknownFields(schema: z.ZodType, given: unknown, path: string): string[
   });
 }
 
+/** The rules between fields stand here and not in the schemas: those read what is in the log, which was accepted by the rules of its day. */
+function newFaults(type: DefinitionType, document: unknown, before: unknown): string[] {
+  const known = readDocument(type, before);
+  const already = new Set(known === undefined ? [] : crossFieldFaults(type, known));
+  return crossFieldFaults(type, document).filter((reason) => !already.has(reason));
+}
+
 const stages = ['new', 'mature', 'retained', 'churned'];
 const opportunityMoments = ['opened', 'qualified'];
 
@@ -114,6 +133,30 @@ function crossFieldFaults(type: DefinitionType, document: unknown): string[] {
       return latenessMs < idMemoryMs
         ? []
         : ['latenessMs must be less than idMemoryMs, or a forgotten message id could be applied again'];
+    }
+    case 'account': {
+      const { currency } = document as AccountDefinition;
+      return isCurrency(currency) ? [] : [`currency: ${currency} is no currency of ISO 4217`];
+    }
+    case 'campaign': {
+      const { channel, countries } = document as CampaignDefinition;
+      return [
+        ...(channel.trim() === ''
+          ? ['channel: it may not be empty; spend that names no channel is counted under it']
+          : []),
+        ...countryFaults('countries', countries),
+      ];
+    }
+    case 'score':
+      return countryFaults('country', Object.keys((document as ScoreDefinition).country));
+    case 'opportunity': {
+      const { base, country } = document as OpportunityDefinition;
+      return [
+        ...Object.keys(base)
+          .filter((name) => !(deepBehaviours as readonly string[]).includes(name))
+          .map((name) => `base: ${name} opens no opportunity; only ${deepBehaviours.join(', ')} do`),
+        ...countryFaults('country', Object.keys(country)),
+      ];
     }
     case 'experiment':
       return [
@@ -138,6 +181,20 @@ function crossFieldFaults(type: DefinitionType, document: unknown): string[] {
     default:
       return [];
   }
+}
+
+/** What a buyer's country is called that is not known; a definition may ask for it and weigh it. */
+const UNKNOWN_COUNTRY = 'ZZ';
+
+/** A country that nobody has would be in force and never do anything. */
+function countryFaults(field: string, codes: readonly string[]): string[] {
+  return codes
+    .filter((code) => code !== UNKNOWN_COUNTRY && !isCountry(code))
+    .map((code) => {
+      const meant = countryMeantBy(code.toUpperCase()) ?? code;
+      const hint = meant !== code && isCountry(meant) ? `; ${meant} is` : '';
+      return `${field}: ${JSON.stringify(code)} is no country of ISO 3166-1${hint}`;
+    });
 }
 
 type Condition = SegmentDefinition['conditions'][number];
@@ -167,13 +224,14 @@ function conditionFaults(field: string, conditions: ExperimentDefinition['target
 
 const WEIGHTS_TOLERANCE = 0.01;
 
-function experimentFaults({ variations, fallback, namespace }: ExperimentDefinition): string[] {
+function experimentFaults({ variations, fallback, forced, namespace }: ExperimentDefinition): string[] {
   const keys = variations.map((variation) => variation.key);
   const total = variations.reduce((sum, { weight }) => sum + weight, 0);
   const reasons: string[] = [];
   if (new Set(keys).size < keys.length) reasons.push('variations: their keys must differ');
-  if (!keys.includes(fallback))
-    reasons.push(`fallback: ${fallback} is none of the variations ${keys.join(', ')}`);
+  for (const [field, key] of Object.entries({ fallback, forced }))
+    if (key !== undefined && !keys.includes(key))
+      reasons.push(`${field}: ${key} is none of the variations ${keys.join(', ')}`);
   if (Math.abs(total - 1) > WEIGHTS_TOLERANCE)
     reasons.push(`variations: the weights add up to ${total}, not to 1`);
   if (namespace !== undefined && namespace.from >= namespace.to) {

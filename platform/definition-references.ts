@@ -59,8 +59,6 @@ function referencesOf(type: DefinitionType, document: unknown): Reference[] {
       return own('matureBehaviours', 'behaviour');
     case 'score':
       return refer('engagement', 'knownBehaviour', namesOf(fieldOf(document, 'engagement')));
-    case 'opportunity':
-      return refer('base', 'knownBehaviour', namesOf(fieldOf(document, 'base')));
     case 'experiment': {
       const targeting = fieldOf(document, 'targeting');
       const segments = Array.isArray(targeting) ? targeting.map((each) => fieldOf(each, 'segment')) : [];
@@ -70,6 +68,7 @@ function referencesOf(type: DefinitionType, document: unknown): Reference[] {
       return own('triggers', 'trigger');
     case 'settings':
     case 'behaviours':
+    case 'opportunity':
     case 'account':
     case 'segment':
     case 'trigger':
@@ -116,7 +115,7 @@ export function missingTargets(
 
 /**
  * Everything that points to nothing in the set: campaign → account and score; experiment → segment; receiver → trigger; funnel, lifecycle →
- * a behaviour that a rule maps; score, opportunity → such a one or a standard one.
+ * a behaviour that a rule maps; score → such a one or a standard one.
  */
 export function danglingReferences(set: DefinitionSet): Dangling[] {
   const targets = targetsOf(set);

@@ -47,12 +47,12 @@ function checkWanted(
       reasons.push(`${name}: there is no such type; there are ${definitionTypes.join(', ')}`);
       return [];
     }
-    const checked = checkDocument(type, id, document);
+    const before = log.historyOf(type, id).findLast((record) => record.document !== null)?.document ?? null;
+    const checked = checkDocument(type, id, document, before);
     if (!checked.ok) {
       reasons.push(...checked.reasons.map((reason) => `${name}: ${reason}`));
       return [];
     }
-    const before = log.historyOf(type, id).findLast((record) => record.document !== null)?.document ?? null;
     reasons.push(...forbiddenChanges(type, before, checked.document).map((reason) => `${name}: ${reason}`));
     return [{ type, id, document: checked.document }];
   });

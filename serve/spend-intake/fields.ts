@@ -1,5 +1,6 @@
 // What reports and notices share: campaign and account by definition, channel, country, currency, cost, receipt.
 import type { AccountDefinition, CampaignDefinition } from '../../domain/definition.ts';
+import { isCurrency } from '../../platform/iso-codes.ts';
 import type { DefinitionView } from '../dependencies.ts';
 import { FUTURE_MS_MAX, parseTime, timeFault } from '../time.ts';
 import { microsOfInteger, microsOfMoney } from './amount.ts';
@@ -46,13 +47,11 @@ export function channelOf(given: Text, campaign: CampaignDefinition): string | S
   return spendFault('invalid', `channel has more than ${CHANNEL_CHARACTERS_MAX} characters`);
 }
 
-const currencies = new Set(Intl.supportedValuesOf('currency'));
-
 /** The account's currency, if the given one is none or the same. */
 export function currencyOf(given: Text, account: AccountDefinition): string | SpendFault {
   const currency = given?.trim().toUpperCase() || account.currency;
   if (currency === account.currency) return currency;
-  if (!currencies.has(currency))
+  if (!isCurrency(currency))
     return spendFault('unknown_currency', `${JSON.stringify(given)} is no ISO 4217 currency`);
   return spendFault(
     'wrong_currency',

@@ -4,11 +4,17 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { type DefinitionType, definitionSchemas, definitionTypes } from '../../domain/definition.ts';
+import {
+  type DefinitionType,
+  definitionSchemas,
+  definitionTypes,
+  readDocument,
+} from '../../domain/definition.ts';
 import { canonicalJson } from '../../platform/canonical.ts';
 import { checkDocument, forbiddenChanges, publishOrder } from '../../platform/definition-document.ts';
 import { readDefinitionFiles } from '../../platform/definition-files.ts';
 import { danglingReferences, missingTargets } from '../../platform/definition-references.ts';
+import { isCountry } from '../../platform/iso-codes.ts';
 
 function reasonsOf(type: DefinitionType, document: unknown, id = 'x'): readonly string[] {
   const checked = checkDocument(type, id, document);
@@ -24,6 +30,9 @@ const experiment = {
   ],
   fallback: 'a',
 };
+const account = { name: 'a', currency: 'EUR', dailyBudgetMicros: 1 };
+const campaign = { name: 'c', accountId: 'a', channel: 'search' };
+const score = { name: 's', horizonMs: 1, halfLifeMs: 60_000, intercept: 0, engagement: {} };
 
 describe('one document', () => {
   test('has its defaults filled in and stands in canonical form', () => {
@@ -104,6 +113,49 @@ describe('one document', () => {
       'fallback: c is none of',
     ],
     [
+      'a forced variant that is no variation',
+      'experiment',
+      { ...experiment, forced: 'q' },
+      'forced: q is none of the variations a, b',
+    ],
+    [
+      'a base of what opens no opportunity',
+      'opportunity',
+      { base: { quote: 0.1, order: 0.7 } },
+      'base: quote opens no opportunity; only contact, inquiry, order do',
+    ],
+    [
+      'a currency that there is not',
+      'account',
+      { ...account, currency: 'XXQ' },
+      'currency: XXQ is no currency of ISO 4217',
+    ],
+    ['an empty channel', 'campaign', { ...campaign, channel: ' ' }, 'channel: it may not be empty'],
+    [
+      'a country by a name that is not its code',
+      'campaign',
+      { ...campaign, countries: ['DE', 'UK'] },
+      'countries: "UK" is no country of ISO 3166-1; GB is',
+    ],
+    [
+      'a union of countries',
+      'campaign',
+      { ...campaign, countries: ['EU'] },
+      'countries: "EU" is no country of ISO 3166-1',
+    ],
+    [
+      'a weight for a country that nobody has',
+      'score',
+      { ...score, country: { de: 1 } },
+      'country: "de" is no country of ISO 3166-1; DE is',
+    ],
+    [
+      'the same of an opportunity',
+      'opportunity',
+      { country: { QQ: 1 } },
+      'country: "QQ" is no country of ISO 3166-1',
+    ],
+    [
       'variations of one name',
       'experiment',
       { ...experiment, variations: [experiment.variations[0], experiment.variations[0]] },
@@ -153,6 +205,24 @@ describe('one document', () => {
     ],
   ])('%s is refused', (_, type, document, reason) => {
     expect(reasonsOf(type, document).join('; ')).toContain(reason);
+  });
+
+  test('every country may be named, and that one is not known', () => {
+    expect(reasonsOf('campaign', { ...campaign, countries: ['GB', 'XK', 'SS', 'ZZ'] })).toEqual([]);
+    expect(reasonsOf('score', { ...score, country: { GB: 1, ZZ: -1 } })).toEqual([]);
+    const letters = Array.from({ length: 26 }, (_, index) => String.fromCharCode(65 + index));
+    const codes = letters.flatMap((first) => letters.map((second) => first + second));
+    // ISO 3166-1 has 249, and its users Kosovo.
+    expect(codes.filter(isCountry)).toHaveLength(250);
+  });
+
+  test('what was accepted by the rules of its day can be changed elsewhere, and gains no new fault', () => {
+    const old = definitionSchemas.account.parse({ ...account, currency: 'BTC' });
+    const raised = { ...old, dailyBudgetMicros: 2 };
+    expect(checkDocument('account', 'x', raised, old)).toMatchObject({ ok: true });
+    expect(checkDocument('account', 'x', { ...raised, currency: 'XXQ' }, old)).toMatchObject({ ok: false });
+    expect(checkDocument('account', 'x', raised)).toMatchObject({ ok: false });
+    expect(readDocument('account', old)).toMatchObject({ currency: 'BTC' });
   });
 
   test('-0 has no canonical form and is refused like any fault', () => {
