@@ -5,14 +5,19 @@ import { clickhouseTime } from '../../platform/named-query.ts';
 import { iso, isoTime } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { querySchema, responses } from '../schema.ts';
-import type { RunReport } from './named-queries.ts';
-import { period, periodOf, periodQuery } from './period.ts';
+import { limitedRows, type RunReport } from './named-queries.ts';
+import { period, periodOf, periodQuery, truncated } from './period.ts';
 
 const query = periodQuery.omit({ by: true });
 
 const answer = z.object({
   period,
   generation: z.int(),
+  truncated: truncated.meta({
+    description:
+      'True if there are more aliases or experiments than `limit`: of aliases the newest are told. Ask again with a higher one, or ' +
+      'for parts of the period by `from` and `to`.',
+  }),
   links: z.object({
     made: z.int(),
     superseded: z
@@ -64,6 +69,11 @@ interface AliasRow {
 
 type CrossoverRow = z.infer<typeof answer>['crossovers'][number];
 
+/** The query's order at one time stays. */
+function byFirstTime(one: AliasRow, other: AliasRow): number {
+  return one.first_ms - other.first_ms;
+}
+
 /** Register under a secret key. */
 export function registerIdentityReport(
   app: FastifyInstance,
@@ -87,13 +97,14 @@ export function registerIdentityReport(
     };
     const [[counts], aliases, crossovers] = await Promise.all([
       run<CountsRow>('identity', within),
-      run<AliasRow>('identity-aliases', { ...within, limit: asking.limit }),
-      run<CrossoverRow>('identity-crossovers', { ...within, limit: asking.limit }),
+      limitedRows<AliasRow>(run, 'identity-aliases', { ...within, limit: asking.limit }),
+      limitedRows<CrossoverRow>(run, 'identity-crossovers', { ...within, limit: asking.limit }),
     ]);
     const { made, superseded, revoked, expired, merged, inseparable, ...rest } = counts!;
     return {
       period: { from: iso(fromMs), to: iso(toMs) },
       generation: within.generation,
+      truncated: aliases.truncated || crossovers.truncated,
       links: { made, superseded, revoked, expired, merged, inseparable },
       joined: {
         visitors: rest.visitors,
@@ -103,15 +114,15 @@ export function registerIdentityReport(
       },
       companies: { companies: rest.companies, members: rest.members },
       aliasesOfUsers: {
-        count: aliases[0]?.total ?? 0,
-        rows: aliases.map((row) => ({
+        count: aliases.rows[0]?.total ?? 0,
+        rows: aliases.rows.sort(byFirstTime).map((row) => ({
           userId: row.user_id,
           previousId: row.previous_id,
           time: iso(row.first_ms),
           messageId: row.message_id,
         })),
       },
-      crossovers,
+      crossovers: crossovers.rows,
     };
   });
 }

@@ -36,6 +36,24 @@ export type ReportName =
 
 export type RunReport = <Row>(name: ReportName, parameters: QueryParameters) => Promise<Row[]>;
 
+/** Rows as far as a limit allows. */
+export interface LimitedRows<Row> {
+  readonly rows: Row[];
+  /** There were more. */
+  readonly truncated: boolean;
+}
+
+/** The first `limit` rows of a report, and whether there are more: it is asked for one more than is wanted. */
+export async function limitedRows<Row>(
+  run: RunReport,
+  name: ReportName,
+  parameters: QueryParameters & { readonly limit: number },
+): Promise<LimitedRows<Row>> {
+  const { limit } = parameters;
+  const rows = await run<Row>(name, { ...parameters, limit: limit + 1 });
+  return { rows: rows.slice(0, limit), truncated: rows.length > limit };
+}
+
 /** ClickHouse's text for a time, UTC in whole seconds. */
 export function clickhouseSeconds(ms: number): string {
   return clickhouseTime(ms).slice(0, 19);

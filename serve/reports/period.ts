@@ -23,9 +23,19 @@ export const periodQuery = z.object({
     .meta({ description: `Begin, inclusive; ${DEFAULT_DAYS} days before the end if absent.` }),
   to: timeText.optional().meta({ description: 'End, exclusive; now if absent.' }),
   by: segmentBy.optional().meta({ description: 'One row for each value of this part of the segment.' }),
-  limit: z.int().min(1).max(ROWS_MAX).default(1_000),
+  limit: z
+    .int()
+    .min(1)
+    .max(ROWS_MAX)
+    .default(1_000)
+    .meta({ description: 'Rows at most; `truncated` says whether there are more.' }),
 });
 export type PeriodQuery = z.infer<typeof periodQuery>;
+
+export const truncated = z.boolean().meta({
+  description:
+    'True if there are more rows than `limit`. Ask again with a higher one, or for parts of the period by `from` and `to`.',
+});
 
 export interface Period {
   readonly fromMs: number;

@@ -8,8 +8,8 @@ import type { Dependencies } from '../dependencies.ts';
 import { querySchema, responses } from '../schema.ts';
 import { funnelSteps, ratio, stepsOf } from './funnel-steps.ts';
 import { registerIdentityReport } from './identity.ts';
-import { clickhouseSeconds, type RunReport, reportRunner } from './named-queries.ts';
-import { type PeriodQuery, period, periodOf, periodQuery } from './period.ts';
+import { clickhouseSeconds, limitedRows, type RunReport, reportRunner } from './named-queries.ts';
+import { type PeriodQuery, period, periodOf, periodQuery, truncated } from './period.ts';
 
 type ReportPorts = Pick<Dependencies, 'clickhouse' | 'definitionLog' | 'generations' | 'clock'>;
 
@@ -36,13 +36,14 @@ function registerFunnel(app: FastifyInstance, deps: ReportPorts, run: RunReport)
     ...asked,
     funnel: z.string(),
     revision: z.int(),
+    truncated,
     rows: z.array(z.object({ segment, steps: funnelSteps })),
   });
   const schema = {
     tags,
     summary: 'A funnel’s steps in a period, by whole hours',
     description:
-      'Steps are counted once a buyer and funnel, in the hour of the event and the segment of then.',
+      'Steps are counted once a buyer and funnel, in the hour of the event and the segment of then. The largest segments come first.',
     querystring: querySchema(query),
     response: responses({ 200: answer }),
   };
@@ -57,7 +58,7 @@ function registerFunnel(app: FastifyInstance, deps: ReportPorts, run: RunReport)
       const name = JSON.stringify(funnel.id);
       throw unknownRevision(`funnel ${name} has no revision ${revision}; the latest is ${funnel.revision}.`);
     }
-    const rows = await run<{ segment: string; steps: number[] }>('funnel', {
+    const { rows, truncated } = await limitedRows<{ segment: string; steps: number[] }>(run, 'funnel', {
       funnel: funnel.id,
       revision,
       generation,
@@ -74,6 +75,7 @@ function registerFunnel(app: FastifyInstance, deps: ReportPorts, run: RunReport)
       ...askedOf(asking, fromMs, toMs, generation),
       funnel: funnel.id,
       revision,
+      truncated,
       rows: rows.map((row) => ({ segment: row.segment, steps: stepsOf(names, row.steps) })),
     };
   });
@@ -121,10 +123,16 @@ interface TopRow extends Omit<z.infer<typeof topOpportunity>, 'opened' | 'change
 
 function registerOpportunities(app: FastifyInstance, deps: ReportPorts, run: RunReport): void {
   const query = periodQuery.extend({ top: z.int().min(0).max(1_000).default(10) });
-  const answer = z.object({ ...asked, rows: z.array(opportunityRow), top: z.array(topOpportunity) });
+  const answer = z.object({
+    ...asked,
+    truncated,
+    rows: z.array(opportunityRow),
+    top: z.array(topOpportunity),
+  });
   const schema = {
     tags,
     summary: 'Opportunities opened in a period, as they stand now, and the best that are open',
+    description: 'The largest segments come first; `truncated` says nothing of `top`.',
     querystring: querySchema(query),
     response: responses({ 200: answer }),
   };
@@ -133,12 +141,17 @@ function registerOpportunities(app: FastifyInstance, deps: ReportPorts, run: Run
     const { fromMs, toMs } = periodOf(asking, deps.clock.nowMs());
     const generation = deps.generations.events;
     const within = { generation, from: clickhouseTime(fromMs), to: clickhouseTime(toMs) };
-    const [rows, top] = await Promise.all([
-      run<OpportunityRow>('opportunities', { ...within, by: asking.by ?? '', limit: asking.limit }),
+    const [{ rows, truncated }, top] = await Promise.all([
+      limitedRows<OpportunityRow>(run, 'opportunities', {
+        ...within,
+        by: asking.by ?? '',
+        limit: asking.limit,
+      }),
       asking.top === 0 ? [] : run<TopRow>('opportunities-top', { ...within, limit: asking.top }),
     ]);
     return {
       ...askedOf(asking, fromMs, toMs, generation),
+      truncated,
       rows: rows.map(({ mean_quality: meanQuality, ...row }) => ({
         ...row,
         meanQuality,
@@ -153,6 +166,15 @@ function registerOpportunities(app: FastifyInstance, deps: ReportPorts, run: Run
       })),
     };
   });
+}
+
+interface CampaignRow {
+  readonly campaign: string;
+  readonly account: string;
+  readonly segment: string;
+  readonly impressions: number;
+  readonly clicks: number;
+  readonly cost_micros: number;
 }
 
 function registerCampaigns(app: FastifyInstance, deps: ReportPorts, run: RunReport): void {
@@ -173,10 +195,11 @@ function registerCampaigns(app: FastifyInstance, deps: ReportPorts, run: RunRepo
     costPerClickMicros: share,
     costPerThousandMicros: share,
   });
-  const answer = z.object({ ...asked, rows: z.array(row) });
+  const answer = z.object({ ...asked, truncated, rows: z.array(row) });
   const schema = {
     tags,
     summary: 'Impressions, clicks and cost of campaigns in a period, by whole hours',
+    description: 'What cost most comes first.',
     querystring: querySchema(query),
     response: responses({ 200: answer }),
   };
@@ -184,14 +207,7 @@ function registerCampaigns(app: FastifyInstance, deps: ReportPorts, run: RunRepo
     const asking = request.query as z.infer<typeof query>;
     const { fromMs, toMs } = periodOf(asking, deps.clock.nowMs());
     const generation = deps.generations.spend;
-    const rows = await run<{
-      campaign: string;
-      account: string;
-      segment: string;
-      impressions: number;
-      clicks: number;
-      cost_micros: number;
-    }>('campaigns', {
+    const { rows, truncated } = await limitedRows<CampaignRow>(run, 'campaigns', {
       campaign: asking.campaign ?? '',
       generation,
       from: clickhouseSeconds(fromMs),
@@ -204,6 +220,7 @@ function registerCampaigns(app: FastifyInstance, deps: ReportPorts, run: RunRepo
       definedHistory(deps.definitionLog, 'campaign', asking.campaign);
     return {
       ...askedOf(asking, fromMs, toMs, generation),
+      truncated,
       rows: rows.map(({ cost_micros: costMicros, ...counts }) => ({
         ...counts,
         costMicros,
@@ -226,6 +243,11 @@ interface NorthStarRow {
   quality_opportunities: number;
 }
 
+/** The query's order within a day stays. */
+function byDay(one: NorthStarRow, other: NorthStarRow): number {
+  return one.day < other.day ? -1 : Number(one.day > other.day);
+}
+
 function registerNorthStar(app: FastifyInstance, deps: ReportPorts, run: RunReport): void {
   const query = periodQuery.extend({
     people: z
@@ -243,13 +265,14 @@ function registerNorthStar(app: FastifyInstance, deps: ReportPorts, run: RunRepo
     opportunitiesPerVisitor: share,
     qualityPerVisitor: share.meta({ description: 'The north star: quality opportunities for each visitor.' }),
   });
-  const answer = z.object({ ...asked, rows: z.array(row) });
+  const answer = z.object({ ...asked, truncated, rows: z.array(row) });
   const schema = {
     tags,
     summary: 'Visitors, opportunities and quality opportunities by day (UTC)',
     description:
       'A visitor is counted under the key and in the segment of then, and stays counted: who came under two keys in a day, and ' +
-      'was joined only later, is two visitors, but one of the people, who are counted anew by the links as they stand now.',
+      'was joined only later, is two visitors, but one of the people, who are counted anew by the links as they stand now. ' +
+      'Of more rows than `limit` the newest days are told, and of the oldest of these the largest segments.',
     querystring: querySchema(query),
     response: responses({ 200: answer }),
   };
@@ -259,14 +282,15 @@ function registerNorthStar(app: FastifyInstance, deps: ReportPorts, run: RunRepo
     const generation = deps.generations.events;
     const within = { generation, from: clickhouseSeconds(fromMs), to: clickhouseSeconds(toMs) };
     const countsPeople = asking.people && asking.by === undefined;
-    const [rows, people] = await Promise.all([
-      run<NorthStarRow>('north-star', { ...within, by: asking.by ?? '', limit: asking.limit }),
+    const [{ rows, truncated }, people] = await Promise.all([
+      limitedRows<NorthStarRow>(run, 'north-star', { ...within, by: asking.by ?? '', limit: asking.limit }),
       countsPeople ? run<{ day: string; people: number }>('north-star-people', within) : [],
     ]);
     const peopleOf = new Map(people.map((row) => [row.day, row.people]));
     return {
       ...askedOf(asking, fromMs, toMs, generation),
-      rows: rows.map(({ quality_opportunities: qualityOpportunities, ...counts }) => ({
+      truncated,
+      rows: rows.sort(byDay).map(({ quality_opportunities: qualityOpportunities, ...counts }) => ({
         ...counts,
         people: countsPeople ? (peopleOf.get(counts.day) ?? 0) : null,
         qualityOpportunities,

@@ -1,9 +1,9 @@
 // The questions about sources, as ClickHouse answers them.
 import { clickhouseTime } from '../../platform/named-query.ts';
-import type { RunReport } from '../reports/named-queries.ts';
+import { type LimitedRows, limitedRows, type RunReport } from '../reports/named-queries.ts';
 import type { Period } from '../reports/period.ts';
 
-export const SOURCES_MAX = 500;
+const SOURCES_MAX = 500;
 const REASONS_MAX = 5_000;
 const BUCKETS_MAX = 2_000;
 const PROPERTIES_MAX = 2_000;
@@ -60,21 +60,21 @@ export interface SchemaRow {
 
 export interface SourceQueries {
   /** @param source '' for all */
-  overview(source: string): Promise<OverviewRow[]>;
+  overview(source: string): Promise<LimitedRows<OverviewRow>>;
   /** @param source '' for all */
-  rejects(source: string): Promise<RejectRow[]>;
+  rejects(source: string): Promise<LimitedRows<RejectRow>>;
   examples(source: string): Promise<ExampleRow[]>;
-  volume(source: string, by: 'hour' | 'day'): Promise<VolumeRow[]>;
+  volume(source: string, by: 'hour' | 'day'): Promise<LimitedRows<VolumeRow>>;
   /** @param events how many the source has in the period */
-  schema(source: string, events: number): Promise<{ every: number; rows: SchemaRow[] }>;
+  schema(source: string, events: number): Promise<LimitedRows<SchemaRow> & { every: number }>;
 }
 
 export function sourceQueries(run: RunReport, generation: number, { fromMs, toMs }: Period): SourceQueries {
   const times = { from: clickhouseTime(fromMs), to: clickhouseTime(toMs) };
   const within = { generation, ...times };
   return {
-    overview: (source) => run('sources', { ...within, source, limit: SOURCES_MAX }),
-    rejects: (source) => run('source-rejects', { ...times, source, limit: REASONS_MAX }),
+    overview: (source) => limitedRows(run, 'sources', { ...within, source, limit: SOURCES_MAX }),
+    rejects: (source) => limitedRows(run, 'source-rejects', { ...times, source, limit: REASONS_MAX }),
     examples: (source) =>
       run('source-reject-examples', {
         ...times,
@@ -83,11 +83,11 @@ export function sourceQueries(run: RunReport, generation: number, { fromMs, toMs
         bytes: EXAMPLE_BYTES,
         limit: EXAMPLES_MAX,
       }),
-    volume: (source, by) => run('source-volume', { ...within, source, by, limit: BUCKETS_MAX }),
+    volume: (source, by) => limitedRows(run, 'source-volume', { ...within, source, by, limit: BUCKETS_MAX }),
     async schema(source, events) {
       const every = Math.max(1, Math.ceil(events / SCHEMA_EVENTS_MAX));
       const asked = { ...within, source, every, newest: EVERYTHING, limit: PROPERTIES_MAX };
-      return { every, rows: await run<SchemaRow>('source-schema', asked) };
+      return { every, ...(await limitedRows<SchemaRow>(run, 'source-schema', asked)) };
     },
   };
 }

@@ -39,11 +39,24 @@ export type SourceOverview = z.infer<typeof sourceOverview>;
 
 const evaluated = isoTime.nullable().meta({ description: 'When the jobs last looked at the alerts.' });
 
-export const sourcesAnswer = z.object({ period, evaluated, sources: z.array(sourceOverview) });
+export const sourcesAnswer = z.object({
+  period,
+  evaluated,
+  truncated: z.boolean().meta({
+    description:
+      'True if there are more sources, or reasons of rejects, than are told: those with the most events are.',
+  }),
+  sources: z.array(sourceOverview),
+});
 
 export const sourceAnswer = sourceOverview.extend({
   period,
   evaluated,
+  truncated: z.boolean().meta({
+    description:
+      'True if `volume` (the newest are told), `schema` or `rejectReasons` (the most frequent) has more than is told: ask for a ' +
+      'shorter period by `from` and `to`, or `by=day`.',
+  }),
   volume: z.array(z.object({ start: isoTime, events: z.int(), late: z.int(), duplicate: z.int() })),
   schemaSampled: z.int().meta({ description: 'The schema was read from every n-th event; 1: from all.' }),
   schema: z.array(

@@ -141,23 +141,28 @@ export function registerSources(app: FastifyInstance, ports: Ports): void {
     async (request): Promise<z.infer<typeof sourcesAnswer>> => {
       const asked = askedPeriod(request.query as z.infer<typeof query>, ports.clock.nowMs());
       const queries = sourceQueries(run, ports.generations.events, asked);
-      const [rows, rejects, report] = await Promise.all([
+      const [overview, rejects, report] = await Promise.all([
         queries.overview(''),
         queries.rejects(''),
         healthNow(),
       ]);
       // Somebody whose every record is turned away is a source too.
-      const names = new Set([...rows, ...rejects].map(({ source }) => source));
+      const names = new Set([...overview.rows, ...rejects.rows].map(({ source }) => source));
       const sources = [...names].map((source) => {
-        const own = rejects.filter((reject) => reject.source === source);
+        const own = rejects.rows.filter((reject) => reject.source === source);
         return overviewOf(
           source,
-          rows.find((row) => row.source === source),
+          overview.rows.find((row) => row.source === source),
           own,
           report,
         );
       });
-      return { period: periodAnswer(asked), evaluated: isoOrNull(report?.evaluatedMs ?? null), sources };
+      return {
+        period: periodAnswer(asked),
+        evaluated: isoOrNull(report?.evaluatedMs ?? null),
+        truncated: overview.truncated || rejects.truncated,
+        sources,
+      };
     },
   );
 
@@ -177,12 +182,13 @@ export function registerSources(app: FastifyInstance, ports: Ports): void {
       const asking = request.query as z.infer<typeof oneQuery>;
       const asked = askedPeriod(asking, ports.clock.nowMs());
       const queries = sourceQueries(run, ports.generations.events, asked);
-      const [[row], rejects, report] = await Promise.all([
+      const [overview, rejects, report] = await Promise.all([
         queries.overview(name),
         queries.rejects(name),
         healthNow(),
       ]);
-      if (row === undefined && rejects.length === 0) {
+      const [row] = overview.rows;
+      if (row === undefined && rejects.rows.length === 0) {
         throw problemError({
           status: 404,
           code: 'unknown_source',
@@ -195,16 +201,17 @@ export function registerSources(app: FastifyInstance, ports: Ports): void {
         queries.examples(name),
       ]);
       return {
-        ...overviewOf(name, row, rejects, report),
+        ...overviewOf(name, row, rejects.rows, report),
         period: periodAnswer(asked),
         evaluated: isoOrNull(report?.evaluatedMs ?? null),
-        volume: volume.map(({ start_seconds, ...counts }) => ({
+        truncated: volume.truncated || schema.truncated || rejects.truncated,
+        volume: volume.rows.map(({ start_seconds, ...counts }) => ({
           start: iso(start_seconds * 1_000),
           ...counts,
         })),
         schemaSampled: schema.every,
         schema: schemaOf(schema.rows),
-        rejectReasons: reasonsOf(rejects, examples),
+        rejectReasons: reasonsOf(rejects.rows, examples),
       };
     },
   );

@@ -1,5 +1,5 @@
 -- What campaigns were shown for, clicked and cost, from the hourly absolute values: one row a campaign and segment.
--- Parameters: campaign ('' for all), generation, from and to (hours, to exclusive), by ('' for one row a campaign).
+-- Parameters: campaign ('' for all), generation, from and to (hours, to exclusive), by ('' for one row a campaign), limit.
 SELECT
     campaign,
     any(account) AS account,

@@ -1,6 +1,6 @@
 -- Steps of one funnel by segment, from the hourly counts and what was counted after an hour was closed: one row a segment,
 -- `steps` in the funnel's order.
--- Parameters: funnel, revision, generation, from and to (hours, to exclusive), by ('' for one row in total).
+-- Parameters: funnel, revision, generation, from and to (hours, to exclusive), by ('' for one row in total), limit.
 SELECT
     multiIf({by:String} = 'country', country, {by:String} = 'industry', industry, {by:String} = 'channel', channel, '') AS segment,
     sumForEach(steps) AS steps

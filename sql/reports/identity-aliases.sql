@@ -1,4 +1,5 @@
 -- Aliases of a period that name a user's id as the previous one: two users who may be one person. They are not followed.
+-- The newest first: a limit cuts the oldest ones.
 -- Parameters: generation, from and to (event time, to exclusive), limit.
 SELECT
     user_id,
@@ -21,5 +22,5 @@ WHERE kind = 'alias'
         AND key IN (SELECT concat('u:', previous_id) FROM links WHERE kind = 'alias' AND previous_id != '')
   )
 GROUP BY user_id, previous_id
-ORDER BY first_ms, user_id, previous_id
+ORDER BY first_ms DESC, user_id, previous_id
 LIMIT {limit:UInt32}

@@ -1,6 +1,7 @@
 -- The north star by day and segment: visitors, opportunities, quality opportunities; from the daily counts and what was counted
 -- after a day was closed.
--- Parameters: generation, from and to (days, to exclusive unless it is within a day), by ('' for one row a day).
+-- The newest days first: a limit cuts the oldest ones.
+-- Parameters: generation, from and to (days, to exclusive unless it is within a day), by ('' for one row a day), limit.
 SELECT
     toString(date) AS day,
     multiIf({by:String} = 'country', country, {by:String} = 'industry', industry, {by:String} = 'channel', channel, '') AS segment,
@@ -30,5 +31,5 @@ FROM
       AND date < {to:DateTime('UTC')}
 )
 GROUP BY day, segment
-ORDER BY day, visitors DESC, segment
+ORDER BY day DESC, visitors DESC, segment
 LIMIT {limit:UInt32}

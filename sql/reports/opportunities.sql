@@ -1,6 +1,6 @@
 -- Opportunities opened in a period, each as it stands now, by segment. One that went to a user by a link (`moved`) goes on there, under
 -- another id and with its own opening time (`merged`); one that was taken back (`revoked`) is the visitor's again (`returned`): each is one.
--- Parameters: generation, from and to (opening time, to exclusive), by ('' for one row in total).
+-- Parameters: generation, from and to (opening time, to exclusive), by ('' for one row in total), limit.
 SELECT
     multiIf({by:String} = 'country', country, {by:String} = 'industry', industry, {by:String} = 'channel', channel, '') AS segment,
     count() AS opened,

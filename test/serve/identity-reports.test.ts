@@ -255,6 +255,7 @@ describe('people', () => {
     expect(body).toEqual({
       period: { from: ago(30 * DAY_MS), to: ago(0) },
       generation: GENERATION,
+      truncated: false,
       links: { made: 6, superseded: 1, revoked: 1, expired: 1, merged: 1, inseparable: 0 },
       joined: { visitors: 4, users: 4, usersWithSeveralVisitors: 1, visitorsOfSeveralUsers: 1 },
       companies: { companies: 2, members: 2 },
@@ -269,5 +270,13 @@ describe('people', () => {
     });
     const empty = await here.get('/v1/reports/identity?from=2025-01-01T00:00:00Z&to=2025-02-01T00:00:00Z');
     expect([empty.links.made, empty.joined.visitors, empty.crossovers]).toEqual([0, 0, []]);
+    await insert('links', [said('u:2', 7, { kind: 'alias', previous_id: 'legacy', time: ago(HOUR_MS) })]);
+    const cut = await here.get('/v1/reports/identity?limit=1');
+    expect([cut.truncated, cut.aliasesOfUsers]).toMatchObject([
+      true,
+      { count: 2, rows: [{ userId: '2', messageId: 'l7' }] },
+    ]);
+    const { aliasesOfUsers } = await here.get('/v1/reports/identity?limit=2');
+    expect(aliasesOfUsers.rows.map((row: { messageId: string }) => row.messageId)).toEqual(['l5', 'l7']);
   });
 });

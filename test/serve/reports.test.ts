@@ -67,6 +67,7 @@ describe('GET /v1/reports/funnel', () => {
       generation: GENERATION,
       funnel: 'purchase',
       revision: 2,
+      truncated: false,
       rows: [
         {
           segment: '',
@@ -91,6 +92,8 @@ describe('GET /v1/reports/funnel', () => {
       ['DE', [20, 8, 2]],
       ['FR', [5, 0, 0]],
     ]);
+    const cut = await here.get('/v1/reports/funnel?funnel=purchase&by=country&limit=1');
+    expect([cut.truncated, cut.rows.map((row: { segment: string }) => row.segment)]).toEqual([true, ['DE']]);
     const hour = await here.get(
       '/v1/reports/funnel?funnel=purchase&from=2026-01-15T12:10:00Z&to=2026-01-15T13:00:00Z',
     );
@@ -235,6 +238,9 @@ describe('GET /v1/reports/opportunities', () => {
       ['FR', 1],
     ]);
     expect(by.top).toEqual([]);
+    expect([body.truncated, by.truncated]).toEqual([false, false]);
+    const cut = await here.get('/v1/reports/opportunities?by=country&top=0&limit=1');
+    expect([cut.truncated, cut.rows.length]).toEqual([true, 1]);
   });
 });
 
@@ -299,6 +305,9 @@ describe('GET /v1/reports/campaigns', () => {
       ['DE', 10],
       ['FR', 0],
     ]);
+    expect([body.truncated, by.truncated]).toEqual([false, false]);
+    const cut = await here.get('/v1/reports/campaigns?limit=1');
+    expect([cut.truncated, cut.rows.length]).toEqual([true, 1]);
     expect((await here.get('/v1/reports/campaigns?by=industry', 400)).code).toBe('invalid');
     expect((await here.get('/v1/reports/campaigns?campaign=nothing', 404)).code).toBe('unknown_definition');
   });
@@ -354,6 +363,16 @@ describe('GET /v1/reports/north-star', () => {
     ]);
     const by = await here.get('/v1/reports/north-star?by=country&from=2026-01-15T00:00:00Z');
     expect(by.rows.map((row: { segment: string }) => row.segment)).toEqual(['DE', 'FR']);
+  });
+
+  it('says that a limit cut it, and keeps the newest days', async () => {
+    const told = async (limit: number) => {
+      const { truncated, rows } = await here.get(`/v1/reports/north-star?by=country&limit=${limit}`);
+      return [truncated, rows.map((row: { day: string; segment: string }) => `${row.day} ${row.segment}`)];
+    };
+    expect(await told(1)).toEqual([true, ['2026-01-15 DE']]);
+    expect(await told(2)).toEqual([true, ['2026-01-15 DE', '2026-01-15 FR']]);
+    expect(await told(3)).toEqual([false, ['2026-01-14 DE', '2026-01-15 DE', '2026-01-15 FR']]);
   });
 });
 

@@ -242,3 +242,16 @@ describe('alerts', () => {
     expect((await here.get('/v1/sources/silent')).alerts).toHaveLength(1);
   });
 });
+
+describe('a list that is cut', () => {
+  it('says so, and keeps the newest hours', async () => {
+    const hours = Array.from({ length: 2_001 }, (_, index) => NOW - (index + 1) * HOUR_MS);
+    await insertEvents(hours.map((receivedMs) => ({ source: 'hourly', receivedMs })));
+    const asked = '/v1/sources/hourly?from=2025-11-01T00:00:00Z';
+    const byHour = await here.get(asked);
+    expect([byHour.truncated, byHour.volume.length]).toEqual([true, 2_000]);
+    expect(byHour.volume[0].start).toBe('2026-02-20T11:00:00.000Z');
+    expect((await here.get(`${asked}&by=day`)).truncated).toBe(false);
+    expect((await here.get('/v1/sources')).truncated).toBe(false);
+  });
+});
