@@ -18,6 +18,7 @@ type QueryName =
   | 'preview-buyers'
   | 'preview-deep'
   | 'preview-funnel'
+  | 'preview-half-life'
   | 'preview-lives'
   | 'preview-score'
   | 'preview-size'

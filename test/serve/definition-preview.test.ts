@@ -39,6 +39,7 @@ interface Happening {
   readonly verdict?: string;
   readonly properties?: object;
 }
+const names: Readonly<Record<string, string>> = { Seen: 'view', Asked: 'inquiry', Bought: 'order' };
 const past: Happening[] = [
   { key: 'u:1', hoursAgo: 50, event: 'Seen', country: 'DE' },
   { key: 'u:1', hoursAgo: 49, event: 'Asked', properties: { category: 'pumps', quantity: 1_000 } },
@@ -71,6 +72,7 @@ async function insertEvents(): Promise<void> {
         offset,
         kind: 'track',
         event,
+        behaviour: names[event] ?? '',
         verdict,
         message_id: `m${offset}`,
         country,
@@ -179,7 +181,6 @@ describe('a preview', () => {
 
   it('of a score is the distribution that the domain’s formula gives', async () => {
     const attributes: Record<string, string | null> = { 'u:1': 'US', 'u:2': 'DE', 'a:3': null };
-    const names: Record<string, string> = { Seen: 'view', Asked: 'inquiry', Bought: 'order' };
     const changed = { ...score, halfLifeMs: 2 * DAY_MS, intercept: 0 };
     const means = [score, changed].map((definition) => {
       const scores = Object.entries(attributes).map(([key, country]) => {
@@ -201,6 +202,29 @@ describe('a preview', () => {
     expect(found['score/mean']![0]).toBeCloseTo(means[0]!, 9);
     expect(found['score/mean']![1]).toBeCloseTo(means[1]!, 9);
     expect(found['score/p90']![1]).toBeGreaterThan(found['score/p10']![1]);
+  });
+
+  it('of a score tells what live sums lack: those of a half-life begin with the first score that has it', async () => {
+    const noteOf = async (name: string, document: object) =>
+      (await preview(`score/${name}`, document)).body.note;
+    const fresh = { ...score, halfLifeMs: 3 * DAY_MS };
+    const begins =
+      'Live, engagement begins at 0 with this revision: no score in force has a halfLifeMs of 259200000';
+    expect(await noteOf('opportunity', score)).not.toContain('Live');
+    expect(await noteOf('new', score)).not.toContain('Live');
+    expect(await noteOf('opportunity', fresh)).toContain(begins);
+    expect(await noteOf('new', fresh)).toContain(begins);
+    // It came into force before the fourth record of its partition, for the second time: what it had in between was forgotten.
+    for (const [index, document] of [fresh, score, fresh, { ...fresh, cap: 3 }].entries()) {
+      here.definitions.set('score', 'long', document, index + 1);
+      const place = { topic: 'events', generation: GENERATION, partition: 0, offset: index + 1, ordinal: 0 };
+      await insert('definitions', [{ type: 'score', id: 'long', revision: index + 1, ...place }]);
+    }
+    const lacks = 'Live, engagement by a halfLifeMs of 259200000 lacks 3 of the 6 behaviours of the period';
+    expect(await noteOf('long', fresh)).toContain(lacks);
+    expect(await noteOf('new', fresh)).toContain(lacks);
+    expect(await noteOf('long', score)).toContain(lacks);
+    expect(await noteOf('new', score)).not.toContain('Live');
   });
 
   it('of the lifecycle counts stages at the end of the period', async () => {

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { BehaviourMap, DefinitionType, InForce } from '../../../domain/definition.ts';
 import { clickhouseTime, type QueryParameters } from '../../../platform/named-query.ts';
+import type { DefinitionView } from '../../dependencies.ts';
 import type { ReportName, RunReport } from '../../reports/named-queries.ts';
 import { clickhouseSeconds } from '../../reports/named-queries.ts';
 
@@ -33,6 +34,7 @@ export interface PastPorts {
   readonly toMs: number;
   readonly generations: { readonly events: number; readonly spend: number };
   list<Document>(type: DefinitionType): readonly InForce<Document>[];
+  readonly historyOf: DefinitionView['historyOf'];
 }
 
 export interface Past {
@@ -43,6 +45,8 @@ export interface Past {
   /** The rules in force. */
   readonly rules: Rules;
   list<Document>(type: DefinitionType): readonly InForce<Document>[];
+  /** The revisions of a definition, the first one first. */
+  readonly historyOf: DefinitionView['historyOf'];
   /** Rows of `events` and what follows from them. */
   events<Row>(name: ReportName, parameters?: QueryParameters): Promise<Row[]>;
   spend<Row>(name: ReportName, parameters: QueryParameters): Promise<Row[]>;
@@ -63,7 +67,14 @@ export function rulesOf(maps: readonly { readonly document: BehaviourMap }[]): R
   return maps.flatMap(({ document }) => document.rules);
 }
 
-export async function openPast({ run, fromMs, toMs, generations, list }: PastPorts): Promise<Past> {
+export async function openPast({
+  run,
+  fromMs,
+  toMs,
+  generations,
+  list,
+  historyOf,
+}: PastPorts): Promise<Past> {
   const within = {
     generation: generations.events,
     from: clickhouseTime(fromMs),
@@ -81,6 +92,7 @@ export async function openPast({ run, fromMs, toMs, generations, list }: PastPor
     oneIn,
     rules: rulesOf(list<BehaviourMap>('behaviours')),
     list,
+    historyOf,
     events: (name, parameters = {}) => run(name, { ...within, ...parameters }),
     spend: (name, parameters) =>
       run(name, {

@@ -23,6 +23,7 @@ import { period } from '../../reports/period.ts';
 import { querySchema, requestSchema, responses } from '../../schema.ts';
 import { oneParams, tags, typeOf, writing } from '../shapes.ts';
 import { measureBehaviours, measureFunnel, measureLifecycle, measureScore } from './behaviour.ts';
+import { halfLifeNote } from './half-life.ts';
 import { measureAccount, measureCampaign, measureOpportunity, measureTrigger } from './outcomes.ts';
 import { comparedMeasure, type Measure, openPast, type Past, rulesOf } from './past.ts';
 import { measureExperiment, measureSegment, unknownAttributes } from './targeting.ts';
@@ -33,8 +34,8 @@ const DAY_MS = 86_400_000;
 const DAYS_MAX = 90;
 
 interface Kind {
-  /** What the reader of the numbers must know. */
-  note(document: unknown): string;
+  /** What the reader of the numbers must know. @param current what is in force, if anything is */
+  note(document: unknown, current: unknown, past: Past): string | Promise<string>;
   measure(document: unknown, past: Past, id: string): Promise<Measure[]>;
 }
 
@@ -75,7 +76,11 @@ const kinds: Readonly<Record<DefinitionType, Kind | undefined>> = {
     measure: (document, past) => measureOpportunity(document as OpportunityDefinition, past),
   },
   score: {
-    note: () => `The distribution over the buyers of the period, as of its end. ${asPersons}`,
+    note: async (document, current, past) => {
+      const scores = [document, ...(current === undefined ? [] : [current])] as ScoreDefinition[];
+      const halfLife = await halfLifeNote(scores, past);
+      return `The distribution over the buyers of the period, as of its end. ${asPersons}${halfLife}`;
+    },
     measure: (document, past) => measureScore(document as ScoreDefinition, past),
   },
   account: {
@@ -172,10 +177,11 @@ export function registerDefinitionPreview(app: FastifyInstance, deps: PreviewPor
       toMs,
       generations: deps.generations,
       list: (listed) => deps.definitionLog.list(listed),
+      historyOf: (...name) => deps.definitionLog.historyOf(...name),
     });
     const before = current === undefined ? null : await kind.measure(current.document, past, id);
     const after = await kind.measure(checked.document, past, id);
-    const note = kind.note(checked.document);
+    const note = await kind.note(checked.document, current?.document, past);
     return { ...said, answerable: true, note, sampledOneIn: past.oneIn, measures: compare(before, after) };
   });
 }
