@@ -67,10 +67,9 @@ function registerFunnel(app: FastifyInstance, deps: ReportPorts, run: RunReport)
       by: asking.by ?? '',
       limit: asking.limit,
     });
-    const names =
-      revision === funnel.revision
-        ? funnel.document.steps
-        : (rows[0]?.steps ?? []).map((_, index) => `step ${index + 1}`);
+    const asOf = deps.definitionLog.historyOf('funnel', funnel.id).find((each) => each.revision === revision);
+    // A revision that withdrew it counted nothing.
+    const names = (asOf?.document as FunnelDefinition | null | undefined)?.steps ?? [];
     return {
       ...askedOf(asking, fromMs, toMs, generation),
       funnel: funnel.id,

@@ -14,6 +14,7 @@ beforeAll(async () => {
   here = await answering('reports', { tables: true });
   here.clock.nowMs = NOW;
   here.definitions.set('settings', 'default', { latenessMs: 10 * MINUTE_MS });
+  here.definitions.set('funnel', 'purchase', { ...funnel, steps: ['search', 'inquiry', 'order'] }, 1);
   here.definitions.set('funnel', 'purchase', funnel, 2);
   here.definitions.set('account', 'acme', { name: 'Acme', currency: 'EUR', dailyBudgetMicros: 1 });
   here.definitions.set('campaign', 'c1', { name: 'Search, Germany', accountId: 'acme', channel: 'search' });
@@ -100,9 +101,9 @@ describe('GET /v1/reports/funnel', () => {
     expect(hour.rows[0].steps[0].count).toBe(20);
     const revision = await here.get('/v1/reports/funnel?funnel=purchase&revision=1');
     expect(revision.rows[0].steps.map((step: { step: string }) => step.step)).toEqual([
-      'step 1',
-      'step 2',
-      'step 3',
+      'search',
+      'inquiry',
+      'order',
     ]);
   });
 
