@@ -8,9 +8,20 @@ export const problemDetails = z.looseObject({
   type: z.string(),
   title: z.string(),
   status: z.int(),
-  detail: z.string(),
-  instance: z.string().optional(),
-  code: z.string(),
+  detail: z.string().meta({ description: 'What is wrong and what to do, for people.' }),
+  instance: z.string().optional().meta({ description: 'Our log has this request under it.' }),
+  code: z.string().meta({ description: 'For programs: it does not change.', examples: ['invalid'] }),
+  errors: z
+    .array(z.object({ pointer: z.string(), detail: z.string() }))
+    .optional()
+    .meta({
+      description:
+        'With `invalid`: each part of the request that its schema refuses, by its place (RFC 6901).',
+    }),
+  reasons: z.array(z.string()).optional().meta({
+    description:
+      'With `invalid_definition` and `definition_needed`: all that speaks against a change, a sentence each.',
+  }),
 });
 
 const titles: Readonly<Record<number, string>> = {

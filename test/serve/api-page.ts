@@ -161,6 +161,15 @@ function route(path: string, method: string, operation: Operation): string[] {
   ];
 }
 
+/** What every route answers when something is wrong. */
+function problemSchema(paths: ApiDescription['paths']): Schema {
+  const operations = Object.values(paths).flatMap((methods) => Object.values(methods));
+  const problems = operations.flatMap(
+    ({ responses }) => responses['4XX']?.content?.['application/problem+json'] ?? [],
+  );
+  return problems[0]!.schema!;
+}
+
 /** Markdown of the whole description, in the order of its tags. */
 export function apiPage({ info, tags, paths }: ApiDescription): string {
   const routes = Object.entries(paths).flatMap(([path, methods]) =>
@@ -172,8 +181,10 @@ export function apiPage({ info, tags, paths }: ApiDescription): string {
     info.description,
     '',
     'Made from the OpenAPI document that `serve` answers at `/docs/json` (a page to try it is at `/docs`); a test holds the two together.',
-    'Every 4xx and 5xx is `application/problem+json` with `type`, `title`, `status`, `detail`, `code` and, where a body was wrong, `errors` with a `pointer` each.',
     'Keys go as `Authorization: Bearer <key>` or as the user name of basic authentication. A write key may stand in pages; a secret key is for servers. Each route says which it takes.',
+    '',
+    'Every 4xx and 5xx is `application/problem+json`; some codes have further members beside these, such as `retryAfterSeconds`.',
+    ...table('Field', fieldRows(problemSchema(paths))),
     ...tags.flatMap(({ name, description }) => [
       '',
       `## ${name}`,

@@ -9,5 +9,7 @@ it('docs/api.md is the page of the OpenAPI document', async () => {
   await app.close();
   const page = apiPage(description);
   for (const path of Object.keys(description.paths)) expect(page).toContain(path);
+  // How a wrong body and a refused definition are told.
+  for (const member of ['errors[].pointer', 'reasons']) expect(page).toContain(`| \`${member}\``);
   await expect(page).toMatchFileSnapshot('../../docs/api.md');
 });
