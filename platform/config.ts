@@ -1,6 +1,7 @@
 // The only file that reads process.env. Settings are checked once, at start, with all faults in one message.
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
+import { schemaFault } from './schema-fault.ts';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 
@@ -95,7 +96,7 @@ export interface Config {
 
 /** @throws Error naming every variable that is wrong. */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
-  const parsed = schema.safeParse(env);
+  const parsed = schema.safeParse(env, { error: schemaFault });
   if (!parsed.success) {
     const faults = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
     throw new Error(`the environment is wrong: ${faults.join('; ')}`);

@@ -7,6 +7,7 @@ import {
   type DefinitionSet,
   danglingReferences,
   missingTargets,
+  reasonsOf,
 } from './definition-references.ts';
 
 /** A change of one definition. */
@@ -52,8 +53,9 @@ export function withChanges(set: DefinitionSet, changes: readonly ProposedChange
 
 /** References that would lead nowhere by these changes and do not already. */
 export function newlyDangling(set: DefinitionSet, changes: readonly ProposedChange[]): Dangling[] {
-  const already = new Set(danglingReferences(set).map(({ reason }) => reason));
-  return danglingReferences(withChanges(set, changes)).filter(({ reason }) => !already.has(reason));
+  const nameOf = ({ type, id, lacks }: Dangling): string => `${type} ${id}: ${lacks}`;
+  const already = new Set(danglingReferences(set).map(nameOf));
+  return danglingReferences(withChanges(set, changes)).filter((each) => !already.has(nameOf(each)));
 }
 
 /** The engine works by these; without them it would go on with rules that nobody wrote. */
@@ -90,7 +92,7 @@ export function checkChange(log: DefinitionHistory, change: ProposedChange): Che
     if (dangling.length === 0) return { outcome: 'sound', document: null };
     return {
       outcome: 'referred',
-      reasons: [...new Set(dangling.map(({ reason }) => reason))],
+      reasons: reasonsOf(dangling),
       by: referrersOf(dangling),
     };
   }
@@ -100,10 +102,10 @@ export function checkChange(log: DefinitionHistory, change: ProposedChange): Che
   const sound = checked.ok ? checked.document : null;
   const reasons = checked.ok ? [] : [...checked.reasons];
   if (sound === null) {
-    reasons.push(...missingTargets(type, id, document, log).map(({ reason }) => reason));
+    reasons.push(...reasonsOf(missingTargets(type, id, document, log)));
   } else {
     const dangling = newlyDangling(log, [{ type, id, document: sound }]);
-    reasons.push(...forbiddenChanges(type, before, sound), ...dangling.map(({ reason }) => reason));
+    reasons.push(...forbiddenChanges(type, before, sound), ...reasonsOf(dangling));
   }
   return reasons.length === 0 ? { outcome: 'sound', document: sound } : { outcome: 'invalid', reasons };
 }

@@ -19,6 +19,7 @@ import {
 import { canonicalJson } from './canonical.ts';
 import { countryMeantBy, isCountry, isCurrency } from './iso-codes.ts';
 import { PlatformError } from './platform-error.ts';
+import { schemaFault } from './schema-fault.ts';
 
 export const definitionId = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
@@ -69,7 +70,7 @@ export function checkDocument(
     : [`the id ${JSON.stringify(id)} must fit ${definitionId.source}`];
   if (onlyOne.includes(type) && id !== 'default')
     reasons.push(`there is one ${type} only; its id is default`);
-  const parsed = definitionSchemas[type].safeParse(document);
+  const parsed = definitionSchemas[type].safeParse(document, { error: schemaFault });
   if (!parsed.success) {
     reasons.push(
       ...parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'the document'}: ${message}`),

@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { DefinitionType } from '../domain/definition.ts';
 import { checkDocument, isDefinitionType, publishOrder } from './definition-document.ts';
-import { danglingReferences } from './definition-references.ts';
+import { danglingReferences, reasonsOf } from './definition-references.ts';
 import { PlatformError } from './platform-error.ts';
 
 export interface DefinitionFile {
@@ -26,7 +26,7 @@ export async function readDefinitionFiles(folder: string): Promise<DefinitionFil
     if (checked.ok) files.push({ type, id, document: checked.document });
     else faults.push(...checked.reasons.map((reason) => `${name}: ${reason}`));
   }
-  if (faults.length === 0) faults.push(...danglingReferences(setOf(files)).map(({ reason }) => reason));
+  if (faults.length === 0) faults.push(...reasonsOf(danglingReferences(setOf(files))));
   if (faults.length > 0) {
     throw new PlatformError(
       'DEFINITION_INVALID',

@@ -26,7 +26,8 @@ export interface Dangling {
   readonly type: DefinitionType;
   readonly id: string;
   readonly field: string;
-  readonly reason: string;
+  /** What is not there. */
+  readonly lacks: string;
 }
 
 type Targets = Readonly<Record<Target, ReadonlySet<string>>>;
@@ -95,12 +96,20 @@ function missing(type: DefinitionType, id: string, document: unknown, targets: T
   return referencesOf(type, document)
     .filter((reference) => !targets[reference.to].has(reference.id))
     .map(({ field, to, id: target }) => {
-      const what =
+      const lacks =
         to === 'behaviour' || to === 'knownBehaviour'
           ? `no rule of the behaviours maps an event to ${target}`
           : `there is no ${to} ${target}`;
-      return { type, id, field, reason: `${type} ${id}: ${what}` };
+      return { type, id, field, lacks };
     });
+}
+
+/** A sentence for each thing that is not there, with all that refer to it: one rule taken away may break many. */
+export function reasonsOf(dangling: readonly Dangling[]): string[] {
+  const byWhat = new Map<string, Set<string>>();
+  for (const { type, id, lacks } of dangling)
+    byWhat.set(lacks, (byWhat.get(lacks) ?? new Set()).add(`${type} ${id}`));
+  return [...byWhat].map(([lacks, referrers]) => `${[...referrers].join(', ')}: ${lacks}`);
 }
 
 /** What one document refers to and the set does not have; the document may be wrong otherwise. */

@@ -5,6 +5,7 @@ import type { DefinitionRecord } from '../domain/record.ts';
 import { canonicalHash } from './canonical.ts';
 import { type DefinitionHistory, newlyDangling, type ProposedChange, whyNeeded } from './definition-check.ts';
 import { checkDocument, forbiddenChanges, isDefinitionType, publishOrder } from './definition-document.ts';
+import { reasonsOf } from './definition-references.ts';
 
 /** A definition as somebody wants it; of which type is not yet known to be right. */
 export interface WantedDefinition {
@@ -99,7 +100,7 @@ export function planSet(
     const needed = whyNeeded(type, id, before?.document);
     if (needed !== undefined) reasons.push(needed);
   }
-  reasons.push(...newlyDangling(log, changes).map(({ reason }) => reason));
+  reasons.push(...reasonsOf(newlyDangling(log, changes)));
   if (reasons.length > 0) return { ok: false, reasons };
   return { ok: true, changes, unchanged: ordered.length - changed.length };
 }

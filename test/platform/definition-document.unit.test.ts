@@ -13,7 +13,11 @@ import {
 import { canonicalJson } from '../../platform/canonical.ts';
 import { checkDocument, forbiddenChanges, publishOrder } from '../../platform/definition-document.ts';
 import { readDefinitionFiles } from '../../platform/definition-files.ts';
-import { danglingReferences, missingTargets } from '../../platform/definition-references.ts';
+import {
+  danglingReferences,
+  missingTargets,
+  reasonsOf as reasonsFor,
+} from '../../platform/definition-references.ts';
 import { isCountry } from '../../platform/iso-codes.ts';
 
 function reasonsOf(type: DefinitionType, document: unknown, id = 'x'): readonly string[] {
@@ -50,6 +54,41 @@ describe('one document', () => {
       'steps',
       'windowMs',
     ]);
+  });
+
+  test.each<[DefinitionType, unknown, string[]]>([
+    ['funnel', null, ['the document: must be an object']],
+    [
+      'funnel',
+      { name: 1, steps: ['visit'], windowMs: -1, mode: 'x' },
+      [
+        'name: must be a text',
+        'steps: must have at least 2 entries',
+        'windowMs: must be at least 0',
+        'mode: must be one of default, strict_order, strict_increase, strict_order+strict_increase',
+      ],
+    ],
+    [
+      'score',
+      { ...score, horizonMs: 1.5, cap: 0, intercept: undefined, engagement: { 'a b': 1 } },
+      [
+        'horizonMs: must be a whole number',
+        'cap: must be more than 0',
+        'intercept: must be there',
+        'engagement.a b: its name must fit ^[a-z][A-Za-z0-9]{0,31}$',
+      ],
+    ],
+    [
+      'experiment',
+      { ...experiment, hashVersion: 3, targeting: [{}] },
+      [
+        'hashVersion: must be one of 1, 2',
+        'targeting.0: attribute must be there and operator must be there, or segment must be there',
+      ],
+    ],
+    ['campaign', { ...campaign, name: 'x'.repeat(257) }, ['name: must have at most 256 characters']],
+  ])('of a %s: what would be right is said in words', (type, document, reasons) => {
+    expect(reasonsOf(type, document)).toEqual(reasons);
   });
 
   test('may be as large as a record of it may be', () => {
@@ -242,17 +281,19 @@ describe('references', () => {
 
   test('each one that leads nowhere is named', () => {
     expect(
-      danglingReferences(
-        set({
-          behaviours: { b: { rules: [{ kind: 'page', behaviour: 'visit' }] } },
-          campaign: { c: { accountId: 'none', scoreId: 'none' } },
-          funnel: { f: { steps: ['visit', 'order', 'order'] } },
-          lifecycle: { default: { matureBehaviours: ['inquiry'] } },
-          score: { s: { engagement: { order: 1, ordr: 1 } } },
-          segment: { known: {} },
-          experiment: { e: { targeting: [{ segment: 'known' }, { segment: 'none' }, { attribute: 'a' }] } },
-        }),
-      ).map(({ reason }) => reason),
+      reasonsFor(
+        danglingReferences(
+          set({
+            behaviours: { b: { rules: [{ kind: 'page', behaviour: 'visit' }] } },
+            campaign: { c: { accountId: 'none', scoreId: 'none' } },
+            funnel: { f: { steps: ['visit', 'order', 'order'] } },
+            lifecycle: { default: { matureBehaviours: ['inquiry'] } },
+            score: { s: { engagement: { order: 1, ordr: 1 } } },
+            segment: { known: {} },
+            experiment: { e: { targeting: [{ segment: 'known' }, { segment: 'none' }, { attribute: 'a' }] } },
+          }),
+        ),
+      ),
     ).toEqual([
       'funnel f: no rule of the behaviours maps an event to order',
       'lifecycle default: no rule of the behaviours maps an event to inquiry',
@@ -263,9 +304,19 @@ describe('references', () => {
     ]);
   });
 
+  test('what is not there is told once, with all that refer to it', () => {
+    const funnels = { a: { steps: ['view', 'order'] }, b: { steps: ['view', 'inquiry'] } };
+    const lifecycle = { default: { matureBehaviours: ['inquiry', 'order'] } };
+    expect(reasonsFor(danglingReferences(set({ funnel: funnels, lifecycle })))).toEqual([
+      'funnel a, funnel b: no rule of the behaviours maps an event to view',
+      'funnel a, lifecycle default: no rule of the behaviours maps an event to order',
+      'funnel b, lifecycle default: no rule of the behaviours maps an event to inquiry',
+    ]);
+  });
+
   test('they are found in a document that is wrong otherwise', () => {
     const wrong = { accountId: 'none', scoreId: 7, countries: 'all' };
-    expect(missingTargets('campaign', 'c', wrong, set({})).map(({ reason }) => reason)).toEqual([
+    expect(reasonsFor(missingTargets('campaign', 'c', wrong, set({})))).toEqual([
       'campaign c: there is no account none',
     ]);
     for (const type of definitionTypes) {
