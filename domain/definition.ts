@@ -1,5 +1,6 @@
 // Definitions: versioned documents that say what is counted, scored, spent and shown.
-// One zod schema a kind; files in `definitions/<kind>/<id>.json` hold the first ones.
+// One zod schema a kind; files in `definitions/<kind>/<id>.json` hold the first ones. What a field means is told by its description,
+// which the API's page shows.
 import { z } from 'zod';
 
 const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/);
@@ -23,41 +24,92 @@ const behaviour = z.string().regex(/^[a-z][A-Za-z0-9]{0,31}$/);
 
 /** Limits and lateness of the stream itself. They are definitions, so that a replay uses the same. */
 export const settings = z.object({
-  latenessMs: durationMs.default(600_000),
-  idMemoryMs: durationMs.default(days(1)),
-  maxIdsPerBuyer: z.int().min(10).max(50_000).default(5_000),
-  maxBehavioursPerBuyer: z.int().min(10).max(20_000).default(1_000),
-  maxOpportunitiesPerBuyer: z.int().min(1).max(1_000).default(50),
-  maxCellsPerWindow: z.int().min(1).max(100_000).default(500),
-  minuteRetentionMs: durationMs.default(3_600_000),
-  hourRetentionMs: durationMs.default(25 * 3_600_000),
-  dayRetentionMs: durationMs.default(days(2)),
-  timersPerCommit: z.int().min(1).max(10_000).default(1_000),
-  triggerTtlMs: durationMs.default(days(7)),
-  maxPendingTriggers: z.int().min(1).max(1_000_000).default(50_000),
-  /** How long what came by a link is kept apart, so that it can be taken back; from the link on. */
-  linkMemoryMs: durationMs.default(days(90)),
-  /** A link ends when its visitor has been silent for longer; then the id is a new visitor. */
-  linkExpiryMs: durationMs.min(1).default(days(400)),
-  /** Links that one user keeps apart; beyond, the oldest become the user's own for good. */
-  maxLinksPerBuyer: z.int().min(1).max(1_000).default(50),
-  /** Behaviours in one merge record. */
-  mergeChunkBehaviours: z.int().min(1).max(5_000).default(500),
+  latenessMs: durationMs
+    .default(600_000)
+    .describe(
+      'An event that is older than its partition’s time by more comes late: it is stored, and counts in nothing but the late ones. Less than `idMemoryMs`.',
+    ),
+  idMemoryMs: durationMs
+    .default(days(1))
+    .describe('How long a message id is remembered, so that a repeat is known for one.'),
+  maxIdsPerBuyer: z
+    .int()
+    .min(10)
+    .max(50_000)
+    .default(5_000)
+    .describe('Message ids that are remembered of one buyer, the latest.'),
+  maxBehavioursPerBuyer: z
+    .int()
+    .min(10)
+    .max(20_000)
+    .default(1_000)
+    .describe('Behaviours that are held of one buyer for the funnels; beyond, the oldest are settled early.'),
+  maxOpportunitiesPerBuyer: z
+    .int()
+    .min(1)
+    .max(1_000)
+    .default(50)
+    .describe('Opportunities that one buyer may have open; beyond, the oldest is `evicted`.'),
+  maxCellsPerWindow: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(500)
+    .describe(
+      'Segments (country, industry and channel together) that are told apart in one minute, hour or day of a partition; later ones count in `other`.',
+    ),
+  minuteRetentionMs: durationMs
+    .default(3_600_000)
+    .describe('How long counts by the minute are held for rolling answers, in addition to the lateness.'),
+  hourRetentionMs: durationMs.default(25 * 3_600_000).describe('The same of counts by the hour.'),
+  dayRetentionMs: durationMs.default(days(2)).describe('The same of counts by the day.'),
+  timersPerCommit: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(1_000)
+    .describe('Timers that one commit fires; what more is due follows in the next.'),
+  triggerTtlMs: durationMs
+    .default(days(7))
+    .describe('A trigger that nobody has acknowledged for so long expires.'),
+  maxPendingTriggers: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(50_000)
+    .describe('Triggers that wait in one partition; beyond, the oldest expire.'),
+  linkMemoryMs: durationMs
+    .default(days(90))
+    .describe('How long what came by a link is kept apart, so that it can be taken back; from the link on.'),
+  linkExpiryMs: durationMs
+    .min(1)
+    .default(days(400))
+    .describe('A link ends when its visitor has been silent for longer; then the id is a new visitor.'),
+  maxLinksPerBuyer: z
+    .int()
+    .min(1)
+    .max(1_000)
+    .default(50)
+    .describe('Links that one user keeps apart; beyond, the oldest become the user’s own for good.'),
+  mergeChunkBehaviours: z.int().min(1).max(5_000).default(500).describe('Behaviours in one merge record.'),
 });
 export type Settings = z.infer<typeof settings>;
 
-/** How site event names map to behaviours. The first rule that fits wins; `event` absent fits any name. */
+/** How site event names map to behaviours. */
 export const behaviours = z.object({
   rules: z
     .array(
       z.object({
         kind: z.enum(['track', 'page', 'screen']),
-        event: z.string().max(256).optional(),
-        behaviour,
+        event: z.string().max(256).optional().describe('The event’s or page’s name; absent: any.'),
+        behaviour: behaviour.describe(
+          'One of the seven standard ones (visit, search, view, contact, inquiry, order, fulfil) or your own.',
+        ),
       }),
     )
     .min(1)
-    .max(500),
+    .max(500)
+    .describe('The first that fits wins; an event that none fits is stored and counts in nothing.'),
 });
 export type BehaviourMap = z.infer<typeof behaviours>;
 
@@ -66,19 +118,31 @@ export const FUNNEL_STEPS_MAX = 12;
 export const funnel = z.object({
   name: z.string().max(128),
   steps: z.array(behaviour).min(2).max(FUNNEL_STEPS_MAX),
-  windowMs: durationMs,
+  windowMs: durationMs.describe('All steps must come within this, counted from the first.'),
   mode: z
     .enum(['default', 'strict_order', 'strict_increase', 'strict_order+strict_increase'])
-    .default('default'),
+    .default('default')
+    .describe(
+      'As ClickHouse’s windowFunnel has them: `strict_order` takes nothing else between two steps, `strict_increase` no two steps at one time.',
+    ),
 });
 export type FunnelDefinition = z.infer<typeof funnel>;
 
 /** new → mature (enough deep behaviours) → retained (still active some time after) → churned (absent), and back. */
 export const lifecycle = z.object({
-  matureBehaviours: z.array(behaviour).min(1).default(['contact', 'inquiry', 'order']),
-  matureCount: z.int().min(1).default(1),
-  retainedAfterMs: durationMs.default(days(7)),
-  churnedAfterMs: durationMs.min(1).default(days(14)),
+  matureBehaviours: z
+    .array(behaviour)
+    .min(1)
+    .default(['contact', 'inquiry', 'order'])
+    .describe('What counts towards `matureCount`.'),
+  matureCount: z.int().min(1).default(1).describe('So many of these behaviours make a buyer mature.'),
+  retainedAfterMs: durationMs
+    .default(days(7))
+    .describe('Who is active so long after having become mature, or later, is retained.'),
+  churnedAfterMs: durationMs
+    .min(1)
+    .default(days(14))
+    .describe('Who has done nothing for so long has churned.'),
 });
 export type LifecycleDefinition = z.infer<typeof lifecycle>;
 
@@ -86,19 +150,43 @@ const byValue = z.record(z.string(), finite);
 
 /** Quality of an opportunity in [0, 1]: a clamped sum of what the inquiry, the buyer's country and level say. */
 export const opportunity = z.object({
-  /** Which properties name what the opportunity is about; the first present wins. */
-  subject: z.array(z.string()).min(1).default(['supplierId', 'category']),
-  base: z.record(behaviour, finite).default({ contact: 0.15, inquiry: 0.25, order: 0.7 }),
+  subject: z
+    .array(z.string())
+    .min(1)
+    .default(['supplierId', 'category'])
+    .describe('Which properties name what the opportunity is about; the first present wins.'),
+  base: z
+    .record(behaviour, finite)
+    .default({ contact: 0.15, inquiry: 0.25, order: 0.7 })
+    .describe(
+      'What a contact, inquiry or order is worth by itself; no other behaviour opens an opportunity.',
+    ),
   messageLength: z
     .object({ weight: finite, full: z.number().positive() })
-    .default({ weight: 0.2, full: 400 }),
-  quantity: z.object({ weight: finite, full: z.number().positive() }).default({ weight: 0.2, full: 1_000 }),
-  specification: z.object({ weight: finite }).default({ weight: 0.1 }),
-  country: byValue.default({}),
-  level: byValue.default({}),
-  qualifiedAt: z.number().min(0).max(1).default(0.5),
-  /** An opportunity without progress for so long is lost. */
-  closeAfterMs: durationMs.min(1).default(days(30)),
+    .default({ weight: 0.2, full: 400 })
+    .describe('What a message of `full` characters or more adds, a shorter one in proportion.'),
+  quantity: z
+    .object({ weight: finite, full: z.number().positive() })
+    .default({ weight: 0.2, full: 1_000 })
+    .describe('The same of a quantity, by its logarithm.'),
+  specification: z
+    .object({ weight: finite })
+    .default({ weight: 0.1 })
+    .describe('What an inquiry with a `specification` adds.'),
+  country: byValue
+    .default({})
+    .describe('By the buyer’s country (ISO 3166-1; `ZZ`: not known): what is added.'),
+  level: byValue.default({}).describe('By the buyer’s level: what is added.'),
+  qualifiedAt: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.5)
+    .describe('From this quality on it is a quality opportunity.'),
+  closeAfterMs: durationMs
+    .min(1)
+    .default(days(30))
+    .describe('An opportunity without progress for so long is lost.'),
 });
 export type OpportunityDefinition = z.infer<typeof opportunity>;
 
@@ -108,68 +196,124 @@ export type OpportunityDefinition = z.infer<typeof opportunity>;
  */
 export const score = z.object({
   name: z.string().max(128),
-  horizonMs: durationMs.min(1),
-  halfLifeMs: durationMs.min(60_000),
-  cap: z.number().positive().default(50),
-  intercept: finite,
-  engagement: z.record(behaviour, finite),
-  country: byValue.default({}),
-  level: byValue.default({}),
-  industry: byValue.default({}),
+  horizonMs: durationMs
+    .min(1)
+    .describe('The probability is that of a contact, inquiry or order within so long.'),
+  halfLifeMs: durationMs
+    .min(60_000)
+    .describe(
+      'After so long a behaviour counts half. The sums of one begin with the first score that has it: with a new one every buyer’s engagement is 0 at first.',
+    ),
+  cap: z
+    .number()
+    .positive()
+    .default(50)
+    .describe('A behaviour’s decayed sum counts up to this; doing it oftener makes nobody likelier.'),
+  intercept: finite.describe('What the logit begins with.'),
+  engagement: z
+    .record(behaviour, finite)
+    .describe('By behaviour: what ln(1 + its decayed sum) is multiplied by.'),
+  country: byValue
+    .default({})
+    .describe('By the buyer’s country (ISO 3166-1; `ZZ`: not known): what is added to the logit.'),
+  level: byValue.default({}).describe('By the buyer’s level (`unknown`: none is known): what is added.'),
+  industry: byValue
+    .default({})
+    .describe('By the buyer’s industry (`unknown`: none is known): what is added.'),
 });
 export type ScoreDefinition = z.infer<typeof score>;
 
 export const account = z.object({
   name: z.string().max(128),
-  currency: z.string().regex(/^[A-Z]{3}$/),
-  dailyBudgetMicros: micros,
-  totalBudgetMicros: micros.nullable().default(null),
-  /** The account's day begins at midnight of this offset from UTC. */
-  utcOffsetMinutes: z.int().min(-840).max(840).default(0),
-  leaseTtlMs: durationMs.min(1_000).default(60_000),
-  /** The largest part of what is free that one lease may take. */
-  leaseShare: z.number().gt(0).max(1).default(0.25),
-  bidLifeMs: durationMs.default(60_000),
-  noticeHorizonMs: durationMs.default(3_600_000),
+  currency: z
+    .string()
+    .regex(/^[A-Z]{3}$/)
+    .describe('ISO 4217; the account’s for life.'),
+  dailyBudgetMicros: micros.describe('What may be spent in one of its days, in millionths of the currency.'),
+  totalBudgetMicros: micros
+    .nullable()
+    .default(null)
+    .describe('What may be spent in all; null: no such limit.'),
+  utcOffsetMinutes: z
+    .int()
+    .min(-840)
+    .max(840)
+    .default(0)
+    .describe(
+      'Its days begin at midnight of this offset from UTC. It is the account’s for life and knows no daylight saving time.',
+    ),
+  leaseTtlMs: durationMs.min(1_000).default(60_000).describe('How long a process may bid from one lease.'),
+  leaseShare: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.25)
+    .describe('The largest part of what is free that one lease may take.'),
+  bidLifeMs: durationMs.default(60_000).describe('How long a bid may still win after it was given.'),
+  noticeHorizonMs: durationMs
+    .default(3_600_000)
+    .describe(
+      'How long after that a win may be told of. What a lease still holds is free again when both have passed since its end, and five minutes.',
+    ),
   pacing: z
     .object({
-      /** Gain of the controller: how hard the multiplier follows the gap between plan and spend. */
-      gain: z.number().min(0).max(10).default(1),
-      stepMs: durationMs.min(60_000).default(300_000),
-      minMultiplier: z.number().min(0).max(1).default(0.05),
-      maxMultiplier: z.number().min(1).max(100).default(3),
-      /** Days for the weight of a past day's traffic to halve. */
-      curveHalfLifeDays: z.number().positive().default(7),
+      gain: z
+        .number()
+        .min(0)
+        .max(10)
+        .default(1)
+        .describe('How hard the multiplier follows the gap between plan and spend; 0 leaves it as it is.'),
+      stepMs: durationMs.min(60_000).default(300_000).describe('How often it is set anew.'),
+      minMultiplier: z
+        .number()
+        .min(0)
+        .max(1)
+        .default(0.05)
+        .describe('The least that bids are multiplied by.'),
+      maxMultiplier: z.number().min(1).max(100).default(3).describe('The most that bids are multiplied by.'),
+      curveHalfLifeDays: z
+        .number()
+        .positive()
+        .default(7)
+        .describe('Days for the weight of a past day’s traffic to halve.'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('How bids follow the plan of a day (docs/decisions/spend.md).'),
 });
 export type AccountDefinition = z.infer<typeof account>;
 
 export const campaign = z.object({
   name: z.string().max(256),
-  accountId: id,
-  channel: z.string().max(64),
+  accountId: id.describe('The account that pays; the campaign’s for life.'),
+  channel: z.string().max(64).describe('Where it is shown. Spend that names no channel is counted under it.'),
   status: z.enum(['active', 'paused']).default('active'),
-  /** What one quality opportunity is worth, in the account's currency. */
-  valueMicros: micros.default(0),
-  maxBidMicros: micros.default(0),
-  /** The score that says how likely it is. */
-  scoreId: id.default('opportunity'),
-  countries: z.array(z.string().regex(/^[A-Z]{2}$/)).default([]),
+  valueMicros: micros
+    .default(0)
+    .describe('What one quality opportunity is worth, in the account’s currency.'),
+  maxBidMicros: micros
+    .default(0)
+    .describe('The most that is bid for one impression; 0: no ceiling of its own.'),
+  scoreId: id.default('opportunity').describe('The score that says how likely it is.'),
+  countries: z
+    .array(z.string().regex(/^[A-Z]{2}$/))
+    .default([])
+    .describe('It bids for buyers of these only (ISO 3166-1); none named: of all.'),
 });
 export type CampaignDefinition = z.infer<typeof campaign>;
 
 const attributeCondition = z.object({
   attribute: z.string().min(1).max(128),
   operator: z.enum(['equals', 'notEquals', 'in', 'notIn', 'greaterThan', 'lessThan', 'exists']),
-  /** A list for `in` and `notIn`; false with `exists` asks for absence. */
-  value: z.unknown().optional(),
+  value: z
+    .unknown()
+    .optional()
+    .describe('A list for `in` and `notIn`; false with `exists` asks for absence.'),
 });
 
 /** Buyers who are alike, for targeting: all conditions must hold. */
 export const segment = z.object({
   name: z.string().max(256),
-  conditions: z.array(attributeCondition).min(1).max(50),
+  conditions: z.array(attributeCondition).min(1).max(50).describe('All must hold.'),
 });
 export type SegmentDefinition = z.infer<typeof segment>;
 
@@ -182,30 +326,43 @@ export const targeting = z.union([
 export const experiment = z.object({
   name: z.string().max(256),
   status: z.enum(['draft', 'running', 'stopped']),
-  seed: z.string().max(256).optional(),
-  hashVersion: z.union([z.literal(1), z.literal(2)]).default(2),
-  coverage: z.number().min(0).max(1).default(1),
+  seed: z
+    .string()
+    .max(256)
+    .optional()
+    .describe('Of the hash; the id if absent. Another one deals out the variations anew.'),
+  hashVersion: z
+    .union([z.literal(1), z.literal(2)])
+    .default(2)
+    .describe('GrowthBook’s.'),
+  coverage: z.number().min(0).max(1).default(1).describe('The share of those who are meant who take part.'),
   variations: z
     .array(z.object({ key: id, value: z.unknown(), weight: z.number().min(0).max(1) }))
     .min(2)
-    .max(20),
+    .max(20)
+    .describe('What there is to see; the weights are the shares of those who take part, 1 together.'),
   namespace: z
     .object({ id: z.string(), from: z.number().min(0).max(1), to: z.number().min(0).max(1) })
-    .optional(),
-  targeting: z.array(targeting).default([]),
-  /** The variant of those who are not in the experiment. */
-  fallback: id,
-  /** For trying one out: everybody new who would be in it gets this variant, and is not in it meanwhile. */
-  forced: id.optional(),
+    .optional()
+    .describe('Experiments with parts of one namespace that do not overlap exclude each other.'),
+  targeting: z.array(targeting).default([]).describe('Who is meant: all of it must hold; none: everybody.'),
+  fallback: id.describe('The variant of those who are not in the experiment.'),
+  forced: id
+    .optional()
+    .describe(
+      'For trying one out: everybody new who would be in it gets this variant, and is not in it meanwhile.',
+    ),
 });
 export type ExperimentDefinition = z.infer<typeof experiment>;
 
 /** What is worth telling somebody: a lifecycle transition, or an opportunity that opened or qualified. */
 export const trigger = z.object({
   name: z.string().max(128),
-  on: z.enum(['transition', 'opportunity']),
-  /** Stages for `transition`, `opened` or `qualified` for `opportunity`. */
-  to: z.array(z.string()).min(1),
+  on: z.enum(['transition', 'opportunity']).describe('A change of a buyer’s stage, or of an opportunity.'),
+  to: z
+    .array(z.string())
+    .min(1)
+    .describe('Stages for `transition`, `opened` or `qualified` for `opportunity`.'),
 });
 export type TriggerDefinition = z.infer<typeof trigger>;
 
@@ -219,30 +376,24 @@ export const secretName = id;
 export const receiver = z.object({
   name: z.string().max(128),
   url: z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' }).max(2_048),
-  /** The triggers that it gets; none named: all. */
-  triggers: z.array(id).max(100).default([]),
-  /** The name of its signing secret. The secret itself never stands in a definition (docs/decisions/triggers.md). */
-  secret: secretName,
+  triggers: z.array(id).max(100).default([]).describe('The triggers that it gets; none named: all.'),
+  secret: secretName.describe(
+    'The name of its signing secret. The secret itself never stands in a definition.',
+  ),
   status: z.enum(['active', 'disabled']).default('active'),
-  /** An attempt that is not answered by then has failed. */
-  timeoutMs: durationMs.min(100).max(60_000).default(15_000),
-  /** Requests to it at a time. */
-  concurrency: z.int().min(1).max(64).default(4),
-  /** Pauses after the first, second, … failed attempt; after the last one the delivery is dead. Standard Webhooks' schedule. */
+  timeoutMs: durationMs
+    .min(100)
+    .max(60_000)
+    .default(15_000)
+    .describe('An attempt that is not answered by then has failed.'),
+  concurrency: z.int().min(1).max(64).default(4).describe('Requests to it at a time.'),
   retryAfterMs: z
     .array(durationMs.max(days(7)))
     .max(30)
-    .default([
-      5_000,
-      minutes(5),
-      minutes(30),
-      hours(2),
-      hours(5),
-      hours(10),
-      hours(14),
-      hours(20),
-      hours(24),
-    ]),
+    .default([5_000, minutes(5), minutes(30), hours(2), hours(5), hours(10), hours(14), hours(20), hours(24)])
+    .describe(
+      'Pauses after the first, second, … failed attempt; after the last one the delivery is dead. By default those of Standard Webhooks.',
+    ),
 });
 export type ReceiverDefinition = z.infer<typeof receiver>;
 

@@ -19,6 +19,7 @@ import {
   reasonsOf as reasonsFor,
 } from '../../platform/definition-references.ts';
 import { isCountry } from '../../platform/iso-codes.ts';
+import { type JsonSchema, jsonSchemaOf } from '../../platform/validate.ts';
 
 function reasonsOf(type: DefinitionType, document: unknown, id = 'x'): readonly string[] {
   const checked = checkDocument(type, id, document);
@@ -268,6 +269,26 @@ describe('one document', () => {
     const behind = { name: 's', horizonMs: 1, halfLifeMs: 60_000, intercept: -0, engagement: {} };
     expect(reasonsOf('score', behind)).toEqual(['$.intercept is -0: it has no canonical JSON']);
   });
+});
+
+/** The fields of a document by their paths, and whether they are described. */
+function fieldsOf(schema: JsonSchema, path: string): [path: string, described: boolean][] {
+  const inner = [schema, schema.items, ...((schema.anyOf ?? []) as unknown[])] as (JsonSchema | undefined)[];
+  return inner.flatMap((each) =>
+    Object.entries((each?.properties ?? {}) as Record<string, JsonSchema>).flatMap(([name, field]) => [
+      [`${path}.${name}`, field.description !== undefined],
+      ...fieldsOf(field, `${path}.${name}`),
+    ]),
+  ) as [string, boolean][];
+}
+
+test('a field whose name does not say what it means is described', () => {
+  const fields = definitionTypes.flatMap((type) => fieldsOf(jsonSchemaOf(definitionSchemas[type]), type));
+  const bare = fields.filter(([, described]) => !described).map(([path]) => path);
+  // What the list, object or kind that it is part of says, and what everybody calls so.
+  const plain =
+    /^behaviours\.rules\.kind$|^funnel\.steps$|\.(name|status|url)$|^opportunity\.(messageLength|quantity|specification)\.|^(segment\.conditions|experiment\.targeting)\.|^experiment\.(variations|namespace)\./;
+  expect(bare.filter((path) => !plain.test(path))).toEqual([]);
 });
 
 describe('references', () => {

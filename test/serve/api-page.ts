@@ -50,6 +50,7 @@ export interface ApiDescription {
   readonly info: { readonly title: string; readonly description: string };
   readonly tags: readonly { readonly name: string; readonly description: string }[];
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
 }
 
 /** Deeper fields are named by their type alone. */
@@ -170,8 +171,17 @@ function problemSchema(paths: ApiDescription['paths']): Schema {
   return problems[0]!.schema!;
 }
 
+/** The documents that routes name by their kind alone. */
+function components({ schemas }: ApiDescription['components']): string[] {
+  return Object.entries(schemas).flatMap(([name, schema]) => [
+    '',
+    `### ${name}`,
+    ...table('Field', fieldRows(schema)),
+  ]);
+}
+
 /** Markdown of the whole description, in the order of its tags. */
-export function apiPage({ info, tags, paths }: ApiDescription): string {
+export function apiPage({ info, tags, paths, components: named }: ApiDescription): string {
   const routes = Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
   );
@@ -194,6 +204,11 @@ export function apiPage({ info, tags, paths }: ApiDescription): string {
         .filter(({ operation }) => operation.tags?.includes(name))
         .flatMap(({ path, method, operation }) => route(path, method, operation)),
     ]),
+    '',
+    '## Documents of definitions',
+    '',
+    'What `document` holds, by kind: `components.schemas` of the OpenAPI document. Durations end in `Ms`, money in `Micros` (millionths of the currency).',
+    ...components(named),
   ];
   return `${lines.join('\n')}\n`;
 }
