@@ -10,7 +10,9 @@ import {
   definitionTypes,
   readDocument,
 } from '../../domain/definition.ts';
-import { canonicalJson } from '../../platform/canonical.ts';
+import type { DefinitionRecord } from '../../domain/record.ts';
+import { canonicalHash, canonicalJson } from '../../platform/canonical.ts';
+import { checkChange } from '../../platform/definition-check.ts';
 import { checkDocument, forbiddenChanges, publishOrder } from '../../platform/definition-document.ts';
 import { readDefinitionFiles } from '../../platform/definition-files.ts';
 import {
@@ -18,6 +20,7 @@ import {
   missingTargets,
   reasonsOf as reasonsFor,
 } from '../../platform/definition-references.ts';
+import { planSet } from '../../platform/definition-set.ts';
 import { isCountry } from '../../platform/iso-codes.ts';
 import { type JsonSchema, jsonSchemaOf } from '../../platform/validate.ts';
 
@@ -263,6 +266,17 @@ describe('one document', () => {
     expect(checkDocument('account', 'x', { ...raised, currency: 'XXQ' }, old)).toMatchObject({ ok: false });
     expect(checkDocument('account', 'x', raised)).toMatchObject({ ok: false });
     expect(readDocument('account', old)).toMatchObject({ currency: 'BTC' });
+    const record = { type: 'account', id: 'x', revision: 1, hash: canonicalHash(old), document: old };
+    const log = {
+      list: <Document>(type: DefinitionType) =>
+        type === 'account' ? [{ id: 'x', document: old as Document }] : [],
+      historyOf: (type: DefinitionType) =>
+        type === 'account' ? [record as unknown as DefinitionRecord] : [],
+    };
+    expect(checkChange(log, { type: 'account', id: 'x', document: raised }).outcome).toBe('sound');
+    // What was exported is imported again.
+    const set = [{ type: 'account', id: 'x', document: old }];
+    expect(planSet(log, set, { withdrawOthers: false })).toMatchObject({ ok: true, unchanged: 1 });
   });
 
   test('-0 has no canonical form and is refused like any fault', () => {
