@@ -79,7 +79,8 @@ export function countSteps(
   let counted = 0;
   for (const { level, timeMs } of risesOf(funnel.document, arrivalsOf(seen))) {
     const settled = settlementOf(timeMs, tail, walk);
-    if (settled === undefined || settled.at.offset >= funnel.untilOffset) {
+    // What a timer does it does before the record, in the funnel that the record may take the place of.
+    if (settled === undefined || settled.at.offset > funnel.untilOffset) {
       waitingMs.push(timeMs);
       continue;
     }

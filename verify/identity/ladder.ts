@@ -96,7 +96,9 @@ export function waitForSettling(ladder: Ladder, lastIndex: number): void {
 
 function settleInstant(ladder: Ladder, timeMs: number, when: When): void {
   ladder.settledMs = Math.max(ladder.settledMs, timeMs + 1);
-  for (const rung of rungsAt(ladder, when.offset).filter(isStrict)) {
+  // A timer goes off before the record, in the funnels of before it.
+  const at = when.dueMs === undefined ? when.offset : when.offset - 1;
+  for (const rung of rungsAt(ladder, at).filter(isStrict)) {
     const settled = (rung.seen ?? ladder.seen).filter((each) => each.timeMs <= timeMs);
     climb(ladder, rung, levelBy(rung, settled), timeMs, when);
   }

@@ -97,6 +97,8 @@ export function changesOfWaits(random: Random): (round: number) => readonly Prod
       ...(random() < 0.7 ? [definitionValue('settings', 'default', revision, settings)] : []),
       ...(random() < 0.7 ? [definitionValue('lifecycle', 'default', revision, waits)] : []),
       ...(random() < 0.7 ? [definitionValue('opportunity', 'default', revision, closes)] : []),
+      // What settles because of the definitions before it settles in the funnel that it takes the place of.
+      ...(random() < 0.5 ? [funnel('order', revision, ['view', 'inquiry'], hours(), 'strict_order')] : []),
     ].flatMap(everywhere);
   };
 }
