@@ -69,9 +69,9 @@ export async function insertCompact(
 /** Whether ClickHouse refused an insert for what stands in it, which it would do again; not for being busy, or away. */
 export function isRefusedContent(error: unknown): boolean {
   if (!(error instanceof ClickHouseError)) return false;
-  return /^(CANNOT_PARSE|CANNOT_READ|INCORRECT_|TYPE_MISMATCH|ARGUMENT_OUT_OF_BOUND|TOO_LARGE_)/.test(
-    error.type ?? '',
-  );
+  const refusals =
+    /^(CANNOT_PARSE_\w+|CANNOT_READ_(ALL_DATA|ARRAY_FROM_TEXT)|INCORRECT_DATA|TYPE_MISMATCH|ARGUMENT_OUT_OF_BOUND|TOO_LARGE_\w+_SIZE)$/;
+  return refusals.test(error.type ?? '');
 }
 
 /** ClickHouse refuses an insert in which half of a character stands, and with it all others. */

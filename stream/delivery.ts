@@ -50,7 +50,7 @@ export class Delivery {
     this.#handOnRecordsOnly();
   }
 
-  /** Committed batches that are on their way. */
+  /** Batches that are on their way: committed ones, and the latest values of hours and days. */
   get inSink(): number {
     return this.#inSink.size;
   }
@@ -138,7 +138,11 @@ export class Delivery {
       addRow(batch, table, row);
     }
     this.#flushInFlight = true;
+    // It stands in no outbox, but that it is not in is to be seen as well.
+    const onItsWay = { sinceMs: this.#now() };
+    this.#inSink.add(onItsWay);
     void this.#sink.deliver(batch).then(() => {
+      this.#inSink.delete(onItsWay);
       this.#work.windows.flushed();
       this.#flushInFlight = false;
     });

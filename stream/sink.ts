@@ -47,6 +47,8 @@ const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 5_000;
 /** What was refused for its content would be refused at once again. */
 const RETRY_REFUSED_MS = 60_000;
+/** Where more are, tables lack a migration: everything waits, as for a ClickHouse that is away. */
+const REFUSED_AT_ONCE_MAX = 20;
 const ROW_CHARACTERS_MAX = 300;
 
 /** A row that ClickHouse refuses for what stands in it: a bug of ours, or tables that an older version made. */
@@ -130,18 +132,22 @@ function rowCountOf({ eventRows, linkRows, rows }: Batch): number {
 export function createSink(rowStore: RowStore, recordStore: RecordStore, observer: SinkObserver): Sink {
   let closed = false;
   /** Batches with a row that was refused, until it is taken after all. */
-  const aside = new Map<Batch, Promise<void>>();
+  const aside = new Map<Batch, { readonly taken: Promise<void>; tell(): void }>();
+  let isTryingAgain = false;
 
-  /** By halves, if a row is refused, down to that row. @throws RefusedRow */
-  async function insertRows(table: Table, rows: readonly Row[]): Promise<void> {
+  /** By halves, if a row is refused, down to that row, which is added to the refused. @throws where so many are that it is no row's fault */
+  async function insertRows(table: Table, rows: readonly Row[], refused: RefusedRow[]): Promise<void> {
     try {
       await rowStore.insert(table, columns[table], rows);
     } catch (error) {
-      if (!isRefusedContent(error)) throw error;
-      if (rows.length === 1) throw new RefusedRow(table, rows[0]!, error);
+      if (!isRefusedContent(error) || refused.length >= REFUSED_AT_ONCE_MAX) throw error;
+      if (rows.length === 1) {
+        refused.push(new RefusedRow(table, rows[0]!, error));
+        return;
+      }
       const half = Math.ceil(rows.length / 2);
-      await insertRows(table, rows.slice(0, half));
-      await insertRows(table, rows.slice(half));
+      await insertRows(table, rows.slice(0, half), refused);
+      await insertRows(table, rows.slice(half), refused);
     }
   }
 
@@ -159,36 +165,37 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
     if (inserts.length > 0) observer.step('mid-insert', batches);
   }
 
+  /** The rows of all tables but `events`, a table after the other. @returns those that were refused; all others are in */
+  async function insertOthers(batches: readonly Batch[]): Promise<RefusedRow[]> {
+    const refused: RefusedRow[] = [];
+    for (const [table, rows] of rowsByTable(batches)) {
+      const inserts = insertsOf(table, rows).map((part) => ({
+        count: part.length,
+        run: () => insertRows(table, part, refused),
+      }));
+      await insertInto(table, inserts, batches);
+    }
+    return refused;
+  }
+
   /**
    * The rows of `events`, and beside them the other tables in turn: all at a time take the machine from the stream for as long as
    * they last. Both have ended when it fails, so that none meets its repeat.
    */
-  async function insertAll(batches: readonly Batch[]): Promise<void> {
+  async function insertAll(batches: readonly Batch[]): Promise<RefusedRow[]> {
     observer.step('before-insert', batches);
     const events = eventInsertsOf(batches.map(({ eventRows }) => eventRows)).map(({ count, pieces }) => ({
       count,
       run: () => rowStore.insertBinary('events', columns.events, pieces),
     }));
-    const insertOthers = async (): Promise<void> => {
-      let refused: RefusedRow | undefined;
-      for (const [table, rows] of rowsByTable(batches)) {
-        const inserts = insertsOf(table, rows).map((part) => ({
-          count: part.length,
-          run: () => insertRows(table, part),
-        }));
-        try {
-          await insertInto(table, inserts, batches);
-        } catch (error) {
-          // The tables behind it have nothing to do with it.
-          if (!(error instanceof RefusedRow)) throw error;
-          refused ??= error;
-        }
-      }
-      if (refused !== undefined) throw refused;
-    };
-    const ends = await Promise.allSettled([insertInto('events', events, batches), insertOthers()]);
-    for (const end of ends) if (end.status === 'rejected') throw end.reason;
+    const [ofEvents, ofOthers] = await Promise.allSettled([
+      insertInto('events', events, batches),
+      insertOthers(batches),
+    ]);
+    if (ofEvents.status === 'rejected') throw ofEvents.reason;
+    if (ofOthers.status === 'rejected') throw ofOthers.reason;
     observer.step('after-insert', batches);
+    return ofOthers.value;
   }
 
   async function sendAll(batches: readonly Batch[]): Promise<void> {
@@ -207,40 +214,46 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
         return;
       } catch (error) {
         observer.failed(error, attempt);
-        const backOffMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(attempt, 10));
-        const waitMs = error instanceof RefusedRow ? RETRY_REFUSED_MS : backOffMs;
-        // A process that has closed everything else does not wait for it.
-        await new Promise((resolve) => setTimeout(resolve, waitMs).unref());
+        const waitMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(attempt, 10));
+        await new Promise((resolve) => setTimeout(resolve, waitMs));
       }
     }
   }
 
-  /** Resolves when the rows of all are in, but for those of batches that are put aside. */
+  /** Resolves when the rows of all are in, but for those that are refused: their batches are put aside. */
   async function insertLot(batches: readonly Batch[]): Promise<void> {
-    let left = batches;
     await untilDone(async () => {
-      while (left.length > 0) {
-        try {
-          await insertAll(left);
-          return;
-        } catch (error) {
-          const refused = error instanceof RefusedRow ? left.find((batch) => holds(batch, error)) : undefined;
-          if (refused === undefined) throw error;
-          left = left.filter((batch) => batch !== refused);
-          putAside(refused);
-        }
+      for (const refused of await insertAll(batches)) {
+        observer.failed(refused, 1);
+        putAside(batches.find((batch) => holds(batch, refused))!);
       }
     });
   }
 
-  function putAside(batch: Batch): void {
-    const taken = new Promise<void>((resolve) => {
-      void untilDone(() => insertAll([batch])).then(() => {
+  /** One after the other and once in a while: of a batch that is put aside, all but what was refused is in. */
+  async function tryAgain(): Promise<void> {
+    isTryingAgain = true;
+    while (aside.size > 0) {
+      // A process that has closed everything else does not wait for it.
+      await new Promise((resolve) => setTimeout(resolve, RETRY_REFUSED_MS).unref());
+      for (const [batch, { tell }] of aside) {
+        const refused = closed ? [] : await insertOthers([batch]).catch((error) => [error]);
+        if (closed) return;
+        for (const error of refused) observer.failed(error, 1);
+        if (refused.length > 0) continue;
         aside.delete(batch);
-        if (!closed) resolve();
-      });
-    });
-    aside.set(batch, taken);
+        tell();
+      }
+    }
+    isTryingAgain = false;
+  }
+
+  function putAside(batch: Batch): void {
+    if (aside.has(batch)) return;
+    let tell = (): void => {};
+    const taken = new Promise<void>((resolve) => (tell = resolve));
+    aside.set(batch, { taken, tell });
+    if (!isTryingAgain) void tryAgain();
   }
 
   // Records do not wait for rows: what people are told, and what partitions tell each other, is sooner there.
@@ -262,7 +275,7 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
   return {
     async deliver(batch) {
       await Promise.all([rows.add(batch), records.add(batch)]);
-      await aside.get(batch);
+      await aside.get(batch)?.taken;
     },
     close() {
       closed = true;
