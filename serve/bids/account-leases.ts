@@ -2,7 +2,7 @@
 // process has nothing and asks anew, and what it held before returns to the ledger by itself.
 
 import { leaseGrant } from '../../domain/account/leases.ts';
-import { accountSummary } from '../../domain/account/summary.ts';
+import { type AccountSummary, accountSummary } from '../../domain/account/summary.ts';
 import { newAccount } from '../../domain/account.ts';
 import type { AccountDefinition } from '../../domain/definition.ts';
 import type { LeaseRequestRecord } from '../../domain/spend-record.ts';
@@ -41,6 +41,8 @@ export interface LeasePorts {
 
 interface Request {
   readonly id: string;
+  /** What it was to hold at the least; 0: whatever there is. */
+  readonly lackedMicros: number;
   readonly sentMonotonicMs: number;
   readonly sentWallMs: number;
   readonly ttlMs: number;
@@ -63,6 +65,8 @@ export class AccountLeases {
   #dearestMicros = 0;
   /** The most that a bid needed since the last lease and no lease held. */
   #lackedMicros = 0;
+  /** What the ledger would grant at most, by the last reading. */
+  #grantableMicros = Number.POSITIVE_INFINITY;
   /** The ledger gave less than was lacked: nothing is asked for that reason until then. */
   #lackingUntilMs = Number.NEGATIVE_INFINITY;
   #pollMs = ANSWER_POLL_MS;
@@ -139,10 +143,11 @@ export class AccountLeases {
     this.#wake();
   }
 
+  /** Whether a lease is on its way, or is about to be asked for. */
   #isAsking(): boolean {
-    return (
-      !this.#closed && (this.#request !== null || this.#ports.clock.monotonicMs() >= this.#putOffUntilMs)
-    );
+    const nowMs = this.#ports.clock.monotonicMs();
+    if (this.#closed) return false;
+    return this.#request !== null || (nowMs >= this.#putOffUntilMs && this.#isShort(nowMs));
   }
 
   #schedule(delayMs: number): void {
@@ -167,6 +172,7 @@ export class AccountLeases {
   async #step(): Promise<void> {
     try {
       this.#reading = await this.#ports.read(this.account);
+      this.#grantableMicros = this.#grantable();
       this.#takeAnswer();
       const nowMs = this.#ports.clock.monotonicMs();
       this.#retire((lease) => !isGood(lease, nowMs));
@@ -206,10 +212,19 @@ export class AccountLeases {
 
   /** Whether another lease is wanted, and may be held. */
   #isShort(nowMs: number): boolean {
-    const isLacking =
-      this.#lackedMicros > 0 && nowMs >= this.#lackingUntilMs && !this.holds(this.#lackedMicros);
-    if (isLacking) return this.#held.length < 2 * HELD_MAX;
+    if (this.#isLacking(nowMs)) return this.#held.length < 2 * HELD_MAX;
     return this.#held.length < HELD_MAX && isLow(this.#held, nowMs);
+  }
+
+  /** Not where the ledger would not grant so much: its leases would serve nobody, and keep what is free from others. */
+  #isLacking(nowMs: number): boolean {
+    const lackedMicros = this.#lackedMicros;
+    return (
+      lackedMicros > 0 &&
+      lackedMicros <= this.#grantableMicros &&
+      nowMs >= this.#lackingUntilMs &&
+      !this.holds(lackedMicros)
+    );
   }
 
   /** Takes the answer to the own request, and to no other. */
@@ -228,8 +243,6 @@ export class AccountLeases {
       return;
     }
     this.#request = null;
-    const lackedMicros = this.#lackedMicros;
-    this.#lackedMicros = 0;
     if (answer === 'refused') {
       this.#putOff();
       return;
@@ -239,7 +252,7 @@ export class AccountLeases {
     const deadlineMs = request.sentMonotonicMs + ttlMs;
     const { amountMicros } = answer;
     this.#held.push({ id: request.id, amountMicros, leftMicros: amountMicros, deadlineMs, ttlMs });
-    if (amountMicros < lackedMicros) this.#lackingUntilMs = clock.monotonicMs() + ASK_AGAIN_MS;
+    if (amountMicros < request.lackedMicros) this.#lackingUntilMs = clock.monotonicMs() + ASK_AGAIN_MS;
     this.#reservedMicros = 0;
     this.#dearestMicros = 0;
     this.#wake();
@@ -258,8 +271,11 @@ export class AccountLeases {
       sentMonotonicMs: clock.monotonicMs(),
       sentWallMs: clock.nowMs(),
       ttlMs: definition.leaseTtlMs,
+      lackedMicros: this.#lackedMicros,
     };
     this.#request = request;
+    // What this one was not asked for is lacked by whoever comes meanwhile.
+    this.#lackedMicros = 0;
     this.#spacedUntilMs = request.sentMonotonicMs + ASK_SPACING_MS;
     this.#pollMs = ANSWER_POLL_MS;
     try {
@@ -271,11 +287,20 @@ export class AccountLeases {
     }
   }
 
-  #amountFor(definition: AccountDefinition): number {
+  #grantable(): number {
+    const definition = this.#ports.definition(this.account);
+    if (definition === undefined) return 0;
+    return Math.floor(definition.leaseShare * this.#summary(definition).freeMicros);
+  }
+
+  #summary(definition: AccountDefinition): AccountSummary {
     const state = this.#reading?.state ?? newAccount(this.account);
-    const summary = accountSummary(state, definition, this.#reading?.watermarkMs ?? 0);
+    return accountSummary(state, definition, this.#reading?.watermarkMs ?? 0);
+  }
+
+  #amountFor(definition: AccountDefinition): number {
     return amountToAsk({
-      plannedNextMicros: summary.plannedNextMicros,
+      plannedNextMicros: this.#summary(definition).plannedNextMicros,
       reservedMicros: this.#reservedMicros,
       dearestMicros: this.#dearestMicros,
     });

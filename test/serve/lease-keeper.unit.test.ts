@@ -184,6 +184,37 @@ describe('a process that bids', () => {
     expect(world.ledger.requests).toHaveLength(2);
   });
 
+  it('asks for more at once where the request on its way was sized by cheaper bids', async () => {
+    const world = worldOf(new Ledger({ dailyBudgetMicros: 10_000_000 }));
+    const leases = new AccountLeases('acme', portsOf(world, 'p1'));
+    leases.want(200);
+    await pass(world, 20);
+    expect(world.ledger.requests).toHaveLength(1);
+    leases.want(30_000);
+    leases.lack(20_000);
+    await pass(world, 600);
+    expect(leases.holds(20_000)).toBe(true);
+  });
+
+  it('lets nobody wait for a lease that it will not ask for', async () => {
+    const world = worldOf(new Ledger({ dailyBudgetMicros: 40_000 }));
+    const leases = new AccountLeases('acme', portsOf(world, 'p1'));
+    leases.want(5_000);
+    await pass(world, 400);
+    expect(leases.holds(1)).toBe(true);
+    // More than the share of what is free that is granted.
+    leases.lack(20_000);
+    let isOver = false;
+    void leases.waitForLease(20_000, 300).then(() => {
+      isOver = true;
+    });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(isOver).toBe(true);
+    const asked = world.ledger.requests.length;
+    await pass(world, 10_000);
+    expect(world.ledger.requests).toHaveLength(asked);
+  });
+
   it('does not ask again and again for what the ledger does not have', async () => {
     const world = worldOf(new Ledger({ dailyBudgetMicros: 10_000 }));
     const leases = new AccountLeases('acme', portsOf(world, 'p1'));
