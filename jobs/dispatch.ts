@@ -101,6 +101,8 @@ class LaneDispatcher implements Dispatcher {
       const group = this.#owed.of(trigger);
       for (const delivery of group.filter(isOpen)) this.#lane(delivery.receiver).queue.add(delivery);
       if (group.some(isOpen)) continue;
+      // Somebody wished one of them sent again: that it has expired is said of it then.
+      if (group.some(({ id }) => replays.has(id))) continue;
       if (hasExpired(group[0]!.trigger)) this.#owed.finish(trigger);
       else this.#track(this.#concludeAgain(trigger));
     }

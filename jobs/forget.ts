@@ -41,13 +41,18 @@ export async function keepForgetting(ports: ForgetPorts, signal: AbortSignal): P
 export async function forgetOnce(ports: ForgetPorts, signal: AbortSignal): Promise<void> {
   const hasExpired = await ports.expiry();
   const forgettable = createForgettable();
-  await ports.eachRecord(forgettable.take);
+  // To read weeks of it takes a while, in which a turn may end.
+  await Promise.race([ports.eachRecord(forgettable.take), aborted(signal)]);
   const keys = forgettable.keys(hasExpired);
   for (let from = 0; from < keys.length && !signal.aborted; from += AT_ONCE) {
     const some = keys.slice(from, from + AT_ONCE);
     await ports.writer.write(some.map((key) => ({ kind: 'forgotten', key })));
     ports.metrics.forgot(some.length);
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
 /** What is kept of each key while the topic is read. */

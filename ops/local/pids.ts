@@ -23,6 +23,8 @@ interface ProcessRecord {
 
 interface ProcessFile {
   children: ProcessRecord[];
+  /** Who has the folder, as versions without {@link lockOf} wrote it. */
+  owner?: ProcessRecord;
 }
 
 /**
@@ -40,6 +42,8 @@ export interface ProcessList {
 export function assertFolderFree(folder: string): void {
   const holder = holderOf(lockOf(folder));
   if (holder !== undefined) throw inUse(folder, holder);
+  const { owner } = readProcessFile(path.join(folder, 'pids.json'));
+  if (owner !== undefined && isOurs(owner)) throw inUse(folder, owner.pid);
 }
 
 /**
@@ -53,7 +57,9 @@ export async function takeFolder(folder: string, tell: (message: string) => void
   if (release === undefined) throw inUse(folder, heldBy);
   try {
     const file = path.join(folder, 'pids.json');
-    await reap(readProcessFile(file).children);
+    const { children, owner } = readProcessFile(file);
+    if (owner !== undefined && isOurs(owner)) throw inUse(folder, owner.pid);
+    await reap(children);
     return openList(file, release, tell);
   } catch (error) {
     release();

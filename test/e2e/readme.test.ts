@@ -24,7 +24,8 @@ beforeAll(async () => {
   });
   const serve = startChild('serve', stage.environment);
   const stream = startChild('stream', stage.environment);
-  const [{ url }] = await Promise.all([serve.ready, stream.ready]);
+  const jobs = startChild('jobs', stage.environment);
+  const [{ url }] = await Promise.all([serve.ready, stream.ready, jobs.ready]);
   environment = {
     ...process.env,
     ...stage.environment,
