@@ -138,7 +138,8 @@ describe('daily-spend', { timeout: TIMEOUT_MS }, () => {
 describe('the marketplace', { timeout: TIMEOUT_MS }, () => {
   it('feeds what it planted, and goes on as a trickle of now', async () => {
     const serving = await servingOf('replay-simulate');
-    const endMs = Date.now() - 60_000;
+    // Up to yesterday: late in the day the account that bids has spent its budget of today by what is fed.
+    const endMs = Date.now() - 25 * 3_600_000;
     const report = await replay(serving, { format: 'simulate', buyers: 400, endMs });
     expect(report.events.rejected).toBe(report.planted.invalid);
     expect(report.spend.rejected).toBe(0);
