@@ -1,5 +1,4 @@
 // Behaviours that were judged elsewhere come into a buyer's funnels, and leave them again.
-
 import type { Buyer, BuyerFunnel, RememberedBehaviour } from './buyer.ts';
 import type { Effect } from './effect.ts';
 import { advance, emptyProgress, level } from './funnel.ts';

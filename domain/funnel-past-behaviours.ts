@@ -1,5 +1,4 @@
 // Puts the behaviours of a past beside those that are held, each once.
-
 import type { Buyer, RememberedBehaviour } from './buyer.ts';
 import type { BuyerContext } from './buyer-context.ts';
 import type { FunnelInForce } from './in-force.ts';

@@ -1,6 +1,5 @@
 // What a funnel would have made of a buyer, had it been defined from the start: the buyer's records are gone through again,
 // in the order in which its owner had them, by the same rules.
-
 import { type Buyer, type BuyerFunnel, newBuyer } from './buyer.ts';
 import type { BuyerContext } from './buyer-context.ts';
 import { historiesOf, partOf } from './buyer-parts.ts';

@@ -1,6 +1,5 @@
 // A buyer's way through the funnels in force: settled behaviours are in each funnel's automaton, the unsettled tail is
 // computed anew. `default` steps count when they are reached, strict ones when nothing in time can change them.
-
 import { type Buyer, type BuyerFunnel, cellOf, type RememberedBehaviour, segmentOf } from './buyer.ts';
 import type { Effect } from './effect.ts';
 import { advance, type FunnelProgress, level, levelAfter } from './funnel.ts';

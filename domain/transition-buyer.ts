@@ -1,6 +1,5 @@
 // What one record, or one timer, does to one buyer. The state is changed in place: the stream owns it and forgets
 // all of it when a commit fails.
-
 import { type Buyer, type BuyerPart, cellOf, newBuyer, segmentOf } from './buyer.ts';
 import type { BuyerContext } from './buyer-context.ts';
 import { historiesOf, ownOldParts, partOf } from './buyer-parts.ts';

@@ -7,7 +7,7 @@ import { topicPartitions } from '../platform/namespace.ts';
 import type { HasExpired } from './expiry.ts';
 import type { JobsMetrics } from './metrics.ts';
 import { isOpen } from './owed.ts';
-import { pause } from './pause.ts';
+import { aborted, pause } from './pause.ts';
 import type { DeliveryWriter } from './writer.ts';
 
 const FORGOTTEN_AFTER_MS = 7 * 86_400_000;
@@ -49,10 +49,6 @@ export async function forgetOnce(ports: ForgetPorts, signal: AbortSignal): Promi
     await ports.writer.write(some.map((key) => ({ kind: 'forgotten', key })));
     ports.metrics.forgot(some.length);
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
 /** What is kept of each key while the topic is read. */

@@ -33,6 +33,7 @@ import { type ForgetPorts, keepForgetting } from './forget.ts';
 import { runForLeadership } from './leadership.ts';
 import { createJobsMetrics, type JobsMetrics } from './metrics.ts';
 import { openPastReader, type PastReader } from './past-reader.ts';
+import { aborted } from './pause.ts';
 import { createPendingCheck } from './pending.ts';
 import { saidOnce } from './said-once.ts';
 import { createSender, type Sender } from './send.ts';
@@ -90,13 +91,6 @@ function triggerOf({ value }: LogRecord) {
   } catch {
     return null;
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener('abort', () => resolve());
-  });
 }
 
 async function disable({ publisher, log }: Parts, receiver: InForce<ReceiverDefinition>): Promise<void> {

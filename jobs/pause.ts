@@ -21,3 +21,11 @@ export function pause(
     if (signal.aborted) done();
   });
 }
+
+/** Resolves when the signal is raised, at once if it has been. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve());
+  });
+}

@@ -1,5 +1,4 @@
 // Every buyer's state in Redis, field by field, against what the log makes of that buyer.
-
 import type { Buyer, Stamped } from '../domain/buyer.ts';
 import type { Said } from './attributes.ts';
 import { idHash } from './id-hash.ts';

@@ -27,7 +27,8 @@ export function tailOf(judged: readonly Judged[]): Tail {
   let settledThroughMs = 0;
   for (const own of judged.filter(isBehaved)) {
     const { maxBehavioursPerBuyer } = own.epoch.settings;
-    waiting = waiting.filter(({ timeMs }) => timeMs >= settledBefore(own.epoch, own.watermarkMs));
+    const unsettledMs = settledBefore(own.epoch, own.watermarkMs);
+    waiting = waiting.filter(({ timeMs }) => timeMs >= unsettledMs);
     if (own.timeMs < settledThroughMs) continue;
     seen.push(own);
     waiting.push(own);

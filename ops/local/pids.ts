@@ -42,8 +42,7 @@ export interface ProcessList {
 export function assertFolderFree(folder: string): void {
   const holder = holderOf(lockOf(folder));
   if (holder !== undefined) throw inUse(folder, holder);
-  const { owner } = readProcessFile(path.join(folder, 'pids.json'));
-  if (owner !== undefined && isOurs(owner)) throw inUse(folder, owner.pid);
+  childrenLeft(folder);
 }
 
 /**
@@ -56,11 +55,8 @@ export async function takeFolder(folder: string, tell: (message: string) => void
   const { release, heldBy } = tryLock(lockOf(folder));
   if (release === undefined) throw inUse(folder, heldBy);
   try {
-    const file = path.join(folder, 'pids.json');
-    const { children, owner } = readProcessFile(file);
-    if (owner !== undefined && isOurs(owner)) throw inUse(folder, owner.pid);
-    await reap(children);
-    return openList(file, release, tell);
+    await reap(childrenLeft(folder));
+    return openList(listOf(folder), release, tell);
   } catch (error) {
     release();
     throw error;
@@ -69,6 +65,17 @@ export async function takeFolder(folder: string, tell: (message: string) => void
 
 function lockOf(folder: string): string {
   return path.join(folder, 'holder');
+}
+
+function listOf(folder: string): string {
+  return path.join(folder, 'pids.json');
+}
+
+/** What the list names. @throws StackError FOLDER_IN_USE when a start of an older version, which takes no lock, still runs */
+function childrenLeft(folder: string): readonly ProcessRecord[] {
+  const { children, owner } = readProcessFile(listOf(folder));
+  if (owner !== undefined && isOurs(owner)) throw inUse(folder, owner.pid);
+  return children;
 }
 
 function inUse(folder: string, pid: number): StackError {

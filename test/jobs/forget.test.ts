@@ -17,6 +17,7 @@ import { namespaceOf, topicPartitions } from '../../platform/namespace.ts';
 import { Comparison } from '../../verify/compare.ts';
 import { compareDeliveries } from '../../verify/deliveries.ts';
 import type { Scope } from '../../verify/scope.ts';
+import { deliveryOf } from './support/delivery.ts';
 
 const AT_MS = Date.UTC(2026, 0, 1);
 const LONG_AFTER_MS = AT_MS + 30 * 86_400_000;
@@ -66,22 +67,8 @@ async function compactSoon(): Promise<void> {
 }
 
 function at(n: number, status: DeliveryStatus, attempt: number): Delivery {
-  return {
-    kind: 'delivery',
-    id: deliveryIdOf(namespace, 1, 'crm', triggers[n]!.id),
-    receiver: 'crm',
-    status,
-    attempt,
-    failures: 0,
-    dueMs: AT_MS,
-    createdMs: AT_MS,
-    atMs: AT_MS,
-    answer: 0,
-    detail: '',
-    intentLifeMs: 0,
-    timeoutMs: 0,
-    trigger: triggers[n]!,
-  };
+  const trigger = triggers[n]!;
+  return deliveryOf({ id: deliveryIdOf(namespace, 1, 'crm', trigger.id), status, attempt, trigger });
 }
 
 /** The trigger at this offset was taken, for one receiver. */

@@ -8,6 +8,7 @@ import { createForgettable, forgetOnce } from '../../jobs/forget.ts';
 import { emptyDeliveryFold, foldDelivery } from '../../platform/delivery-log.ts';
 import { buyerPartition } from '../../platform/keys.ts';
 import { namespaceOf, topicPartitions } from '../../platform/namespace.ts';
+import { deliveryOf } from './support/delivery.ts';
 
 const AT_MS = Date.UTC(2026, 0, 1);
 const DAY_MS = 86_400_000;
@@ -17,33 +18,19 @@ const BUYER = 'u:1';
 const partition = partitionOf(BUYER, topicPartitions.triggers);
 
 function delivery(id: string, status: DeliveryStatus, expiresMs = EXPIRES_MS): Delivery {
-  return {
-    kind: 'delivery',
-    id,
-    receiver: 'crm',
-    status,
-    attempt: 1,
-    failures: 0,
-    dueMs: AT_MS,
-    createdMs: AT_MS,
-    atMs: AT_MS,
-    answer: 200,
-    detail: '',
-    intentLifeMs: 0,
-    timeoutMs: 0,
-    trigger: {
-      id: `trigger-${id}`,
-      definition: 'lost-buyer',
-      revision: 1,
-      on: 'transition',
-      key: BUYER,
-      from: 'new',
-      to: 'churned',
-      timeMs: AT_MS,
-      expiresMs,
-      data: {},
-    },
+  const trigger = {
+    id: `trigger-${id}`,
+    definition: 'lost-buyer',
+    revision: 1,
+    on: 'transition' as const,
+    key: BUYER,
+    from: 'new',
+    to: 'churned',
+    timeMs: AT_MS,
+    expiresMs,
+    data: {},
   };
+  return deliveryOf({ id, status, attempt: 1, answer: 200, trigger });
 }
 
 const cursor = (of = partition): DeliveriesTopicRecord => ({ kind: 'cursor', partition: of, next: 1 });

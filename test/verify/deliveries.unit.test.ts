@@ -7,6 +7,7 @@ import { Comparison } from '../../verify/compare.ts';
 import { compareDeliveries } from '../../verify/deliveries.ts';
 import type { Scope } from '../../verify/scope.ts';
 import { readDeliveriesAndTriggers, type Sources } from '../../verify/snapshot.ts';
+import { deliveryOf } from '../jobs/support/delivery.ts';
 
 const AT_MS = Date.UTC(2026, 0, 15);
 const trigger: Delivery['trigger'] = {
@@ -23,23 +24,8 @@ const trigger: Delivery['trigger'] = {
 };
 
 function at(status: Delivery['status'], attempt: number, change: Partial<Delivery> = {}): Delivery {
-  return {
-    kind: 'delivery',
-    id: deliveryIdOf(namespaceOf('default'), 1, 'crm', trigger.id),
-    receiver: 'crm',
-    status,
-    attempt,
-    failures: 0,
-    dueMs: AT_MS,
-    createdMs: AT_MS,
-    atMs: AT_MS,
-    answer: 0,
-    detail: '',
-    intentLifeMs: 0,
-    timeoutMs: 0,
-    trigger,
-    ...change,
-  };
+  const id = deliveryIdOf(namespaceOf('default'), 1, 'crm', trigger.id);
+  return deliveryOf({ id, status, attempt, trigger, ...change });
 }
 
 function replayOf(delivery: Delivery): DeliveriesTopicRecord {
