@@ -77,10 +77,11 @@ function start(script: HTMLScriptElement, early: Call[]): Fields {
       ...fields,
     };
     if (JSON.stringify(message).length > MESSAGE_CHARACTERS_MAX) throw new Error('too large');
+    held = [...held, message].slice(-HELD_MAX);
     if (isAllowed()) {
       storeIdentity(identity);
-      delivery.add([message]);
-    } else held = [...held, message].slice(-HELD_MAX);
+      release();
+    }
   }
 
   const calls = {
@@ -104,8 +105,7 @@ function start(script: HTMLScriptElement, early: Call[]): Fields {
     },
     /** Somebody else sits here now. */
     reset() {
-      const { c } = identity;
-      identity = c === undefined ? {} : { c };
+      identity = { c: identity.c };
       if (isAllowed()) storeIdentity(identity);
     },
     consent(given: boolean) {
@@ -126,6 +126,8 @@ function start(script: HTMLScriptElement, early: Call[]): Fields {
   /** A fault of ours, or of a call, must not stop the page. */
   function call(name: string, given: unknown[]): void {
     try {
+      // Other tabs are not told of a cookie.
+      identity = { ...identity, ...storedIdentity() };
       if (!refused) (calls as unknown as Record<string, (...given: unknown[]) => void>)[name]!(...given);
     } catch (error) {
       console.error('flywheel:', name, error);

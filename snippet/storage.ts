@@ -35,7 +35,7 @@ export interface Identity {
   /** groupId */
   g?: string;
   /** What was said to consent: 1 yes, 0 no. */
-  c?: 0 | 1;
+  c?: 0 | 1 | undefined;
 }
 
 export function storedIdentity(): Identity {
@@ -46,6 +46,8 @@ export function storedIdentity(): Identity {
 
 /** null forgets it. It stands in one of the two places alone: an older one in the other would be read in its stead. */
 export function storeIdentity(identity: Identity | null): void {
+  // Another tab may just have written a newer one, of which this one has not been told.
+  if (JSON.stringify(identity) === JSON.stringify(storedIdentity())) return;
   const inCookie = write(IDENTITY, identity) ? null : identity;
   // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API is in secure pages alone.
   document.cookie = `${IDENTITY}=${encodeURIComponent(JSON.stringify(inCookie))};path=/;max-age=${inCookie ? COOKIE_SECONDS : 0};samesite=lax`;

@@ -312,6 +312,28 @@ describe('where localStorage is full', () => {
     await next.call('consent', false);
     expect(await next.kept()).toMatchObject({ queue: [], identity: '{"c":0}', cookie: '' });
   });
+
+  // No event tells of a cookie: the other tab went on as whoever it knew, and after a no as well.
+  it('what a cookie says since is heard by other tabs with their next event', async () => {
+    const { context, page, call } = await open();
+    await call('identify', 'before');
+    const tab = await open({ context });
+    await page.evaluate(fill);
+    await call('identify', 'in a cookie');
+    await expect.poll(async () => (await tab.kept()).identity, SOON).toBeNull();
+    await call('identify', 'in the cookie alone');
+    const since = now();
+    await tab.call('track', 'whose');
+    const whose = () => taken(gate, since).find(({ event }) => event === 'whose');
+    await expect.poll(whose, SOON).toMatchObject({ userId: 'in the cookie alone' });
+    // Not a character is free for the no either.
+    await page.evaluate(fill);
+    await call('consent', false);
+    const later = now();
+    await tab.call('track', 'never');
+    await quiet();
+    expect(eventsTaken(later)).toEqual([]);
+  });
 });
 
 // The site's own `old_flywheel`, which stands first, was taken for ours: a new visitor on each page.

@@ -221,7 +221,10 @@ describe('by itself it sends', () => {
     const before = `<script>(flywheel = window.flywheel || []).push(['identify', 'snippet-ends-up'])</script>`;
     const { page, call } = await open({ before, body: '<button>Buy</button>' });
     await page.locator('button').click();
-    await page.evaluate(`setTimeout(() => { throw new Error('broken'); })`);
+    await page.evaluate(`new Promise((resolve) => {
+      addEventListener('error', () => resolve());
+      setTimeout(() => { throw new Error('broken'); });
+    })`);
     await call('track', 'Order Completed', { revenue: 5 });
     await page.waitForFunction('performance.timing.loadEventEnd > 0');
     await page.close({ runBeforeUnload: true });
