@@ -64,7 +64,9 @@ export function createFolder(work: Work, loader: Loader, { limits, bugs, live, t
   }
 
   function next(fold: Fold, message: Message, decoded: Decoded): FoldOutcome {
-    if (message.offset !== work.head.offset) {
+    // Offsets in between hold no record, only markers of a transaction: they come to nothing.
+    if (message.offset > work.head.offset) work.head.offset = message.offset;
+    if (message.offset < work.head.offset) {
       const { topic, partition } = work.id;
       throw new Error(
         `${topic} ${partition}: expected offset ${work.head.offset}, the log gave ${message.offset}`,
@@ -90,24 +92,33 @@ export function createFolder(work: Work, loader: Loader, { limits, bugs, live, t
   }
 
   /** Folds some of the messages, until the batch is cut; returns how many. */
-  async function foldSome(fold: Fold, messages: readonly Message[]): Promise<number> {
+  async function foldSome(fold: Fold, messages: readonly Message[], holdAt: number | null): Promise<number> {
     const decoded = messages.map((message) => decode(work.id.topic, message));
     await loader.load(decoded, fold.timers);
     for (let index = 0; index < messages.length; index += 1) {
-      const outcome = next(fold, messages[index]!, decoded[index]!);
+      const message = messages[index]!;
+      if (holdAt !== null && message.offset >= holdAt) {
+        work.head.offset = holdAt;
+        return index;
+      }
+      const outcome = next(fold, message, decoded[index]!);
       if (outcome !== 'folded') return outcome === 'cut' ? index : index + 1;
     }
     return messages.length;
   }
 
-  async function foldAll(waiting: MessageQueue, begun: BegunBatch): Promise<FoldedBatch> {
+  async function foldAll(
+    waiting: MessageQueue,
+    begun: BegunBatch,
+    holdAt: number | null,
+  ): Promise<FoldedBatch> {
     const { fold, count } = begun;
     loader.renewMaps();
     const lastKeys = count > DECODED_MAX ? lastInPiece(waiting.keys(count)) : [];
     let folded = 0;
     for (let from = 0; from === folded && from < count && !fold.looksAgain; from += DECODED_MAX) {
       if (from > 0) await turn();
-      folded += await foldSome(fold, waiting.slice(from, Math.min(count, from + DECODED_MAX)));
+      folded += await foldSome(fold, waiting.slice(from, Math.min(count, from + DECODED_MAX)), holdAt);
       for (const key of lastKeys[from / DECODED_MAX] ?? []) if (work.changed.has(key)) work.states.pack(key);
     }
     loader.learn(fold.timers, fold.looksAgain);
@@ -118,7 +129,7 @@ export function createFolder(work: Work, loader: Loader, { limits, bugs, live, t
     async fold(waiting, holdAt, isStopped) {
       if (waiting.length <= DECODED_MAX) {
         await turn();
-        return isStopped() ? undefined : foldAll(waiting, begin(waiting, holdAt));
+        return isStopped() ? undefined : foldAll(waiting, begin(waiting, holdAt), holdAt);
       }
       // Many records: their states come while another batch is folded.
       return gates.prepare(async () => {
@@ -128,7 +139,7 @@ export function createFolder(work: Work, loader: Loader, { limits, bugs, live, t
         return gates.fold(async () => {
           // The one before is about to commit: its commit goes first.
           await turn();
-          return isStopped() ? undefined : foldAll(waiting, begun);
+          return isStopped() ? undefined : foldAll(waiting, begun, holdAt);
         });
       });
     },

@@ -6,6 +6,7 @@ import { type ClickHouse, insertBinary, insertCompact } from '../platform/clickh
 import type { Config } from '../platform/config.ts';
 import { type Failpoint, neverFails } from '../platform/failpoint.ts';
 import type { Producer } from '../platform/kafka.ts';
+import { readPartition } from '../platform/kafka-read.ts';
 import type { TopicAdmin } from '../platform/kafka-topics.ts';
 import { ensureGeneration } from '../platform/kafka-topics.ts';
 import { type PartitionId, partitionKeys, type StatefulTopic, statefulTopics } from '../platform/keys.ts';
@@ -25,6 +26,7 @@ import { type PartitionFigures, registerPartitionMetrics } from './partition-met
 import { columns } from './rows.ts';
 import { createSink, RefusedRow, type Sink } from './sink.ts';
 import { Source, type TopicPartition } from './source.ts';
+import { createStallWatch } from './stalls.ts';
 import { TakeOverError, takeOver } from './take-over.ts';
 import { createTurns } from './turns.ts';
 
@@ -61,6 +63,8 @@ const CACHE_BYTES_PER_PARTITION = 1024 * 1024;
 const TICK_MS = 1_000;
 const CLOCK_MS = 5_000;
 const TAKE_OVER_BACKOFF_MS = 500;
+/** Far longer than a fetch takes, even of a log that has to be read from the disk. */
+const STALL_LOOK_MS = 10_000;
 
 /** Starts consuming; resolves when the process has joined its group. */
 export async function runStream(parts: StreamParts): Promise<Stream> {
@@ -85,55 +89,73 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
   const owners = new Map<string, Owner>();
   const ownerName = `${parts.config.streamSlot}@${hostname()}:${process.pid}`;
   const idOf = identify(parts.namespace, generations);
+  const stalls = createStallWatch();
+  /** Those whose next record is looked for in the log when they are taken over. */
+  const stalled = new Set<string>();
   let closed = false;
+  /** State and log do not belong together: `fatal` was told. */
+  let hopeless = false;
   const nameOf = ({ topic, partition }: TopicPartition): string => `${topic}:${partition}`;
 
-  async function own(partition: TopicPartition): Promise<number> {
+  /** @returns where to read from; undefined if it is not ours any more */
+  async function own(partition: TopicPartition): Promise<number | undefined> {
     const id = idOf(partition);
     const log = (await parts.admin.watermarks(partition.topic))[partition.partition]!;
     const keys = partitionKeys(parts.namespace, id);
     const taken = await takeOver(parts.redis, id, keys, log, foldMetrics.of(id.topic), ownerName);
     const left = taken.undelivered.map(({ batch }) => batch);
     pass(parts.failpoint, 'after-take-over', left);
-    const owner = new Owner(taken, {
-      redis: parts.redis,
-      keys,
-      sink,
-      limits: limitsOf(parts.config),
-      observer: observe(parts, metrics, id),
-      bugs: bugsOf(parts.config.bug),
-      live,
-      turn,
-      gates,
-      logEnd: log.high,
-      atLogEnd: () => source.highOffset(partition) === taken.work.head.offset,
-      now: parts.now,
-    });
+    const { readFrom } = taken;
+    const isStalled = stalled.delete(nameOf(partition));
+    const from = isStalled ? await firstRecord(parts, partition, readFrom, log.high) : readFrom;
+    if (closed || !source.isAssigned(partition)) return undefined;
+    const owner = new Owner(
+      { ...taken, readFrom: from },
+      {
+        redis: parts.redis,
+        keys,
+        sink,
+        limits: limitsOf(parts.config),
+        observer: observe(parts, metrics, id),
+        bugs: bugsOf(parts.config.bug),
+        live,
+        turn,
+        gates,
+        logEnd: log.high,
+        atLogEnd: () => source.highOffset(partition) === taken.work.head.offset,
+        now: parts.now,
+      },
+    );
     owners.set(nameOf(partition), owner);
     void owner.ended.then((end) => {
-      if (end !== 'stopped') void again(partition, owner, end);
+      if (end !== 'stopped') again(partition, owner, end).catch(failed);
     });
-    return taken.readFrom;
+    return from;
   }
 
-  /** Takes over as soon as Redis and Kafka let it; undefined if the process ends first, also while it does. */
-  async function ownPatiently(partition: TopicPartition): Promise<number | undefined> {
-    while (!closed) {
-      try {
-        const offset = await own(partition);
-        if (!closed) return offset;
-        await release(partition);
-      } catch (error) {
-        metrics.failed('take-over');
-        if (error instanceof TakeOverError) {
-          parts.fatal(error);
-          return undefined;
-        }
-        parts.log('error', `${partition.topic} ${partition.partition}: ${(error as Error).message}`);
-        await new Promise((resolve) => setTimeout(resolve, TAKE_OVER_BACKOFF_MS));
+  /** Takes over if Redis and Kafka let it; undefined if they do not, or if it is not ours any more by then. */
+  async function tryToOwn(partition: TopicPartition): Promise<number | undefined> {
+    try {
+      return await own(partition);
+    } catch (error) {
+      metrics.failed('take-over');
+      if (error instanceof TakeOverError) {
+        hopeless = true;
+        parts.fatal(error);
+        return undefined;
       }
+      parts.log('error', `${partition.topic} ${partition.partition}: ${(error as Error).message}`);
     }
     return undefined;
+  }
+
+  /** As soon as Redis and Kafka let it, while it is ours and the process goes on. */
+  async function ownPatiently(partition: TopicPartition): Promise<void> {
+    while (!closed && !hopeless && source.isAssigned(partition)) {
+      const offset = await tryToOwn(partition);
+      if (offset !== undefined) return source.restart(partition, offset);
+      await new Promise((resolve) => setTimeout(resolve, TAKE_OVER_BACKOFF_MS));
+    }
   }
 
   /** Fenced or failed: taken again only after a poll that began later has returned and the partition is still ours. */
@@ -146,10 +168,24 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
     await source.afterNextPoll();
     if (owners.get(nameOf(partition)) !== before || !source.isAssigned(partition)) return;
     owners.delete(nameOf(partition));
-    const offset = await ownPatiently(partition);
-    if (offset === undefined) return;
-    if (source.isAssigned(partition)) await source.restart(partition, offset);
-    else await release(partition);
+    await ownPatiently(partition);
+  }
+
+  /** The client does not always say that a partition's fetch has stopped, nor of which. */
+  async function lookForStalls(): Promise<void> {
+    const topics = new Set([...owners.values()].map(({ work }) => work.id.topic));
+    const ends = new Map<StatefulTopic, readonly { readonly high: number }[]>();
+    for (const topic of topics) ends.set(topic, await parts.admin.watermarks(parts.namespace.topics[topic]));
+    const all = [...owners].map(([name, { work, expected, backlog }]) => {
+      const high = ends.get(work.id.topic)?.[work.id.partition]?.high ?? 0;
+      return { name, expected, backlog, high };
+    });
+    for (const { name, expected, high } of stalls.look(all)) {
+      stalled.add(name);
+      owners
+        .get(name)
+        ?.giveUp(new Error(`nothing came from offset ${expected} on, though the log ends at ${high}`));
+    }
   }
 
   async function release(partition: TopicPartition): Promise<void> {
@@ -158,6 +194,10 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
     await owner?.stop();
   }
 
+  const failed = (error: Error): void => {
+    metrics.failed('source');
+    parts.log('warn', `Kafka: ${error.message}`);
+  };
   const source = new Source(
     {
       brokers: parts.config.kafkaBrokers,
@@ -169,10 +209,12 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
     },
     {
       assigned: async (partitions) => {
-        const offsets = await Promise.all(partitions.map(ownPatiently));
+        const offsets = await Promise.all(partitions.map(tryToOwn));
         return partitions.flatMap((partition, index) => {
           const offset = offsets[index];
-          return offset === undefined ? [] : [{ ...partition, offset }];
+          if (offset !== undefined) return [{ ...partition, offset }];
+          void ownPatiently(partition).catch(failed);
+          return [];
         });
       },
       revoked: async (partitions) => {
@@ -180,10 +222,7 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
       },
       messages: (partition, messages) => owners.get(nameOf(partition))?.push(messages),
       backlog: (partition) => owners.get(nameOf(partition))?.backlog ?? 0,
-      failed: (error) => {
-        metrics.failed('source');
-        parts.log('warn', `Kafka: ${error.message}`);
-      },
+      failed,
       fatal: parts.fatal,
     },
   );
@@ -191,16 +230,31 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
     [...owners.values()].map((owner) => figuresOf(parts, source, owner)),
   );
   await source.open();
+  // While Kafka is away the client itself says so.
+  const looking = setInterval(() => void lookForStalls().catch(() => {}), STALL_LOOK_MS);
 
   return {
     async close() {
       closed = true;
+      clearInterval(looking);
       live.close();
       await Promise.all([...owners.values()].map((owner) => owner.stop()));
       await source.close();
       sink.close();
     },
   };
+}
+
+/** Where the first record at or behind an offset stands; the log's end if only markers of transactions follow. */
+async function firstRecord(
+  { config }: StreamParts,
+  { topic, partition }: TopicPartition,
+  from: number,
+  to: number,
+): Promise<number> {
+  const read = { brokers: config.kafkaBrokers, topic, partition, from, to };
+  for await (const [first] of readPartition(read)) return first!.offset;
+  return Math.max(from, to);
 }
 
 function limitsOf(config: Config): OwnerLimits {

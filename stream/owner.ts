@@ -31,6 +31,7 @@ export class Owner {
   #loader: Loader;
   #folder: Folder;
   #stopped = false;
+  #givenUp: Error | undefined;
   #wake: (() => void) | undefined;
   #housekeptMs = 0;
   #flushedMs = 0;
@@ -53,6 +54,11 @@ export class Owner {
 
   get backlog(): number {
     return this.#queue.length;
+  }
+
+  /** The offset to come next. */
+  get expected(): number {
+    return this.#expected;
   }
 
   /** Told by an operator to apply nothing now. */
@@ -94,9 +100,16 @@ export class Owner {
     return this.ended;
   }
 
+  /** Ends as failed, to be taken over again: what it waits for does not come. */
+  giveUp(reason: Error): void {
+    this.#givenUp = reason;
+    this.#wake?.();
+  }
+
   async #run(): Promise<OwnerEnd> {
     try {
       while (!this.#stopped) {
+        if (this.#givenUp !== undefined) throw this.#givenUp;
         if (!this.#hasWork()) await this.#pause();
         await this.#linger();
         if (this.#stopped) break;

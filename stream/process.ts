@@ -45,6 +45,7 @@ export function foldRecord(work: Work, fold: Fold, message: Message, decoded: De
   const seen = fold.live?.look(work, fold.batch, message, decoded);
   const { verdict, behaviour } = apply(work, fold, message, decoded);
   seen?.(verdict, behaviour);
+  while (fold.batch.to + 1 < message.offset) addVerdict(fold.batch, 'control', '');
   addVerdict(fold.batch, verdict, behaviour);
   work.counters.verdict(verdict);
   work.head.offset += 1;

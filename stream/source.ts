@@ -20,7 +20,10 @@ export interface SourceOptions {
 }
 
 export interface SourceListener {
-  /** Takes partitions over; resolves with the offset to read each from. Those left out are not read. */
+  /**
+   * Takes partitions over; resolves with the offset to read each from. Those left out are not read until `restart`: the others, and
+   * the group, do not wait for them.
+   */
   assigned(partitions: readonly TopicPartition[]): Promise<(TopicPartition & { readonly offset: number })[]>;
   /** Lets partitions go; resolves when nothing of them is in hand any more. */
   revoked(partitions: readonly TopicPartition[]): Promise<void>;
@@ -40,6 +43,8 @@ const CONSUME_TIMEOUT_MS = 50;
 const BACKLOG_PAUSE = 24_000;
 const BACKLOG_RESUME = 16_000;
 const RETRY_MS = 200;
+/** librdkafka's RD_KAFKA_OFFSET_END. */
+const OFFSET_END = -1;
 
 const SEEK_TIMEOUT_MS = 10_000;
 const strategies: Readonly<Record<SourceOptions['assignment'], string>> = {
@@ -119,8 +124,9 @@ export class Source {
     this.#polling = this.#poll();
   }
 
+  /** Whether the group still gives it as it did then: not if it was taken back since, even if it was given again. */
   isAssigned(partition: TopicPartition): boolean {
-    return this.#assigned.has(nameOf(partition));
+    return this.#assigned.get(nameOf(partition)) === partition;
   }
 
   /** Resolves when a poll that begins after this call has returned. */
@@ -129,12 +135,22 @@ export class Source {
     while (this.#polls < target && !this.#closed) await new Promise((resolve) => setTimeout(resolve, 10));
   }
 
-  /** Reads a partition again, from another offset. */
+  /** Reads a partition again from another offset, or for the first time one that `assigned` left out. */
   async restart(partition: TopicPartition, offset: number): Promise<void> {
-    if (this.#paused.delete(nameOf(partition))) this.#consumer.resume([{ ...partition }]);
+    const name = nameOf(partition);
+    if (this.#paused.delete(name)) this.#consumer.resume([{ ...partition }]);
+    // What the group has just given is answered first.
+    if (!this.#read.has(name)) await this.#rebalancing;
+    if (!this.isAssigned(partition)) return;
+    const isFirst = !this.#read.has(name);
+    this.#read.add(name);
     // An eager group's assignment can only be replaced as a whole, which would lose the places of the others.
-    if (this.#eager) return this.#seek(partition, offset);
-    this.#consumer.incrementalUnassign([{ ...partition }]);
+    if (this.#eager) {
+      await this.#seek(partition, offset);
+      if (isFirst) this.#consumer.resume([{ ...partition }]);
+      return;
+    }
+    if (!isFirst) this.#consumer.incrementalUnassign([{ ...partition }]);
     this.#consumer.incrementalAssign([{ ...partition, offset } as Assignment]);
   }
 
@@ -177,8 +193,12 @@ export class Source {
     const offsets = await this.#listener.assigned(partitions);
     for (const partition of offsets) this.#read.add(nameOf(partition));
     // Also if it is to end, and reads none of them: the client waits for the answer before it leaves the group.
-    if (this.#eager) this.#consumer.assign(offsets as unknown as Assignment[]);
-    else this.#consumer.incrementalAssign(offsets as unknown as Assignment[]);
+    if (!this.#eager) return void this.#consumer.incrementalAssign(offsets as unknown as Assignment[]);
+    // None can be added later: one that is not read yet waits at its end, paused.
+    const leftOut = partitions.filter((partition) => !this.#read.has(nameOf(partition)));
+    const waiting = leftOut.map(({ topic, partition }) => ({ topic, partition, offset: OFFSET_END }));
+    this.#consumer.assign([...offsets, ...waiting] as unknown as Assignment[]);
+    if (leftOut.length > 0) this.#consumer.pause(leftOut.map((partition) => ({ ...partition })));
   }
 
   async #revoke(partitions: readonly TopicPartition[]): Promise<void> {

@@ -8,6 +8,7 @@ import { benchDefinitions, workloadMessages } from '../../loadtest/bench/workloa
 import { partitionKeys } from '../../platform/keys.ts';
 import { namespaceOf } from '../../platform/namespace.ts';
 import type { RedisClient } from '../../platform/redis.ts';
+import { verdictAt } from '../../stream/batch.ts';
 import { noBugs } from '../../stream/bugs.ts';
 import type { Message } from '../../stream/decode.ts';
 import { createFolder } from '../../stream/folder.ts';
@@ -127,6 +128,25 @@ describe('a batch', () => {
     // Who comes no more is no object for the rest of the batch.
     expect(got.objectsMax).toBeLessThan(got.states.length / 2);
     expect(many.asked.length).toBeLessThan(few.asked.length / 3);
+  });
+
+  // Markers of somebody's transaction: the partition stood still at the first of them.
+  it('goes on behind offsets that hold no record, which come to nothing, and stops where it is held', async () => {
+    const { folder, work } = partition(kept, 1_000);
+    const waiting = new MessageQueue();
+    const holes = messages.slice(0, 8).map((message, index) => ({ ...message, offset: 2 + 2 * index }));
+    waiting.push(holes);
+    const { fold, folded } = (await folder.fold(waiting, 9, () => false))!;
+    expect([folded, work.head.offset]).toEqual([4, 9]);
+    const { from, to } = fold.batch;
+    expect([from, to]).toEqual([0, 8]);
+    const verdicts = Array.from({ length: 9 }, (_, offset) => verdictAt(fold.batch, offset).verdict);
+    expect(verdicts.map((verdict, offset) => verdict === 'applied' && offset).filter(Boolean)).toEqual([
+      2, 4, 6, 8,
+    ]);
+    waiting.drop(folded);
+    await folder.fold(waiting, null, () => false);
+    expect(work.head.offset).toBe(17);
   });
 
   it('is not folded by an owner that was stopped while it waited for another one’s', async () => {
