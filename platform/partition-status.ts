@@ -11,7 +11,12 @@ import { type Namespace, topicPartitions } from './namespace.ts';
 import { PlatformError } from './platform-error.ts';
 import type { RedisClient } from './redis.ts';
 import { STAMP_AGE_MS_MAX } from './trigger-offer.ts';
-import { UNDELIVERED_BATCHES_MAX, UNDELIVERED_MS_MAX, UNDELIVERED_RECORDS_MAX } from './undelivered.ts';
+import {
+  UNDELIVERED_BATCHES_MAX,
+  UNDELIVERED_BYTES_MAX,
+  UNDELIVERED_MS_MAX,
+  UNDELIVERED_RECORDS_MAX,
+} from './undelivered.ts';
 
 /** What is older waits too long. */
 const FRESH_MS_MAX = 60_000;
@@ -38,6 +43,7 @@ export interface PartitionStatus {
   /** Committed batches that ClickHouse or Kafka do not have yet, and the records in them. */
   readonly undelivered: number;
   readonly undeliveredRecords: number;
+  readonly undeliveredBytes: number;
   /** Since the oldest of them was committed; 0 if none waits, or where its owner is too old to say. */
   readonly undeliveredMs: number;
 }
@@ -45,20 +51,32 @@ export interface PartitionStatus {
 type Facts = Omit<PartitionStatus, 'health'> & { readonly paused: boolean };
 
 export function healthOf(facts: Facts): PartitionHealth {
-  const { owner, paused, freshnessMs, undelivered, undeliveredRecords, undeliveredMs } = facts;
+  const { owner, paused, freshnessMs, undelivered, undeliveredRecords, undeliveredBytes, undeliveredMs } =
+    facts;
   if (owner === null) return 'no owner';
   if (undelivered >= UNDELIVERED_BATCHES_MAX || undeliveredRecords >= UNDELIVERED_RECORDS_MAX)
     return 'undelivered';
+  if (undeliveredBytes >= UNDELIVERED_BYTES_MAX) return 'undelivered';
   if (undeliveredMs > UNDELIVERED_MS_MAX) return 'undelivered';
   if (paused) return 'paused';
   return freshnessMs > FRESH_MS_MAX ? 'behind' : 'ok';
 }
 
-const fields = ['offset', 'watermark', 'stamp', 'owner', 'paused', 'oldest', 'owed', 'owedSince'] as const;
+const fields = [
+  'offset',
+  'watermark',
+  'stamp',
+  'owner',
+  'paused',
+  'oldest',
+  'owed',
+  'owedBytes',
+  'owedSince',
+] as const;
 
 async function readHead(redis: RedisClient, keys: PartitionKeys, nowMs: number) {
   const [head, undelivered] = await Promise.all([redis.hmget(keys.head, ...fields), redis.hlen(keys.outbox)]);
-  const [offset, watermark, stamp, owner, paused, oldest, owed, owedSince] = head;
+  const [offset, watermark, stamp, owner, paused, oldest, owed, owedBytes, owedSince] = head;
   const isSeen = Math.abs(nowMs - Number(stamp ?? 0)) < STAMP_AGE_MS_MAX;
   return {
     offset: Number(offset ?? 0),
@@ -68,6 +86,7 @@ async function readHead(redis: RedisClient, keys: PartitionKeys, nowMs: number) 
     oldestMs: Number(oldest ?? 0),
     undelivered,
     undeliveredRecords: Number(owed ?? 0),
+    undeliveredBytes: Number(owedBytes ?? 0),
     undeliveredMs: owedSince ? Math.max(0, nowMs - Number(owedSince)) : 0,
   };
 }

@@ -20,6 +20,8 @@ const verdictCodes: readonly Verdict[] = ['applied', 'late', 'duplicate', 'rejec
 export interface Batch {
   readonly from: number;
   to: number;
+  /** What its records have in the log. */
+  bytes: number;
   /** A verdict's code for each offset of the range. */
   readonly verdicts: number[];
   /** The behaviour of each offset, as an index into `behaviourNames`. */
@@ -40,6 +42,7 @@ export function newBatch(from: number, records = 0, bytes = 0): Batch {
   return {
     from,
     to: from - 1,
+    bytes: 0,
     verdicts: [],
     behaviours: [],
     behaviourNames: [''],
@@ -109,6 +112,7 @@ export function fromEntry(entry: OutboxEntry): Batch {
   return {
     from,
     to,
+    bytes: 0,
     verdicts: [...verdicts],
     behaviours: [...behaviours],
     behaviourNames,

@@ -31,6 +31,7 @@ export class Delivery {
   /** In the order in which they were handed to the sink. */
   #inSink = new Set<OnItsWay>();
   #recordsInSink = 0;
+  #bytesInSink = 0;
   #delivered: CommittedBatch[] = [];
   #flushInFlight = false;
 
@@ -58,6 +59,11 @@ export class Delivery {
   /** How many records of the log they are of. */
   get recordsInSink(): number {
     return this.#recordsInSink;
+  }
+
+  /** And how many bytes those have there. */
+  get bytesInSink(): number {
+    return this.#bytesInSink;
   }
 
   /**
@@ -89,9 +95,11 @@ export class Delivery {
     const onItsWay = { sinceMs };
     this.#inSink.add(onItsWay);
     this.#recordsInSink += records;
+    this.#bytesInSink += batch.bytes;
     void this.#sink.deliver(batch).then(() => {
       this.#inSink.delete(onItsWay);
       this.#recordsInSink -= records;
+      this.#bytesInSink -= batch.bytes;
       this.#delivered.push({ seq, batch });
       this.#onDelivered();
     });
@@ -102,6 +110,7 @@ export class Delivery {
     const entry = this.#left[0];
     if (entry === undefined || message.offset < entry.batch.from) return;
     const decoded = decode(this.#work.id.topic, message);
+    entry.batch.bytes += message.size;
     if (decoded.kind === 'segment') this.#rebuildRows(entry.batch, message, decoded);
     if (message.offset < entry.batch.to) return;
     this.#left.shift();

@@ -12,7 +12,11 @@ import { ensureGeneration } from '../platform/kafka-topics.ts';
 import { type PartitionId, partitionKeys, type StatefulTopic, statefulTopics } from '../platform/keys.ts';
 import type { Namespace } from '../platform/namespace.ts';
 import type { RedisClient } from '../platform/redis.ts';
-import { UNDELIVERED_BATCHES_MAX, UNDELIVERED_RECORDS_MAX } from '../platform/undelivered.ts';
+import {
+  UNDELIVERED_BATCHES_MAX,
+  UNDELIVERED_BYTES_MAX,
+  UNDELIVERED_RECORDS_MAX,
+} from '../platform/undelivered.ts';
 import type { Batch } from './batch.ts';
 import { bugsOf } from './bugs.ts';
 import { createFoldMetrics } from './fold-metrics.ts';
@@ -221,7 +225,10 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
         await Promise.all(partitions.map(release));
       },
       messages: (partition, messages) => owners.get(nameOf(partition))?.push(messages),
-      backlog: (partition) => owners.get(nameOf(partition))?.backlog ?? 0,
+      backlog: (partition) => {
+        const owner = owners.get(nameOf(partition));
+        return { messages: owner?.backlog ?? 0, bytes: owner?.backlogBytes ?? 0 };
+      },
       failed,
       fatal: parts.fatal,
     },
@@ -267,6 +274,7 @@ function limitsOf(config: Config): OwnerLimits {
     lingerMs: LINGER_MS,
     undeliveredMax: UNDELIVERED_BATCHES_MAX,
     undeliveredRecordsMax: UNDELIVERED_RECORDS_MAX,
+    undeliveredBytesMax: UNDELIVERED_BYTES_MAX,
     tickMs: TICK_MS,
     flushMs: config.streamFlushMs,
     clockMs: config.streamClock ? CLOCK_MS : 0,

@@ -63,15 +63,23 @@ export class MessageQueue {
   /** How many messages of the first lot are gone. */
   #gone = 0;
   #length = 0;
+  #bytes = 0;
 
   get length(): number {
     return this.#length;
   }
 
+  /** Of all values that are held: those of a piece go together, with its last message. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Copies the messages, all of one partition: theirs may be thrown away. */
   push(messages: readonly Message[]): void {
     if (messages.length === 0) return;
-    this.#lots.push(lotOf(messages));
+    const lot = lotOf(messages);
+    this.#lots.push(lot);
+    this.#bytes += lot.values.length;
     this.#length += messages.length;
   }
 
@@ -118,6 +126,7 @@ export class MessageQueue {
     let empty = 0;
     while (empty < this.#lots.length && this.#gone >= this.#lots[empty]!.keys.length) {
       this.#gone -= this.#lots[empty]!.keys.length;
+      this.#bytes -= this.#lots[empty]!.values.length;
       empty += 1;
     }
     if (empty > 0) this.#lots.splice(0, empty);

@@ -21,9 +21,10 @@ export interface OwnerLimits {
   readonly cacheBytesMax: number;
   /** A batch begins no sooner than this after the one before, unless it would be full: many small ones cost every part the most. */
   readonly lingerMs: number;
-  /** Committed batches that may wait for ClickHouse and Kafka, and how many records they may have in all. */
+  /** Committed batches that may wait for ClickHouse and Kafka, and how many records they may have in all, of how many bytes. */
   readonly undeliveredMax: number;
   readonly undeliveredRecordsMax: number;
+  readonly undeliveredBytesMax: number;
   readonly tickMs: number;
   readonly flushMs: number;
   /** 0: no clock records. */

@@ -56,6 +56,11 @@ export class Owner {
     return this.#queue.length;
   }
 
+  /** What they take of the memory. */
+  get backlogBytes(): number {
+    return this.#queue.bytes;
+  }
+
   /** The offset to come next. */
   get expected(): number {
     return this.#expected;
@@ -174,8 +179,11 @@ export class Owner {
 
   /** ClickHouse or Kafka cannot keep up: the fold waits, in bounded memory. */
   #isFull(): boolean {
-    const { undeliveredMax, undeliveredRecordsMax } = this.#parts.limits;
-    return this.#delivery.inSink >= undeliveredMax || this.#delivery.recordsInSink >= undeliveredRecordsMax;
+    const { undeliveredMax, undeliveredRecordsMax, undeliveredBytesMax } = this.#parts.limits;
+    const { inSink, recordsInSink, bytesInSink } = this.#delivery;
+    return (
+      inSink >= undeliveredMax || recordsInSink >= undeliveredRecordsMax || bytesInSink >= undeliveredBytesMax
+    );
   }
 
   /** Messages below the stored offset were folded by the owner before. */
@@ -267,8 +275,8 @@ export class Owner {
     const ready = work.head.offset >= logEnd ? '1' : '0';
     const flushed = this.#delivery.flushedVersion().toString();
     const held = ['paused', this.isHeld ? '1' : '0', 'oldest', this.oldestAppendMs ?? ''];
-    const { recordsInSink, oldestMs } = this.#delivery;
-    const seen = [...held, 'owed', recordsInSink, 'owedSince', oldestMs ?? ''];
+    const { recordsInSink, bytesInSink, oldestMs } = this.#delivery;
+    const seen = [...held, 'owed', recordsInSink, 'owedBytes', bytesInSink, 'owedSince', oldestMs ?? ''];
     commands.add('HSET', keys.head, 'stamp', nowMs, 'ready', ready, 'flushed', flushed, ...seen);
     const reply = await this.#tick(commands.bytes());
     if (reply === 'FENCED') return reply;

@@ -47,6 +47,7 @@ export function foldRecord(work: Work, fold: Fold, message: Message, decoded: De
   seen?.(verdict, behaviour);
   while (fold.batch.to + 1 < message.offset) addVerdict(fold.batch, 'control', '');
   addVerdict(fold.batch, verdict, behaviour);
+  fold.batch.bytes += message.size;
   work.counters.verdict(verdict);
   work.head.offset += 1;
   work.head.fired = 0;

@@ -29,8 +29,8 @@ export interface SourceListener {
   revoked(partitions: readonly TopicPartition[]): Promise<void>;
   /** Messages of one partition, in order. */
   messages(partition: TopicPartition, messages: readonly Message[]): void;
-  /** How many messages of a partition wait. */
-  backlog(partition: TopicPartition): number;
+  /** How many messages of a partition wait, and how many bytes they have. */
+  backlog(partition: TopicPartition): { readonly messages: number; readonly bytes: number };
   failed(error: Error): void;
   /** The consumer will never read again: another process has joined with its slot. */
   fatal(error: Error): void;
@@ -40,8 +40,8 @@ const CONSUME_MAX = 4_000;
 /** For the first message of a batch: the others are taken if they are there. */
 const CONSUME_TIMEOUT_MS = 50;
 /** Two batches: while one is folded, its messages wait here too, and the next one must find enough. */
-const BACKLOG_PAUSE = 24_000;
-const BACKLOG_RESUME = 16_000;
+const BACKLOG_PAUSE = { messages: 24_000, bytes: 16 * 1024 * 1024 };
+const BACKLOG_RESUME = { messages: 16_000, bytes: 10 * 1024 * 1024 };
 const RETRY_MS = 200;
 /** librdkafka's RD_KAFKA_OFFSET_END. */
 const OFFSET_END = -1;
@@ -276,12 +276,12 @@ export class Source {
   /** A partition that cannot keep up is paused, so that it does not hold the others up or fill the memory. */
   #regulate(): void {
     for (const [name, partition] of this.#assigned) {
-      const backlog = this.#listener.backlog(partition);
+      const { messages, bytes } = this.#listener.backlog(partition);
       const paused = this.#paused.has(name);
-      if (!paused && backlog > BACKLOG_PAUSE) {
+      if (!paused && (messages > BACKLOG_PAUSE.messages || bytes > BACKLOG_PAUSE.bytes)) {
         this.#consumer.pause([partition]);
         this.#paused.set(name, partition);
-      } else if (paused && backlog < BACKLOG_RESUME) {
+      } else if (paused && messages < BACKLOG_RESUME.messages && bytes < BACKLOG_RESUME.bytes) {
         this.#consumer.resume([partition]);
         this.#paused.delete(name);
       }

@@ -5,6 +5,7 @@ import { isHeld, noControl } from '../../platform/partition-control.ts';
 import { healthOf, partitionNamed } from '../../platform/partition-status.ts';
 import {
   UNDELIVERED_BATCHES_MAX,
+  UNDELIVERED_BYTES_MAX,
   UNDELIVERED_MS_MAX,
   UNDELIVERED_RECORDS_MAX,
 } from '../../platform/undelivered.ts';
@@ -25,6 +26,7 @@ const partition = {
     watermarkMs: 1,
     undelivered: 0,
     undeliveredRecords: 0,
+    undeliveredBytes: 0,
     undeliveredMs: 0,
     paused: false,
   },
@@ -40,6 +42,8 @@ it('is unhealthy without an owner, too far behind, or with too much undelivered;
   expect(healthOf({ ...partition, undelivered: UNDELIVERED_BATCHES_MAX, paused: true })).toBe('undelivered');
   expect(healthOf({ ...partition, undeliveredRecords: UNDELIVERED_RECORDS_MAX - 1 })).toBe('ok');
   expect(healthOf({ ...partition, undeliveredRecords: UNDELIVERED_RECORDS_MAX })).toBe('undelivered');
+  expect(healthOf({ ...partition, undeliveredBytes: UNDELIVERED_BYTES_MAX - 1 })).toBe('ok');
+  expect(healthOf({ ...partition, undeliveredBytes: UNDELIVERED_BYTES_MAX })).toBe('undelivered');
   expect(healthOf({ ...partition, owner: null, paused: true })).toBe('no owner');
 });
 

@@ -48,6 +48,17 @@ describe('a queue of messages', () => {
     ]);
   });
 
+  it('says how many bytes it holds: those of a piece until its last message has gone', () => {
+    const queue = new MessageQueue();
+    const piece = [message(1, 'abc'), message(2, null), message(3, 'de')];
+    for (let times = 0; times < 2; times += 1) queue.push(piece);
+    const held = [0, 1, 1, 1, 1, 2].map((count) => {
+      queue.drop(count);
+      return queue.bytes;
+    });
+    expect(held).toEqual([10, 10, 10, 5, 5, 0]);
+  });
+
   it.each([
     ['records', { records: 7, bytes: 1_000, keys: 99 }, 7],
     ['no more than there are', { records: 99, bytes: 10_000, keys: 99 }, 30],

@@ -70,6 +70,7 @@ function partsOf(): OwnerParts {
       lingerMs: 0,
       undeliveredMax: 1,
       undeliveredRecordsMax: 10,
+      undeliveredBytesMax: 1_000_000,
       tickMs: 60_000,
       flushMs: 60_000,
       clockMs: 0,
@@ -193,6 +194,22 @@ describe('what is not delivered', () => {
     expect([delivery.oldestMs, delivery.inSink, delivery.recordsInSink]).toEqual([4_000, 1, 2]);
     await arrive(2);
     expect(delivery.oldestMs).toBeUndefined();
+  });
+
+  it('is as many bytes as its records have in the log, also of a batch that is built again', async () => {
+    const sink: Sink = { deliver: () => new Promise(() => {}), close: () => {} };
+    const left = [{ seq: 3, batch: batchOf(98) }];
+    const delivery = new Delivery(
+      taken.work,
+      sink,
+      left,
+      () => 0,
+      () => {},
+    );
+    for (const offset of [98, 99]) delivery.rebuild(message(offset));
+    expect(delivery.bytesInSink).toBe(4);
+    delivery.deliver(4, { ...batchOf(100), bytes: 900_000 });
+    expect(delivery.bytesInSink).toBe(900_004);
   });
 
   it('waits since the take-over where the owner before left it, also while its rows are built again', () => {
