@@ -17,6 +17,7 @@ import {
   present,
   receiptOf,
 } from './fields.ts';
+import { misspeltName } from './misspelt.ts';
 
 /** With its kind in front, a bid's id must still fit a message id. */
 const BID_CHARACTERS_MAX = 240;
@@ -55,6 +56,7 @@ export const noticeMessage = z
 type NoticeMessage = z.infer<typeof noticeMessage>;
 
 const validate = compileValidator(noticeMessage);
+const columns = Object.keys(noticeMessage.shape);
 
 export interface TakenNotice {
   readonly taken: true;
@@ -90,6 +92,8 @@ export function takeNotice(
 ): TakenNotice | SpendFault {
   const validated = validate(given);
   if (!validated.ok) return spendFault('invalid', faultsOfOne(validated.errors, 'a notice'));
+  const misspelt = misspeltName(validated.value, columns);
+  if (misspelt !== undefined) return spendFault('invalid', misspelt);
   const message = validated.value;
   const found = lookUpCampaign(context.definitions, message.campaign);
   const parts = allOf({

@@ -17,6 +17,7 @@ import {
   present,
   receiptOf,
 } from './fields.ts';
+import { misspeltName } from './misspelt.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
@@ -55,6 +56,7 @@ export const reportRow = z
 type ReportRow = z.infer<typeof reportRow>;
 
 const validate = compileValidator(reportRow);
+const columns = Object.keys(reportRow.shape);
 
 export interface ReportContext {
   readonly definitions: DefinitionView;
@@ -142,6 +144,8 @@ function ownOf(row: ReportRow, { accountId: account, account: payer, campaign }:
 export function takeReport(given: unknown, context: ReportContext): TakenReport | SpendFault {
   const validated = validate(given);
   if (!validated.ok) return spendFault('invalid', faultsOfOne(validated.errors, 'a row'));
+  const misspelt = misspeltName(validated.value, columns);
+  if (misspelt !== undefined) return spendFault('invalid', misspelt);
   const row = validated.value;
   const found = lookUpCampaign(context.definitions, row.campaign);
   const parts = allOf({

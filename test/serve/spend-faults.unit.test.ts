@@ -67,3 +67,26 @@ it('takes what is right', () => {
     },
   });
 });
+
+// A day's 149 USD in France became 1.50 in all countries.
+it.each([
+  [{ Country: 'FR' }, 'there is no "Country": did you mean country?'],
+  [{ clics: '2' }, 'there is no "clics": did you mean clicks?'],
+  [{ impresions: 5 }, 'there is no "impresions": did you mean impressions?'],
+  [{ cost_micros: 5 }, 'there is no "cost_micros": did you mean costMicros?'],
+  [{ 'As of': '2026-01-05' }, 'there is no "As of": did you mean asOf?'],
+  // What platforms have beside what we take.
+  [
+    { ctr: 0.02, cpc: 0.5, region: 'Nord', account: 'x', conversions: 3, day: 'Mon', 'avg. cost': 1 },
+    undefined,
+  ],
+])('a name that is nearly one of ours is no other column: %j', (more, said) => {
+  const outcome = takeReport({ campaign: 'c1', start: '2026-01-05', cost: '1.50', ...more }, context);
+  if (said === undefined) expect(outcome.taken).toBe(true);
+  else expect(outcome).toMatchObject({ taken: false, reason: 'invalid', detail: said });
+});
+
+it('so with notices', () => {
+  const notice = { notice: 'loss', campaign: 'c1', bid: 'b1', Lease: 'l1' };
+  expect(takeNotice(notice, context)).toMatchObject({ detail: 'there is no "Lease": did you mean lease?' });
+});
