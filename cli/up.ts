@@ -3,13 +3,14 @@
 
 import { spawn } from 'node:child_process';
 import path from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { ChildEvent } from '../ops/local/child.ts';
 import { flywheelCommandLine } from '../ops/local/flywheel-process.ts';
 import { assertFolderFree } from '../ops/local/pids.ts';
 import { assertPortFree, DEFAULT_PORTS } from '../ops/local/ports.ts';
 import { type Stack, startStack } from '../ops/local/stack.ts';
-import { type ApiKeyPair, ensureApiKeys } from '../platform/api-keys.ts';
+import { type ApiKeyPair, ensureApiKeys, readApiKeys } from '../platform/api-keys.ts';
 import { openClickHouse } from '../platform/clickhouse.ts';
 import { type Config, readConfig, readExternalParts } from '../platform/config.ts';
 import { openTopicAdmin } from '../platform/kafka-topics.ts';
@@ -26,6 +27,8 @@ import { createSteps, progressBar, type Steps } from './up-steps.ts';
 import { describeSummary, readSummary, type Summary } from './up-summary.ts';
 
 const STEPS = 5;
+/** A key that was rotated is in its file at once. */
+const TRICKLE_RETRY_MS = 5_000;
 const TRICKLE_PER_SECOND = 5;
 const DRAIN_MS_MAX = 15 * 60_000;
 
@@ -290,6 +293,25 @@ async function verify({ environment }: Running): Promise<boolean> {
   return code === 0;
 }
 
+/** Until the signal; while they cannot be sent it says so, once for each reason, and looks whether the key is another one by now. */
+async function trickleOn({ url, keys, config }: Running, steps: Steps, signal: AbortSignal): Promise<void> {
+  let { secret } = keys;
+  let said = '';
+  while (!signal.aborted) {
+    try {
+      await runTrickle({ url, secretKey: secret, ratePerSecond: TRICKLE_PER_SECOND, signal });
+    } catch (error) {
+      if (!(error instanceof FeedError)) throw error;
+      // What it needs may stay down for long: that is no reason to end the rest.
+      if (error.message !== said) steps.print(`no live events: ${error.message}`);
+      said = error.message;
+      await wait(TRICKLE_RETRY_MS, undefined, { signal }).catch(() => {});
+      secret =
+        (await readApiKeys(path.join(config.dir, 'keys.json')).catch(() => undefined))?.secret ?? secret;
+    }
+  }
+}
+
 /** Shows the addresses, keeps live events coming so that rolling numbers move, and returns when Ctrl-C is pressed. */
 async function stayUp(
   options: UpOptions,
@@ -298,17 +320,9 @@ async function stayUp(
   signal: AbortSignal,
 ): Promise<void> {
   for (const line of addresses(running)) steps.print(line);
-  const { url, keys } = running;
   if (options.replay === undefined) {
     steps.print(`${TRICKLE_PER_SECOND} live events a second go on coming, so that rolling numbers move.`);
-    const trickle = { url, secretKey: keys.secret, ratePerSecond: TRICKLE_PER_SECOND, signal };
-    while (!signal.aborted) {
-      await runTrickle(trickle).catch((error: unknown) => {
-        if (!(error instanceof FeedError)) throw error;
-        // What it needs may stay down for long: that is no reason to end the rest.
-        steps.print(`no live events: ${error.message}`);
-      });
-    }
+    await trickleOn(running, steps, signal);
   } else {
     // Live events would make what is replayed late.
     await new Promise((resolve) => signal.addEventListener('abort', resolve));

@@ -51,7 +51,7 @@ export async function ensureApiKeys(
   { plainFile, hashedFile }: ApiKeyFiles,
   nowMs = Date.now(),
 ): Promise<ApiKeyPair> {
-  const kept = await readPair(plainFile);
+  const kept = await readApiKeys(plainFile);
   const pair = kept ?? { write: createApiKey('write'), secret: createApiKey('secret') };
   if (kept === undefined) await writePrivate(plainFile, pair);
   else await chmod(plainFile, OWNER_ONLY);
@@ -88,7 +88,7 @@ function withKey(
 
 /** Puts a key that replaces another into the plain file, if that is where the other stands. Says whether it was. */
 export async function replacePlainKey(plainFile: string, replaced: string, key: string): Promise<boolean> {
-  const pair = await readPair(plainFile);
+  const pair = await readApiKeys(plainFile);
   const scope = (['write', 'secret'] as const).find(
     (each) => pair !== undefined && hashApiKey(pair[each]) === replaced,
   );
@@ -97,7 +97,8 @@ export async function replacePlainKey(plainFile: string, replaced: string, key: 
   return true;
 }
 
-async function readPair(file: string): Promise<ApiKeyPair | undefined> {
+/** The pair in the plain file; undefined if there is none. @throws PlatformError KEYS_UNREADABLE */
+export async function readApiKeys(file: string): Promise<ApiKeyPair | undefined> {
   try {
     return apiKeyPair.parse(JSON.parse(await readFile(file, 'utf8')));
   } catch (cause) {

@@ -47,12 +47,12 @@ export interface IntakePorts {
 
 export interface Intake {
   /**
-   * Writes records (in order) and rejections; resolves when Kafka has all of them.
+   * Writes records (in order), those of `rejections` among them, which it counts; resolves when Kafka has all of them.
    * `bodyBytes` is what the request holds in memory meanwhile; what is written of it may be more.
    * @throws 429 with Retry-After when too much is on its way, 503 when Kafka is away or does not acknowledge in time,
    * 413 for a record that is larger than Kafka takes.
    */
-  write(records: readonly Outgoing[], bodyBytes: number): Promise<void>;
+  write(records: readonly Outgoing[], bodyBytes: number, rejections?: readonly Rejection[]): Promise<void>;
   rejected(rejection: Rejection, source: RejectionSource): Outgoing;
 }
 
@@ -127,7 +127,11 @@ export function createIntake(ports: IntakePorts): Intake {
   const inFlightBytesMax = ports.inFlightBytesMax ?? IN_FLIGHT_BYTES_MAX;
   let inFlightBytes = 0;
 
-  async function write(records: readonly Outgoing[], bodyBytes: number): Promise<void> {
+  async function write(
+    records: readonly Outgoing[],
+    bodyBytes: number,
+    rejections: readonly Rejection[] = [],
+  ): Promise<void> {
     const bytes = Math.max(bodyBytes, bytesOf(records));
     if (!ports.kafkaIsUp()) {
       metrics.refused.inc({ reason: 'log_unavailable' });
@@ -151,6 +155,8 @@ export function createIntake(ports: IntakePorts): Intake {
     metrics.inFlightBytes.set(inFlightBytes);
     try {
       await producer.sendBatch(records, 'refuse');
+      // Not before: what was not taken comes again.
+      for (const { reason } of rejections) metrics.rejected.inc({ reason });
     } catch (error) {
       const problem = kafkaProblemOf(error);
       if (problem === undefined) throw error;
@@ -164,9 +170,6 @@ export function createIntake(ports: IntakePorts): Intake {
 
   return {
     write,
-    rejected: (rejection, source) => {
-      metrics.rejected.inc({ reason: rejection.reason });
-      return rejectedOutgoing(ports.namespace.topics.rejected, rejection, source);
-    },
+    rejected: (rejection, source) => rejectedOutgoing(ports.namespace.topics.rejected, rejection, source),
   };
 }

@@ -4,9 +4,10 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { FeedMessage } from '../../simulate/feed.ts';
 import { campaigns } from '../../simulate/marketplace/campaigns.ts';
 import { createMarketplace } from '../../simulate/marketplace/marketplace.ts';
-import { request, type Target } from './post.ts';
+import { FeedError, request, type Target } from './post.ts';
 import { DEFAULT_SEED, SIMULATED_BUYERS } from './sources.ts';
 
+const KEY_REFUSED = [401, 403];
 const TICK_MS = 250;
 const BID_EVERY_TICKS = 4;
 /** Of a bid, in every second auction: the next best had bid so much. In the others, somebody bid more. */
@@ -54,7 +55,13 @@ async function auction(target: Target, turn: number, visitor: Record<string, unk
   await request(target, pathname + search);
 }
 
-/** Runs until the signal. @throws FeedError if `serve` stays away, or turns everything away */
+async function send(target: Target, batch: readonly Record<string, unknown>[]): Promise<void> {
+  const { status, body } = await request(target, '/v1/batch', JSON.stringify({ batch }));
+  if (KEY_REFUSED.includes(status))
+    throw new FeedError('FEED_REFUSED', `serve refuses the key: ${String(body.detail ?? status)}`);
+}
+
+/** Runs until the signal. @throws FeedError if `serve` stays away, or refuses the key */
 export async function runTrickle(given: TrickleRequest): Promise<void> {
   const { url, secretKey, ratePerSecond, signal, seed = DEFAULT_SEED, buyers = SIMULATED_BUYERS } = given;
   const target: Target = { url, key: secretKey, signal, onRetry: () => {} };
@@ -74,7 +81,7 @@ export async function runTrickle(given: TrickleRequest): Promise<void> {
         batch.push(asOfNow(next.value, nowMs));
       }
       sent += Math.max(0, due);
-      if (batch.length > 0) await request(target, '/v1/batch', JSON.stringify({ batch }));
+      if (batch.length > 0) await send(target, batch);
       if (tick % BID_EVERY_TICKS === 0) await auction(target, tick / BID_EVERY_TICKS, batch[0] ?? {});
       await wait(TICK_MS, undefined, { signal });
     }

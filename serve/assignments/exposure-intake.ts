@@ -111,10 +111,10 @@ export function registerExposureIntake(app: FastifyInstance, ports: Ports): void
     }
     const source = { requestId: request.id, route: ROUTE, caller: request.caller?.name ?? '', atMs: nowMs };
     const again = request.headers[REPLAY_HEADER] !== undefined;
-    const kept = again ? [] : rejections.map((one) => intake.rejected(one, source));
-    const all = records.concat(kept);
+    const kept = again ? [] : rejections;
+    const all = records.concat(kept.map((one) => intake.rejected(one, source)));
     const bytes = all.reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
-    if (all.length > 0) await intake.write(all, bytes);
+    if (all.length > 0) await intake.write(all, bytes, kept);
     if (records.length === 0) throw problemError(refusal(rejections));
     return { success: true, accepted: records.length, rejected: listed(rejections) };
   });

@@ -152,8 +152,9 @@ function collectHandler(route: string, kind: SegmentKind | undefined, dependency
     const trusted = caller.scope === 'secret';
     const again = trusted && request.headers[REPLAY_HEADER] !== undefined;
     const keep = async (records: Outgoing[], rejections: readonly Rejection[]): Promise<void> => {
-      const all = again ? records : records.concat(rejections.map((one) => intake.rejected(one, source)));
-      if (all.length > 0) await intake.write(all, body.raw.length);
+      const kept = again ? [] : rejections;
+      const all = records.concat(kept.map((one) => intake.rejected(one, source)));
+      if (all.length > 0) await intake.write(all, body.raw.length, kept);
     };
 
     const messages = messagesOf(body, fields, kind);

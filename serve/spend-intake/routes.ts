@@ -125,8 +125,9 @@ function intakeHandler(kind: Kind, dependency: Dependency) {
     };
     const again = request.headers[REPLAY_HEADER] !== undefined;
     const keep = async (records: Outgoing[], rejections: readonly Rejection[]): Promise<void> => {
-      const all = again ? records : records.concat(rejections.map((one) => intake.rejected(one, source)));
-      if (all.length > 0) await intake.write(all, body.raw.length);
+      const kept = again ? [] : rejections;
+      const all = records.concat(kept.map((one) => intake.rejected(one, source)));
+      if (all.length > 0) await intake.write(all, body.raw.length, kept);
     };
     const given = rowsOf(body, kind);
     if (!('rows' in given)) {

@@ -179,6 +179,16 @@ describe('the marketplace', { timeout: TIMEOUT_MS }, () => {
       .toEqual([true, true]);
     stopping.abort();
     await trickle;
+    const refused = runTrickle({
+      url,
+      secretKey: `sk_${'x'.repeat(32)}`,
+      ratePerSecond: 20,
+      signal: new AbortController().signal,
+    });
+    await expect(refused).rejects.toMatchObject({
+      code: 'FEED_REFUSED',
+      message: expect.stringContaining('refuses the key'),
+    });
     const live = (await readData(serving, 'events')).filter(
       ({ value }) => segmentKinds.includes(value.kind) && value.supplied !== true,
     );
