@@ -1,9 +1,13 @@
 // Opens Redis, one server or a cluster, by its address.
-import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { type Cluster, Redis, type RedisOptions } from 'ioredis';
 import { PlatformError } from './platform-error.ts';
+import { BoundedCluster } from './redis-cluster.ts';
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const RECONNECT_DELAY_MS_MAX = 500;
+/** A cluster that was never ready is given up after so many attempts; one that was is tried for as long as it takes. */
+const FIRST_ATTEMPTS_MAX = 10;
+const RETRIES_PER_COMMAND_DEFAULT = 3;
 
 /** Both offer the same commands; keys of one call must share a hash tag (platform/keys.ts). */
 export type RedisClient = Redis | Cluster;
@@ -33,7 +37,7 @@ export async function openRedis(connection: RedisConnection): Promise<RedisClien
     connection.onWarning?.(`Redis: ${error.message}`);
   });
   try {
-    await client.connect();
+    await firstReady(client);
   } catch (error) {
     client.disconnect();
     const reason = (lastError ?? (error as Error)).message;
@@ -48,9 +52,18 @@ export async function openRedis(connection: RedisConnection): Promise<RedisClien
   return client;
 }
 
+/** Not by `connect` alone: where a cluster is reached and takes no commands yet, its promise stays open for good. */
+function firstReady(client: RedisClient): Promise<void> {
+  return new Promise((resolve, reject) => {
+    client.once('ready', resolve);
+    client.once('end', () => reject(new Error('it takes no commands')));
+    client.connect().catch(reject);
+  });
+}
+
 /** A connection of its own to the same place, for subscriptions: it connects with its first command. */
 export function duplicateOf(client: RedisClient): RedisClient {
-  return client.isCluster ? (client as Cluster).duplicate() : (client as Redis).duplicate();
+  return client instanceof BoundedCluster ? client.another() : (client as Redis).duplicate();
 }
 
 type CommandOptions = Pick<RedisOptions, 'connectTimeout' | 'maxRetriesPerRequest' | 'commandTimeout'>;
@@ -62,7 +75,8 @@ function isCluster(url: string): boolean {
 function commandOptions({ retriesPerCommandMax, commandTimeoutMs }: RedisConnection): CommandOptions {
   return {
     connectTimeout: CONNECT_TIMEOUT_MS,
-    maxRetriesPerRequest: retriesPerCommandMax === undefined ? 3 : retriesPerCommandMax,
+    maxRetriesPerRequest:
+      retriesPerCommandMax === undefined ? RETRIES_PER_COMMAND_DEFAULT : retriesPerCommandMax,
     ...(commandTimeoutMs === undefined ? {} : { commandTimeout: commandTimeoutMs }),
   };
 }
@@ -76,16 +90,20 @@ function serverOf(connection: RedisConnection): Redis {
   });
 }
 
-function clusterOf(connection: RedisConnection): Cluster {
+function clusterOf(connection: RedisConnection): BoundedCluster {
   const addresses = connection.url.replace(/^redis\+cluster:\/\//, 'redis://').split(',');
   const nodes = addresses.map((address) => new URL(address.includes('://') ? address : `redis://${address}`));
   const { username, password, protocol } = nodes[0]!;
-  return new Cluster(
+  const { commandTimeoutMs, retriesPerCommandMax = RETRIES_PER_COMMAND_DEFAULT } = connection;
+  let wasReady = false;
+  const cluster = new BoundedCluster(
     nodes.map(({ hostname, port }) => ({ host: hostname, port: Number(port || 6379) })),
     {
       lazyConnect: true,
       enableAutoPipelining: connection.autoPipelining ?? false,
-      clusterRetryStrategy: (times) => (times > 10 ? null : reconnectDelayMs(times)),
+      // Null ends the client for good.
+      clusterRetryStrategy: (times) =>
+        wasReady || times <= FIRST_ATTEMPTS_MAX ? reconnectDelayMs(times) : null,
       redisOptions: {
         ...commandOptions(connection),
         ...(username === '' ? {} : { username: decodeURIComponent(username) }),
@@ -93,7 +111,12 @@ function clusterOf(connection: RedisConnection): Cluster {
         ...(protocol === 'rediss:' ? { tls: {} } : {}),
       },
     },
+    { retriesPerCommandMax, ...(commandTimeoutMs === undefined ? {} : { commandTimeoutMs }) },
   );
+  cluster.once('ready', () => {
+    wasReady = true;
+  });
+  return cluster;
 }
 
 function reconnectDelayMs(times: number): number {

@@ -1,9 +1,4 @@
 // A Redis Cluster of three: a partition's keys stand together, so that its script and its transaction run there as on one server.
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import {
   liveChannel,
@@ -19,77 +14,24 @@ import { duplicateOf, openRedis, type RedisClient } from '../../platform/redis.t
 import { createBuyerReads } from '../../serve/buyer-reads.ts';
 import { readRolling } from '../../serve/reports/rolling-counts.ts';
 import { createStateReader } from '../../serve/state.ts';
+import { type RedisNodes, redisCli, redisNodes } from './support/redis-nodes.ts';
 
 const namespace = namespaceOf('contract-cluster');
-const servers: ChildProcess[] = [];
-let dir: string;
-let ports: number[];
+let nodes: RedisNodes;
 let redis: RedisClient;
 
 beforeAll(async () => {
-  dir = mkdtempSync(path.join(tmpdir(), 'flywheel-cluster-'));
-  const free = await freePorts(6);
-  ports = free.slice(0, 3);
-  for (const [index, port] of ports.entries()) {
-    const bus = free[index + 3]!;
-    const folder = mkdtempSync(path.join(dir, 'node-'));
-    const flags = [
-      '--port',
-      `${port}`,
-      '--cluster-port',
-      `${bus}`,
-      '--cluster-enabled',
-      'yes',
-      '--save',
-      '',
-      '--dir',
-      folder,
-    ];
-    servers.push(spawn('redis-server', [...flags, '--bind', '127.0.0.1'], { stdio: 'ignore' }));
-  }
-  for (const port of ports) await vi.waitFor(() => expect(cli(port, ['ping'])).toBe('PONG'), 10_000);
-  const nodes = ports.map((port) => `127.0.0.1:${port}`);
-  cli(ports[0]!, ['--cluster', 'create', ...nodes, '--cluster-yes']);
-  for (const port of ports) {
-    await vi.waitFor(() => expect(cli(port, ['cluster', 'info'])).toContain('cluster_state:ok'), 15_000);
-  }
-  redis = await openRedis({ url: `redis+cluster://${nodes.join(',')}`, autoPipelining: true });
+  nodes = await redisNodes(3);
+  await nodes.start();
+  redisCli(nodes.ports[0]!, ['--cluster', 'create', ...nodes.addresses, '--cluster-yes']);
+  await nodes.whole();
+  redis = await openRedis({ url: `redis+cluster://${nodes.addresses.join(',')}`, autoPipelining: true });
 });
 
 afterAll(async () => {
   redis?.disconnect();
-  for (const server of servers) {
-    const ended = new Promise((resolve) => server.once('exit', resolve));
-    server.kill();
-    await ended;
-  }
-  rmSync(dir, { recursive: true, force: true });
+  await nodes?.close();
 });
-
-function cli(port: number, command: string[]): string {
-  try {
-    return execFileSync('redis-cli', ['-p', `${port}`, ...command], {
-      encoding: 'utf8',
-      stdio: 'pipe',
-    }).trim();
-  } catch (error) {
-    return String(error);
-  }
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const listeners = Array.from({ length: count }, () => createServer());
-  const taken = await Promise.all(
-    listeners.map(
-      (listener) =>
-        new Promise<number>((resolve) => {
-          listener.listen(0, '127.0.0.1', () => resolve((listener.address() as { port: number }).port));
-        }),
-    ),
-  );
-  await Promise.all(listeners.map((listener) => new Promise((resolve) => listener.close(resolve))));
-  return taken;
-}
 
 const partitions = (['events', 'spend', 'rejected'] as StatefulTopic[]).flatMap((topic) =>
   Array.from({ length: topicPartitions[topic] }, (_, partition) => ({ topic, generation: 1, partition })),
@@ -163,7 +105,9 @@ describe('on a cluster', () => {
   test('no server has more than one of the twelve partitions of `events` beyond its share', async () => {
     const owners = partitions
       .filter(({ topic }) => topic === 'events')
-      .map((id) => Number(cli(ports[0]!, ['cluster', 'keyslot', tagOf(namespaceOf('default'), id)])))
+      .map((id) =>
+        Number(redisCli(nodes.ports[0]!, ['cluster', 'keyslot', tagOf(namespaceOf('default'), id)])),
+      )
       .map((slot) => Math.floor((slot * 3) / 16_384));
     const counts = [0, 1, 2].map((server) => owners.filter((owner) => owner === server).length);
     expect(Math.max(...counts)).toBeLessThanOrEqual(5);
