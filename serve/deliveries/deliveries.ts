@@ -23,6 +23,10 @@ const query = z.object({
   receiver: z.string().max(128).optional(),
 });
 
+const truncated = z.boolean().meta({
+  description: 'There are more, with an older change: ask for one `status`, or with a higher `limit`.',
+});
+
 const shownDelivery = z.object({
   id: deliveryId,
   receiver: z.string(),
@@ -72,19 +76,21 @@ export function registerDeliveries(app: FastifyInstance, deps: Dependencies): vo
   const list = {
     tags,
     summary: 'Deliveries of triggers to receivers, the latest change first',
+    description:
+      'At most 100,000 are known here; delivered and settled ones make room first. `flywheel deliveries list` reads all.',
     querystring: querySchema(query),
-    response: responses({ 200: z.object({ deliveries: z.array(shownDelivery) }) }),
+    response: responses({ 200: z.object({ deliveries: z.array(shownDelivery), truncated }) }),
   };
   app.get('/v1/deliveries', { schema: list }, async (request) => {
     requireCaughtUp();
     const { limit, status, receiver } = request.query as z.infer<typeof query>;
     const found: Delivery[] = [];
     for (const each of deliveries.latest()) {
-      if (found.length === limit) break;
+      if (found.length > limit) break;
       if (status !== undefined && each.status !== status) continue;
       if (receiver === undefined || each.receiver === receiver) found.push(each);
     }
-    return { deliveries: found.map(shown) };
+    return { deliveries: found.slice(0, limit).map(shown), truncated: found.length > limit };
   });
 
   const replay = {

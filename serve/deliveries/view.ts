@@ -1,5 +1,5 @@
 // Follows the topic `deliveries`, so that every `serve` can say how each delivery stands; memory is bounded.
-import type { Delivery } from '../../domain/delivery.ts';
+import type { Delivery, DeliveryStatus } from '../../domain/delivery.ts';
 import {
   emptyDeliveryFold,
   foldDelivery,
@@ -10,8 +10,9 @@ import { readPartition } from '../../platform/kafka-read.ts';
 import type { Namespace } from '../../platform/namespace.ts';
 
 const RETRY_DELAY_MS = 500;
-/** The deliveries that changed last; older ones are in the topic (`flywheel deliveries list`). */
+/** What is over makes room first, then what changed longest ago; all are in the topic (`flywheel deliveries list`). */
 const REMEMBERED_MAX = 100_000;
+const OVER: ReadonlySet<DeliveryStatus> = new Set(['delivered', 'settled']);
 
 export interface DeliveryView {
   /** True once the topic's end, as seen at the opening, has been passed. */
@@ -29,6 +30,23 @@ export interface DeliveryViewOptions {
   readonly onWarning: (message: string) => void;
 }
 
+/**
+ * Forgets the oldest until no more than `max` are left: those that nobody has to do anything about first, so that one that
+ * is dead can be found and replayed for as long as there is room for it.
+ * @param deliveries what changed last stands last
+ */
+export function trimDeliveries(deliveries: Map<string, Delivery>, max: number): void {
+  const forget = (which: (delivery: Delivery) => boolean): void => {
+    if (deliveries.size <= max) return;
+    for (const [id, delivery] of deliveries) {
+      if (which(delivery)) deliveries.delete(id);
+      if (deliveries.size <= max) return;
+    }
+  };
+  forget(({ status }) => OVER.has(status));
+  forget(() => true);
+}
+
 /** Opens at once and reads behind it: only the routes of the deliveries wait for it. */
 export function openDeliveryView({ brokers, namespace, onWarning }: DeliveryViewOptions): DeliveryView {
   const topic = namespace.topics.deliveries;
@@ -37,19 +55,12 @@ export function openDeliveryView({ brokers, namespace, onWarning }: DeliveryView
   let fold = emptyDeliveryFold();
   let next: number | null = null;
 
-  function trim(): void {
-    for (const id of fold.deliveries.keys()) {
-      if (fold.deliveries.size <= REMEMBERED_MAX) return;
-      fold.deliveries.delete(id);
-    }
-  }
-
   async function follow(): Promise<void> {
     if (next === null) {
       const read = await readDeliveries(brokers, namespace);
       fold = read.fold;
       next = read.next;
-      trim();
+      trimDeliveries(fold.deliveries, REMEMBERED_MAX);
     }
     for await (const batch of readPartition({ brokers, topic, partition: 0, from: next, signal })) {
       for (const record of batch) {
@@ -57,7 +68,7 @@ export function openDeliveryView({ brokers, namespace, onWarning }: DeliveryView
         if (read !== null) foldDelivery(fold, read);
         next = record.offset + 1;
       }
-      trim();
+      trimDeliveries(fold.deliveries, REMEMBERED_MAX);
     }
   }
 

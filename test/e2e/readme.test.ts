@@ -103,7 +103,7 @@ const expected: Record<string, (body: Record<string, unknown>) => void> = {
   '/budget': (body) => expect(JSON.stringify(body)).toContain('search-portfolio'),
   '/v1/triggers': (body) => expect(body).toHaveProperty('triggers'),
   '/definitions/receiver/crm': (body) => expect(body).toMatchObject({ revision: 1, type: 'receiver' }),
-  '/v1/deliveries': (body) => expect(body).toEqual({ deliveries: [] }),
+  '/v1/deliveries': (body) => expect(body).toEqual({ deliveries: [], truncated: false }),
   '/v1/rolling/': (body) => expect(body).toHaveProperty('asOf'),
   'deliveries secret': (body) => expect(body.secret).toMatch(/^whsec_\S+\n$/),
   '/v1/reports/campaigns': (body) =>

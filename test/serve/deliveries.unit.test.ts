@@ -1,6 +1,7 @@
 // What the API says of deliveries and what it writes when one is to be sent again.
 import { describe, expect, it } from 'vitest';
 import type { Delivery } from '../../domain/delivery.ts';
+import { trimDeliveries } from '../../serve/deliveries/view.ts';
 import { appOf, NOW_MS, SECRET, WRITE, world } from './without-parts.ts';
 
 function deliveryOf(id: string, status: Delivery['status'], receiver = 'crm'): Delivery {
@@ -68,6 +69,17 @@ describe('GET /v1/deliveries', () => {
     expect(first).toMatchObject({ attempts: 3, answer: 500, trigger: { id: '3-120482-0', key: 'u:1' } });
   });
 
+  it('says whether there are more than the limit', async () => {
+    const { app } = await serving();
+    const truncated = async (search: string) =>
+      (await app.inject({ url: `/v1/deliveries${search}`, headers })).json().truncated;
+    expect(await truncated('')).toBe(false);
+    expect(await truncated('?limit=2')).toBe(true);
+    expect(await truncated('?limit=3')).toBe(false);
+    expect(await truncated('?limit=2&status=dead')).toBe(false);
+    expect(await truncated('?limit=1&status=dead')).toBe(true);
+  });
+
   it('needs a secret key, a known status, and to have read to the end', async () => {
     const { app } = await serving();
     const write = { authorization: `Bearer ${WRITE}` };
@@ -96,5 +108,26 @@ describe('POST /v1/deliveries/{id}/replay', () => {
       (await app.inject({ method: 'POST', url: `/v1/deliveries/${id}/replay`, headers })).statusCode;
     expect([await statusOf('msg_b'), await statusOf('msg_x')]).toEqual([409, 404]);
     expect(sent).toEqual([]);
+  });
+});
+
+describe('what is remembered', () => {
+  const kept = (max: number, ...statuses: Delivery['status'][]) => {
+    const deliveries = new Map(statuses.map((status, at) => [`${at}`, deliveryOf(`${at}`, status)]));
+    trimDeliveries(deliveries, max);
+    return [...deliveries.keys()];
+  };
+
+  it('a dead one stays, however many were delivered after it', () => {
+    expect(kept(2, 'dead', 'delivered', 'settled', 'delivered')).toEqual(['0', '3']);
+    expect(kept(2, 'queued', 'delivered', 'dead')).toEqual(['0', '2']);
+  });
+
+  it('is bounded all the same: of dead ones alone, the oldest go', () => {
+    expect(kept(2, 'dead', 'delivered', 'dead', 'sending', 'dead')).toEqual(['3', '4']);
+  });
+
+  it('nothing goes while there is room', () => {
+    expect(kept(3, 'delivered', 'dead', 'settled')).toEqual(['0', '1', '2']);
   });
 });
