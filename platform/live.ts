@@ -35,9 +35,18 @@ export async function announceInterest(
   await redis.eval(ANNOUNCE, 1, key, textOf(interest), lifeMs);
 }
 
+/** Undefined for what is none: whoever announced it sees nothing, and nobody else is kept from what they look for. */
+function interestOf(text: string): LiveInterest | undefined {
+  try {
+    return liveInterest.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
+}
+
 /** What is looked for now. Above `most`, everything is: telling who wants what would cost more. */
 export async function readInterests(redis: RedisClient, key: string, most: number): Promise<LiveInterest[]> {
   const texts = (await redis.eval(READ, 1, key, most + 1)) as string[];
   if (texts.length > most) return [{}];
-  return texts.map((text) => liveInterest.parse(JSON.parse(text)));
+  return texts.map(interestOf).filter((interest) => interest !== undefined);
 }

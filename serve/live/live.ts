@@ -2,8 +2,10 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { type LiveInterest, liveInterest } from '../../domain/live.ts';
+import { ID_CHARACTERS_MAX, KEY_CHARACTERS_MAX } from '../../domain/record-fields.ts';
 import { buyerKeyOfText, buyerKeyText } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
+import { problemError } from '../problem-details.ts';
 import { problemResponse, querySchema, responseSchema } from '../schema.ts';
 import type { StateReader } from '../state.ts';
 import { createLiveHub } from './hub.ts';
@@ -57,6 +59,14 @@ const schema = {
   },
 };
 
+/** @throws 400 for a key that no record can have: a user id alone gets its kind before it here */
+function watchedKey(text: string): string {
+  const key = buyerKeyOfText(text);
+  if (key.length <= KEY_CHARACTERS_MAX) return key;
+  const detail = `key: a user id has at most ${ID_CHARACTERS_MAX} characters.`;
+  throw problemError({ status: 400, code: 'invalid', detail });
+}
+
 /** What is watched and not known here (yet): a mistyped name would be just silence. */
 async function unknownOf(
   { key, source }: LiveInterest,
@@ -86,7 +96,7 @@ export function registerLive(
   app.get('/v1/events/live', options, async (request, reply) => {
     const { key, source, verdict, limit, seconds } = request.query as z.infer<typeof query>;
     const header = request.headers['last-event-id'];
-    const interest = { key: key === undefined ? undefined : buyerKeyOfText(key), source, verdict };
+    const interest = { key: key === undefined ? undefined : watchedKey(key), source, verdict };
     const viewer = await hub.open({
       interest,
       unknown: await unknownOf(interest, dependencies.keys, reader),

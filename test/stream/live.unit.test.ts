@@ -43,16 +43,17 @@ interface Watched {
   events(): LiveEvent[];
 }
 
-/** A Redis that knows who looks and remembers what was published. */
+/** A Redis that knows who looks (a text stands as it is) and remembers what was published. */
 async function watched(
-  interests: readonly LiveInterest[],
+  interests: readonly (LiveInterest | string)[],
   publish: (text: string) => Promise<number> = async () => 1,
 ): Promise<Watched> {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   const messages: LiveMessage[] = [];
   const failures: unknown[] = [];
   const redis = {
-    eval: async () => interests.map((interest) => JSON.stringify(interest)),
+    eval: async () =>
+      interests.map((interest) => (typeof interest === 'string' ? interest : JSON.stringify(interest))),
     publish: (_channel: string, text: string) => {
       messages.push(JSON.parse(text));
       return publish(text);
@@ -140,6 +141,19 @@ describe('what is shown', () => {
 });
 
 describe('what it costs', () => {
+  it('what somebody looks for, whatever cannot be understood of the others', async () => {
+    const tooLong = { key: 'u:'.padEnd(300, 'x') };
+    const { live, events, failures } = await watched([
+      tooLong,
+      { verdict: 'soon' } as never,
+      '{',
+      { key: second },
+    ]);
+    createPartition(whole, APPEND_MS, PARTITION, live).run(log);
+    expect(failures).toEqual([]);
+    expect(events().map(({ messageId }) => messageId)).toEqual(['m3', 'm4']);
+  });
+
   it('nobody looks: nothing is even begun', async () => {
     const { live, messages } = await watched([]);
     expect(live.begin()).toBeUndefined();
