@@ -63,8 +63,8 @@ function show(tail: Tail, { event, data, id }: EventSourceMessage): void {
       say(`watching ${tail.watching?.join(', ') || 'everything'}; Ctrl-C ends it`);
       break;
     case 'dropped': {
-      const { count, why } = JSON.parse(data) as { count: number; why: string };
-      say(`${count} left out: ${why}`);
+      const { count, why } = JSON.parse(data) as { count: number | null; why: string };
+      say(`${count ?? 'some'} left out: ${why}`);
       break;
     }
     case 'event':

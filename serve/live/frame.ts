@@ -34,7 +34,7 @@ export function openFrame(
   })}`;
 }
 
-/** Every stream process looks now. */
+/** Every stream process looks now, and what it tells comes here. */
 export const readyFrame = frame('ready', {});
 
 export function droppedFrame(count: number, by: 'reader' | 'stream'): string {
@@ -42,6 +42,13 @@ export function droppedFrame(count: number, by: 'reader' | 'stream'): string {
     by === 'reader' ? 'you read too slowly' : 'there was more than the stream shows in a second: filter';
   return frame('dropped', { count, by, why });
 }
+
+/** Nobody knows how many; `ready` follows when nothing is missed any more. */
+export const gapFrame = frame('dropped', {
+  count: null,
+  by: 'connection',
+  why: 'serve lost its connection to Redis: what comes until it is ready again is not shown',
+});
 
 export function eventFrame({ timeMs, receivedMs, watermarkMs, ...event }: LiveEvent): string {
   const data = {

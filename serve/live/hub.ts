@@ -6,7 +6,7 @@ import { announceInterest } from '../../platform/live.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { retryProblem } from '../problem-details.ts';
 import { fromRedis } from '../state.ts';
-import { droppedFrame, openFrame, readyFrame } from './frame.ts';
+import { droppedFrame, gapFrame, openFrame, readyFrame } from './frame.ts';
 import { createSubscription } from './subscription.ts';
 import { openViewer, type Viewer } from './viewer.ts';
 
@@ -43,21 +43,38 @@ export function createLiveHub(ports: Ports): LiveHub {
   const { redis, namespace, log, clock } = ports;
   const viewers = new Set<Viewer>();
   const interestsKey = liveInterestsKey(namespace);
-  const subscription = createSubscription(ports, ({ skipped, events }) => {
-    for (const viewer of viewers) {
-      if (skipped > 0) viewer.say(droppedFrame(skipped, 'stream'));
-      for (const event of events) viewer.show(event);
-    }
+  const subscription = createSubscription(ports, {
+    take({ skipped, events }) {
+      for (const viewer of viewers) {
+        if (skipped > 0) viewer.say(droppedFrame(skipped, 'stream'));
+        for (const event of events) viewer.show(event);
+      }
+    },
+    lost() {
+      clearTimeout(gapEnd);
+      for (const viewer of viewers) viewer.say(gapFrame);
+    },
+    back() {
+      owesReady = true;
+      renew();
+    },
   });
+  /** Viewers who are not among `viewers` yet. */
+  let opening = 0;
+  let closed = false;
   let lookedAtMs = 0;
+  /** Viewers were told of a gap, and not yet that it is over. */
+  let owesReady = false;
+  let gapEnd: NodeJS.Timeout | undefined;
   let timers: NodeJS.Timeout[] = [];
 
-  const announce = ({ interest }: Pick<Viewer, 'interest'>): Promise<void> =>
+  const announce = (interest: LiveInterest): Promise<void> =>
     announceInterest(redis, interestsKey, interest, INTEREST_LIFE_MS);
 
   function letGo(): void {
     for (const timer of timers) clearInterval(timer);
     timers = [];
+    clearTimeout(gapEnd);
     subscription.close();
   }
 
@@ -65,19 +82,29 @@ export function createLiveHub(ports: Ports): LiveHub {
   function renew(): void {
     if (viewers.size > 0) lookedAtMs = clock.monotonicMs();
     else if (clock.monotonicMs() - lookedAtMs > INTEREST_LIFE_MS) letGo();
-    for (const viewer of viewers) {
-      announce(viewer).catch((error: Error) => log.warn(`live: ${error.message}`));
-    }
+    Promise.all([...viewers].map(({ interest }) => announce(interest))).then(endGap, (error: Error) =>
+      log.warn(`live: ${error.message}`),
+    );
+  }
+
+  /** The stream may have forgotten meanwhile who looks: it has been told again, and needs as long as at first. */
+  function endGap(): void {
+    if (!owesReady) return;
+    owesReady = false;
+    const told = [...viewers];
+    gapEnd = setTimeout(() => {
+      for (const viewer of told) viewer.say(readyFrame);
+    }, READY_MS);
   }
 
   function beat(): void {
     for (const viewer of viewers) viewer.heartbeat();
   }
 
-  async function begin(viewer: Viewer): Promise<void> {
+  async function begin(interest: LiveInterest): Promise<void> {
     lookedAtMs = clock.monotonicMs();
     if (timers.length === 0) timers = [setInterval(renew, RENEW_MS), setInterval(beat, HEARTBEAT_MS)];
-    await fromRedis(Promise.all([subscription.open(), announce(viewer)]));
+    await fromRedis(Promise.all([subscription.open(), announce(interest)]));
   }
 
   function endInTime(viewer: Viewer, seconds: number): void {
@@ -92,25 +119,26 @@ export function createLiveHub(ports: Ports): LiveHub {
 
   return {
     async open({ interest, unknown, limit, seconds, lastEventId }) {
-      if (viewers.size >= VIEWERS_MAX) {
+      if (viewers.size + opening >= VIEWERS_MAX) {
         const detail = `${VIEWERS_MAX} look already, which is the most that one process serves.`;
         throw retryProblem(503, 'too_many_viewers', detail, RETRY_SECONDS);
       }
+      opening += 1;
+      await begin(interest).finally(() => {
+        opening -= 1;
+      });
+      // In one turn: so `open` comes first, and what is held and what comes next to each other, nothing twice.
       const viewer = openViewer(interest, limit);
-      viewers.add(viewer);
-      try {
-        await begin(viewer);
-      } catch (error) {
-        viewers.delete(viewer);
-        throw error;
-      }
       const missed = lastEventId === undefined ? undefined : subscription.since(lastEventId);
       viewer.say(openFrame(interest, lastEventId === undefined ? null : missed !== undefined, unknown));
       for (const event of missed ?? []) viewer.show(event);
+      viewers.add(viewer);
       endInTime(viewer, seconds);
+      if (closed) viewer.end();
       return viewer;
     },
     close() {
+      closed = true;
       for (const viewer of viewers) {
         viewer.end();
         setTimeout(() => viewer.body.destroy(), END_MS_MAX).unref();

@@ -47,7 +47,7 @@ const schema = {
   description:
     'Server-sent events. `open` comes first and says what is watched, what of it is not known here (`unknown`), and that it is live only, or, to a `Last-Event-ID` that is still ' +
     'held, that it goes on from there; `ready` says that every event from here on is shown; `event` is one record, its ' +
-    '`id` its position; `dropped` says how many were left out. What collect turned away shows as `rejected`.',
+    '`id` its position; `dropped` says how many were left out, `null` where serve lost its connection to Redis: then `ready` comes again. What collect turned away shows as `rejected`.',
   querystring: querySchema(query),
   response: {
     200: {

@@ -17,14 +17,35 @@ export interface Subscription {
   close(): void;
 }
 
-/** @param take gets each message, after its events are held */
+export interface Told {
+  /** A message, after its events are held. */
+  take(message: LiveMessage): void;
+  /** The connection broke: what is told from now on does not come, and what was held is no whole any more. */
+  lost(): void;
+  /** It listens again. */
+  back(): void;
+}
+
 export function createSubscription(
   { redis, namespace, log }: Pick<Dependencies, 'redis' | 'namespace' | 'log'>,
-  take: (message: LiveMessage) => void,
+  told: Told,
 ): Subscription {
   const channel = liveChannel(namespace);
   let connection: Promise<RedisClient> | undefined;
+  let listening: RedisClient | undefined;
   let recent: LiveEvent[] = [];
+
+  /** One that is closed by us breaks too, and nobody is to hear of it. */
+  function heedBreaks(own: RedisClient): void {
+    own.on('close', () => {
+      if (listening !== own) return;
+      recent = [];
+      told.lost();
+    });
+    own.on('ready', () => {
+      if (listening === own) told.back();
+    });
+  }
 
   async function connect(): Promise<RedisClient> {
     const own = duplicateOf(redis);
@@ -34,13 +55,15 @@ export function createSubscription(
       try {
         const message = JSON.parse(text) as LiveMessage;
         recent = [...recent, ...message.events].slice(-RECENT_MAX);
-        take(message);
+        told.take(message);
       } catch (error) {
         log.warn(`live: what the stream told could not be shown: ${(error as Error).stack ?? String(error)}`);
       }
     });
     try {
       await own.subscribe(channel);
+      listening = own;
+      heedBreaks(own);
       return own;
     } catch (error) {
       own.disconnect();
@@ -51,6 +74,7 @@ export function createSubscription(
   function close(): void {
     void connection?.then((own) => own.disconnect()).catch(() => {});
     connection = undefined;
+    listening = undefined;
     recent = [];
   }
 

@@ -226,6 +226,20 @@ describe('filters, resuming, ends', () => {
     ]);
   });
 
+  it('tells of a connection to Redis that broke, and when it shows everything again', async () => {
+    const viewer = await view({ key: 'u:live-gap' });
+    await collect({ userId: 'live-gap', messageId: 'gap-1', ...inquiry });
+    await viewer.until((event) => event.messageId === 'gap-1');
+    const last = viewer.seen.findLast((event) => event.id !== undefined)!.id!;
+    await stage.redis.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await viewer.until(({ count, by }) => count === null && by === 'connection', 'dropped');
+    await vi.waitFor(() => expect(viewer.data('ready')).toHaveLength(2), 10_000);
+    await collect({ userId: 'live-gap', messageId: 'gap-2', ...inquiry });
+    await viewer.until((event) => event.messageId === 'gap-2');
+    const again = await view({ key: 'u:live-gap' }, { 'last-event-id': last });
+    expect(again.data('open')).toMatchObject([{ resumed: false }]);
+  });
+
   it('says what of it is not known here', async () => {
     const viewer = await view({ key: 'u:live-nobody', source: 'nobody', seconds: '1' });
     await viewer.ended;

@@ -1,0 +1,132 @@
+// The viewers of one `serve`: the order of what each is told, and what is told of a gap.
+import { EventEmitter } from 'node:events';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { LiveEvent } from '../../domain/live.ts';
+import { namespaceOf } from '../../platform/namespace.ts';
+import type { RedisClient } from '../../platform/redis.ts';
+import { createLiveHub, type LiveHub, VIEWERS_MAX } from '../../serve/live/hub.ts';
+import type { Viewer } from '../../serve/live/viewer.ts';
+
+/** Above the time in which the stream asks who looks. */
+const READY_WITHIN_MS = 1_000;
+
+let connection: EventEmitter & { subscribe(): Promise<void>; disconnect(): void };
+/** How an announcement of who looks is answered. */
+let answer: () => Promise<void>;
+let announced: number;
+let hub: LiveHub;
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
+  announced = 0;
+  answer = async () => {};
+  const redis = {
+    duplicate() {
+      connection = Object.assign(new EventEmitter(), { subscribe: async () => {}, disconnect: () => {} });
+      return connection;
+    },
+    eval() {
+      announced += 1;
+      return answer();
+    },
+  } as unknown as RedisClient;
+  const log = { info: () => {}, warn: () => {}, error: () => {} };
+  const clock = { nowMs: () => 0, monotonicMs: () => 0 };
+  hub = createLiveHub({ redis, namespace: namespaceOf('live-hub'), log, clock });
+});
+
+afterEach(() => {
+  hub.close();
+  vi.useRealTimers();
+});
+
+function open(lastEventId?: string): Promise<Viewer> {
+  return hub.open({ interest: {}, unknown: [], limit: 100, seconds: 60, lastEventId });
+}
+
+function publish(number: number): void {
+  const event = { id: `events:1:0:${number}`, key: 'u:1', person: 'u:1', source: 's', verdict: 'applied' };
+  const events = [{ ...event, timeMs: 1, receivedMs: 1, watermarkMs: 1 } as LiveEvent];
+  connection.emit('message', 'channel', JSON.stringify({ slot: '0', skipped: 0, events }));
+}
+
+/** Names of the frames so far, with the number of each event, and of `open` whether it was resumed. */
+function told(viewer: Viewer): string[] {
+  const text = String(viewer.body.read() ?? '');
+  return [...text.matchAll(/(?:id: events:1:0:(\d+)\n)?event: (\w+)\ndata: (.*)/g)].map(
+    ([, id, name, data]) =>
+      name === 'open' ? `open ${JSON.parse(data!).resumed}` : [name, id].filter(Boolean).join(' '),
+  );
+}
+
+describe('a viewer who comes back', () => {
+  it('is told `open` first and each event once, whatever comes while it is let in', async () => {
+    const first = await open();
+    publish(1);
+    let letIn = (): void => {};
+    answer = () =>
+      new Promise((resolve) => {
+        letIn = resolve;
+      });
+    const opening = open('events:1:0:1');
+    await vi.advanceTimersByTimeAsync(0);
+    publish(2);
+    letIn();
+    const again = await opening;
+    publish(3);
+    expect(told(first)).toEqual(['open null', 'event 1', 'event 2', 'event 3']);
+    expect(told(again)).toEqual(['open true', 'event 2', 'event 3']);
+  });
+
+  it('counts before it is let in: no more than the most come at once', async () => {
+    const all = await Promise.allSettled(Array.from({ length: VIEWERS_MAX + 1 }, () => open()));
+    expect(all.filter(({ status }) => status === 'rejected')).toHaveLength(1);
+  });
+
+  it('that is let in behind the close is ended', async () => {
+    const opening = open();
+    hub.close();
+    const viewer = await opening;
+    viewer.body.resume();
+    await new Promise((resolve) => viewer.body.once('end', resolve));
+  });
+});
+
+describe('a connection to Redis that breaks', () => {
+  it('is told at once, and `ready` when the stream knows again who looks', async () => {
+    const viewer = await open();
+    await vi.advanceTimersByTimeAsync(READY_WITHIN_MS);
+    publish(1);
+    connection.emit('close');
+    expect(told(viewer)).toEqual(['open null', 'ready', 'event 1', 'dropped']);
+    const before = announced;
+    connection.emit('ready');
+    expect(announced).toBe(before + 1);
+    expect(told(viewer)).toEqual([]);
+    await vi.advanceTimersByTimeAsync(READY_WITHIN_MS);
+    expect(told(viewer)).toEqual(['ready']);
+  });
+
+  it('is not ready before Redis has heard who looks', async () => {
+    const viewer = await open();
+    await vi.advanceTimersByTimeAsync(READY_WITHIN_MS);
+    connection.emit('close');
+    answer = () => Promise.reject(new Error('away'));
+    connection.emit('ready');
+    await vi.advanceTimersByTimeAsync(READY_WITHIN_MS);
+    expect(told(viewer)).toEqual(['open null', 'ready', 'dropped']);
+    answer = async () => {};
+    await vi.advanceTimersByTimeAsync(6_000);
+    expect(told(viewer)).toEqual(['ready']);
+  });
+
+  it('leaves a gap: what was held before it is not gone on from', async () => {
+    await open();
+    publish(1);
+    connection.emit('close');
+    connection.emit('ready');
+    publish(3);
+    expect(told(await open('events:1:0:1'))).toEqual(['open false']);
+    expect(told(await open('events:1:0:3'))).toEqual(['open true']);
+  });
+});
