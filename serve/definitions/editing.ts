@@ -103,11 +103,14 @@ function refusal(
 }
 
 /** @throws the problem that keeps the change from being made; 503 if Kafka did not say whether it was */
-async function publish(deps: EditingPorts, publication: Publication): Promise<number> {
+async function publish(
+  deps: EditingPorts,
+  publication: Publication,
+): Promise<Extract<Published, { outcome: 'published' | 'unchanged' }>> {
   const { type, id } = publication;
   try {
     const published = await deps.publisher.publish(publication);
-    if ('hash' in published && published.outcome !== 'conflict') return published.revision;
+    if ('hash' in published && published.outcome !== 'conflict') return published;
     throw refusal(deps, type, id, published);
   } catch (error) {
     if (!(error instanceof PlatformError)) throw error;
@@ -141,10 +144,11 @@ export function registerDefinitionEditing(app: FastifyInstance, deps: EditingPor
     const type = typeOf(text);
     const precondition = preconditionOf(request);
     const by = author ?? request.caller!.name;
-    const number = await publish(deps, { type, id, document, by, why: reasonOf(reason), precondition });
-    const record = revisionAt(deps, type, id, number)!;
-    const before = revisionAt(deps, type, id, number - 1);
-    const isNew = before === undefined || before.document === null;
+    const why = reasonOf(reason);
+    const { outcome, revision } = await publish(deps, { type, id, document, by, why, precondition });
+    const record = revisionAt(deps, type, id, revision)!;
+    const before = revisionAt(deps, type, id, revision - 1);
+    const isNew = outcome === 'published' && (before === undefined || before.document === null);
     return reply
       .code(isNew ? 201 : 200)
       .header('etag', tagOf(record))
