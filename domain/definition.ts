@@ -337,7 +337,17 @@ export const experiment = z.object({
     .describe('GrowthBook’s.'),
   coverage: z.number().min(0).max(1).default(1).describe('The share of those who are meant who take part.'),
   variations: z
-    .array(z.object({ key: id, value: z.unknown(), weight: z.number().min(0).max(1) }))
+    .array(
+      z.object({
+        key: id,
+        value: z
+          .unknown()
+          .describe(
+            'All of one type: true or false, texts, numbers or objects. Null: the default of who asks.',
+          ),
+        weight: z.number().min(0).max(1),
+      }),
+    )
     .min(2)
     .max(20)
     .describe('What there is to see; the weights are the shares of those who take part, 1 together.'),

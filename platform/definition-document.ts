@@ -225,6 +225,32 @@ function conditionFaults(field: string, conditions: ExperimentDefinition['target
 
 const WEIGHTS_TOLERANCE = 0.01;
 
+/** As people call them; a list is none of the types that a flag can have (OFREP 0.3). */
+function typeNameOf(value: unknown): string {
+  if (Array.isArray(value)) return 'a list';
+  const names: Readonly<Record<string, string>> = {
+    boolean: 'true or false',
+    string: 'a text',
+    number: 'a number',
+  };
+  return names[typeof value] ?? 'an object';
+}
+
+/** A client asks for a flag of one type, and gets its own default where a value is of another; null says that default. */
+function valueFaults(variations: ExperimentDefinition['variations']): string[] {
+  const given = variations.filter(({ value }) => value !== undefined && value !== null);
+  const lists = given.filter(({ value }) => Array.isArray(value));
+  const types = [...new Set(given.map(({ value }) => typeNameOf(value)))];
+  return [
+    ...lists.map(
+      ({ key }) => `variations: the value of ${key} is a list, which no flag can be; put it into an object`,
+    ),
+    ...(types.length > 1
+      ? [`variations: their values are of different types (${types.sort().join(', ')}); a flag has one`]
+      : []),
+  ];
+}
+
 function experimentFaults({ variations, fallback, forced, namespace }: ExperimentDefinition): string[] {
   const keys = variations.map((variation) => variation.key);
   const total = variations.reduce((sum, { weight }) => sum + weight, 0);
@@ -233,6 +259,7 @@ function experimentFaults({ variations, fallback, forced, namespace }: Experimen
   for (const [field, key] of Object.entries({ fallback, forced }))
     if (key !== undefined && !keys.includes(key))
       reasons.push(`${field}: ${key} is none of the variations ${keys.join(', ')}`);
+  reasons.push(...valueFaults(variations));
   if (Math.abs(total - 1) > WEIGHTS_TOLERANCE)
     reasons.push(`variations: the weights add up to ${total}, not to 1`);
   if (namespace !== undefined && namespace.from >= namespace.to) {

@@ -211,6 +211,18 @@ describe('one document', () => {
       'the weights add up to 0.9',
     ],
     [
+      'a value that no flag can be',
+      'experiment',
+      { ...experiment, variations: [experiment.variations[0], { key: 'b', value: [2], weight: 0.5 }] },
+      'variations: the value of b is a list, which no flag can be; put it into an object',
+    ],
+    [
+      'values of different types',
+      'experiment',
+      { ...experiment, variations: [experiment.variations[0], { key: 'b', value: '2', weight: 0.5 }] },
+      'variations: their values are of different types (a number, a text); a flag has one',
+    ],
+    [
       'a namespace without room',
       'experiment',
       { ...experiment, namespace: { id: 'n', from: 1, to: 0 } },
@@ -277,6 +289,31 @@ describe('one document', () => {
     // What was exported is imported again.
     const set = [{ type: 'account', id: 'x', document: old }];
     expect(planSet(log, set, { withdrawOthers: false })).toMatchObject({ ok: true, unchanged: 1 });
+  });
+
+  test.each([
+    ['x', 'y'],
+    [true, false],
+    [1, 2.5],
+    [{ a: 1 }, { b: [2] }],
+    [null, 1],
+    [null, null],
+  ])('a flag of %j and %j is taken', (one, other) => {
+    const variations = [
+      { key: 'a', value: one, weight: 0.5 },
+      { key: 'b', value: other, weight: 0.5 },
+    ];
+    expect(reasonsOf('experiment', { ...experiment, variations })).toEqual([]);
+  });
+
+  test('an experiment that began with values that no flag can have can be stopped', () => {
+    const variations = [
+      { key: 'a', value: 'x', weight: 0.5 },
+      { key: 'b', value: [2], weight: 0.5 },
+    ];
+    const old = definitionSchemas.experiment.parse({ ...experiment, status: 'running', variations });
+    expect(checkDocument('experiment', 'x', { ...old, status: 'stopped' }, old)).toMatchObject({ ok: true });
+    expect(checkDocument('experiment', 'x', old)).toMatchObject({ ok: false });
   });
 
   test('-0 has no canonical form and is refused like any fault', () => {
