@@ -330,7 +330,9 @@ export const experiment = z.object({
     .string()
     .max(256)
     .optional()
-    .describe('Of the hash; the id if absent. Another one deals out the variations anew.'),
+    .describe(
+      'Of the hash; the id if absent. Another one deals out the variations anew to those who have not been shown one yet; who has keeps it. To deal anew to all, make an experiment of another id.',
+    ),
   hashVersion: z
     .union([z.literal(1), z.literal(2)])
     .default(2)

@@ -178,6 +178,20 @@ describe('one flag', () => {
     expect(said.body.metadata.detail).toBe('notTargeted');
   });
 
+  it('deals out anew by another seed only to who was not exposed before', async () => {
+    const exposures = [{ experiment: 'dealt', variant: 'short', timeMs: W, messageId: 'm' }];
+    await here.setBuyer('u:buyer-10', { exposures }, W);
+    const dealt = async (targetingKey: string, seed?: string) => {
+      here.definitions.set('experiment', 'dealt', { ...experiment, ...(seed === undefined ? {} : { seed }) });
+      const { body } = await evaluate('dealt', { context: { targetingKey } });
+      return [body.variant, body.metadata.detail, body.metadata.bucket];
+    };
+    for (const seed of [undefined, 'one', 'two', 'three'])
+      expect(await dealt('buyer-10', seed)).toEqual(['short', 'sticky', undefined]);
+    const buckets = [await dealt('buyer-11'), await dealt('buyer-11', 'one')].map((answer) => answer[2]);
+    expect(new Set(buckets).size).toBe(2);
+  });
+
   it('does not stick to a variant that the experiment no longer has', async () => {
     here.definitions.set('experiment', 'changed', experiment);
     const exposures = [{ experiment: 'changed', variant: 'gone', timeMs: W, messageId: 'm' }];
