@@ -269,6 +269,25 @@ describe('what operators and programmers look at', () => {
     );
   });
 
+  it('a reject counts when it is written, not when it could not be', async () => {
+    let isUp = false;
+    const opened = await openApp(world({ kafkaIsUp: () => isUp }));
+    const ask = () =>
+      opened.inject({
+        method: 'POST',
+        url: '/v1/track',
+        headers: bearer(WRITE),
+        payload: { event: 'nobody' },
+      });
+    const counted = async () =>
+      /flywheel_collect_rejected_total\{reason="missing_id"\} (\d+)/.exec(
+        (await opened.inject('/metrics')).body,
+      )?.[1];
+    expect([(await ask()).statusCode, await counted()]).toEqual([503, '0']);
+    isUp = true;
+    expect([(await ask()).statusCode, await counted()]).toEqual([400, '1']);
+  });
+
   it('larger answers are packed as the client takes it, smaller ones go as they are', async () => {
     const opened = await openApp();
     const plain = await opened.inject('/docs/json');
