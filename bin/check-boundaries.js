@@ -34,10 +34,9 @@ const MAY_IMPORT = {
 const FOLDERS = Object.keys(MAY_IMPORT);
 
 /**
- * The oracle shares schemas and the reading of attributes with the way of the data, and types; never code that decides or
- * changes state.
+ * The oracle shares schemas with the way of the data, and types; never code that decides or changes state.
  */
-const ORACLE_MAY = /^domain\/(attributes|definition|record|record-fields|[a-z]+-record)\.ts$/;
+const ORACLE_MAY = /^domain\/(definition|record|record-fields|[a-z]+-record)\.ts$/;
 
 /** Folders whose arrows the linter's configuration holds too, so that an editor shows a violation at once. */
 const LINTED = ['domain', 'platform', 'stream', 'serve', 'jobs', 'verify', 'simulate'];

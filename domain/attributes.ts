@@ -37,25 +37,32 @@ export function countryOf(value: unknown): string | undefined {
   return COUNTRY.test(code) ? code.toUpperCase() : 'ZZ';
 }
 
+/** The first that can be used: an empty field hides none that is filled. */
+function firstUsable(read: (value: unknown) => string | undefined, places: unknown[]): string | undefined {
+  for (const place of places) {
+    const value = read(place);
+    if (value !== undefined) return value;
+  }
+  return undefined;
+}
+
 /** The buyer's attributes as this record states them; absent where it is silent. */
 export function attributesOf(record: SegmentRecord): BuyerAttributes {
   const { properties, traits, context } = record;
-  const country = countryOf(
-    field(traits, 'country') ??
-      field(properties, 'country') ??
-      nested(context, 'location', 'country') ??
-      nested(context, 'traits', 'country'),
-  );
-  const industry = label(
-    field(traits, 'industry') ?? field(properties, 'industry') ?? nested(context, 'traits', 'industry'),
-  );
-  const channel = label(
-    field(properties, 'channel') ??
-      nested(context, 'campaign', 'medium') ??
+  const own = (name: string): unknown[] => [
+    field(traits, name),
+    field(properties, name),
+    nested(context, 'traits', name),
+  ];
+  const [said, shown, remembered] = own('country');
+  return {
+    country: firstUsable(countryOf, [said, shown, nested(context, 'location', 'country'), remembered]),
+    industry: firstUsable(label, own('industry')),
+    channel: firstUsable(label, [
+      field(properties, 'channel'),
+      nested(context, 'campaign', 'medium'),
       nested(context, 'campaign', 'source'),
-  );
-  const level = label(
-    field(traits, 'level') ?? field(properties, 'level') ?? nested(context, 'traits', 'level'),
-  );
-  return { country, industry, channel, level };
+    ]),
+    level: firstUsable(label, own('level')),
+  };
 }

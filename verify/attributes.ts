@@ -1,7 +1,7 @@
 // A buyer's country, industry, channel and level at any point of the log.
-import { attributesOf } from '../domain/attributes.ts';
 import type { SegmentRecord } from '../domain/buyer-record.ts';
 import type { Segment } from './facts.ts';
+import { statedAttributes } from './stated.ts';
 
 export interface Said {
   readonly value: string;
@@ -74,7 +74,7 @@ export function statedBy(
 /** What is known after one record more. */
 export function learn(known: Known, record: SegmentRecord): Known {
   const company = record.kind === 'group' ? record.groupId : undefined;
-  return together(known, statedBy({ ...attributesOf(record), company }, record));
+  return together(known, statedBy({ ...statedAttributes(record), company }, record));
 }
 
 export function segmentOf(known: Known): Segment {

@@ -1,10 +1,10 @@
 // The tables `events` and `links`: exactly one row for each segment record of the log, with its verdict.
 import { createHash } from 'node:crypto';
-import { attributesOf } from '../domain/attributes.ts';
 import type { SegmentRecord } from '../domain/buyer-record.ts';
 import type { Fields } from './compare.ts';
 import { isSegment } from './identity/kinds.ts';
 import { type EventsScope, type Scope, writtenBy } from './scope.ts';
+import { statedAttributes } from './stated.ts';
 import { addTo, compareGroups, type Grouped, md5, ms, readTable, whole } from './table.ts';
 
 const linkKinds = ['identify', 'alias', 'group'];
@@ -72,7 +72,7 @@ function expectedEvent({ walk, people }: EventsScope, offset: number): Fields | 
   if (judged === undefined) return undefined;
   const { record, verdict, behaviour, key, index } = judged;
   const { value, appendMs } = walk.steps[index]!;
-  const { country = '', industry = '', channel = '', level = '' } = attributesOf(record);
+  const { country = '', industry = '', channel = '', level = '' } = statedAttributes(record);
   return {
     key,
     time: record.timestamp,

@@ -1,8 +1,8 @@
 // What outboxes must have written into `events`: asked for links by identifies and aliases, told companies of their members.
-import { attributesOf } from '../../domain/attributes.ts';
 import type { SegmentRecord } from '../../domain/buyer-record.ts';
 import type { DerivedRecord, LinkRecord, MemberRecord } from '../../domain/identity-record.ts';
 import type { Judged } from '../judge.ts';
+import { statedAttributes } from '../stated.ts';
 
 type WithoutOrigin<Record_> = Record_ extends DerivedRecord ? Omit<Record_, 'origin'> : never;
 export type SentRecord = WithoutOrigin<DerivedRecord>;
@@ -56,7 +56,7 @@ export function memberToldBy(
 
 /** Traits speak of the company; properties and context are the member's own. */
 function traitsOf({ properties: _properties, context: _context, ...record }: SegmentRecord) {
-  const { country, industry, level } = attributesOf(record);
+  const { country, industry, level } = statedAttributes(record);
   const stated = Object.entries({ country, industry, level }).filter(([, value]) => value !== undefined);
   return Object.fromEntries(stated) as NonNullable<MemberRecord['attributes']>;
 }
