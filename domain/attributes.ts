@@ -9,6 +9,9 @@ export interface BuyerAttributes {
   readonly level: string | undefined;
 }
 
+/** What is not known of a buyer is called so, in segments and wherever a definition names it. */
+export const UNKNOWN = { country: 'ZZ', industry: 'unknown', channel: 'direct', level: 'unknown' } as const;
+
 const COUNTRY = /^[A-Za-z]{2}$/;
 
 function text(value: unknown): string | undefined {

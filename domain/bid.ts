@@ -1,4 +1,5 @@
 // What one impression is worth to a campaign, and what is bid for it.
+import { UNKNOWN } from './attributes.ts';
 
 export const bidReasons = [
   'bid',
@@ -32,7 +33,7 @@ export interface BidInput {
   readonly status?: 'active' | 'paused';
   /** '' if it is not known. */
   readonly country?: string;
-  /** The campaign's countries; none means all. */
+  /** The campaign's countries, `ZZ` for buyers whose country is not known; none means all. */
   readonly countries?: readonly string[];
 }
 
@@ -55,9 +56,9 @@ export function bidPrice(input: BidInput, leaseLeftMicros: number | null): BidPr
   const none = (reason: BidReason): BidPrice => ({ bidMicros: 0, reason, worthMicros });
   const minimumMicros = Math.max(1, input.minimumMicros ?? 1);
   if (input.status === 'paused') return none('paused');
-  const { country = '' } = input;
+  const country = input.country || UNKNOWN.country;
   if (countries.length > 0 && !countries.includes(country)) {
-    return none(country === '' || country === 'ZZ' ? 'countryUnknown' : 'countryExcluded');
+    return none(country === UNKNOWN.country ? 'countryUnknown' : 'countryExcluded');
   }
   if (worthMicros === 0) return none('zeroValue');
   const wantedMicros = maxBidMicros > 0 ? Math.min(worthMicros, maxBidMicros) : worthMicros;

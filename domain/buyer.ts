@@ -1,4 +1,5 @@
 // The state that is kept of one buyer: plain data, small, in one canonical form (arrays, no maps with foreign keys).
+import { UNKNOWN } from './attributes.ts';
 import type { FunnelProgress } from './funnel.ts';
 import type { MergeBase } from './identity-record.ts';
 
@@ -260,9 +261,9 @@ export interface Segment {
 
 export function segmentOf(buyer: Buyer): Segment {
   return {
-    country: buyer.country?.value ?? 'ZZ',
-    industry: buyer.industry?.value ?? 'unknown',
-    channel: buyer.channel?.value ?? 'direct',
+    country: buyer.country?.value ?? UNKNOWN.country,
+    industry: buyer.industry?.value ?? UNKNOWN.industry,
+    channel: buyer.channel?.value ?? UNKNOWN.channel,
   };
 }
 

@@ -176,7 +176,7 @@ export const opportunity = z.object({
   country: byValue
     .default({})
     .describe('By the buyer’s country (ISO 3166-1; `ZZ`: not known): what is added.'),
-  level: byValue.default({}).describe('By the buyer’s level: what is added.'),
+  level: byValue.default({}).describe('By the buyer’s level (`unknown`: none is known): what is added.'),
   qualifiedAt: z
     .number()
     .min(0)

@@ -1,4 +1,5 @@
 // Opportunities: what a deep behaviour opens, what it is about, and how good it is.
+import { UNKNOWN } from './attributes.ts';
 import type { OpenOpportunity, OpportunityStage } from './buyer.ts';
 import type { OpportunityDefinition } from './definition.ts';
 import { firstOf } from './text.ts';
@@ -43,7 +44,7 @@ function hasSpecification(properties: Properties): boolean {
 
 /**
  * Quality in [0, 1], to six places: base of the behaviour + length, quantity (logarithmic) and specification of the
- * inquiry, each up to its weight, + what the buyer's country and level add.
+ * inquiry, each up to its weight, + what the buyer's country and level add; what is not known adds what its name (`UNKNOWN`) adds.
  */
 export function qualityOf(
   definition: OpportunityDefinition,
@@ -58,8 +59,8 @@ export function qualityOf(
     definition.messageLength.weight * length +
     definition.quantity.weight * quantity +
     (hasSpecification(properties) ? definition.specification.weight : 0) +
-    weightOf(definition.country, buyer.country) +
-    weightOf(definition.level, buyer.level);
+    weightOf(definition.country, buyer.country ?? UNKNOWN.country) +
+    weightOf(definition.level, buyer.level ?? UNKNOWN.level);
   return Math.round(Math.min(1, Math.max(0, sum)) * 1e6) / 1e6;
 }
 

@@ -1,5 +1,6 @@
 // How likely a buyer is to go deep soon: a logistic score that joins fit and decayed engagement, with its factors.
 // The formula's numbers are a definition (`score`); the time is an argument, as everywhere in domain/.
+import { UNKNOWN } from './attributes.ts';
 import type { Buyer, EngagementSums } from './buyer.ts';
 import type { ScoreDefinition } from './definition.ts';
 import { weightOf } from './weight.ts';
@@ -22,9 +23,6 @@ export interface Score {
   /** Every term, in the order in which they were added. */
   readonly factors: readonly ScoreFactor[];
 }
-
-/** What is not known of a buyer is looked up under these names, the same as in segments. */
-const UNKNOWN = { country: 'ZZ', industry: 'unknown', level: 'unknown' } as const;
 
 /**
  * Decayed sums at `atMs`: Σ 2^((t − at) / halfLife) from Σ 2^((t − reference) / halfLife), each at most `cap`.

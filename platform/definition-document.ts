@@ -1,5 +1,6 @@
 // What makes a definition acceptable: its own schema, rules across its fields, and what it and the others refer to.
 import { z } from 'zod';
+import { UNKNOWN } from '../domain/attributes.ts';
 import {
   type AccountDefinition,
   type CampaignDefinition,
@@ -184,13 +185,10 @@ function crossFieldFaults(type: DefinitionType, document: unknown): string[] {
   }
 }
 
-/** What a buyer's country is called that is not known; a definition may ask for it and weigh it. */
-const UNKNOWN_COUNTRY = 'ZZ';
-
-/** A country that nobody has would be in force and never do anything. */
+/** A country that nobody has would be in force and never do anything. `ZZ`, not known, may be asked for and weighed. */
 function countryFaults(field: string, codes: readonly string[]): string[] {
   return codes
-    .filter((code) => code !== UNKNOWN_COUNTRY && !isCountry(code))
+    .filter((code) => code !== UNKNOWN.country && !isCountry(code))
     .map((code) => {
       const meant = countryMeantBy(code.toUpperCase()) ?? code;
       const hint = meant !== code && isCountry(meant) ? `; ${meant} is` : '';

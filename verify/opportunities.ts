@@ -40,7 +40,7 @@ function goDeep(life: Life, deed: Deed, subject: string, when: When, place: Plac
   const timeMs = record.timestamp;
   const stage = deed.behaviour as OpportunityStage;
   const definition = epoch.opportunity!.document;
-  const buyer = { country: life.known.country?.value, level: life.known.level?.value };
+  const buyer = { country: segmentOf(life.known).country, level: life.known.level?.value ?? 'unknown' };
   const quality = qualityOf(definition, stage, record.properties ?? {}, buyer);
   const share: Share = { part, stage, updatedMs: timeMs, quality };
   let opportunity = earliest(

@@ -16,8 +16,8 @@ function positive(value: unknown): number {
   return typeof value === 'number' && value > 0 ? value : 0;
 }
 
-function own(weights: Readonly<Record<string, number>>, name: string | undefined): number {
-  return name !== undefined && Object.hasOwn(weights, name) ? weights[name]! : 0;
+function own(weights: Readonly<Record<string, number>>, name: string): number {
+  return Object.hasOwn(weights, name) ? weights[name]! : 0;
 }
 
 /** In [0, 1], to six places. */
@@ -25,7 +25,7 @@ export function qualityOf(
   definition: OpportunityDefinition,
   stage: OpportunityStage,
   properties: Properties,
-  buyer: { readonly country: string | undefined; readonly level: string | undefined },
+  buyer: { readonly country: string; readonly level: string },
 ): number {
   const { message, messageLength, quantity, specification } = properties;
   const characters = typeof message === 'string' ? message.length : positive(messageLength);

@@ -1,6 +1,7 @@
 // One bid: what it is worth, from which lease it comes, and everything that explains it.
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
+import { UNKNOWN } from '../../domain/attributes.ts';
 import { type BidInput, type BidPrice, bidPrice, bidReasons } from '../../domain/bid.ts';
 import { newBuyer } from '../../domain/buyer.ts';
 import type {
@@ -271,7 +272,7 @@ export function answerBid(request: BidRequest, definitions: BidDefinitions, cont
             account: account.id,
             campaign: campaign.id,
             channel: request.channel?.toWellFormed() ?? campaign.document.channel,
-            country: country === 'ZZ' ? '' : country,
+            country: country === UNKNOWN.country ? '' : country,
             bid: bidId,
             lease,
             currency: account.document.currency,

@@ -51,6 +51,15 @@ describe('bidPrice', () => {
     expect(priceOf({ ...input, countries: ['DE', 'US'], country: 'US' }).reason).toBe('bid');
   });
 
+  it.each([undefined, '', 'ZZ'])(
+    'takes a country that is not known (%s) where the campaign names ZZ',
+    (country) => {
+      const where = country === undefined ? {} : { country };
+      expect(priceOf({ ...input, ...where, countries: ['US', 'ZZ'] }).reason).toBe('bid');
+      expect(priceOf({ ...input, ...where, countries: ['US'] }).reason).toBe('countryUnknown');
+    },
+  );
+
   it('is a whole number, never above lease, ceiling or worth, never below the least bid', () => {
     const money = fc.nat(10_000_000);
     const drawn = fc.record({

@@ -44,6 +44,13 @@ describe('quality', () => {
     expect(qualityOf(definition, 'contact', {}, { country: 'FR', level: 'none' })).toBe(0.15);
   });
 
+  it('adds what the definition gives to a country and level that are not known', () => {
+    const weighed = { ...definition, country: { ZZ: 0.05 }, level: { unknown: 0.1, gold: 0 } };
+    expect(qualityOf(weighed, 'contact', {}, nobody)).toBe(0.3);
+    expect(qualityOf(weighed, 'contact', {}, { country: 'ZZ', level: 'gold' })).toBe(0.2);
+    expect(qualityOf(weighed, 'contact', {}, { country: 'DE', level: 'gold' })).toBe(0.15);
+  });
+
   it.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty'])(
     'is not moved by a level that every object has: %s',
     (level) => {

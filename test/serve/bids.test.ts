@@ -37,6 +37,7 @@ beforeAll(async () => {
   here.definitions.set('account', 'acme', account, 3);
   here.definitions.set('account', 'nobody', account);
   here.definitions.set('campaign', 'search', campaign, 4);
+  here.definitions.set('campaign', 'unknown', { ...campaign, countries: ['US', 'ZZ'] });
   here.definitions.set('campaign', 'paused', { ...campaign, status: 'paused' });
   here.definitions.set('campaign', 'worthless', { ...campaign, valueMicros: 0 });
   here.definitions.set('campaign', 'unscored', { ...campaign, scoreId: 'nothing' });
@@ -156,6 +157,12 @@ describe('POST /v1/bids', () => {
     expect(status).toBe(200);
     expect([body.bidMicros, body.reason, body.lease, body.notices]).toEqual([0, reason, null, null]);
     expect(body.versions.campaign.id).toBe(request.campaignId);
+  });
+
+  it('bids for a buyer whose country is not known where the campaign names ZZ', async () => {
+    const { body } = await bid({ campaignId: 'unknown' }, '?waitMs=2000');
+    expect(body).toMatchObject({ reason: 'bid', inputs: { country: '' } });
+    expect(body.bidMicros).toBeGreaterThan(0);
   });
 
   it('answers a batch in its order, each with its own reason', async () => {

@@ -119,7 +119,7 @@ beforeAll(async () => {
     cost_micros: cost,
     version: 1,
   });
-  await insert('campaign_hours', [hour(2, 'DE', 80), hour(3, 'US', 70), hour(26, 'DE', 90)]);
+  await insert('campaign_hours', [hour(2, 'DE', 80), hour(3, 'US', 70), hour(26, 'DE', 90), hour(4, '', 10)]);
 });
 afterAll(() => here?.close());
 
@@ -273,16 +273,20 @@ describe('a preview', () => {
   it('of an account and a campaign holds what was spent against them, by the account’s day', async () => {
     const account = { name: 'A', currency: 'EUR', dailyBudgetMicros: 200, utcOffsetMinutes: 60 };
     expect(await measures('account/acme', account)).toEqual({
-      'spent/micros': [240, 240],
-      'spent/above the daily budgets, micros': [50, 0],
+      'spent/micros': [250, 250],
+      'spent/above the daily budgets, micros': [60, 0],
       'spent/days above their budget': [1, 0],
       'share of the daily budget/2026-01-14': [0.9, 0.45],
-      'share of the daily budget/2026-01-15': [1.5, 0.75],
+      'share of the daily budget/2026-01-15': [1.6, 0.8],
     });
     const campaign = { name: 'C', accountId: 'acme', channel: 'search', countries: ['DE'] };
     expect(await measures('campaign/c', campaign)).toMatchObject({
-      'spent/where it is shown, micros': [240, 170],
+      'spent/where it is shown, micros': [250, 170],
       'spent by country where it is shown, micros/US': [70, 0],
+      'spent by country where it is shown, micros/(unknown)': [10, 0],
+    });
+    expect(await measures('campaign/c', { ...campaign, countries: ['ZZ'] })).toMatchObject({
+      'spent/where it is shown, micros': [250, 10],
     });
   });
 

@@ -1,5 +1,5 @@
 // What accounts, campaigns, opportunities and triggers would have said of what was spent and of what came of it.
-import { attributesOf } from '../../../domain/attributes.ts';
+import { attributesOf, UNKNOWN } from '../../../domain/attributes.ts';
 import type { OpportunityStage } from '../../../domain/buyer.ts';
 import type { SegmentRecord } from '../../../domain/buyer-record.ts';
 import type {
@@ -55,7 +55,7 @@ export async function measureCampaign(
   });
   const { countries, status } = campaign;
   const shownIn = (country: string): boolean =>
-    status === 'active' && (countries.length === 0 || countries.includes(country));
+    status === 'active' && (countries.length === 0 || countries.includes(country || UNKNOWN.country));
   const costOf = (kept: readonly SpendRow[]) => kept.reduce((sum, row) => sum + row.cost_micros, 0);
   const byCountry = new Map<string, SpendRow[]>();
   for (const row of rows) byCountry.set(row.country, [...(byCountry.get(row.country) ?? []), row]);

@@ -37,6 +37,13 @@ const score = (revision: number, halfLifeMs: number): string =>
     engagement: { view: 1 },
   });
 
+/** What an opportunity is about, and what it is worth by whom it comes from: known or not. */
+const subjectAndWeights = {
+  subject: ['category'],
+  country: { DE: 0.1, ZZ: 0.05 },
+  level: { unknown: 0.02 },
+};
+
 /** Limits that are met, of different sizes in different worlds. */
 export function definitionsOf(random: Random): Produced[] {
   const settings = {
@@ -65,7 +72,7 @@ export function definitionsOf(random: Random): Produced[] {
       churnedAfterMs: 5 * HOUR_MS,
     }),
     definitionValue('opportunity', 'default', 1, {
-      subject: ['category'],
+      ...subjectAndWeights,
       closeAfterMs: 9 * HOUR_MS,
       qualifiedAt: 0.4,
     }),
@@ -84,7 +91,7 @@ export function changesOfWaits(random: Random): (round: number) => readonly Prod
     revision += 1;
     const hours = (): number => pick(random, [1, 5, 20]) * HOUR_MS;
     const waits = { matureCount: 2, retainedAfterMs: 2 * HOUR_MS, churnedAfterMs: hours() };
-    const closes = { subject: ['category'], closeAfterMs: hours(), qualifiedAt: 0.4 };
+    const closes = { ...subjectAndWeights, closeAfterMs: hours(), qualifiedAt: 0.4 };
     const latenessMs = pick(random, [1, 10, 40, 90]) * MINUTE_MS;
     const settings = {
       latenessMs,
