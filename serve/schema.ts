@@ -29,12 +29,21 @@ export const problemResponse = {
   content: { 'application/problem+json': { schema: responseSchema(problemDetails) } },
 };
 
-/** The `response` part of a route's schema: its success beside the problem documents. */
-export function responses(success: Record<number, z.ZodType>): Record<string, object> {
+/**
+ * The `response` part of a route's schema: its success beside the problem documents.
+ * @param problems when these statuses are answered, where that is worth saying
+ */
+export function responses(
+  success: Record<number, z.ZodType>,
+  problems: Readonly<Record<number, string>> = {},
+): Record<string, object> {
   const entries = Object.entries(success).map(
     ([status, schema]) => [status, responseSchema(schema)] as const,
   );
-  return { ...Object.fromEntries(entries), '4xx': problemResponse, '5xx': problemResponse };
+  const told = Object.entries(problems).map(
+    ([status, description]) => [status, { ...problemResponse, description }] as const,
+  );
+  return { ...Object.fromEntries([...entries, ...told]), '4xx': problemResponse, '5xx': problemResponse };
 }
 
 // The schemas are made by zod: to check them against the meta schema would only make the start slower.

@@ -5,7 +5,7 @@ import { clickhouseTime } from '../../platform/named-query.ts';
 import { iso, isoTime } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { querySchema, responses } from '../schema.ts';
-import { limitedRows, type RunReport } from './named-queries.ts';
+import { limitedRows, type RunReport, reportProblems } from './named-queries.ts';
 import { period, periodOf, periodQuery, truncated } from './period.ts';
 
 const query = periodQuery.omit({ by: true });
@@ -85,7 +85,7 @@ export function registerIdentityReport(
     summary: 'Links between visitors and users, shared devices, companies, crossovers of experiments',
     description: 'Links by the time at which the owners carried them out, the rest by event time.',
     querystring: querySchema(query),
-    response: responses({ 200: answer }),
+    response: responses({ 200: answer }, reportProblems),
   };
   app.get('/v1/reports/identity', { schema }, async (request): Promise<z.infer<typeof answer>> => {
     const asking = request.query as z.infer<typeof query>;

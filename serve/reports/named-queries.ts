@@ -2,7 +2,7 @@
 import type { ClickHouseClient } from '@clickhouse/client';
 import { ClickHouseError } from '@clickhouse/client';
 import { clickhouseTime, type QueryParameters, queryText, runQuery } from '../../platform/named-query.ts';
-import { retryProblem } from '../problem-details.ts';
+import { problemError, retryProblem } from '../problem-details.ts';
 
 type QueryName =
   | 'funnel'
@@ -60,7 +60,31 @@ export function clickhouseSeconds(ms: number): string {
   return clickhouseTime(ms).slice(0, 19);
 }
 
-/** @throws 503 if ClickHouse cannot be reached; its own errors are ours and stay as they are. */
+/** ClickHouse's codes for a question that takes too long (by its clock or its estimate) or too much memory. */
+const TOO_WIDE: ReadonlySet<string> = new Set(['159', '160', '241']);
+const TOO_MANY_QUERIES = '202';
+const RETRY_SECONDS = 5;
+
+/** What every route answers that asks ClickHouse, for its description. */
+export const reportProblems = {
+  422: '`too_wide`: more is asked than ClickHouse can read in the time or memory of one question. Ask for a shorter period, or fewer days.',
+  503: '`reports_unavailable`: ClickHouse cannot be reached, or has too many questions at once. Come back after `Retry-After`.',
+} as const;
+
+/** What an error of the client comes to. An error of ClickHouse that no question of a user explains is ours, and stays as it is. */
+function problemOfQuery(error: unknown): unknown {
+  const unavailable = (detail: string) =>
+    Object.assign(retryProblem(503, 'reports_unavailable', detail, RETRY_SECONDS), { cause: error });
+  if (!(error instanceof ClickHouseError))
+    return unavailable('ClickHouse, which answers reports, cannot be reached.');
+  if (error.code === TOO_MANY_QUERIES)
+    return unavailable('ClickHouse, which answers reports, has too many questions at once.');
+  if (!TOO_WIDE.has(error.code)) return error;
+  const detail = `ClickHouse gave up on this (${error.type ?? error.code}): there is too much to read. Ask for a shorter period, or fewer days.`;
+  return problemError({ status: 422, code: 'too_wide', detail }, error);
+}
+
+/** @throws the problems of `reportProblems`; other errors of ClickHouse as they are */
 export function reportRunner(clickhouse: ClickHouseClient): RunReport {
   return async <Row>(report: ReportName, parameters: QueryParameters): Promise<Row[]> => {
     const { name, replace } = typeof report === 'string' ? { name: report, replace: {} } : report;
@@ -71,9 +95,7 @@ export function reportRunner(clickhouse: ClickHouseClient): RunReport {
     try {
       return await runQuery<Row>(clickhouse, query, parameters);
     } catch (error) {
-      if (error instanceof ClickHouseError) throw error;
-      const detail = 'ClickHouse, which answers reports, cannot be reached.';
-      throw Object.assign(retryProblem(503, 'reports_unavailable', detail, 5), { cause: error });
+      throw problemOfQuery(error);
     }
   };
 }

@@ -8,7 +8,13 @@ import type { Dependencies } from '../dependencies.ts';
 import { querySchema, responses } from '../schema.ts';
 import { funnelSteps, ratio, stepsOf } from './funnel-steps.ts';
 import { registerIdentityReport } from './identity.ts';
-import { clickhouseSeconds, limitedRows, type RunReport, reportRunner } from './named-queries.ts';
+import {
+  clickhouseSeconds,
+  limitedRows,
+  type RunReport,
+  reportProblems,
+  reportRunner,
+} from './named-queries.ts';
 import { type PeriodQuery, period, periodOf, periodQuery, truncated } from './period.ts';
 
 type ReportPorts = Pick<Dependencies, 'clickhouse' | 'definitionLog' | 'generations' | 'clock'>;
@@ -45,7 +51,7 @@ function registerFunnel(app: FastifyInstance, deps: ReportPorts, run: RunReport)
     description:
       'Steps are counted once a buyer and funnel, in the hour of the event and the segment of then. The largest segments come first.',
     querystring: querySchema(query),
-    response: responses({ 200: answer }),
+    response: responses({ 200: answer }, reportProblems),
   };
   app.get('/v1/reports/funnel', { schema }, async (request): Promise<z.infer<typeof answer>> => {
     const asking = request.query as z.infer<typeof query>;
@@ -133,7 +139,7 @@ function registerOpportunities(app: FastifyInstance, deps: ReportPorts, run: Run
     summary: 'Opportunities opened in a period, as they stand now, and the best that are open',
     description: 'The largest segments come first; `truncated` says nothing of `top`.',
     querystring: querySchema(query),
-    response: responses({ 200: answer }),
+    response: responses({ 200: answer }, reportProblems),
   };
   app.get('/v1/reports/opportunities', { schema }, async (request): Promise<z.infer<typeof answer>> => {
     const asking = request.query as z.infer<typeof query>;
@@ -200,7 +206,7 @@ function registerCampaigns(app: FastifyInstance, deps: ReportPorts, run: RunRepo
     summary: 'Impressions, clicks and cost of campaigns in a period, by whole hours',
     description: 'What cost most comes first.',
     querystring: querySchema(query),
-    response: responses({ 200: answer }),
+    response: responses({ 200: answer }, reportProblems),
   };
   app.get('/v1/reports/campaigns', { schema }, async (request): Promise<z.infer<typeof answer>> => {
     const asking = request.query as z.infer<typeof query>;
@@ -273,7 +279,7 @@ function registerNorthStar(app: FastifyInstance, deps: ReportPorts, run: RunRepo
       'was joined only later, is two visitors, but one of the people, who are counted anew by the links as they stand now. ' +
       'Of more rows than `limit` the newest days are told, and of the oldest of these the largest segments.',
     querystring: querySchema(query),
-    response: responses({ 200: answer }),
+    response: responses({ 200: answer }, reportProblems),
   };
   app.get('/v1/reports/north-star', { schema }, async (request): Promise<z.infer<typeof answer>> => {
     const asking = request.query as z.infer<typeof query>;

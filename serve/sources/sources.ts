@@ -7,7 +7,7 @@ import { iso, isoOrNull } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { problemError } from '../problem-details.ts';
 import { ratio } from '../reports/funnel-steps.ts';
-import { reportRunner } from '../reports/named-queries.ts';
+import { reportProblems, reportRunner } from '../reports/named-queries.ts';
 import { type Period, periodOf, periodQuery } from '../reports/period.ts';
 import { querySchema, requestSchema, responses } from '../schema.ts';
 import { fromRedis } from '../state.ts';
@@ -135,7 +135,7 @@ export function registerSources(app: FastifyInstance, ports: Ports): void {
         summary: 'Each write key: volume, freshness, verdicts, rejects, alerts',
         description: 'Of what was received in the period. A source is the name of a write key.',
         querystring: querySchema(query),
-        response: responses({ 200: sourcesAnswer }),
+        response: responses({ 200: sourcesAnswer }, reportProblems),
       },
     },
     async (request): Promise<z.infer<typeof sourcesAnswer>> => {
@@ -174,7 +174,7 @@ export function registerSources(app: FastifyInstance, ports: Ports): void {
         summary: 'One write key: also its volume by hour or day, the schema seen, rejects with examples',
         params: requestSchema(params),
         querystring: querySchema(oneQuery),
-        response: responses({ 200: sourceAnswer }),
+        response: responses({ 200: sourceAnswer }, reportProblems),
       },
     },
     async (request): Promise<SourceAnswer> => {

@@ -1,6 +1,7 @@
 // Reports from ClickHouse, against rows written in the stream's layout.
+import { ClickHouseError } from '@clickhouse/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { insertCompact } from '../../platform/clickhouse.ts';
+import { type ClickHouse, insertCompact } from '../../platform/clickhouse.ts';
 import { type Answering, answering, GENERATION, secret, writeOnly } from './answering.ts';
 
 const MINUTE_MS = 60_000;
@@ -377,24 +378,74 @@ describe('GET /v1/reports/north-star', () => {
   });
 });
 
-describe('a ClickHouse that is away', () => {
-  it('is a 503 with a time to come back', async () => {
-    const away = await answering('reports-away', {
+describe('a ClickHouse that does not answer', () => {
+  /** An app whose ClickHouse does this with what is asked. */
+  async function withQuery(name: string, query: (real: ClickHouse) => Promise<unknown>) {
+    return answering(name, {
+      tables: true,
       wrap: (dependencies) => ({
         ...dependencies,
         clickhouse: Object.assign(Object.create(dependencies.clickhouse), {
-          query: async () => {
-            throw Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
-          },
+          query: () => query(dependencies.clickhouse),
         }),
       }),
     });
+  }
+  const failing = (error: Error) => async () => {
+    throw error;
+  };
+  const code = (number: string, type: string) => new ClickHouseError({ message: 'no', code: number, type });
+
+  it.each([
+    ['is away', Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })],
+    ['has too many questions', code('202', 'TOO_MANY_SIMULTANEOUS_QUERIES')],
+  ])('because it %s is a 503 with a time to come back', async (_why, error) => {
+    const away = await withQuery('reports-away', failing(error));
     try {
       const response = await away.app.inject({ url: '/v1/reports/north-star', headers: secret });
       expect([response.statusCode, response.json().code]).toEqual([503, 'reports_unavailable']);
       expect(response.headers['retry-after']).toBe('5');
+      expect(away.logged).toEqual([]);
     } finally {
       await away.close();
+    }
+  });
+
+  it.each([
+    ['takes too long', failing(code('159', 'TIMEOUT_EXCEEDED'))],
+    ['would take too long', failing(code('160', 'TOO_SLOW'))],
+    [
+      'takes too much memory',
+      (real: ClickHouse) =>
+        real.query({
+          query: 'SELECT groupArray(number) FROM numbers(10000000)',
+          clickhouse_settings: { max_memory_usage: '1000000' },
+        }),
+    ],
+  ])('because a question %s asks for a narrower one', async (_why, query) => {
+    const narrow = await withQuery('reports-narrow', query);
+    try {
+      const body = await narrow.get('/v1/reports/north-star?people=true', 422);
+      expect(body).toMatchObject({ code: 'too_wide', detail: expect.stringContaining('shorter period') });
+      const preview = await narrow.app.inject({
+        method: 'POST',
+        url: '/v1/definitions/account/acme/preview',
+        headers: secret,
+        payload: { document: { name: 'Acme', currency: 'EUR', dailyBudgetMicros: 1 } },
+      });
+      expect([preview.statusCode, preview.json().code]).toEqual([422, 'too_wide']);
+      expect(narrow.logged).toEqual([]);
+    } finally {
+      await narrow.close();
+    }
+  });
+
+  it('because the question is wrong is a fault of ours', async () => {
+    const wrong = await withQuery('reports-wrong', failing(code('62', 'SYNTAX_ERROR')));
+    try {
+      await wrong.get('/v1/reports/north-star', 500);
+    } finally {
+      await wrong.close();
     }
   });
 });

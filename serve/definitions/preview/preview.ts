@@ -18,7 +18,7 @@ import { checkChange } from '../../../platform/definition-check.ts';
 import { iso } from '../../answer.ts';
 import type { Dependencies } from '../../dependencies.ts';
 import { problemError } from '../../problem-details.ts';
-import { reportRunner } from '../../reports/named-queries.ts';
+import { reportProblems, reportRunner } from '../../reports/named-queries.ts';
 import { period } from '../../reports/period.ts';
 import { querySchema, requestSchema, responses } from '../../schema.ts';
 import { oneParams, tags, typeOf, writing } from '../shapes.ts';
@@ -144,7 +144,10 @@ export function registerDefinitionPreview(app: FastifyInstance, deps: PreviewPor
     params: requestSchema(oneParams),
     querystring: querySchema(query),
     body: requestSchema(body),
-    response: responses({ 200: preview }),
+    response: responses(
+      { 200: preview },
+      { ...reportProblems, 422: `\`invalid_definition\`: it could not be saved. ${reportProblems[422]}` },
+    ),
   };
   app.post('/v1/definitions/:type/:id/preview', { schema }, async (request) => {
     const { type: text, id } = request.params as z.infer<typeof oneParams>;
