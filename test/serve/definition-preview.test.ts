@@ -36,6 +36,7 @@ interface Happening {
   readonly hoursAgo: number;
   readonly event?: string;
   readonly country?: string;
+  readonly level?: string;
   readonly verdict?: string;
   readonly properties?: object;
 }
@@ -50,6 +51,7 @@ const past: Happening[] = [
   { key: 'a:3', hoursAgo: 100, event: 'Seen' },
   { key: 'a:3', hoursAgo: 99, event: 'Asked', verdict: 'late' },
   { key: 'u:old', hoursAgo: 24 * 20, event: 'Seen' },
+  { key: 'u:2', hoursAgo: 24 * 20, level: 'gold' },
 ];
 
 let here: Answering;
@@ -61,9 +63,13 @@ async function insert(table: string, values: Record<string, unknown>[]): Promise
 
 async function insertEvents(): Promise<void> {
   const rows = past.map(
-    ({ key, hoursAgo, event = '', country = '', verdict = 'applied', properties }, offset) => {
+    ({ key, hoursAgo, event = '', country = '', level = '', verdict = 'applied', properties }, offset) => {
       const timestamp = NOW - hoursAgo * HOUR_MS;
-      const record = { kind: 'track', event, properties: { ...properties, ...(country && { country }) } };
+      const record = {
+        kind: 'track',
+        event,
+        properties: { ...properties, ...(country && { country }), ...(level && { level }) },
+      };
       return {
         key,
         time: new Date(timestamp).toISOString(),
@@ -76,6 +82,7 @@ async function insertEvents(): Promise<void> {
         verdict,
         message_id: `m${offset}`,
         country,
+        level,
         record: JSON.stringify(record),
       };
     },
@@ -299,6 +306,14 @@ describe('a preview', () => {
       'triggers/mature': [null, 1],
       'triggers/churned': [null, 0],
     });
+  });
+
+  it('of opportunities weighs the country and level that a buyer had said by then, in whatever record', async () => {
+    const byWhom = { qualifiedAt: 0.4, country: { DE: 0.1 }, level: { gold: 0.1 }, base: { inquiry: 0.25 } };
+    // u:1 asked while in DE, and is in US since; u:2 asked an hour after naming DE, and said the level before the period.
+    const found = await measures('opportunity/default', byWhom);
+    expect(found['opportunities/qualified']).toEqual([1, 2]);
+    expect(found['opportunities/mean quality']).toEqual([0.475, expect.closeTo((0.55 + 0.45) / 2, 9)]);
   });
 
   it('says plainly where nothing can be said, and refuses what could not be saved', async () => {

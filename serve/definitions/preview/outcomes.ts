@@ -1,5 +1,5 @@
 // What accounts, campaigns, opportunities and triggers would have said of what was spent and of what came of it.
-import { attributesOf, UNKNOWN } from '../../../domain/attributes.ts';
+import { UNKNOWN } from '../../../domain/attributes.ts';
 import type { OpportunityStage } from '../../../domain/buyer.ts';
 import type { SegmentRecord } from '../../../domain/buyer-record.ts';
 import type {
@@ -78,6 +78,14 @@ interface DeepRow {
   readonly key: string;
   readonly behaviour: OpportunityStage;
   readonly record: string;
+  /** As the buyer had said by then; '' if never. */
+  readonly country: string;
+  readonly level: string;
+}
+
+/** What was never said is unknown. */
+function saidOr(value: string): string | undefined {
+  return value === '' ? undefined : value;
 }
 
 /** Opportunities as what a buyer asked about one subject, each as good as its best contact, inquiry or order. */
@@ -87,11 +95,11 @@ export async function measureOpportunity(definition: OpportunityDefinition, past
     oneIn: past.oneIn,
   });
   const best = new Map<string, number>();
-  for (const { key, behaviour, record: text } of rows) {
-    const record = JSON.parse(text) as SegmentRecord;
-    const { country, level } = attributesOf(record);
-    const name = `${key} ${subjectOf(record.properties, definition)}`;
-    const quality = qualityOf(definition, behaviour, record.properties, { country, level });
+  for (const { key, behaviour, record, country, level } of rows) {
+    const { properties } = JSON.parse(record) as SegmentRecord;
+    const name = `${key} ${subjectOf(properties, definition)}`;
+    const buyer = { country: saidOr(country), level: saidOr(level) };
+    const quality = qualityOf(definition, behaviour, properties, buyer);
     best.set(name, Math.max(best.get(name) ?? 0, quality));
   }
   const qualities = [...best.values()];

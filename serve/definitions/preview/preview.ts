@@ -72,7 +72,8 @@ const kinds: Readonly<Record<DefinitionType, Kind | undefined>> = {
     measure: (document, past) => measureLifecycle(document as LifecycleDefinition, past),
   },
   opportunity: {
-    note: () => `What a buyer asked about one subject counts as one opportunity. ${asPersons}`,
+    note: () =>
+      `What a buyer asked about one subject counts as one opportunity, with the country and level that the buyer had said by then, before the period too. ${asPersons}`,
     measure: (document, past) => measureOpportunity(document as OpportunityDefinition, past),
   },
   score: {
