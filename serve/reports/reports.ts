@@ -21,6 +21,10 @@ type ReportPorts = Pick<Dependencies, 'clickhouse' | 'definitionLog' | 'generati
 
 const tags = ['reports'];
 const segment = z.string().meta({ description: 'Empty without `by`.' });
+const countedSegment = segment.meta({
+  description:
+    'Empty without `by`. `other`: what found no seat among the segments that are told apart in its hour or day.',
+});
 const share = z.number().nullable();
 
 /** What all reports say about what was asked; times as given, rounded by each report to its own grain. */
@@ -43,7 +47,7 @@ function registerFunnel(app: FastifyInstance, deps: ReportPorts, run: RunReport)
     funnel: z.string(),
     revision: z.int(),
     truncated,
-    rows: z.array(z.object({ segment, steps: funnelSteps })),
+    rows: z.array(z.object({ segment: countedSegment, steps: funnelSteps })),
   });
   const schema = {
     tags,
@@ -262,7 +266,7 @@ function registerNorthStar(app: FastifyInstance, deps: ReportPorts, run: RunRepo
   });
   const row = z.object({
     day: z.string().meta({ format: 'date', examples: ['2026-01-15'] }),
-    segment,
+    segment: countedSegment,
     visitors: z.int(),
     people: z.int().nullable().meta({ description: 'Null unless `people` is asked for, and with `by`.' }),
     opportunities: z.int(),

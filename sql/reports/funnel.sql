@@ -1,8 +1,12 @@
 -- Steps of one funnel by segment, from the hourly counts and what was counted after an hour was closed: one row a segment,
 -- `steps` in the funnel's order.
+-- What found no seat in its hour (`other||`) is `other` in every dimension.
 -- Parameters: funnel, revision, generation, from and to (hours, to exclusive), by ('' for one row in total), limit.
 SELECT
-    multiIf({by:String} = 'country', country, {by:String} = 'industry', industry, {by:String} = 'channel', channel, '') AS segment,
+    multiIf(
+        {by:String} = '', '',
+        country = 'other' AND industry = '' AND channel = '', 'other',
+        {by:String} = 'country', country, {by:String} = 'industry', industry, {by:String} = 'channel', channel, '') AS segment,
     sumForEach(steps) AS steps
 FROM
 (

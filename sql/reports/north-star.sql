@@ -1,10 +1,13 @@
 -- The north star by day and segment: visitors, opportunities, quality opportunities; from the daily counts and what was counted
 -- after a day was closed.
--- The newest days first: a limit cuts the oldest ones.
+-- What found no seat in its day (`other||`) is `other` in every dimension. The newest days first: a limit cuts the oldest ones.
 -- Parameters: generation, from and to (days, to exclusive unless it is within a day), by ('' for one row a day), limit.
 SELECT
     toString(date) AS day,
-    multiIf({by:String} = 'country', country, {by:String} = 'industry', industry, {by:String} = 'channel', channel, '') AS segment,
+    multiIf(
+        {by:String} = '', '',
+        country = 'other' AND industry = '' AND channel = '', 'other',
+        {by:String} = 'country', country, {by:String} = 'industry', industry, {by:String} = 'channel', channel, '') AS segment,
     sum(visitors) AS visitors,
     sum(opportunities) AS opportunities,
     sum(quality_opportunities) AS quality_opportunities

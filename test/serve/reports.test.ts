@@ -108,6 +108,41 @@ describe('GET /v1/reports/funnel', () => {
     ]);
   });
 
+  it('calls what found no seat other, by whatever it groups', async () => {
+    const at = '2025-12-01T00:00:00Z';
+    const values = [
+      { hour: at, country: 'other', industry: '', channel: '', steps: [4, 1, 0] },
+      { hour: at, country: 'DE', industry: 'toys', channel: 'search', steps: [3, 0, 0] },
+    ].map((row) => ({ funnel: 'purchase', revision: 2, generation: GENERATION, version: 1, ...row }));
+    const clickhouse_settings = { date_time_input_format: 'best_effort' } as const;
+    await here.clickhouse.insert({
+      table: 'funnel_hours',
+      values,
+      format: 'JSONEachRow',
+      clickhouse_settings,
+    });
+    const told = async (by: string) => {
+      const { rows } = await here.get(
+        `/v1/reports/funnel?funnel=purchase&from=2025-12-01T00:00:00Z&to=2025-12-02T00:00:00Z${by}`,
+      );
+      return rows.map((row: { segment: string; steps: { count: number }[] }) => [
+        row.segment,
+        row.steps[0]!.count,
+      ]);
+    };
+    expect(await told('')).toEqual([['', 7]]);
+    for (const [by, other] of [
+      ['country', 'DE'],
+      ['industry', 'toys'],
+      ['channel', 'search'],
+    ]) {
+      expect(await told(`&by=${by}`)).toEqual([
+        ['other', 4],
+        [other, 3],
+      ]);
+    }
+  });
+
   it('says what is wrong with a question', async () => {
     expect((await here.get('/v1/reports/funnel?funnel=nothing', 404)).code).toBe('unknown_definition');
     const later = await here.get('/v1/reports/funnel?funnel=purchase&revision=99', 404);
@@ -365,6 +400,29 @@ describe('GET /v1/reports/north-star', () => {
     ]);
     const by = await here.get('/v1/reports/north-star?by=country&from=2026-01-15T00:00:00Z');
     expect(by.rows.map((row: { segment: string }) => row.segment)).toEqual(['DE', 'FR']);
+  });
+
+  it('calls what found no seat other, by whatever it groups', async () => {
+    const values = [
+      { country: 'other', industry: '', channel: '', visitors: 4 },
+      { country: 'DE', industry: 'toys', channel: 'search', visitors: 3 },
+    ].map((row) => ({ day: '2025-12-01', generation: GENERATION, version: 1, ...row }));
+    await here.clickhouse.insert({ table: 'north_star_days', values, format: 'JSONEachRow' });
+    const by = async (name: string) => {
+      const asked = `by=${name}&from=2025-12-01T00:00:00Z&to=2025-12-02T00:00:00Z`;
+      const { rows } = await here.get(`/v1/reports/north-star?${asked}`);
+      return rows.map((row: { segment: string; visitors: number }) => [row.segment, row.visitors]);
+    };
+    for (const [name, other] of [
+      ['country', 'DE'],
+      ['industry', 'toys'],
+      ['channel', 'search'],
+    ] as const) {
+      expect(await by(name)).toEqual([
+        ['other', 4],
+        [other, 3],
+      ]);
+    }
   });
 
   it('says that a limit cut it, and keeps the newest days', async () => {
