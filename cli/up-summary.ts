@@ -153,6 +153,15 @@ async function readIdentity(source: SummarySource, period: Period): Promise<Iden
   };
 }
 
+const HOUR_MS = 3_600_000;
+
+/** Reports by the hour count those that begin in the period: the first event's hour began before it. */
+function wholeHours({ from, to }: Period): Period {
+  const first = Math.floor(Date.parse(from) / HOUR_MS) * HOUR_MS;
+  const end = Math.ceil(Date.parse(to) / HOUR_MS) * HOUR_MS;
+  return { from: new Date(first).toISOString(), to: new Date(end).toISOString() };
+}
+
 async function readFunnels(source: SummarySource, period: Period): Promise<Funnel[]> {
   const { definitions } = await ask<{ definitions: { id: string }[] }>(source, '/v1/definitions/funnel', {});
   const funnels = await Promise.all(
@@ -160,7 +169,7 @@ async function readFunnels(source: SummarySource, period: Period): Promise<Funne
       const { rows } = await ask<{ rows: { steps: { step: string; count: number }[] }[] }>(
         source,
         '/v1/reports/funnel',
-        { ...period, funnel: id },
+        { ...wholeHours(period), funnel: id },
       );
       return {
         funnel: id,
@@ -198,7 +207,9 @@ async function readOpportunities(source: SummarySource, period: Period): Promise
 }
 
 async function readCampaigns(source: SummarySource, period: Period): Promise<Campaign[]> {
-  const { rows } = await ask<{ rows: Campaign[] }>(source, '/v1/reports/campaigns', { ...period });
+  const { rows } = await ask<{ rows: Campaign[] }>(source, '/v1/reports/campaigns', {
+    ...wholeHours(period),
+  });
   return rows.map(({ campaign, account, currency, impressions, clicks, costMicros }) => ({
     campaign,
     account,

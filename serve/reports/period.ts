@@ -1,11 +1,12 @@
 // The period and the grouping that reports ask for.
 import { z } from 'zod';
-import { isoTime } from '../answer.ts';
+import { iso, isoTime } from '../answer.ts';
 import { problemError } from '../problem-details.ts';
 import { parseIso } from '../time.ts';
 
 const DEFAULT_DAYS = 30;
 const DAYS_MAX = 800;
+const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 const ROWS_MAX = 10_000;
 
@@ -70,5 +71,34 @@ export function periodOf(query: Pick<PeriodQuery, 'from' | 'to'>, nowMs: number)
     detail: `from must be before to, by at most ${DAYS_MAX} days.`,
   });
 }
+
+const grains = { hour: HOUR_MS, day: DAY_MS } as const;
+
+/**
+ * The period of a report that holds whole hours or days (UTC): one counts in the period in which it begins, whichever that is, so that
+ * of two periods that meet within it never both have it.
+ * @throws 400 as `periodOf`, and if none begins in the period: an answer of nothing would look like a count
+ */
+export function wholePeriodOf(
+  query: Pick<PeriodQuery, 'from' | 'to'>,
+  nowMs: number,
+  grain: keyof typeof grains,
+): Period {
+  const { fromMs, toMs } = periodOf(query, nowMs);
+  const firstFrom = (ms: number): number => Math.ceil(ms / grains[grain]) * grains[grain];
+  const whole = { fromMs: firstFrom(fromMs), toMs: firstFrom(toMs) };
+  if (whole.fromMs < whole.toMs) return whole;
+  const begun = iso(whole.fromMs - grains[grain]);
+  throw problemError({
+    status: 400,
+    code: 'invalid',
+    detail: `No ${grain} (UTC) begins between from and to, and a ${grain} counts in the period in which it begins: ask from ${begun}.`,
+  });
+}
+
+/** What `wholePeriodOf` does, for a route's description. */
+export const wholePeriodNote = (grain: keyof typeof grains): string =>
+  `Of the period whole ${grain}s (UTC) are counted: those that begin in it, the present one among them, so that periods which meet never both count one. ` +
+  '`period` says what was counted.';
 
 export const period = z.object({ from: isoTime, to: isoTime });

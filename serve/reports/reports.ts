@@ -15,7 +15,15 @@ import {
   reportProblems,
   reportRunner,
 } from './named-queries.ts';
-import { type PeriodQuery, period, periodOf, periodQuery, truncated } from './period.ts';
+import {
+  type PeriodQuery,
+  period,
+  periodOf,
+  periodQuery,
+  truncated,
+  wholePeriodNote,
+  wholePeriodOf,
+} from './period.ts';
 
 type ReportPorts = Pick<Dependencies, 'clickhouse' | 'definitionLog' | 'generations' | 'clock'>;
 
@@ -27,7 +35,7 @@ const countedSegment = segment.meta({
 });
 const share = z.number().nullable();
 
-/** What all reports say about what was asked; times as given, rounded by each report to its own grain. */
+/** What all reports say about what was asked; the period as it was counted. */
 const asked = { period, by: z.string().nullable(), generation: z.int() };
 
 function askedOf(query: PeriodQuery, fromMs: number, toMs: number, generation: number) {
@@ -53,7 +61,8 @@ function registerFunnel(app: FastifyInstance, deps: ReportPorts, run: RunReport)
     tags,
     summary: 'A funnel’s steps in a period, by whole hours',
     description:
-      'Steps are counted once a buyer and funnel, in the hour of the event and the segment of then. The largest segments come first.',
+      'Steps are counted once a buyer and funnel, in the hour of the event and the segment of then. The largest segments come first. ' +
+      wholePeriodNote('hour'),
     querystring: querySchema(query),
     response: responses({ 200: answer }, reportProblems),
   };
@@ -61,7 +70,7 @@ function registerFunnel(app: FastifyInstance, deps: ReportPorts, run: RunReport)
     const asking = request.query as z.infer<typeof query>;
     const funnel = deps.definitionLog.find<FunnelDefinition>('funnel', asking.funnel);
     if (funnel === undefined) throw unknownDefinition('funnel', asking.funnel);
-    const { fromMs, toMs } = periodOf(asking, deps.clock.nowMs());
+    const { fromMs, toMs } = wholePeriodOf(asking, deps.clock.nowMs(), 'hour');
     const generation = deps.generations.events;
     const revision = asking.revision ?? funnel.revision;
     if (revision > funnel.revision) {
@@ -208,13 +217,13 @@ function registerCampaigns(app: FastifyInstance, deps: ReportPorts, run: RunRepo
   const schema = {
     tags,
     summary: 'Impressions, clicks and cost of campaigns in a period, by whole hours',
-    description: 'What cost most comes first.',
+    description: `What cost most comes first. ${wholePeriodNote('hour')}`,
     querystring: querySchema(query),
     response: responses({ 200: answer }, reportProblems),
   };
   app.get('/v1/reports/campaigns', { schema }, async (request): Promise<z.infer<typeof answer>> => {
     const asking = request.query as z.infer<typeof query>;
-    const { fromMs, toMs } = periodOf(asking, deps.clock.nowMs());
+    const { fromMs, toMs } = wholePeriodOf(asking, deps.clock.nowMs(), 'hour');
     const generation = deps.generations.spend;
     const { rows, truncated } = await limitedRows<CampaignRow>(run, 'campaigns', {
       campaign: asking.campaign ?? '',
@@ -281,13 +290,14 @@ function registerNorthStar(app: FastifyInstance, deps: ReportPorts, run: RunRepo
     description:
       'A visitor is counted under the key and in the segment of then, and stays counted: who came under two keys in a day, and ' +
       'was joined only later, is two visitors, but one of the people, who are counted anew by the links as they stand now. ' +
-      'Of more rows than `limit` the newest days are told, and of the oldest of these the largest segments.',
+      'Of more rows than `limit` the newest days are told, and of the oldest of these the largest segments. ' +
+      wholePeriodNote('day'),
     querystring: querySchema(query),
     response: responses({ 200: answer }, reportProblems),
   };
   app.get('/v1/reports/north-star', { schema }, async (request): Promise<z.infer<typeof answer>> => {
     const asking = request.query as z.infer<typeof query>;
-    const { fromMs, toMs } = periodOf(asking, deps.clock.nowMs());
+    const { fromMs, toMs } = wholePeriodOf(asking, deps.clock.nowMs(), 'day');
     const generation = deps.generations.events;
     const within = { generation, from: clickhouseSeconds(fromMs), to: clickhouseSeconds(toMs) };
     const countsPeople = asking.people && asking.by === undefined;

@@ -1,5 +1,5 @@
 -- What campaigns were shown for, clicked and cost, from the hourly absolute values: one row a campaign and segment.
--- Parameters: campaign ('' for all), generation, from and to (hours, to exclusive), by ('' for one row a campaign), limit.
+-- Parameters: campaign ('' for all), generation, from and to (whole hours, to exclusive), by ('' for one row a campaign), limit.
 SELECT
     campaign,
     any(account) AS account,
@@ -10,7 +10,7 @@ SELECT
 FROM campaign_hours FINAL
 WHERE generation = {generation:UInt16}
   AND ({campaign:String} = '' OR campaign = {campaign:String})
-  AND hour >= toStartOfHour({from:DateTime('UTC')})
+  AND hour >= {from:DateTime('UTC')}
   AND hour < {to:DateTime('UTC')}
 GROUP BY campaign, segment
 ORDER BY cost_micros DESC, campaign, segment

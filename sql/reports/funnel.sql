@@ -1,7 +1,7 @@
 -- Steps of one funnel by segment, from the hourly counts and what was counted after an hour was closed: one row a segment,
 -- `steps` in the funnel's order.
 -- What found no seat in its hour (`other||`) is `other` in every dimension.
--- Parameters: funnel, revision, generation, from and to (hours, to exclusive), by ('' for one row in total), limit.
+-- Parameters: funnel, revision, generation, from and to (whole hours, to exclusive), by ('' for one row in total), limit.
 SELECT
     multiIf(
         {by:String} = '', '',
@@ -15,7 +15,7 @@ FROM
     WHERE funnel = {funnel:String}
       AND revision = {revision:UInt32}
       AND generation = {generation:UInt16}
-      AND hour >= toStartOfHour({from:DateTime('UTC')})
+      AND hour >= {from:DateTime('UTC')}
       AND hour < {to:DateTime('UTC')}
     UNION ALL
     SELECT country, industry, channel, arrayPushBack(arrayResize(emptyArrayInt64(), column), toInt64(amount)) AS steps
@@ -23,7 +23,7 @@ FROM
     WHERE series = concat('funnel:', {funnel:String})
       AND revision = {revision:UInt32}
       AND generation = {generation:UInt16}
-      AND start >= toStartOfHour({from:DateTime('UTC')})
+      AND start >= {from:DateTime('UTC')}
       AND start < {to:DateTime('UTC')}
 )
 GROUP BY segment

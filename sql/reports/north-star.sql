@@ -1,7 +1,7 @@
 -- The north star by day and segment: visitors, opportunities, quality opportunities; from the daily counts and what was counted
 -- after a day was closed.
 -- What found no seat in its day (`other||`) is `other` in every dimension. The newest days first: a limit cuts the oldest ones.
--- Parameters: generation, from and to (days, to exclusive unless it is within a day), by ('' for one row a day), limit.
+-- Parameters: generation, from and to (whole days, to exclusive), by ('' for one row a day), limit.
 SELECT
     toString(date) AS day,
     multiIf(

@@ -64,7 +64,7 @@ describe('GET /v1/reports/funnel', () => {
   it('sums the current generation’s latest values, with rates between steps', async () => {
     const body = await here.get('/v1/reports/funnel?funnel=purchase');
     expect(body).toEqual({
-      period: { from: new Date(NOW - 30 * DAY_MS).toISOString(), to: new Date(NOW).toISOString() },
+      period: { from: '2025-12-16T13:00:00.000Z', to: '2026-01-15T13:00:00.000Z' },
       by: null,
       generation: GENERATION,
       funnel: 'purchase',
@@ -97,8 +97,9 @@ describe('GET /v1/reports/funnel', () => {
     const cut = await here.get('/v1/reports/funnel?funnel=purchase&by=country&limit=1');
     expect([cut.truncated, cut.rows.map((row: { segment: string }) => row.segment)]).toEqual([true, ['DE']]);
     const hour = await here.get(
-      '/v1/reports/funnel?funnel=purchase&from=2026-01-15T12:10:00Z&to=2026-01-15T13:00:00Z',
+      '/v1/reports/funnel?funnel=purchase&from=2026-01-15T11:10:00Z&to=2026-01-15T12:30:00Z',
     );
+    expect(hour.period).toEqual({ from: '2026-01-15T12:00:00.000Z', to: '2026-01-15T13:00:00.000Z' });
     expect(hour.rows[0].steps[0].count).toBe(20);
     const revision = await here.get('/v1/reports/funnel?funnel=purchase&revision=1');
     expect(revision.rows[0].steps.map((step: { step: string }) => step.step)).toEqual([
@@ -375,7 +376,7 @@ describe('GET /v1/reports/north-star', () => {
         ['2026-01-14', 'DE', 'toys', 'search', GENERATION, 0, 3, 0, 0, 1],
       ],
     );
-    const body = await here.get('/v1/reports/north-star?from=2026-01-14T05:00:00Z');
+    const body = await here.get('/v1/reports/north-star?from=2026-01-13T05:00:00Z');
     expect(body.rows).toEqual([
       {
         day: '2026-01-14',
@@ -433,6 +434,49 @@ describe('GET /v1/reports/north-star', () => {
     expect(await told(1)).toEqual([true, ['2026-01-15 DE']]);
     expect(await told(2)).toEqual([true, ['2026-01-15 DE', '2026-01-15 FR']]);
     expect(await told(3)).toEqual([false, ['2026-01-14 DE', '2026-01-15 DE', '2026-01-15 FR']]);
+  });
+});
+
+describe('periods that meet within an hour or a day', () => {
+  const total = (rows: Record<string, number>[], name: string) =>
+    rows.reduce((sum, row) => sum + (row[name] ?? 0), 0);
+
+  it.each(['2026-01-15T10:40:00Z', '2026-01-15T11:00:00Z', '2026-01-15T11:30:00Z', '2026-01-15T12:10:00Z'])(
+    'count each hour once: %s',
+    async (meet) => {
+      const steps = async (period: string) => {
+        const { rows } = await here.get(`/v1/reports/funnel?funnel=purchase&${period}`);
+        return rows[0]?.steps[0].count ?? 0;
+      };
+      const clicks = async (period: string) =>
+        total((await here.get(`/v1/reports/campaigns?${period}`)).rows, 'impressions');
+      for (const count of [steps, clicks]) {
+        const whole = await count('from=2026-01-15T09:00:00Z&to=2026-01-15T14:00:00Z');
+        const parts = [`from=2026-01-15T09:00:00Z&to=${meet}`, `from=${meet}&to=2026-01-15T14:00:00Z`];
+        const [before, after] = await Promise.all(parts.map(count));
+        expect(whole).toBeGreaterThan(0);
+        expect(before! + after!).toBe(whole);
+      }
+    },
+  );
+
+  it('count each day once', async () => {
+    const visitors = async (period: string) =>
+      total((await here.get(`/v1/reports/north-star?${period}`)).rows, 'visitors');
+    const [before, after] = await Promise.all([
+      visitors('from=2026-01-13T00:00:00Z&to=2026-01-14T18:00:00Z'),
+      visitors('from=2026-01-14T18:00:00Z&to=2026-01-15T12:30:00Z'),
+    ]);
+    expect([before, after]).toEqual([3, 20]);
+  });
+
+  it('and a period in which no hour or day begins is refused', async () => {
+    const within = 'from=2026-01-15T10:05:00Z&to=2026-01-15T10:55:00Z';
+    const hour = await here.get(`/v1/reports/funnel?funnel=purchase&${within}`, 400);
+    expect(hour.detail).toContain('ask from 2026-01-15T10:00:00.000Z');
+    expect((await here.get(`/v1/reports/north-star?${within}`, 400)).detail).toContain(
+      'ask from 2026-01-15T00:00:00.000Z',
+    );
   });
 });
 
