@@ -1,6 +1,7 @@
 // Rolling counts: which windows of a partition a rolling answer covers, and the sum over partitions, each at its own
 // watermark. The answer says as of when, and whether the partitions are too far apart to be one picture.
 import type { Segment } from './buyer.ts';
+import type { Settings } from './definition.ts';
 
 export const rollingWindows = {
   '5m': { windowMs: 300_000, grain: 'm', grainMs: 60_000 },
@@ -36,6 +37,15 @@ export function coveredBuckets(window: RollingWindow, watermarkMs: number): { fi
     first: Math.floor((watermarkMs - windowMs) / grainMs),
     last: Math.floor(watermarkMs / grainMs),
   };
+}
+
+type Retention = Pick<Settings, 'latenessMs' | 'minuteRetentionMs' | 'hourRetentionMs'>;
+
+/** Whether by these settings a partition still holds all that the window covers: a minute or hour is held for so long after its end. */
+export function isHeld(window: RollingWindow, settings: Retention): boolean {
+  const { windowMs, grain } = rollingWindows[window];
+  const retentionMs = { m: settings.minuteRetentionMs, h: settings.hourRetentionMs }[grain];
+  return retentionMs + settings.latenessMs >= windowMs;
 }
 
 /** The value of one dimension in a cell's name. What found no seat in its window is `other` in every dimension. */

@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { type FunnelDefinition, type Settings, settings as settingsSchema } from '../../domain/definition.ts';
-import { rollingWindows, sumPartitions } from '../../domain/rolling.ts';
+import { isHeld, rollingWindows, sumPartitions } from '../../domain/rolling.ts';
 import { isoOrNull, isoTime, unknownDefinition } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { querySchema, requestSchema, responses } from '../schema.ts';
@@ -29,7 +29,10 @@ const answer = z.object({
   revision: z.int(),
   window: z.string(),
   asOf: isoTime.nullable().meta({ description: 'The lowest watermark; null before the first record.' }),
-  incomplete: z.boolean().meta({ description: 'The partitions are further apart than lateness.' }),
+  incomplete: z.boolean().meta({
+    description:
+      'The partitions are further apart than lateness, or the settings hold minutes or hours for a shorter time than the window.',
+  }),
   spreadMs: z.int().meta({ description: 'How far the partitions’ watermarks are apart.' }),
   partitions: z.int().meta({ description: 'Partitions that ever had a record.' }),
   by: segmentBy.nullable(),
@@ -59,15 +62,15 @@ export function registerRolling(
     const funnel = definitionLog.find<FunnelDefinition>('funnel', id);
     if (funnel === undefined) throw unknownDefinition('funnel', id);
     const { revision, document } = funnel;
-    const { latenessMs } = definitionLog.list<Settings>('settings')[0]?.document ?? settingsSchema.parse({});
+    const settings = definitionLog.list<Settings>('settings')[0]?.document ?? settingsSchema.parse({});
     const read = await readRolling(reader, `funnel:${id}`, revision, window);
-    const counts = sumPartitions(read, document.steps.length, latenessMs, by ?? null);
+    const counts = sumPartitions(read, document.steps.length, settings.latenessMs, by ?? null);
     return {
       funnel: id,
       revision,
       window,
       asOf: isoOrNull(counts.asOfMs),
-      incomplete: counts.incomplete,
+      incomplete: counts.incomplete || !isHeld(window, settings),
       spreadMs: counts.spreadMs,
       partitions: counts.partitions,
       by: by ?? null,

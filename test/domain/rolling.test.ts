@@ -1,7 +1,7 @@
 // Rolling sums: which windows count, and how partitions at different watermarks add up.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { coveredBuckets, dimensionOf, rollingWindows, sumPartitions } from '../../domain/rolling.ts';
+import { coveredBuckets, dimensionOf, isHeld, rollingWindows, sumPartitions } from '../../domain/rolling.ts';
 
 const W = Date.UTC(2026, 0, 15, 12, 30, 20);
 
@@ -22,6 +22,15 @@ describe('coveredBuckets', () => {
       ),
     );
   });
+});
+
+it('a window is held as long as its minutes or hours are, lateness included', () => {
+  const settings = { latenessMs: 60_000, minuteRetentionMs: 240_000, hourRetentionMs: 86_400_000 };
+  const held = (change: object) =>
+    (['5m', '1h', '24h'] as const).filter((window) => isHeld(window, { ...settings, ...change }));
+  expect(held({})).toEqual(['5m', '24h']);
+  expect(held({ minuteRetentionMs: 239_999 })).toEqual(['24h']);
+  expect(held({ minuteRetentionMs: 3_540_000, hourRetentionMs: 3_600_000 })).toEqual(['5m', '1h']);
 });
 
 describe('sumPartitions', () => {

@@ -75,6 +75,25 @@ describe('GET /v1/rolling/funnels/{id}', () => {
     expect(body.segments).toEqual([]);
   });
 
+  it('is incomplete when less is held than the window covers', async () => {
+    await here.setHead('events', 5, { watermark: NOW });
+    const incomplete = () =>
+      Promise.all(
+        ['5m', '1h', '24h'].map(
+          async (window) => (await here.get(`/v1/rolling/funnels/purchase?window=${window}`)).incomplete,
+        ),
+      );
+    expect(await incomplete()).toEqual([false, false, false]);
+    const latenessMs = 10 * MINUTE_MS;
+    here.definitions.set('settings', 'default', {
+      latenessMs,
+      minuteRetentionMs: 0,
+      hourRetentionMs: HOUR_MS,
+    });
+    expect(await incomplete()).toEqual([false, true, true]);
+    here.definitions.set('settings', 'default', { latenessMs });
+  });
+
   it('is empty, and as of never, before the first record', async () => {
     for (let partition = 0; partition < topicPartitions.events; partition += 1) {
       await here.redis.del(here.keysOf('events', partition).head);
