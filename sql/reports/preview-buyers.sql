@@ -1,4 +1,5 @@
--- The people of a period with what is known of them at its end: latest country, industry and level, first channel, stage.
+-- The people of a period with what is known of them at its end, by all that they ever said before: latest country, industry and level,
+-- first channel, stage.
 -- Parameters: generation, from and to (event time, to exclusive); oneIn (1: all; else a sample of the keys, always the same).
 SELECT key, country, industry, channel, level, stage
 FROM
@@ -12,10 +13,10 @@ FROM
     FROM event_people
     WHERE verdict = 'applied'
       AND generation = {generation:UInt16}
-      AND time >= {from:DateTime64(3, 'UTC')}
       AND time < {to:DateTime64(3, 'UTC')}
       AND cityHash64(person) % {oneIn:UInt32} = 0
     GROUP BY person
+    HAVING max(time) >= {from:DateTime64(3, 'UTC')}
 ) AS buyers
 LEFT JOIN
 (

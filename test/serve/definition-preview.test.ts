@@ -258,6 +258,11 @@ describe('a preview', () => {
       conditions: [{ attribute: 'plan', operator: 'exists' }],
     });
     expect(asked.body.note).toContain('plan counts as absent');
+    const gold = { attribute: 'level', operator: 'equals', value: 'gold' };
+    expect(await measures('segment/gold', { name: 'gold', conditions: [gold] })).toEqual({
+      'buyers/all': [null, 3],
+      'buyers/in the segment': [null, 1],
+    });
     const experiment = {
       name: 'e',
       status: 'running',
@@ -275,6 +280,17 @@ describe('a preview', () => {
       'variants/b': [null, 1],
       'not in it/notTargeted': [null, 2],
     });
+    here.definitions.set('segment', 'planned', {
+      name: 'p',
+      conditions: [{ attribute: 'plan', operator: 'exists' }],
+    });
+    const targeting = [
+      { segment: 'planned' },
+      { segment: 'german' },
+      { attribute: 'plan', operator: 'exists' },
+    ];
+    const planned = await preview('experiment/e', { ...experiment, targeting });
+    expect(planned.body.note).toContain('are known: plan counts as absent');
   });
 
   it('of an account and a campaign holds what was spent against them, by the account’s day', async () => {

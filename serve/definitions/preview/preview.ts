@@ -94,13 +94,13 @@ const kinds: Readonly<Record<DefinitionType, Kind | undefined>> = {
     measure: (document, past, id) => measureCampaign(document as CampaignDefinition, past, id),
   },
   segment: {
-    note: (document) =>
-      `Buyers of the period who match.${contextNote(unknownAttributes((document as SegmentDefinition).conditions))}`,
+    note: (document, _current, past) =>
+      `Buyers of the period who match, by all that they said before its end.${contextNote(unknownAttributes((document as SegmentDefinition).conditions, past))}`,
     measure: (document, past) => measureSegment(document as SegmentDefinition, past),
   },
   experiment: {
-    note: (document) =>
-      `The variants that buyers of the period would get by hash; who was exposed before keeps what was seen.${contextNote(unknownAttributes((document as ExperimentDefinition).targeting))}`,
+    note: (document, _current, past) =>
+      `The variants that buyers of the period would get by hash; who was exposed before keeps what was seen.${contextNote(unknownAttributes((document as ExperimentDefinition).targeting, past))}`,
     measure: (document, past, id) => measureExperiment(document as ExperimentDefinition, past, id),
   },
   trigger: {

@@ -7,15 +7,19 @@ const known = ['country', 'industry', 'channel', 'level', 'stage'] as const;
 type BuyerRow = { readonly key: string } & Readonly<Record<(typeof known)[number], string>>;
 type Attributes = Readonly<Record<string, string>>;
 
-/** Conditions on what only the caller's context says: nobody of the past has it. */
+/** Conditions on what only the caller's context says, by a segment or not: nobody of the past has it. */
 export function unknownAttributes(
   conditions: readonly ({ readonly attribute: string } | { readonly segment: string })[],
+  past: Past,
 ): string[] {
-  return conditions.flatMap((condition) =>
-    'attribute' in condition && !(known as readonly string[]).includes(condition.attribute)
-      ? [condition.attribute]
-      : [],
+  const segments = past.list<SegmentDefinition>('segment');
+  const asked = conditions.flatMap((condition) =>
+    'attribute' in condition
+      ? [condition]
+      : (segments.find(({ id }) => id === condition.segment)?.document.conditions ?? []),
   );
+  const names = new Set(asked.map(({ attribute }) => attribute));
+  return [...names].filter((name) => !(known as readonly string[]).includes(name));
 }
 
 async function buyersOf(past: Past): Promise<{ hashKey: string; attributes: Attributes }[]> {
