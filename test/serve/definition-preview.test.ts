@@ -2,6 +2,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { engage } from '../../domain/engagement.ts';
 import { scoreOf } from '../../domain/score.ts';
+import type { ClickHouse } from '../../platform/clickhouse.ts';
+import { queryText } from '../../platform/named-query.ts';
 import { type Answering, answering, GENERATION, secret } from './answering.ts';
 
 const HOUR_MS = 3_600_000;
@@ -55,6 +57,16 @@ const past: Happening[] = [
 ];
 
 let here: Answering;
+/** What is asked instead of how much there is to read, to play that there is much. */
+let size: string | null = null;
+
+function withSize(clickhouse: ClickHouse): ClickHouse {
+  const query = (asked: { query: string }) =>
+    clickhouse.query(
+      size !== null && asked.query === queryText('preview-size') ? { ...asked, query: size } : asked,
+    );
+  return Object.assign(Object.create(clickhouse), { query });
+}
 
 async function insert(table: string, values: Record<string, unknown>[]): Promise<void> {
   const clickhouse_settings = { date_time_input_format: 'best_effort' } as const;
@@ -97,7 +109,10 @@ async function insertEvents(): Promise<void> {
 }
 
 beforeAll(async () => {
-  here = await answering('preview', { tables: true });
+  here = await answering('preview', {
+    tables: true,
+    wrap: (dependencies) => ({ ...dependencies, clickhouse: withSize(dependencies.clickhouse) }),
+  });
   here.clock.nowMs = NOW;
   const { definitions } = here;
   definitions.set('behaviours', 'default', { rules });
@@ -330,6 +345,42 @@ describe('a preview', () => {
     const found = await measures('opportunity/default', byWhom);
     expect(found['opportunities/qualified']).toEqual([1, 2]);
     expect(found['opportunities/mean quality']).toEqual([0.475, expect.closeTo((0.55 + 0.45) / 2, 9)]);
+  });
+
+  it('says that it looked at a sample only where it did', async () => {
+    size = 'SELECT 1000001 AS events, 1000 AS buyers';
+    try {
+      const experiment = {
+        name: 'e',
+        status: 'running',
+        variations: [
+          { key: 'a', value: 1, weight: 0.5 },
+          { key: 'b', value: 2, weight: 0.5 },
+        ],
+        targeting: [],
+        fallback: 'a',
+      };
+      const exists = { attribute: 'level', operator: 'exists' };
+      const account = { name: 'A', currency: 'EUR', dailyBudgetMicros: 1, utcOffsetMinutes: 60 };
+      const documents: [name: string, document: object, oneIn: number][] = [
+        ['funnel/f', funnel, 1],
+        ['behaviours/default', { rules }, 1],
+        ['score/opportunity', score, 1],
+        ['account/acme', account, 1],
+        ['campaign/c', { name: 'C', accountId: 'acme', channel: 'search' }, 1],
+        ['trigger/t', { name: 't', on: 'transition', to: ['mature'] }, 1],
+        ['lifecycle/default', lifecycle, 2],
+        ['opportunity/default', {}, 2],
+        ['segment/levelled', { name: 'l', conditions: [exists] }, 2],
+        ['experiment/e', experiment, 2],
+      ];
+      for (const [name, document, oneIn] of documents) {
+        const { status, body } = await preview(name, document);
+        expect([name, status, body.sampledOneIn]).toEqual([name, 200, oneIn]);
+      }
+    } finally {
+      size = null;
+    }
   });
 
   it('says plainly where nothing can be said, and refuses what could not be saved', async () => {

@@ -40,7 +40,7 @@ export interface PastPorts {
 export interface Past {
   readonly fromMs: number;
   readonly toMs: number;
-  /** Set when only one in so many buyers was looked at; counts are scaled. */
+  /** Of so many buyers who asks for a sample looks at one, and scales what it counts; 1 where there are few. */
   readonly oneIn: number;
   /** The rules in force. */
   readonly rules: Rules;

@@ -34,6 +34,8 @@ const DAY_MS = 86_400_000;
 const DAYS_MAX = 90;
 
 interface Kind {
+  /** Of many buyers it looks at a sample (`past.oneIn`); else ClickHouse reads everything. */
+  readonly sampled: boolean;
   /** What the reader of the numbers must know. @param current what is in force, if anything is */
   note(document: unknown, current: unknown, past: Past): string | Promise<string>;
   measure(document: unknown, past: Past, id: string): Promise<Measure[]>;
@@ -52,10 +54,12 @@ function contextNote(attributes: readonly string[]): string {
 const kinds: Readonly<Record<DefinitionType, Kind | undefined>> = {
   settings: undefined,
   receiver: {
+    sampled: false,
     note: () => 'A receiver measures nothing: it is told of triggers from then on.',
     measure: async () => [],
   },
   behaviours: {
+    sampled: false,
     note: () => `Events by behaviour, and every funnel in force by the changed names. ${asPersons}`,
     measure: (document, past, id) => {
       const maps = past.list<BehaviourMap>('behaviours').filter((map) => map.id !== id);
@@ -64,19 +68,23 @@ const kinds: Readonly<Record<DefinitionType, Kind | undefined>> = {
     },
   },
   funnel: {
+    sampled: false,
     note: () => `How many buyers reached each step, by ClickHouse’s windowFunnel. ${asPersons}`,
     measure: (document, past) => measureFunnel(document as FunnelDefinition, past),
   },
   lifecycle: {
+    sampled: true,
     note: () => `How many buyers are in which stage at the end of the period. ${asPersons}`,
     measure: (document, past) => measureLifecycle(document as LifecycleDefinition, past),
   },
   opportunity: {
+    sampled: true,
     note: () =>
       `What a buyer asked about one subject counts as one opportunity, with the country and level that the buyer had said by then, before the period too. ${asPersons}`,
     measure: (document, past) => measureOpportunity(document as OpportunityDefinition, past),
   },
   score: {
+    sampled: false,
     note: async (document, current, past) => {
       const scores = [document, ...(current === undefined ? [] : [current])] as ScoreDefinition[];
       const halfLife = await halfLifeNote(scores, past);
@@ -85,25 +93,30 @@ const kinds: Readonly<Record<DefinitionType, Kind | undefined>> = {
     measure: (document, past) => measureScore(document as ScoreDefinition, past),
   },
   account: {
+    sampled: false,
     note: () => 'What was spent, day by day of the account, against its daily budget.',
     measure: (document, past, id) => measureAccount(document as AccountDefinition, past, id),
   },
   campaign: {
+    sampled: false,
     note: () =>
       'What was spent where it would be shown. What other bids would have won cannot be said from what was won.',
     measure: (document, past, id) => measureCampaign(document as CampaignDefinition, past, id),
   },
   segment: {
+    sampled: true,
     note: (document, _current, past) =>
       `Buyers of the period who match, by all that they said before its end.${contextNote(unknownAttributes((document as SegmentDefinition).conditions, past))}`,
     measure: (document, past) => measureSegment(document as SegmentDefinition, past),
   },
   experiment: {
+    sampled: true,
     note: (document, _current, past) =>
       `The variants that buyers of the period would get by hash; who was exposed before keeps what was seen.${contextNote(unknownAttributes((document as ExperimentDefinition).targeting, past))}`,
     measure: (document, past, id) => measureExperiment(document as ExperimentDefinition, past, id),
   },
   trigger: {
+    sampled: false,
     note: () => 'How often what it asks for happened.',
     measure: (document, past) => measureTrigger(document as TriggerDefinition, past),
   },
@@ -135,7 +148,9 @@ export function registerDefinitionPreview(app: FastifyInstance, deps: PreviewPor
     revision: z.int().nullable().meta({ description: 'In force now; null if there is none.' }),
     answerable: z.boolean().meta({ description: 'False where the past says nothing about such a change.' }),
     note: z.string().meta({ description: 'What the numbers are, and what they leave out.' }),
-    sampledOneIn: z.int().meta({ description: '1: all buyers were looked at; else counts are scaled.' }),
+    sampledOneIn: z
+      .int()
+      .meta({ description: '1: all buyers were looked at; else one in so many, and counts are scaled.' }),
     measures: z.array(comparedMeasure),
   });
   const schema = {
@@ -186,6 +201,12 @@ export function registerDefinitionPreview(app: FastifyInstance, deps: PreviewPor
     const before = current === undefined ? null : await kind.measure(current.document, past, id);
     const after = await kind.measure(checked.document, past, id);
     const note = await kind.note(checked.document, current?.document, past);
-    return { ...said, answerable: true, note, sampledOneIn: past.oneIn, measures: compare(before, after) };
+    return {
+      ...said,
+      answerable: true,
+      note,
+      sampledOneIn: kind.sampled ? past.oneIn : 1,
+      measures: compare(before, after),
+    };
   });
 }
