@@ -344,7 +344,7 @@ function pass(failpoint: Failpoint, name: string, batches: readonly Batch[], whe
 function observe(parts: StreamParts, metrics: StreamMetrics, id: PartitionId) {
   return {
     committed: (figures: CommittedFigures) => metrics.committed(id.topic, figures),
-    fenced: () => metrics.fenced(id.topic),
+    fenced: () => metrics.fenced(id.topic, id.partition),
     failed(error: unknown) {
       metrics.failed('owner');
       parts.log('error', `${id.topic} ${id.partition}: ${(error as Error).stack ?? String(error)}`);

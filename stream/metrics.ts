@@ -1,6 +1,7 @@
 // What the steps of the stream tell Prometheus: batches, commits, deliveries, failures.
 import { Counter, Histogram, type Registry } from 'prom-client';
 import type { StatefulTopic } from '../platform/keys.ts';
+import { topicPartitions } from '../platform/namespace.ts';
 
 /** How one batch went. */
 export interface CommittedFigures {
@@ -15,7 +16,7 @@ export interface CommittedFigures {
 
 export interface StreamMetrics {
   committed(topic: StatefulTopic, figures: CommittedFigures): void;
-  fenced(topic: StatefulTopic): void;
+  fenced(topic: StatefulTopic, partition: number): void;
   inserted(table: string, rows: number, seconds: number): void;
   sent(records: number, seconds: number): void;
   failed(step: FailedStep): void;
@@ -61,7 +62,7 @@ function batchMetrics(registry: Registry) {
     fenced: new Counter({
       name: 'flywheel_stream_fenced_total',
       help: 'Commits refused because another owner has taken over.',
-      labelNames,
+      labelNames: ['topic', 'partition'],
       registers,
     }),
   };
@@ -106,7 +107,10 @@ export function createStreamMetrics(registry: Registry, topics: readonly Statefu
     labelNames: ['step'],
     registers: [registry],
   });
-  for (const topic of topics) batch.fenced.inc({ topic }, 0);
+  // From the start, so that the first of each is seen as a rise.
+  for (const topic of topics)
+    for (let partition = 0; partition < topicPartitions[topic]; partition += 1)
+      batch.fenced.inc({ topic, partition }, 0);
   for (const step of failedSteps) failures.inc({ step }, 0);
   return {
     committed(topic, { records, batchSeconds, commitSeconds, visibleSeconds }) {
@@ -115,7 +119,7 @@ export function createStreamMetrics(registry: Registry, topics: readonly Statefu
       batch.commits.observe({ topic }, commitSeconds);
       batch.visible.observe({ topic }, visibleSeconds);
     },
-    fenced: (topic) => batch.fenced.inc({ topic }),
+    fenced: (topic, partition) => batch.fenced.inc({ topic, partition }),
     inserted(table, count, took) {
       delivery.rows.inc({ table }, count);
       delivery.inserts.observe({ table }, took);
