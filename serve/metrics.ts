@@ -1,5 +1,6 @@
 // What this process counts and times, in Prometheus' text form at /metrics.
-import type { FastifyInstance } from 'fastify';
+import type { ServerResponse } from 'node:http';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 export interface ServeMetrics {
@@ -40,7 +41,7 @@ export function serveMetrics(): ServeMetrics {
     registry,
     routeSeconds: new Histogram({
       name: 'flywheel_serve_route_seconds',
-      help: 'Time from a request to the end of its answer.',
+      help: 'Time from a request to the end of its answer, or until its client had gone without one (499).',
       labelNames: ['method', 'route', 'status'],
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
       registers,
@@ -61,15 +62,46 @@ export function serveMetrics(): ServeMetrics {
   };
 }
 
-/** Times every route and shows all metrics at /metrics, without a key: it is not for the public (docs/operating.md, "What the public may reach"). */
-export function registerMetrics(app: FastifyInstance, metrics: ServeMetrics): void {
-  app.addHook('onResponse', (request, reply, done) => {
-    metrics.routeSeconds.observe(
-      { method: request.method, route: request.routeOptions.url ?? 'none', status: reply.statusCode },
-      reply.elapsedTime / 1_000,
-    );
+/** The status of a request whose client has gone before it was answered, as nginx calls it. */
+const CLIENT_GONE = 499;
+const asked = Symbol('asked');
+
+/** A response that knows what it answers: so that all of them have one listener, and none a closure of its own. */
+interface TimedResponse extends ServerResponse {
+  [asked]?: { readonly reply: FastifyReply; readonly startedMs: number };
+}
+
+/** Of a response that has closed; undefined if nobody has waited for it to its end. */
+function statusOf(raw: ServerResponse, { request, statusCode }: FastifyReply): number | undefined {
+  if (raw.writableEnded) return statusCode;
+  // Who went in the middle of the question, or of a stream without an end, has not gone without an answer.
+  return raw.headersSent || !request.raw.complete ? undefined : CLIENT_GONE;
+}
+
+/**
+ * Times every request, by the end of its response and not by Fastify's `onResponse`: that is not told when a client has gone, and
+ * clients go from the slowest answers.
+ */
+function timeRequests(app: FastifyInstance, { routeSeconds }: ServeMetrics): void {
+  function closed(this: TimedResponse): void {
+    const { reply, startedMs } = this[asked]!;
+    const status = statusOf(this, reply);
+    if (status === undefined) return;
+    const { method, routeOptions } = reply.request;
+    const route = routeOptions.url ?? 'none';
+    routeSeconds.observe({ method, route, status }, (performance.now() - startedMs) / 1_000);
+  }
+  app.addHook('onRequest', (_request, reply, done) => {
+    const raw: TimedResponse = reply.raw;
+    raw[asked] = { reply, startedMs: performance.now() };
+    raw.on('close', closed);
     done();
   });
+}
+
+/** Times every route and shows all metrics at /metrics, without a key: it is not for the public (docs/operating.md, "What the public may reach"). */
+export function registerMetrics(app: FastifyInstance, metrics: ServeMetrics): void {
+  timeRequests(app, metrics);
   app.get(
     '/metrics',
     {

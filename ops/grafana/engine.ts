@@ -233,7 +233,8 @@ const serve: PanelSpec[] = [
   },
   {
     title: 'Answers by status',
-    description: '5xx are ours; 429 say that somebody is over a limit.',
+    description:
+      '5xx are ours; 429 say that somebody is over a limit; 499 are clients that have gone without an answer.',
     unit: 'reqps',
     queries: [{ expr: rate('flywheel_serve_route_seconds_count', 'status'), legend: '{{status}}' }],
   },
