@@ -36,6 +36,8 @@ export class Owner {
   #housekeptMs = 0;
   #flushedMs = 0;
   #activeMs: number;
+  /** When the oldest record of the batch at hand was appended, from its fold until its commit. */
+  #uncommittedMs: number | undefined;
   /** When the last batch began. */
   #batchedMs = Number.NEGATIVE_INFINITY;
   #control: PartitionControl;
@@ -71,9 +73,9 @@ export class Owner {
     return isHeld(this.#control, this.work.head.offset);
   }
 
-  /** When the oldest record that waits here was appended; undefined if none waits. */
+  /** When the oldest record that is read and not committed was appended; undefined if there is none. */
   get oldestAppendMs(): number | undefined {
-    return this.#queue.peek()?.appendMs;
+    return this.#uncommittedMs ?? this.#queue.peek()?.appendMs;
   }
 
   /** Committed batches that ClickHouse or Kafka do not have yet. */
@@ -203,11 +205,13 @@ export class Owner {
     if (done === undefined) return 'OK';
     const { fold, folded, startedMs, oldestAppendMs } = done;
     this.#batchedMs = startedMs;
+    this.#uncommittedMs = oldestAppendMs;
     this.#queue.drop(folded);
     const foldedMs = performance.now();
     const timers = bugs.timerChanges(fold.timers.changes());
     const reply = await this.#commit(fold.batch, timers, fold.looksAgain);
     if (reply === 'FENCED') return reply;
+    this.#uncommittedMs = undefined;
     fold.live?.committed();
     const committedMs = performance.now();
     this.#activeMs = this.#parts.now();

@@ -9,7 +9,7 @@ export interface PartitionFigures {
   /** Records in the log that are not applied. */
   readonly lag: number;
   readonly watermarkMs: number;
-  /** Since the oldest record that is read and not applied was appended; 0 if none is. */
+  /** Since the oldest record that is read and not committed was appended; 0 if none is. */
   readonly waitingMs: number;
   /** Committed batches that ClickHouse or Kafka do not have yet. */
   readonly undelivered: number;
@@ -33,7 +33,7 @@ const gauges: readonly [name: string, help: string, measure: Measure][] = [
   ],
   [
     'flywheel_stream_oldest_waiting_seconds',
-    'Since the oldest record that is read and not yet applied was appended; 0 if none waits.',
+    'Since the oldest record that is read and not yet committed was appended; 0 if none waits.',
     ({ waitingMs }) => waitingMs / 1_000,
   ],
   [

@@ -90,11 +90,21 @@ const objectives: PanelSpec[] = [
   {
     title: 'Event to visible',
     description:
-      'From the append of a batch’s oldest record until it can be read in Redis. The objective: 1 s for 99 of 100.',
+      'From the append of a batch’s oldest record until it can be read in Redis. Of batches: one that does not come is not seen here.',
     unit: 's',
     queries: [
       { expr: quantile(0.5, 'flywheel_stream_visible_seconds', ''), legend: 'median' },
       { expr: quantile(0.99, 'flywheel_stream_visible_seconds', ''), legend: 'p99' },
+    ],
+  },
+  {
+    title: 'Stale partitions',
+    description:
+      'Where a record has waited for more than a second, or that have no owner: what the objective of freshness counts.',
+    unit: 'short',
+    queries: [
+      { expr: 'flywheel:stream_partitions:stale', legend: 'stale' },
+      { expr: 'flywheel:stream_partitions:known', legend: 'all' },
     ],
   },
 ];

@@ -114,6 +114,28 @@ describe('a poll that began before the take-over', () => {
     }));
 });
 
+it('a record waits until it is committed, also while nothing else does', async () => {
+  let answer = (_reply: string): void => {};
+  const redis = {
+    zrange: async () => [],
+    eval: () =>
+      new Promise((resolve) => {
+        answer = resolve;
+      }),
+  } as unknown as RedisClient;
+  const step = vi.fn();
+  const parts = partsOf();
+  const owner = new Owner(takenAt(100), { ...parts, redis, observer: { ...parts.observer, step } });
+  expect(owner.oldestAppendMs).toBeUndefined();
+  owner.push(messages(100, 103));
+  await vi.waitFor(() => expect(step).toHaveBeenCalledWith('before-commit', expect.anything()));
+  expect([owner.backlog, owner.oldestAppendMs]).toEqual([0, 1]);
+  answer('OK');
+  await vi.waitFor(() => expect(step).toHaveBeenCalledWith('after-commit', expect.anything()));
+  await vi.waitFor(() => expect(owner.oldestAppendMs).toBeUndefined());
+  expect(await owner.stop()).toBe('stopped');
+});
+
 /** A Redis that holds one head and nothing else. */
 function redisWith(head: Record<string, string>, refusal?: [string, string]): RedisClient {
   return {
