@@ -239,6 +239,7 @@ export class Owner {
     observer.step('before-commit', [batch]);
     const isStopped = (): boolean => this.#stopped;
     if ((await commitUntilKnown(this.#parts, work.head, commands, isStopped)) === 'FENCED') return 'FENCED';
+    work.counters.committed();
     await untilReplicated(this.#parts, isStopped);
     this.#delivery.cleared(delivered.length);
     work.head.seq += 1;

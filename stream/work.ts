@@ -21,6 +21,8 @@ export interface FoldCounters {
   trigger(definition: string, status: TriggerStatus): void;
   counted(effect: CountEffect): void;
   row(effect: RowEffect): void;
+  /** The batch at hand is committed: what it came to counts. */
+  committed(): void;
 }
 
 export type TriggerStatus = 'created' | 'acknowledged' | 'expired';

@@ -20,6 +20,7 @@ it('counts since the last scrape are added to those before', async () => {
   events.verdict('late');
   events.verdict('late');
   spend.verdict('duplicate');
+  for (const owner of [events, spend]) owner.committed();
   await registry.metrics();
   events.verdict('late');
   events.looked(5, 2);
@@ -32,6 +33,7 @@ it('counts since the last scrape are added to those before', async () => {
   events.row({ kind: 'row', table: 'opportunities', row: { change: 'opened' } });
   events.row({ kind: 'row', table: 'exposures', row: {} });
   events.trigger('qualified-opportunity', 'created');
+  for (const owner of [events, spend]) owner.committed();
   const lines = (await registry.metrics()).split('\n').filter((line) => /^flywheel.* [1-9]/.test(line));
   expect(lines.sort()).toEqual([
     'flywheel_funnel_steps_total{funnel="sourcing",step="3"} 1',
@@ -48,6 +50,37 @@ it('counts since the last scrape are added to those before', async () => {
     'flywheel_stream_states_written_total{topic="events",kind="company"} 1',
     'flywheel_stream_states_written_total{topic="spend",kind="account"} 1',
     'flywheel_triggers_total{definition="qualified-opportunity",status="created"} 1',
+  ]);
+});
+
+it('what a batch came to counts once it is committed, also if its owner ends before and the next one folds it again', async () => {
+  const registry = new Registry();
+  const metrics = createFoldMetrics(registry);
+  const fold = (owner: ReturnType<typeof metrics.of>): void => {
+    owner.verdict('applied');
+    owner.rejected('malformed');
+    owner.stateWritten('u:1', 100);
+    owner.counted({ ...step, amount: 1 });
+    owner.row({ kind: 'row', table: 'transitions', row: { to_stage: 'mature' } });
+    owner.trigger('matured-buyer', 'created');
+  };
+  const told = async (): Promise<string[]> =>
+    (await registry.metrics()).split('\n').filter((line) => /^flywheel.* [1-9]/.test(line));
+  fold(metrics.of('events'));
+  expect(await told()).toEqual([]);
+  const next = metrics.of('events');
+  fold(next);
+  next.committed();
+  // A batch of nothing follows.
+  next.committed();
+  expect((await told()).map((line) => line.replace(/\{.*\}/, '')).sort()).toEqual([
+    'flywheel_funnel_steps_total 1',
+    'flywheel_lifecycle_transitions_total 1',
+    'flywheel_stream_records_total 1',
+    'flywheel_stream_rejects_total 1',
+    'flywheel_stream_state_written_bytes_total 100',
+    'flywheel_stream_states_written_total 1',
+    'flywheel_triggers_total 1',
   ]);
 });
 

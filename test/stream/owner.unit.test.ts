@@ -23,7 +23,7 @@ import { noCounters } from './support/no-counters.ts';
 const id = { topic: 'events', generation: 1, partition: 3 } as const;
 const keys = partitionKeys(namespaceOf('owner'), id);
 
-function takenAt(offset: number): TakenOver {
+function takenAt(offset: number, counters = noCounters): TakenOver {
   const head = {
     nonce: 'n',
     seq: 4,
@@ -40,7 +40,7 @@ function takenAt(offset: number): TakenOver {
     inForce: { kept: [], definitions: arrange([]) },
     windows: createWindows(),
     triggers: createWaitingTriggers(),
-    counters: noCounters,
+    counters,
   });
   return { work, undelivered: [], readFrom: offset, control: noControl };
 }
@@ -134,6 +134,28 @@ it('a record waits until it is committed, also while nothing else does', async (
   await vi.waitFor(() => expect(step).toHaveBeenCalledWith('after-commit', expect.anything()));
   await vi.waitFor(() => expect(owner.oldestAppendMs).toBeUndefined());
   expect(await owner.stop()).toBe('stopped');
+});
+
+it.each([
+  ['OK', ['rejected', 'rejected', 'committed'], 'stopped'],
+  ['FENCED', ['rejected', 'rejected'], 'fenced'],
+] as const)('a batch whose commit is answered %s tells the counters %j', async (reply, expected, end) => {
+  const redis = {
+    zrange: async () => [],
+    eval: async () => reply,
+    hmget: async () => ['of another owner', '9'],
+  } as unknown as RedisClient;
+  const told: string[] = [];
+  const counters = {
+    ...noCounters,
+    verdict: (verdict: string) => told.push(verdict),
+    committed: () => told.push('committed'),
+  };
+  const owner = new Owner(takenAt(100, counters), { ...partsOf(), redis });
+  owner.push(messages(100, 102));
+  await vi.waitFor(() => expect(told).toHaveLength(expected.length));
+  expect(await owner.stop()).toBe(end);
+  expect(told).toEqual(expected);
 });
 
 /** A Redis that holds one head and nothing else. */

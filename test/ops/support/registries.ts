@@ -29,6 +29,7 @@ function streamRegistry(): Registry {
     ...{ kind: 'count', series: 'funnel:sourcing', revision: 1 },
     ...{ timeMs: 0, cell: '||', column: 0, amount: 1 },
   });
+  counters.committed();
   registerPartitionMetrics(registry, ['events', 'spend', 'rejected'], () => [
     {
       ...{ topic: 'events', partition: 3, lag: 1, watermarkMs: 1, waitingMs: 1 },

@@ -9,4 +9,5 @@ export const noCounters: FoldCounters = {
   trigger: () => {},
   counted: () => {},
   row: () => {},
+  committed: () => {},
 };
