@@ -292,7 +292,7 @@ export const faults: readonly Fault[] = [
     },
   },
   standingStill('jobs', ['FlywheelProcessDown', 'FlywheelJobsLeaderless', 'FlywheelSourcesUnwatched']),
-  standingStill('stream', ['FlywheelProcessDown', 'FlywheelObjectiveBurnsFast']),
+  standingStill('stream', ['FlywheelProcessDown']),
   standingStill('clickhouse', ['FlywheelDeliveryStalls']),
   keptDown('clickhouse', ['FlywheelDeliveryFails', 'FlywheelDeliveryStalls']),
   keptDown('kafka', [
