@@ -8,7 +8,16 @@ import type { AccountDefinition } from '../../domain/definition.ts';
 import type { LeaseRequestRecord } from '../../domain/spend-record.ts';
 import type { ServeClock } from '../dependencies.ts';
 import type { AccountReading } from '../state.ts';
-import { amountToAsk, type HeldLease, isGood, isLow, isUntouched, leaseFor, reserve } from './lease.ts';
+import {
+  amountToAsk,
+  type HeldLease,
+  isGood,
+  isLow,
+  isUntouched,
+  leaseFor,
+  passOver,
+  reserve,
+} from './lease.ts';
 
 /** An account that nobody bid for since then is left alone. */
 const IDLE_MS = 60_000;
@@ -24,8 +33,13 @@ const ASK_AGAIN_MS = 2_000;
 const ASK_SPACING_MS = 200;
 /** As many as a request may void. */
 const VOIDS_MAX = 16;
-/** Leases of one account at a time, the one in the air counted; so many more where none of them holds what a bid needs. */
+/**
+ * Leases of one account at a time, the one in the air counted; so many more where none of them holds what a bid needs.
+ * Rests that bids pass over do not count: they would stand in the way of the next lease until they end.
+ */
 const HELD_MAX = 4;
+/** Rests that are kept for bids that need less; of more the oldest are let go. */
+const RESTS_MAX = 4;
 
 export interface LeasePorts {
   /** Unique to this run of the process. */
@@ -90,10 +104,12 @@ export class AccountLeases {
     return this.#held.reduce((sum, lease) => sum + (isGood(lease, nowMs) ? lease.leftMicros : 0), 0);
   }
 
-  /** Somebody bids for the account: leases are kept ready from now on. */
-  want(dearestMicros: number): void {
+  /** Somebody bids for the account, not below the least: leases are kept ready from now on. */
+  want(dearestMicros: number, leastMicros = 1): void {
     this.#wantedAtMs = this.#ports.clock.monotonicMs();
     this.#dearestMicros = Math.max(this.#dearestMicros, dearestMicros);
+    // Where the ledger would not grant so much either, no other lease would serve it better.
+    if (leastMicros <= this.#grantableMicros) passOver(this.#held, leastMicros);
     if (this.#timer === undefined && this.#stepping === null && !this.#closed) this.#schedule(0);
   }
 
@@ -175,7 +191,8 @@ export class AccountLeases {
       this.#grantableMicros = this.#grantable();
       this.#takeAnswer();
       const nowMs = this.#ports.clock.monotonicMs();
-      this.#retire((lease) => !isGood(lease, nowMs));
+      const rests = this.#held.filter(({ isRest }) => isRest).slice(0, -RESTS_MAX);
+      this.#retire((lease) => !isGood(lease, nowMs) || rests.includes(lease));
       if (nowMs - this.#wantedAtMs >= IDLE_MS) {
         await this.#fallAsleep();
         return;
@@ -212,8 +229,9 @@ export class AccountLeases {
 
   /** Whether another lease is wanted, and may be held. */
   #isShort(nowMs: number): boolean {
-    if (this.#isLacking(nowMs)) return this.#held.length < 2 * HELD_MAX;
-    return this.#held.length < HELD_MAX && isLow(this.#held, nowMs);
+    const serving = this.#held.filter((lease) => !lease.isRest);
+    if (this.#isLacking(nowMs)) return serving.length < 2 * HELD_MAX;
+    return serving.length < HELD_MAX && isLow(serving, nowMs);
   }
 
   /** Not where the ledger would not grant so much: its leases would serve nobody, and keep what is free from others. */
@@ -251,7 +269,14 @@ export class AccountLeases {
     const ttlMs = Math.min(request.ttlMs, answer.untilMs - request.sentWallMs);
     const deadlineMs = request.sentMonotonicMs + ttlMs;
     const { amountMicros } = answer;
-    this.#held.push({ id: request.id, amountMicros, leftMicros: amountMicros, deadlineMs, ttlMs });
+    this.#held.push({
+      id: request.id,
+      amountMicros,
+      leftMicros: amountMicros,
+      deadlineMs,
+      ttlMs,
+      isRest: false,
+    });
     if (amountMicros < request.lackedMicros) this.#lackingUntilMs = clock.monotonicMs() + ASK_AGAIN_MS;
     this.#reservedMicros = 0;
     this.#dearestMicros = 0;

@@ -174,12 +174,13 @@ interface Placed {
 function placeBid(terms: BidInput, leases: AccountLeases): Placed {
   const wanted = bidPrice(terms, Number.MAX_SAFE_INTEGER);
   if (wanted.reason !== 'bid') return { price: wanted, lease: null, leaseLeftMicros: null };
-  leases.want(wanted.bidMicros);
+  const leastMicros = leastOf(terms.minimumMicros);
+  leases.want(wanted.bidMicros, leastMicros);
   const lease = leases.leaseFor(wanted.bidMicros);
   const leaseLeftMicros = lease?.leftMicros ?? null;
   const price = bidPrice(terms, leaseLeftMicros);
   if (lease === undefined || price.reason !== 'bid') {
-    leases.lack(leastOf(terms.minimumMicros));
+    leases.lack(leastMicros);
     return { price, lease: null, leaseLeftMicros };
   }
   leases.reserve(lease, price.bidMicros);

@@ -123,7 +123,7 @@ export function registerBids(app: FastifyInstance, deps: BidPorts, reader: State
       if (leases === null || leases.holds(leastMicros)) continue;
       const micros = wantedMicros(request, definitions[index]!, leases, readings[index]!);
       if (micros === 0) continue;
-      leases.want(micros);
+      leases.want(micros, leastMicros);
       leases.lack(leastMicros);
       lacking.set(leases, Math.max(leastMicros, lacking.get(leases) ?? 0));
     }

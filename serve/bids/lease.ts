@@ -11,6 +11,8 @@ export interface HeldLease {
   readonly ttlMs: number;
   /** What no bid has set aside yet. It never rises: a lost bid frees in the ledger only. */
   leftMicros: number;
+  /** Bids have used it, and since then one passed it over: its rest is below what that one needs at the least. */
+  isRest: boolean;
 }
 
 /** A new lease is asked for when less than this part of the money, or of the time, is left. */
@@ -36,6 +38,13 @@ export function leaseFor(
   return enough ?? good.sort((a, b) => b.leftMicros - a.leftMicros)[0];
 }
 
+/** Marks the leases that a bid which must not be below this passes over; a small one that nobody has used is none of them. */
+export function passOver(leases: readonly HeldLease[], leastMicros: number): void {
+  for (const lease of leases) {
+    if (lease.leftMicros < leastMicros && !isUntouched(lease)) lease.isRest = true;
+  }
+}
+
 /** Sets a bid's price aside. @throws RangeError beyond what is left: that would be a bug, and somebody's money */
 export function reserve(lease: HeldLease, priceMicros: number): void {
   if (!(priceMicros >= 0 && priceMicros <= lease.leftMicros)) {
@@ -44,6 +53,7 @@ export function reserve(lease: HeldLease, priceMicros: number): void {
     );
   }
   lease.leftMicros -= priceMicros;
+  lease.isRest = false;
 }
 
 /** Whether the next lease should be asked for: too little money has enough time left. */

@@ -28,6 +28,7 @@ class Ledger {
   readonly definition: AccountDefinition;
   readonly requests: LeaseRequestRecord[] = [];
   #offset = 0;
+  #passedMs = 0;
 
   constructor(change: Partial<AccountDefinition> = {}) {
     this.definition = accountSchema.parse({
@@ -52,11 +53,14 @@ class Ledger {
       account: () => inForce,
       campaign: () => undefined,
     });
+    // Due is what comes after the time that has passed: asked at the record's own time, no timer would ever go off.
     for (;;) {
-      const dueMs = accountDueMs(this.state, context(nowMs));
+      const dueMs = accountDueMs(this.state, context(this.#passedMs));
       if (dueMs === 0 || dueMs > nowMs) break;
       fireAccountTimer(this.state, context(dueMs), effects);
+      this.#passedMs = dueMs;
     }
+    this.#passedMs = Math.max(this.#passedMs, nowMs);
     transitionAccount(this.state, record, context(nowMs), effects);
     return effects;
   }
@@ -121,6 +125,28 @@ function drain(leases: AccountLeases, priceMicros: number): number {
     total += priceMicros;
   }
   return total;
+}
+
+/** A bid as `serve` places it: of this price, cut to what the lease holds, never below the floor. False: nothing was bid. */
+function bid(leases: AccountLeases, priceMicros: number, floorMicros: number): boolean {
+  leases.want(priceMicros, floorMicros);
+  const lease = leases.leaseFor(priceMicros);
+  if (lease === undefined || lease.leftMicros < floorMicros) {
+    leases.lack(floorMicros);
+    return false;
+  }
+  leases.reserve(lease, Math.min(priceMicros, lease.leftMicros));
+  return true;
+}
+
+/** So many bids, one each 20 ms, of a little more than the floor; how many were placed. */
+async function bidOn(world: World, leases: AccountLeases, count: number, floorMicros: number) {
+  let placed = 0;
+  for (let nth = 0; nth < count; nth += 1) {
+    if (bid(leases, floorMicros + 10_000 + ((nth * 7_919) % 40_000), floorMicros)) placed += 1;
+    await pass(world, 20);
+  }
+  return placed;
 }
 
 describe('a process that bids', () => {
@@ -194,6 +220,48 @@ describe('a process that bids', () => {
     leases.lack(20_000);
     await pass(world, 600);
     expect(leases.holds(20_000)).toBe(true);
+  });
+
+  it('is not kept from the next lease by rests below the floor of its bids', async () => {
+    const world = worldOf(new Ledger({ dailyBudgetMicros: 1_200_000_000 }));
+    const leases = new AccountLeases('acme', portsOf(world, 'p1'));
+    // All but the first few, for which the leases grow.
+    expect(await bidOn(world, leases, 2_000, 240_000)).toBeGreaterThan(1_940);
+  });
+
+  it('keeps few rests, and those for bids that need less', async () => {
+    const world = worldOf(new Ledger({ dailyBudgetMicros: 1_200_000_000 }));
+    const leases = new AccountLeases('acme', portsOf(world, 'p1'));
+    for (let lease = 0; lease < 10; lease += 1) {
+      await bidOn(world, leases, 1, 240_000);
+      await pass(world, 200);
+      while (leases.holds(240_000)) bid(leases, 250_000, 240_000);
+      bid(leases, 250_000, 240_000);
+      await pass(world, 300);
+    }
+    expect(world.ledger.state.leases.length).toBeGreaterThanOrEqual(10);
+    const rest = leases.leaseFor(1)!;
+    expect(rest.isRest).toBe(true);
+    expect(bid(leases, rest.leftMicros, 1)).toBe(true);
+    expect(rest.isRest).toBe(false);
+    let rests = 1;
+    for (; leases.holds(1); rests += 1) {
+      const most = leases.leaseFor(Number.MAX_SAFE_INTEGER)!;
+      if (!most.isRest) rests -= 1;
+      leases.reserve(most, most.leftMicros);
+    }
+    expect(rests).toBeLessThanOrEqual(5);
+  });
+
+  it('counts what it holds for those who bid less, where the ledger would not grant what a dear bid needs', async () => {
+    const world = worldOf(new Ledger({ dailyBudgetMicros: 1_000_000 }));
+    const leases = new AccountLeases('acme', portsOf(world, 'p1'));
+    for (let look = 0; look < 200; look += 1) {
+      bid(leases, 100, 1);
+      bid(leases, 900_000, 800_000);
+      await pass(world, 20);
+    }
+    expect(world.ledger.requests).toHaveLength(1);
   });
 
   it('lets nobody wait for a lease that it will not ask for', async () => {
