@@ -1,6 +1,6 @@
 // The state that is kept of one account (everything that shares a budget): plain data in one canonical form.
 // docs/decisions/spend.md says the rules in words.
-import type { AccountDefinition, CampaignDefinition, InForce, Settings } from './definition.ts';
+import type { AccountDefinition, CampaignDefinition, LastSaid, Settings } from './definition.ts';
 
 export const MINUTE_MS = 60_000;
 export const HOUR_MS = 3_600_000;
@@ -147,8 +147,9 @@ export interface AccountContext {
   readonly partition: number;
   readonly offset: number;
   readonly settings: Settings;
-  account(id: string): InForce<AccountDefinition> | undefined;
-  campaign(id: string): InForce<CampaignDefinition> | undefined;
+  /** Withdrawn ones too: what was spent by them is settled all the same. */
+  account(id: string): LastSaid<AccountDefinition> | undefined;
+  campaign(id: string): LastSaid<CampaignDefinition> | undefined;
 }
 
 export function newAccount(id: string): AccountState {

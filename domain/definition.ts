@@ -434,6 +434,12 @@ export interface InForce<Document = unknown> {
   readonly document: Document;
 }
 
+/** What a definition said last, in force or not: money that was spent by it is settled by it for life. */
+export interface LastSaid<Document = unknown> extends InForce<Document> {
+  /** Absent while it is in force. */
+  readonly isWithdrawn?: true;
+}
+
 /** A document as its type's schema reads it, defaults filled in; undefined if it does not fit, or the type is none of ours. */
 export function readDocument(type: string, document: unknown): Readonly<Record<string, unknown>> | undefined {
   const schema = Object.hasOwn(definitionSchemas, type)

@@ -8,6 +8,7 @@ import {
   type DefinitionType,
   type FunnelDefinition,
   type InForce,
+  type LastSaid,
   type LifecycleDefinition,
   type OpportunityDefinition,
   type ScoreDefinition,
@@ -26,6 +27,8 @@ export interface KeptDefinition extends InForce {
   readonly sinceMs?: number;
   /** Of `settings`: what those before them had let go. */
   readonly floors?: TimeFloors;
+  /** Of an account or a campaign that was withdrawn: its last document. Absent in what an older version has stored. */
+  readonly last?: unknown;
 }
 
 export interface FunnelInForce extends InForce<FunnelDefinition> {
@@ -64,8 +67,9 @@ export interface Definitions {
   readonly halfLivesMs: readonly number[];
   /** The behaviour of a site event, '' if none is mapped. */
   behaviourOf(kind: SegmentKind, event: string | undefined): string;
-  account(id: string): InForce<AccountDefinition> | undefined;
-  campaign(id: string): InForce<CampaignDefinition> | undefined;
+  /** Withdrawn ones too. */
+  account(id: string): LastSaid<AccountDefinition> | undefined;
+  campaign(id: string): LastSaid<CampaignDefinition> | undefined;
 }
 
 function ofType<Document>(kept: readonly KeptDefinition[], type: DefinitionType): InForce<Document>[] {
@@ -73,6 +77,26 @@ function ofType<Document>(kept: readonly KeptDefinition[], type: DefinitionType)
     .filter((definition) => definition.type === type)
     .map((definition) => definition as unknown as InForce<Document>)
     .sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** Of accounts and campaigns, which are spent by after they were withdrawn: a bid may still win, a platform reports late. */
+export function lastDocument({ type, document, last }: KeptDefinition): unknown {
+  return type === 'account' || type === 'campaign' ? (document ?? last) : undefined;
+}
+
+function lastSaid<Document>(
+  all: readonly KeptDefinition[],
+  type: DefinitionType,
+): ReadonlyMap<string, LastSaid<Document>> {
+  const said = new Map<string, LastSaid<Document>>();
+  for (const definition of all) {
+    const { id, revision, hash } = definition;
+    const document = lastDocument(definition);
+    if (definition.type !== type || document === null || document === undefined) continue;
+    const withdrawn = definition.document === null ? { isWithdrawn: true as const } : {};
+    said.set(id, { id, revision, hash, document: document as Document, ...withdrawn });
+  }
+  return said;
 }
 
 function behaviourLookup(maps: readonly InForce<BehaviourMap>[]): Definitions['behaviourOf'] {
@@ -138,12 +162,8 @@ export function bringsForward(before: Definitions, after: Definitions): boolean 
 export function arrange(all: readonly KeptDefinition[]): Definitions {
   const kept = all.filter((definition) => definition.document !== null);
   const funnels = funnelsInForce(kept);
-  const accounts = new Map(
-    ofType<AccountDefinition>(kept, 'account').map((account) => [account.id, account]),
-  );
-  const campaigns = new Map(
-    ofType<CampaignDefinition>(kept, 'campaign').map((campaign) => [campaign.id, campaign]),
-  );
+  const accounts = lastSaid<AccountDefinition>(all, 'account');
+  const campaigns = lastSaid<CampaignDefinition>(all, 'campaign');
   const halfLives = new Set(ofType<ScoreDefinition>(kept, 'score').map((score) => score.document.halfLifeMs));
   return {
     epoch: epochOf(all),

@@ -68,8 +68,9 @@ export function transitionAccount(
   context: AccountContext,
   effects: Effect[],
 ): AccountVerdict {
-  const definition = context.account(record.account)?.document;
+  const { document: definition, isWithdrawn } = context.account(record.account) ?? {};
   if (definition === undefined) return rejected('unknownAccount', record.account);
+  if (record.kind === 'leaseRequest' && isWithdrawn) return rejected('unknownAccount', record.account);
   const refusal =
     record.kind === 'leaseRequest'
       ? checkLease(state, definition)

@@ -7,7 +7,7 @@ import { transitionCompany } from '../domain/company.ts';
 import type { Effect } from '../domain/effect.ts';
 import { backfillFunnel, takePast } from '../domain/funnel-backfill.ts';
 import type { DerivedRecord } from '../domain/identity-record.ts';
-import { arrange, bringsForward, epochOf, type KeptDefinition } from '../domain/in-force.ts';
+import { arrange, bringsForward, epochOf, type KeptDefinition, lastDocument } from '../domain/in-force.ts';
 import { endPart, mergeHistory } from '../domain/linked-history.ts';
 import type { RejectedRecord } from '../domain/record.ts';
 import { floorsAt } from '../domain/time-floors.ts';
@@ -239,9 +239,11 @@ function applyDefinition(
   const sinceMs = work.head.watermarkMs;
   const { settings, floors: before } = work.inForce.definitions;
   const floors = type === 'settings' ? { floors: floorsAt(before, settings, sinceMs) } : {};
+  const said = document === null && known !== undefined ? lastDocument(known) : undefined;
+  const last = said === undefined ? {} : { last: said };
   const kept = [
     ...others,
-    { type, id, revision, hash, document, epoch, sinceMs, ...floors } as KeptDefinition,
+    { type, id, revision, hash, document, epoch, sinceMs, ...floors, ...last } as KeptDefinition,
   ];
   const definitions = arrange(kept);
   fold.looksAgain = work.id.topic === 'events' && bringsForward(work.inForce.definitions, definitions);

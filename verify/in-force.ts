@@ -47,7 +47,9 @@ export interface Epoch {
   readonly triggers: readonly Standing<TriggerDefinition>[];
   readonly halfLivesMs: readonly number[];
   readonly accounts: readonly Standing<AccountDefinition>[];
-  readonly campaigns: readonly Standing<CampaignDefinition>[];
+  /** What each account and campaign said last, whether it was withdrawn since or not, by its id. */
+  readonly paidBy: ReadonlyMap<string, AccountDefinition>;
+  readonly spentFor: ReadonlyMap<string, CampaignDefinition>;
 }
 
 export interface DefinitionHistory {
@@ -60,8 +62,10 @@ export interface DefinitionHistory {
 export function openHistory(): DefinitionHistory {
   /** By type and id, the withdrawn ones too: a revision counts on. */
   const latest = new Map<string, Standing<unknown>>();
+  const paidBy = new Map<string, AccountDefinition>();
+  const spentFor = new Map<string, CampaignDefinition>();
   const ended: { readonly settings: Settings; readonly watermarkMs: number }[] = [];
-  const epochs: Epoch[] = [epochOf(-1, [], letGoBy([]))];
+  const epochs: Epoch[] = [epochOf(-1, [], letGoBy([]), { paidBy: new Map(), spentFor: new Map() })];
   return {
     epochs,
     at(offset) {
@@ -78,8 +82,11 @@ export function openHistory(): DefinitionHistory {
       const document = readDocument(type, record.document) ?? null;
       latest.set(name, { type, id, revision, hash, document, sinceOffset: offset });
       if (type === 'settings') ended.push({ settings: epochs.at(-1)!.settings, watermarkMs });
+      if (document !== null && type === 'account') paidBy.set(id, document as AccountDefinition);
+      if (document !== null && type === 'campaign') spentFor.set(id, document as CampaignDefinition);
       const standing = [...latest.values()].filter((each) => each.document !== null);
-      epochs.push(epochOf(offset, standing, letGoBy(ended)));
+      const money = { paidBy: new Map(paidBy), spentFor: new Map(spentFor) };
+      epochs.push(epochOf(offset, standing, letGoBy(ended), money));
       return true;
     },
   };
@@ -104,7 +111,12 @@ export function settledBefore({ settings, letGo }: Epoch, watermarkMs: number): 
   return Math.max(watermarkMs - settings.latenessMs, letGo.settledMs);
 }
 
-function epochOf(sinceOffset: number, all: readonly Standing[], letGo: LetGo): Epoch {
+function epochOf(
+  sinceOffset: number,
+  all: readonly Standing[],
+  letGo: LetGo,
+  money: Pick<Epoch, 'paidBy' | 'spentFor'>,
+): Epoch {
   const of = <Document>(type: string): Standing<Document>[] =>
     all
       .filter((standing) => standing.type === type)
@@ -122,7 +134,7 @@ function epochOf(sinceOffset: number, all: readonly Standing[], letGo: LetGo): E
     triggers: of<TriggerDefinition>('trigger'),
     halfLivesMs: [...new Set(of<ScoreDefinition>('score').map((score) => score.document.halfLifeMs))],
     accounts: of<AccountDefinition>('account'),
-    campaigns: of<CampaignDefinition>('campaign'),
+    ...money,
   };
 }
 

@@ -1,5 +1,5 @@
 // What reports and notices share: campaign and account by definition, channel, country, currency, cost, receipt.
-import type { AccountDefinition, CampaignDefinition } from '../../domain/definition.ts';
+import type { AccountDefinition, CampaignDefinition, DefinitionType } from '../../domain/definition.ts';
 import { isCurrency } from '../../platform/iso-codes.ts';
 import type { DefinitionView } from '../dependencies.ts';
 import { FUTURE_MS_MAX, parseTime, timeFault } from '../time.ts';
@@ -22,15 +22,27 @@ export interface CampaignAccount {
   readonly campaign: CampaignDefinition;
 }
 
-/** The campaign and the account that pays for it. */
+/** In force, or what it said before it was withdrawn. */
+function lastDocument<Document>(
+  definitions: DefinitionView,
+  type: DefinitionType,
+  id: string,
+): Document | undefined {
+  const inForce = definitions.find<Document>(type, id)?.document;
+  if (inForce !== undefined) return inForce;
+  const last = definitions.historyOf(type, id).findLast(({ document }) => document !== null);
+  return last?.document as Document | undefined;
+}
+
+/** The campaign and the account that pays for it, withdrawn ones too: platforms report late, and bids may still win. */
 export function lookUpCampaign(
   definitions: DefinitionView,
   campaignId: string,
 ): CampaignAccount | SpendFault {
-  const campaign = definitions.find<CampaignDefinition>('campaign', campaignId)?.document;
+  const campaign = lastDocument<CampaignDefinition>(definitions, 'campaign', campaignId);
   if (campaign === undefined)
     return spendFault('unknown_campaign', `no campaign ${JSON.stringify(campaignId)} is defined`);
-  const account = definitions.find<AccountDefinition>('account', campaign.accountId)?.document;
+  const account = lastDocument<AccountDefinition>(definitions, 'account', campaign.accountId);
   if (account === undefined) {
     return spendFault(
       'unknown_account',

@@ -39,6 +39,7 @@ export type Step =
     }
   | { act: 'report'; period: 'hour' | 'day'; ageMs: number; asOfMs: number; cost: number; place: Place }
   | { act: 'budget'; daily: number; total: number | null; stepMs: number }
+  | { act: 'withdraw'; isWithdrawn: boolean }
   | { act: 'pass'; byMs: number }
   | { act: 'repeat'; index: number };
 
@@ -88,6 +89,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     act: act('pass'),
     byMs: fc.oneof(fc.nat(120_000), fc.nat(2 * HOUR_MS), fc.nat(DAY_MS), fc.constant(36 * DAY_MS)),
   }),
+  fc.record({ act: act('withdraw'), isWithdrawn: mostly(false, true) }),
   fc.record({ act: act('repeat'), index: fc.nat(100) }),
 );
 
@@ -148,6 +150,9 @@ export function perform(ledger: Ledger, one: Step, sent: SpendRecord[]): void {
         totalBudgetMicros: one.total,
         pacing: { ...ledger.definition!.pacing, stepMs: one.stepMs },
       };
+      return;
+    case 'withdraw':
+      ledger.isWithdrawn = one.isWithdrawn;
       return;
     case 'pass':
       ledger.passTo(ledger.nowMs + one.byMs);

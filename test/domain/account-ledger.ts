@@ -41,6 +41,7 @@ export interface Met {
   readonly nowMs: number;
   readonly appendMs: number;
   readonly definition: AccountDefinition | undefined;
+  readonly isWithdrawn: boolean;
   readonly outcome: AccountVerdict;
 }
 
@@ -49,12 +50,15 @@ export interface Passed {
   readonly index: number;
   readonly toMs: number;
   readonly definition: AccountDefinition | undefined;
+  readonly isWithdrawn: boolean;
 }
 
 export interface Ledger {
   state: AccountState;
   nowMs: number;
   definition: AccountDefinition | undefined;
+  /** The account's definition is what it said last. */
+  isWithdrawn: boolean;
   campaigns: Record<string, CampaignDefinition>;
   readonly effects: Effect[];
   readonly met: Met[];
@@ -83,6 +87,7 @@ export function openLedger(change: Partial<AccountDefinition> = {}): Ledger {
     state: newAccount('acc'),
     nowMs: START_MS,
     definition: accountDefinition(change),
+    isWithdrawn: false,
     campaigns: {
       c1: campaign,
       c2: campaign,
@@ -99,7 +104,10 @@ export function openLedger(change: Partial<AccountDefinition> = {}): Ledger {
       settings,
       account: (id) =>
         id === 'acc' && ledger.definition !== undefined
-          ? { id, revision: 1, hash: '', document: ledger.definition }
+          ? {
+              ...{ id, revision: 1, hash: '', document: ledger.definition },
+              ...(ledger.isWithdrawn ? { isWithdrawn: true } : {}),
+            }
           : undefined,
       campaign: (id) => {
         const document = ledger.campaigns[id];
@@ -107,7 +115,8 @@ export function openLedger(change: Partial<AccountDefinition> = {}): Ledger {
       },
     }),
     passTo: (timeMs) => {
-      ledger.passed.push({ index: ledger.met.length, toMs: timeMs, definition: ledger.definition });
+      const { definition, isWithdrawn } = ledger;
+      ledger.passed.push({ index: ledger.met.length, toMs: timeMs, definition, isWithdrawn });
       while (ledger.state.timerMs !== 0 && ledger.state.timerMs <= timeMs) {
         const context = ledger.context(ledger.state.timerMs);
         fireAccountTimer(ledger.state, context, ledger.effects);
@@ -125,7 +134,8 @@ export function openLedger(change: Partial<AccountDefinition> = {}): Ledger {
       const { timerMs } = ledger.state;
       const dueMs = outcome.verdict === 'rejected' ? 0 : accountDueMs(ledger.state, context);
       if (dueMs !== 0 && (timerMs === 0 || dueMs < timerMs)) ledger.state.timerMs = dueMs;
-      ledger.met.push({ record, nowMs: ledger.nowMs, appendMs, definition: ledger.definition, outcome });
+      const { nowMs, definition, isWithdrawn } = ledger;
+      ledger.met.push({ record, nowMs, appendMs, definition, isWithdrawn, outcome });
       return outcome;
     },
   };

@@ -24,7 +24,10 @@ import {
   START_MS,
 } from './account-ledger.ts';
 
-function epochOf(ledger: Ledger, { definition }: Pick<Met, 'definition'>): Epoch {
+function epochOf(
+  ledger: Ledger,
+  { definition, isWithdrawn }: Pick<Met, 'definition' | 'isWithdrawn'>,
+): Epoch {
   const standing = <Document>(id: string, document: Document) => ({
     id,
     revision: 1,
@@ -42,8 +45,9 @@ function epochOf(ledger: Ledger, { definition }: Pick<Met, 'definition'>): Epoch
     opportunity: undefined,
     triggers: [],
     halfLivesMs: [],
-    accounts: definition === undefined ? [] : [standing('acc', definition)],
-    campaigns: Object.entries(ledger.campaigns).map(([id, document]) => standing(id, document)),
+    accounts: definition === undefined || isWithdrawn ? [] : [standing('acc', definition)],
+    paidBy: new Map(definition === undefined ? [] : [['acc', definition]]),
+    spentFor: new Map(Object.entries(ledger.campaigns)),
   } as unknown as Epoch;
 }
 
@@ -174,6 +178,7 @@ describe('the oracle’s ledger', { timeout: 120_000 }, () => {
       'late',
       'duplicate',
       'control',
+      'unknownAccount',
       'unknownCampaign',
       'foreignCampaign',
       'currency',

@@ -358,6 +358,24 @@ describe('leases', () => {
     expect(ledger.state.counters).toMatchObject({ lateWins: 1, lateWinMicros: 20 });
   });
 
+  it('settles what comes of an account that was withdrawn, and grants it nothing more', () => {
+    const ledger = openLedger(definition);
+    ledger.send(leaseRequest({ lease: 'a', amountMicros: 200 }));
+    ledger.isWithdrawn = true;
+    expect(ledger.send(notice({ lease: 'a', costMicros: 80, heldMicros: 100 })).verdict).toBe('applied');
+    expect(ledger.send(report({ campaign: 'c2', asOf: at(1), costMicros: 30 })).verdict).toBe('applied');
+    expect(settledToday(ledger)).toBe(110);
+    expect(ledger.send(leaseRequest({ lease: 'b' }))).toMatchObject({
+      verdict: 'rejected',
+      reason: 'unknownAccount',
+    });
+    ledger.isWithdrawn = false;
+    ledger.send(leaseRequest({ lease: 'c', amountMicros: 1_000 }));
+    const { dailyBudgetMicros } = ledger.definition!;
+    const summary = accountSummary(ledger.state, ledger.definition!, ledger.nowMs);
+    expect(summary.settledTodayMicros + summary.outstandingMicros).toBeLessThanOrEqual(dailyBudgetMicros);
+  });
+
   it('voids what the same process names, and only that', () => {
     const ledger = openLedger(definition);
     ledger.send(leaseRequest({ lease: 'used', amountMicros: 100 }));

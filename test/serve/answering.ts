@@ -46,6 +46,16 @@ export class DefinitionsGiven {
     return inForce;
   }
 
+  withdraw(type: DefinitionType, id: string) {
+    const history = this.#histories.get(`${type}/${id}`)!;
+    const last = history.at(-1)!;
+    this.#histories.set(`${type}/${id}`, [
+      ...history,
+      { ...last, revision: last.revision + 1, previousHash: last.hash, document: null },
+    ]);
+    this.#known.delete(`${type}/${id}`);
+  }
+
   view(): Dependencies['definitionLog'] {
     return {
       isCaughtUp: () => this.caughtUp,

@@ -90,3 +90,19 @@ it('so with notices', () => {
   const notice = { notice: 'loss', campaign: 'c1', bid: 'b1', Lease: 'l1' };
   expect(takeNotice(notice, context)).toMatchObject({ detail: 'there is no "Lease": did you mean lease?' });
 });
+
+it('takes what comes late for a campaign and an account that were withdrawn', () => {
+  const own = new DefinitionsGiven();
+  own.set('account', 'acme', { name: 'Acme', currency: 'USD', dailyBudgetMicros: 1 });
+  own.set('campaign', 'c1', { name: 'Search', accountId: 'acme', channel: 'search' });
+  own.withdraw('campaign', 'c1');
+  own.withdraw('account', 'acme');
+  const later = { definitions: own.view(), nowMs: context.nowMs };
+  const record = { account: 'acme', campaign: 'c1', channel: 'search', currency: 'USD' };
+  expect(takeReport({ campaign: 'c1', start: '2026-01-05', cost: 1 }, later)).toMatchObject({
+    taken: true,
+    record,
+  });
+  const win = { notice: 'win', campaign: 'c1', bid: 'b1', cost: 1 };
+  expect(takeNotice(win, later)).toMatchObject({ taken: true, record });
+});

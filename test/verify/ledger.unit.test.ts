@@ -129,6 +129,37 @@ describe('notices and reports', () => {
   });
 });
 
+describe('what was withdrawn', () => {
+  const withdrawn = (type: 'account' | 'campaign', id: string): Body => ({
+    ...definitions.find((record) => record.type === type && record.id === id)!,
+    revision: 2,
+    document: null,
+  });
+
+  it('settles what was spent for it, grants nothing more, and counts what it settled when it is back', () => {
+    const back = definitions.map((record) => ({ ...record, revision: 3 }));
+    const { account, facts, verdicts } = kept(
+      request('a', 500),
+      withdrawn('campaign', 'c'),
+      notice('1', 1, 300, { lease: 'a', heldMicros: 300 }),
+      withdrawn('account', 'acme'),
+      notice('2', 2, 200, { lease: 'a', heldMicros: 200 }),
+      hourReport(3, 600),
+      request('b', 500),
+      ...back,
+      request('c', 500),
+    );
+    expect(verdicts).toEqual(['applied', 'applied', 'applied']);
+    // The lease was asked for on the day after the report's.
+    expect(account.settledMicros).toBe(500 + 600);
+    expect([...facts.rejected.values()]).toEqual(['unknownAccount']);
+    expect(facts.leases.map(({ lease, amountMicros }) => [lease, amountMicros])).toEqual([
+      ['a', 500],
+      ['c', 250],
+    ]);
+  });
+});
+
 describe('cells within cells', () => {
   const cell = (country: string, hour: number | undefined, asOfHour: number, costMicros: number): Report => ({
     country,

@@ -94,8 +94,8 @@ export class AccountLedger {
     return this.leases.map(({ horizonMs }) => horizonMs);
   }
 
-  #definitionIn({ accounts }: Epoch): AccountDefinition | undefined {
-    return accounts.find(({ id }) => id === this.id)?.document;
+  #definitionIn({ paidBy }: Epoch): AccountDefinition | undefined {
+    return paidBy.get(this.id);
   }
 
   /** Of a day: the auctions that were bid in, or where there were none the impressions whose hour is known. */
@@ -129,8 +129,12 @@ export class AccountLedger {
   ): string | undefined {
     if (definition === undefined) return 'unknownAccount';
     const currency = this.currency === '' ? definition.currency : this.currency;
-    if (record.kind === 'leaseRequest') return definition.currency === currency ? undefined : 'currency';
-    const campaign = epoch.campaigns.find(({ id }) => id === record.campaign)?.document;
+    if (record.kind === 'leaseRequest') {
+      // What was withdrawn grants nothing more; what was spent by it is spent.
+      if (epoch.accounts.every(({ id }) => id !== this.id)) return 'unknownAccount';
+      return definition.currency === currency ? undefined : 'currency';
+    }
+    const campaign = epoch.spentFor.get(record.campaign);
     if (campaign === undefined) return 'unknownCampaign';
     if (campaign.accountId !== this.id) return 'foreignCampaign';
     if (record.currency !== currency) return 'currency';
