@@ -1,15 +1,16 @@
 // The leases of one account, as this process holds them: money to bid with. Everything is in memory: a restarted
 // process has nothing and asks anew, and what it held before returns to the ledger by itself.
 
-import { leaseGrant } from '../../domain/account/leases.ts';
+import { findLease, leaseGrant } from '../../domain/account/leases.ts';
 import { type AccountSummary, accountSummary } from '../../domain/account/summary.ts';
-import { newAccount } from '../../domain/account.ts';
+import { type Lease, newAccount } from '../../domain/account.ts';
 import type { AccountDefinition } from '../../domain/definition.ts';
 import type { LeaseRequestRecord } from '../../domain/spend-record.ts';
 import type { ServeClock } from '../dependencies.ts';
 import type { AccountReading } from '../state.ts';
 import {
   amountToAsk,
+  bidLifeMsOf,
   type HeldLease,
   isGood,
   isLow,
@@ -265,19 +266,24 @@ export class AccountLeases {
       this.#putOff();
       return;
     }
+    this.#hold(request, findLease(state!, request.id)!);
+  }
+
+  #hold(request: Request, { id, amountMicros, untilMs, horizonMs }: Lease): void {
     // The day may end before the lease would: the ledger's `until` says so, in the time of the log.
-    const ttlMs = Math.min(request.ttlMs, answer.untilMs - request.sentWallMs);
-    const deadlineMs = request.sentMonotonicMs + ttlMs;
-    const { amountMicros } = answer;
+    const ttlMs = Math.min(request.ttlMs, untilMs - request.sentWallMs);
+    const definition = this.#ports.definition(this.account);
     this.#held.push({
-      id: request.id,
+      id,
       amountMicros,
       leftMicros: amountMicros,
-      deadlineMs,
+      deadlineMs: request.sentMonotonicMs + ttlMs,
       ttlMs,
+      bidLifeMs: definition === undefined ? 0 : bidLifeMsOf({ untilMs, horizonMs }, definition),
       isRest: false,
     });
-    if (amountMicros < request.lackedMicros) this.#lackingUntilMs = clock.monotonicMs() + ASK_AGAIN_MS;
+    if (amountMicros < request.lackedMicros)
+      this.#lackingUntilMs = this.#ports.clock.monotonicMs() + ASK_AGAIN_MS;
     this.#reservedMicros = 0;
     this.#dearestMicros = 0;
     this.#wake();

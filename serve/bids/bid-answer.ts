@@ -17,6 +17,7 @@ import { factor } from '../buyers/buyer-answer.ts';
 import type { NoticedBid, NoticeKind } from '../notice-address.ts';
 import type { BuyerReading } from '../state.ts';
 import type { AccountLeases } from './account-leases.ts';
+import type { HeldLease } from './lease.ts';
 
 const MILLION = 1_000_000;
 const attribute = z.string().min(1).max(64);
@@ -166,7 +167,7 @@ export function leastOf(floorMicros: number | undefined): number {
 /** A price and the lease it comes from. */
 interface Placed {
   readonly price: BidPrice;
-  readonly lease: string | null;
+  readonly lease: HeldLease | null;
   readonly leaseLeftMicros: number | null;
 }
 
@@ -184,7 +185,7 @@ function placeBid(terms: BidInput, leases: AccountLeases): Placed {
     return { price, lease: null, leaseLeftMicros };
   }
   leases.reserve(lease, price.bidMicros);
-  return { price, lease: lease.id, leaseLeftMicros };
+  return { price, lease, leaseLeftMicros };
 }
 
 function multiplierOf(account: AccountDefinition, leases: AccountLeases): number {
@@ -264,8 +265,8 @@ export function answerBid(request: BidRequest, definitions: BidDefinitions, cont
     currency: account.document.currency,
     reason: price.reason,
     worthMicros: price.worthMicros,
-    validMs: lease === null ? 0 : account.document.bidLifeMs,
-    lease,
+    validMs: lease === null ? 0 : Math.min(account.document.bidLifeMs, lease.bidLifeMs),
+    lease: lease?.id ?? null,
     notices:
       lease === null
         ? null
@@ -275,7 +276,7 @@ export function answerBid(request: BidRequest, definitions: BidDefinitions, cont
             channel: request.channel?.toWellFormed() ?? campaign.document.channel,
             country: country === UNKNOWN.country ? '' : country,
             bid: bidId,
-            lease,
+            lease: lease.id,
             currency: account.document.currency,
             bidMicros: price.bidMicros,
             priceUnits: request.priceUnits ?? 1,

@@ -1,6 +1,9 @@
 // Leases as a process holds them: money that the stream has granted, spent in memory, never beyond. Pure: the keeper
 // asks for them and says what time it is.
 
+import { HORIZON_MARGIN_MS, type Lease } from '../../domain/account.ts';
+import type { AccountDefinition } from '../../domain/definition.ts';
+
 /** A lease that this process asked for and was granted. */
 export interface HeldLease {
   readonly id: string;
@@ -9,6 +12,8 @@ export interface HeldLease {
   readonly deadlineMs: number;
   /** How long it was good for when it was asked for. */
   readonly ttlMs: number;
+  /** How long a bid from it may win at the most, whatever the account's definition becomes. */
+  readonly bidLifeMs: number;
   /** What no bid has set aside yet. It never rises: a lost bid frees in the ledger only. */
   leftMicros: number;
   /** Bids have used it, and since then one passed it over: its rest is below what that one needs at the least. */
@@ -20,6 +25,18 @@ const LOW_WATER = 0.3;
 
 export function isGood(lease: HeldLease, nowMs: number): boolean {
   return nowMs < lease.deadlineMs && lease.leftMicros > 0;
+}
+
+/**
+ * How long bids from a lease may win: what its owner keeps it for them after its end, which the definition at its grant
+ * has fixed. A bid that lives longer would find its money free again.
+ */
+export function bidLifeMsOf(
+  { untilMs, horizonMs }: Pick<Lease, 'untilMs' | 'horizonMs'>,
+  { bidLifeMs, noticeHorizonMs }: Pick<AccountDefinition, 'bidLifeMs' | 'noticeHorizonMs'>,
+): number {
+  const keptMs = horizonMs - untilMs - noticeHorizonMs - HORIZON_MARGIN_MS;
+  return Math.max(0, Math.min(bidLifeMs, keptMs));
 }
 
 /** No bid was placed from it, so it can be given back whole. */

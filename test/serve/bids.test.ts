@@ -113,6 +113,17 @@ describe('POST /v1/bids', () => {
     expect(next.body.inputs.leaseLeftMicros).toBe(lease!.amountMicros - bidMicros);
   });
 
+  it('gives no bid a longer life than its lease was granted for', async () => {
+    const lives = [];
+    for (const bidLifeMs of [43_200_000, 5_000, 60_000]) {
+      here.definitions.set('account', 'acme', { ...account, bidLifeMs }, 3);
+      const { body } = await bid({ campaignId: 'search', country: 'DE' });
+      expect(body.lease).toBe(owner.state.leases[0]!.id);
+      lives.push(body.validMs);
+    }
+    expect(lives).toEqual([60_000, 5_000, 60_000]);
+  });
+
   it('carries signed addresses whose call settles, or frees, in the ledger', async () => {
     const { body } = await bid({ campaignId: 'search', country: 'FR', bidId: 'bid-2', priceUnits: 1_000 });
     const address = new URL(body.notices.win);

@@ -317,6 +317,24 @@ describe('a process that bids', () => {
     expect(lease.deadlineMs).toBeLessThanOrEqual(askedMs + MINUTE_MS + 40);
   });
 
+  it.each([
+    ['a longer life of bids', { bidLifeMs: 12 * 3_600_000 }, 60_000],
+    ['a shorter one', { bidLifeMs: 5_000 }, 5_000],
+    ['earlier notices', { noticeHorizonMs: 0 }, 60_000],
+    ['later notices', { noticeHorizonMs: 12 * 3_600_000 }, 0],
+  ])('lets no bid outlive what its lease was granted for: %s', async (_change, change, bidLifeMs) => {
+    const world = worldOf(new Ledger());
+    const changed = { ...world.ledger.definition, ...change };
+    // The process knows already what the account's owner has not come to.
+    const leases = new AccountLeases('acme', { ...portsOf(world, 'p1'), definition: () => changed });
+    leases.want(1);
+    await pass(world, 100);
+    expect(leases.leaseFor(1)!.bidLifeMs).toBe(bidLifeMs);
+    const [{ untilMs, horizonMs }] = world.ledger.state.leases as [AccountState['leases'][number]];
+    const lastNoticeMs = untilMs + bidLifeMs + changed.noticeHorizonMs;
+    if (bidLifeMs > 0) expect(lastNoticeMs).toBeLessThan(horizonMs);
+  });
+
   it('stops at the end of the account’s day', async () => {
     const world = worldOf(new Ledger());
     world.wallMs = DAY + 24 * 3_600_000 - 10_000;
