@@ -65,6 +65,8 @@ export interface Lease {
   settledMicros: number;
   /** What bids gave back that were lost, or won for less than they had set aside. */
   freedMicros: number;
+  /** The log's time from which its life counts; absent in what an older version has stored. */
+  grantedMs?: number;
   untilMs: number;
   /** What is outstanding returns once the watermark is above this. */
   horizonMs: number;

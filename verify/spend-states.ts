@@ -150,6 +150,7 @@ function compareLeases({ comparison }: Scope, account: AccountLedger, state: Acc
     amountMicros,
     settledMicros,
     freedMicros,
+    grantedMs,
     untilMs,
     horizonMs,
     seen,
@@ -157,12 +158,14 @@ function compareLeases({ comparison }: Scope, account: AccountLedger, state: Acc
   } of account.leases) {
     const figures = { process, dayMs, amountMicros, settledMicros, freedMicros, untilMs, horizonMs };
     const actual = held.get(id);
+    // A lease that an older version granted does not say it.
+    const granted = actual?.grantedMs === undefined ? {} : { grantedMs };
     // Of what came beyond the cap nothing is known, so that one bid may have lost twice.
     const lostHeld = seen.size < NOTICES_KEPT_MAX ? lostOf(lost) : actual?.lost;
     comparison.fields(
       'leases held',
       `account ${account.id} lease ${id}`,
-      { ...figures, seen: 'as taken', lost: lostHeld },
+      { ...figures, ...granted, seen: 'as taken', lost: lostHeld },
       actual && { ...actual, seen: remembered(seen, actual.seen) },
     );
     held.delete(id);

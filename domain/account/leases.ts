@@ -110,6 +110,7 @@ export function grantLease(
   state.leases.push({
     ...lease,
     dayMs,
+    grantedMs: fromMs,
     amountMicros,
     settledMicros: 0,
     freedMicros: 0,

@@ -269,21 +269,34 @@ export class AccountLeases {
     this.#hold(request, findLease(state!, request.id)!);
   }
 
-  #hold(request: Request, { id, amountMicros, untilMs, horizonMs }: Lease): void {
-    // The day may end before the lease would: the ledger's `until` says so, in the time of the log.
-    const ttlMs = Math.min(request.ttlMs, untilMs - request.sentWallMs);
+  #hold(request: Request, { id, amountMicros, grantedMs, untilMs, horizonMs }: Lease): void {
+    // The day may end before the lease would: the ledger's `until` says so, in the time of the log, and so is when that
+    // life began: not before the request was sent, whatever this process's own wall clock says.
+    const lifeMs = untilMs - (grantedMs ?? request.sentWallMs);
+    const ttlMs = Math.min(request.ttlMs, lifeMs);
+    const deadlineMs = request.sentMonotonicMs + ttlMs;
+    const nowMs = this.#ports.clock.monotonicMs();
+    if (nowMs >= deadlineMs) {
+      this.#unused.push(id);
+      // What the day's end has cut short is no fault, and the new day has another one.
+      if (lifeMs > 0 && lifeMs < request.ttlMs) return;
+      this.#putOff();
+      const tookMs = nowMs - request.sentMonotonicMs;
+      const fields = { account: this.account, lease: id, lifeMs, tookMs };
+      this.#ports.warn('a lease was over before it came: is this machine’s clock ahead?', fields);
+      return;
+    }
     const definition = this.#ports.definition(this.account);
     this.#held.push({
       id,
       amountMicros,
       leftMicros: amountMicros,
-      deadlineMs: request.sentMonotonicMs + ttlMs,
+      deadlineMs,
       ttlMs,
       bidLifeMs: definition === undefined ? 0 : bidLifeMsOf({ untilMs, horizonMs }, definition),
       isRest: false,
     });
-    if (amountMicros < request.lackedMicros)
-      this.#lackingUntilMs = this.#ports.clock.monotonicMs() + ASK_AGAIN_MS;
+    if (amountMicros < request.lackedMicros) this.#lackingUntilMs = nowMs + ASK_AGAIN_MS;
     this.#reservedMicros = 0;
     this.#dearestMicros = 0;
     this.#wake();

@@ -335,6 +335,56 @@ describe('a process that bids', () => {
     if (bidLifeMs > 0) expect(lastNoticeMs).toBeLessThan(horizonMs);
   });
 
+  it.each([-120_000, 30_000, 120_000])('bids though its wall clock is %d ms off', async (offMs) => {
+    const world = worldOf(new Ledger());
+    const ports = portsOf(world, 'p1');
+    const clock = { ...ports.clock, nowMs: () => world.wallMs + offMs };
+    const leases = new AccountLeases('acme', { ...ports, clock });
+    leases.want(1);
+    const sentMs = world.monotonicMs;
+    await pass(world, 100);
+    expect(leases.leaseFor(1)).toMatchObject({ ttlMs: MINUTE_MS });
+    expect(leases.leaseFor(1)!.deadlineMs).toBeLessThanOrEqual(sentMs + MINUTE_MS + 40);
+    expect(world.ledger.requests).toHaveLength(1);
+    expect(world.warnings).toEqual([]);
+  });
+
+  it('ends with the account’s day though its wall clock is late', async () => {
+    const world = worldOf(new Ledger());
+    world.wallMs = DAY + 24 * 3_600_000 - 10_000;
+    const ports = portsOf(world, 'p1');
+    const clock = { ...ports.clock, nowMs: () => world.wallMs - 120_000 };
+    const leases = new AccountLeases('acme', { ...ports, clock });
+    leases.want(1);
+    await pass(world, 100);
+    expect(leases.leaseFor(1)!.ttlMs).toBeLessThanOrEqual(10_000);
+  });
+
+  it('says so, and asks seldom, where leases are over before they come', async () => {
+    const world = worldOf(new Ledger());
+    const ports = portsOf(world, 'p1');
+    // An owner by an older version does not say when a lease's life began, and this machine's clock is ahead.
+    const older: LeasePorts = {
+      ...ports,
+      clock: { ...ports.clock, nowMs: () => world.wallMs + 120_000 },
+      async read(account) {
+        const reading = await ports.read(account);
+        for (const lease of reading.state?.leases ?? []) delete lease.grantedMs;
+        return reading;
+      },
+    };
+    const leases = new AccountLeases('acme', older);
+    for (let look = 0; look < 100; look += 1) {
+      leases.want(1);
+      await pass(world, 100);
+    }
+    expect(leases.leaseFor(1)).toBeUndefined();
+    expect(world.warnings).toContain('a lease was over before it came: is this machine’s clock ahead?');
+    // Of ten seconds, one in two; what was granted is given back.
+    expect(world.ledger.requests.length).toBeLessThanOrEqual(6);
+    expect(world.ledger.state.leases.length).toBeLessThanOrEqual(1);
+  });
+
   it('stops at the end of the account’s day', async () => {
     const world = worldOf(new Ledger());
     world.wallMs = DAY + 24 * 3_600_000 - 10_000;

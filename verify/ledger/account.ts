@@ -235,6 +235,7 @@ export class AccountLedger {
       process,
       dayMs,
       amountMicros,
+      grantedMs: fromMs,
       untilMs,
       horizonMs,
       settledMicros: 0,

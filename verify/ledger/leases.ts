@@ -9,6 +9,7 @@ export interface HeldLease {
   readonly process: string;
   readonly dayMs: number;
   readonly amountMicros: number;
+  readonly grantedMs: number;
   readonly untilMs: number;
   readonly horizonMs: number;
   settledMicros: number;
