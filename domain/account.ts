@@ -63,8 +63,10 @@ export interface Lease {
   amountMicros: number;
   /** What its wins, impressions and clicks cost. */
   settledMicros: number;
-  /** What bids gave back that were lost, or won for less than they had set aside. */
+  /** What bids gave back that were lost, or won for less than they had set aside; and what its process has returned. */
   freedMicros: number;
+  /** Its process has returned the rest: that it does once. Absent until then. */
+  isReturned?: true;
   /** The log's time from which its life counts; absent in what an older version has stored. */
   grantedMs?: number;
   untilMs: number;

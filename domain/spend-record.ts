@@ -55,6 +55,11 @@ export const leaseRequestRecord = z.object({
   amountMicros: micros,
   /** Requests of the same process whose answer it never took and never will: what they were granted is free again. */
   voids: z.array(id).max(16).optional(),
+  /** Its leases that it will never bid from again: what no bid has set aside of each is free again. */
+  returns: z
+    .array(z.object({ lease: id, amountMicros: micros }))
+    .max(16)
+    .optional(),
   timestamp: epochMs,
 });
 export type LeaseRequestRecord = z.infer<typeof leaseRequestRecord>;

@@ -114,7 +114,7 @@ function committedCounters(registry: Registry) {
     opportunities: named('flywheel_opportunity_changes_total', 'What happened to opportunities.', 'change'),
     leases: named(
       'flywheel_ledger_leases_total',
-      'Leases of budgets by what the ledger did with them: granted, refused, voided, freed.',
+      'Leases of budgets by what the ledger did with them: granted, refused, voided, returned, freed.',
       'account',
       'status',
     ),

@@ -153,6 +153,7 @@ function compareLeases({ comparison }: Scope, account: AccountLedger, state: Acc
     grantedMs,
     untilMs,
     horizonMs,
+    isReturned,
     seen,
     lost,
   } of account.leases) {
@@ -165,8 +166,8 @@ function compareLeases({ comparison }: Scope, account: AccountLedger, state: Acc
     comparison.fields(
       'leases held',
       `account ${account.id} lease ${id}`,
-      { ...figures, ...granted, seen: 'as taken', lost: lostHeld },
-      actual && { ...actual, seen: remembered(seen, actual.seen) },
+      { ...figures, ...granted, isReturned, seen: 'as taken', lost: lostHeld },
+      actual && { ...actual, isReturned: actual.isReturned ?? false, seen: remembered(seen, actual.seen) },
     );
     held.delete(id);
   }

@@ -1,5 +1,5 @@
 // Leases: the part of the budget that a process may bid with. What was granted stays outstanding until it is settled by
-// a notice, given back by a loss, voided before it was used, or past its horizon.
+// a notice, given back by a loss, returned by its process, voided before it was used, or past its horizon.
 import {
   type AccountContext,
   type AccountState,
@@ -37,7 +37,7 @@ export function freeMicros(state: AccountState, definition: AccountDefinition, d
   return Math.min(ofDay, definition.totalBudgetMicros - state.settledMicros - outstandingMicros(state));
 }
 
-type LeaseStatus = 'granted' | 'refused' | 'voided' | 'freed';
+type LeaseStatus = 'granted' | 'refused' | 'voided' | 'returned' | 'freed';
 
 function pushLease(
   state: AccountState,
@@ -82,6 +82,23 @@ export function freeLeases(state: AccountState, nowMs: number, effects: Effect[]
   endLeases(state, (lease) => nowMs > lease.horizonMs, 'freed', nowMs, effects);
 }
 
+/** Frees what a process has never bid with and never will; of each lease once, so that a repeat frees nothing more. */
+function takeReturns(
+  state: AccountState,
+  { process, returns = [] }: LeaseRequestRecord,
+  nowMs: number,
+  effects: Effect[],
+): void {
+  for (const { lease: leaseId, amountMicros } of returns) {
+    const lease = findLease(state, leaseId);
+    if (lease === undefined || lease.process !== process || lease.isReturned) continue;
+    const returnedMicros = Math.min(amountMicros, outstandingOf(lease));
+    lease.isReturned = true;
+    lease.freedMicros += returnedMicros;
+    pushLease(state, lease, 'returned', returnedMicros, nowMs, effects);
+  }
+}
+
 /** Grants what is asked for, up to the account's share of what is free; or refuses. */
 export function grantLease(
   state: AccountState,
@@ -94,6 +111,7 @@ export function grantLease(
   const voids = record.voids ?? [];
   const isVoid = (lease: Lease): boolean => lease.process === record.process && voids.includes(lease.id);
   endLeases(state, isVoid, 'voided', context.nowMs, effects);
+  takeReturns(state, record, context.nowMs, effects);
 
   const fromMs = Math.max(context.nowMs, context.appendMs);
   const dayMs = dayStartOf(fromMs, state.utcOffsetMinutes);

@@ -64,7 +64,7 @@ const leases: PanelSpec[] = [
   {
     title: 'Leases by what became of them',
     description:
-      'Granted, refused (nothing left), voided (not answered in time), freed (their time is over).',
+      'Granted, refused (nothing left), voided (not answered in time, or not used), returned (what no bid has set aside), freed (their time is over).',
     unit: 'cps',
     queries: [{ expr: rate('flywheel_ledger_leases_total', 'status'), legend: '{{status}}' }],
   },

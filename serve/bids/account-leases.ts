@@ -1,5 +1,5 @@
 // The leases of one account, as this process holds them: money to bid with. Everything is in memory: a restarted
-// process has nothing and asks anew, and what it held before returns to the ledger by itself.
+// process has nothing and asks anew, and what it held before returns to the ledger by itself, at the leases' horizons.
 
 import { findLease, leaseGrant } from '../../domain/account/leases.ts';
 import { type AccountSummary, accountSummary } from '../../domain/account/summary.ts';
@@ -32,7 +32,7 @@ const ANSWER_WAIT_MS = 10_000;
 const ASK_AGAIN_MS = 2_000;
 /** Between requests: near a budget's end the leases get small, not many. */
 const ASK_SPACING_MS = 200;
-/** As many as a request may void. */
+/** As many as a request may void, and as many as it may return the rests of. */
 const VOIDS_MAX = 16;
 /**
  * Leases of one account at a time, the one in the air counted; so many more where none of them holds what a bid needs.
@@ -71,6 +71,8 @@ export class AccountLeases {
   #request: Request | null = null;
   /** Ids whose money no bid will ever use: named in the next request, so that it is free again. */
   #unused: string[] = [];
+  /** What bids have left of leases that are let go, likewise. */
+  #rests: { readonly lease: string; readonly amountMicros: number }[] = [];
   #reading: AccountReading | null = null;
   #wantedAtMs = Number.NEGATIVE_INFINITY;
   /** Nothing will come before then: a refusal, or a part that is away. */
@@ -149,7 +151,7 @@ export class AccountLeases {
     clearTimeout(timer);
   }
 
-  /** Stops, and gives back what no bid was placed from. */
+  /** Stops, and gives back what no bid has set aside. */
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
@@ -352,6 +354,7 @@ export class AccountLeases {
 
   async #send(lease: string, amountMicros: number, timestamp: number): Promise<void> {
     const voids = this.#unused.slice(0, VOIDS_MAX);
+    const returns = this.#rests.slice(0, VOIDS_MAX);
     await this.#ports.send({
       kind: 'leaseRequest',
       lease,
@@ -359,15 +362,22 @@ export class AccountLeases {
       process: this.#ports.process,
       amountMicros,
       ...(voids.length === 0 ? {} : { voids }),
+      ...(returns.length === 0 ? {} : { returns }),
       timestamp,
     });
+    // Until Kafka has said that it has it, it is said again; the ledger hears it once.
     this.#unused = this.#unused.filter((id) => !voids.includes(id));
+    this.#rests = this.#rests.filter((rest) => !returns.includes(rest));
   }
 
-  /** Lets go of leases; those that no bid was placed from are given back with the next request. */
+  /** Lets go of leases: no bid will come from them any more, and what none has set aside is given back with the next request. */
   #retire(isOver: (lease: HeldLease) => boolean): void {
-    for (const lease of this.#held) if (isOver(lease) && isUntouched(lease)) this.#unused.push(lease.id);
-    this.#held = this.#held.filter((lease) => !isOver(lease));
+    const over = this.#held.filter(isOver);
+    this.#held = this.#held.filter((lease) => !over.includes(lease));
+    for (const lease of over) {
+      if (isUntouched(lease)) this.#unused.push(lease.id);
+      else if (lease.leftMicros > 0) this.#rests.push({ lease: lease.id, amountMicros: lease.leftMicros });
+    }
   }
 
   #giveUpRequest(): void {
@@ -382,7 +392,8 @@ export class AccountLeases {
 
   /** A request for nothing, which only gives back. */
   async #giveBack(): Promise<void> {
-    while (this.#unused.length > 0) await this.#send(this.#ports.newId(), 0, this.#ports.clock.nowMs());
+    while (this.#unused.length + this.#rests.length > 0)
+      await this.#send(this.#ports.newId(), 0, this.#ports.clock.nowMs());
   }
 
   async #fallAsleep(): Promise<void> {

@@ -95,8 +95,8 @@ export interface LeaseNeed {
 }
 
 /**
- * Bids that a lease should carry at the least. Few: what a lease holds beyond its bids stays outstanding until its
- * horizon, and with little traffic a new lease each minute would soon hold the whole budget.
+ * Bids that a lease should carry at the least. Few: what a lease holds beyond its bids is kept from other processes until
+ * it ends, and until its horizon where its process dies.
  */
 const BIDS_MIN = 4;
 

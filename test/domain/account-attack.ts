@@ -26,7 +26,7 @@ interface Place {
 }
 
 export type Step =
-  | { act: 'request'; process: number; amount: number; voids: boolean }
+  | { act: 'request'; process: number; amount: number; voids: boolean; returned: number | null }
   | {
       act: 'notice';
       kind: NoticeRecord['notice'];
@@ -60,6 +60,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     process: fc.nat(2),
     amount: fc.nat(DAILY_MICROS),
     voids: fc.boolean(),
+    returned: fc.option(fc.nat(DAILY_MICROS)),
   }),
   fc.record({
     act: act('notice'),
@@ -132,7 +133,10 @@ export function perform(ledger: Ledger, one: Step, sent: SpendRecord[]): void {
   switch (one.act) {
     case 'request': {
       const voids = one.voids ? leaseIds.slice(-2) : [];
-      const request = leaseRequest({ process: `p${one.process}`, amountMicros: one.amount, voids });
+      const { returned } = one;
+      const returns =
+        returned === null ? [] : leaseIds.slice(-5).map((lease) => ({ lease, amountMicros: returned }));
+      const request = leaseRequest({ process: `p${one.process}`, amountMicros: one.amount, voids, returns });
       deliver(request);
       checkGrant(ledger, request.lease);
       return;

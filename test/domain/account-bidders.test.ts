@@ -41,6 +41,8 @@ interface Market {
   /** Bids whose end the ledger has not been told. */
   untold: Bid[];
   readonly held: (HeldLease | undefined)[];
+  /** What bidders let go of, each rest as it was said: it is said with every request from then on. */
+  readonly returned: { readonly process: string; readonly lease: string; readonly amountMicros: number }[];
   readonly reports: Reporting;
   /** Whether notices say what their bids had set aside. */
   readonly tellsHeld: boolean;
@@ -96,7 +98,14 @@ function truth({ bids }: Market, fromMs: number, toMs: number): number {
 
 function ask(market: Market, bidder: number, amountMicros: number): void {
   const { ledger } = market;
-  const request = leaseRequest({ process: `p${bidder}`, amountMicros });
+  const process = `p${bidder}`;
+  const before = market.held[bidder];
+  market.held[bidder] = undefined;
+  if (before !== undefined)
+    market.returned.push({ process, lease: before.id, amountMicros: before.leftMicros });
+  const own = market.returned.filter((rest) => rest.process === process);
+  const returns = own.slice(-16).map(({ lease, amountMicros: rest }) => ({ lease, amountMicros: rest }));
+  const request = leaseRequest({ process, amountMicros, returns });
   ledger.send(request);
   checkGrant(ledger, request.lease);
   const grant = leaseGrant(ledger.state, request.lease);
@@ -162,7 +171,7 @@ function perform(market: Market, one: Move): void {
 function play(moves: readonly Move[], reports: Reporting, tellsHeld: boolean): Market {
   const pacing = { ...accountDefinition().pacing, stepMs: 6 * HOUR_MS };
   const ledger = openLedger({ dailyBudgetMicros: DAILY_MICROS, leaseShare: 0.5, pacing });
-  const market: Market = { ledger, bids: [], untold: [], held: [], reports, tellsHeld };
+  const market: Market = { ledger, bids: [], untold: [], held: [], returned: [], reports, tellsHeld };
   for (const one of moves) perform(market, one);
   for (const bid of market.untold.splice(0)) tell(market, bid);
   return market;

@@ -133,6 +133,7 @@ describe('the oracle’s ledger', { timeout: 120_000 }, () => {
   it('agrees with ours on every record and every sum', () => {
     const seen = new Map<string, number>();
     const stepped = new Set<number>();
+    let returned = 0;
     fc.assert(
       fc.property(attack, (steps) => {
         const ledger = openAttacked();
@@ -169,6 +170,7 @@ describe('the oracle’s ledger', { timeout: 120_000 }, () => {
         expect(facts.leases.map((fact) => [fact.lease, fact.status, fact.amountMicros, fact.timeMs])).toEqual(
           told,
         );
+        returned += told.filter(([, status, micros]) => status === 'returned' && Number(micros) > 0).length;
       }),
       { numRuns: 1_000 },
     );
@@ -185,5 +187,6 @@ describe('the oracle’s ledger', { timeout: 120_000 }, () => {
     ];
     for (const way of ways) expect(seen.get(way) ?? 0).toBeGreaterThan(10);
     expect(stepped.size).toBeGreaterThan(50);
+    expect(returned).toBeGreaterThan(50);
   });
 });

@@ -391,6 +391,45 @@ describe('leases', () => {
     ]);
   });
 
+  it('frees once what a process returns of its own leases; what was bid stays outstanding', () => {
+    const ledger = openLedger(definition);
+    ledger.send(leaseRequest({ lease: 'a', amountMicros: 200 }));
+    ledger.send(leaseRequest({ lease: 'other', amountMicros: 100, process: 'p2' }));
+    const returns = [
+      { lease: 'a', amountMicros: 150 },
+      { lease: 'other', amountMicros: 100 },
+      { lease: 'unknown', amountMicros: 100 },
+    ];
+    const outstanding = () =>
+      accountSummary(ledger.state, ledger.definition!, ledger.nowMs).outstandingMicros;
+    const request = leaseRequest({ lease: 'b', amountMicros: 0, returns });
+    ledger.send(request);
+    expect(outstanding()).toBe(150);
+    expect(rowsOf(ledger.effects, 'leases').at(-2)).toMatchObject({
+      lease: 'a',
+      status: 'returned',
+      amount_micros: 150,
+    });
+    // The request comes again, as itself and within the next one: a retry, or a process that does not know it arrived.
+    ledger.send(request);
+    ledger.send(leaseRequest({ lease: 'c', amountMicros: 0, returns }));
+    expect(outstanding()).toBe(150);
+    ledger.send(notice({ lease: 'a', bid: 'x', costMicros: 20, heldMicros: 30 }));
+    ledger.send(notice({ lease: 'a', notice: 'loss', bid: 'y', costMicros: 0, heldMicros: 20 }));
+    expect(outstanding()).toBe(100);
+    expect(ledger.state.counters.leaseOverspendMicros).toBe(0);
+    expect(settledToday(ledger)).toBe(20);
+  });
+
+  it('frees of what is returned no more than is outstanding', () => {
+    const ledger = openLedger(definition);
+    ledger.send(leaseRequest({ lease: 'a', amountMicros: 200 }));
+    ledger.send(notice({ lease: 'a', costMicros: 80 }));
+    ledger.send(leaseRequest({ lease: 'b', amountMicros: 0, returns: [{ lease: 'a', amountMicros: 200 }] }));
+    const summary = accountSummary(ledger.state, ledger.definition!, ledger.nowMs);
+    expect(summary).toMatchObject({ outstandingMicros: 0, settledTodayMicros: 80, freeMicros: 920 });
+  });
+
   it('shows what a platform reported above what it had cleared, and a budget overshot', () => {
     const ledger = openLedger({ ...definition, dailyBudgetMicros: 150 });
     ledger.send(leaseRequest({ lease: 'a', amountMicros: 200 }));

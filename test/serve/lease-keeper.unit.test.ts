@@ -2,14 +2,16 @@
 // never exceeds the budget, and no process takes money that it did not ask for.
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { outstandingMicros } from '../../domain/account/leases.ts';
 import { type AccountState, newAccount } from '../../domain/account.ts';
 import {
   type AccountDefinition,
   account as accountSchema,
+  campaign as campaignSchema,
   settings as settingsSchema,
 } from '../../domain/definition.ts';
 import type { Effect } from '../../domain/effect.ts';
-import type { LeaseRequestRecord } from '../../domain/spend-record.ts';
+import type { LeaseRequestRecord, NoticeRecord } from '../../domain/spend-record.ts';
 import { accountDueMs, fireAccountTimer, transitionAccount } from '../../domain/transition-account.ts';
 import { AccountLeases, type LeasePorts } from '../../serve/bids/account-leases.ts';
 import { LeaseKeeper } from '../../serve/bids/lease-keeper.ts';
@@ -21,6 +23,8 @@ beforeEach(() => {
   vi.useFakeTimers();
   return () => vi.useRealTimers();
 });
+
+const campaign = campaignSchema.parse({ name: 'Search', accountId: 'acme', channel: 'search' });
 
 /** One account's owner, as the stream has it: the log's time is the clock's. */
 class Ledger {
@@ -39,8 +43,8 @@ class Ledger {
     });
   }
 
-  take(record: LeaseRequestRecord, nowMs: number): Effect[] {
-    this.requests.push(record);
+  take(record: LeaseRequestRecord | NoticeRecord, nowMs: number): Effect[] {
+    if (record.kind === 'leaseRequest') this.requests.push(record);
     this.#offset += 1;
     const effects: Effect[] = [];
     const inForce = { id: 'acme', revision: 1, hash: '', document: this.definition };
@@ -51,7 +55,7 @@ class Ledger {
       offset: this.#offset,
       settings: settingsSchema.parse({}),
       account: () => inForce,
-      campaign: () => undefined,
+      campaign: (id: string) => ({ ...inForce, id, document: campaign }),
     });
     // Due is what comes after the time that has passed: asked at the record's own time, no timer would ever go off.
     for (;;) {
@@ -125,6 +129,22 @@ function drain(leases: AccountLeases, priceMicros: number): number {
     total += priceMicros;
   }
   return total;
+}
+
+/** The bid lost; what it had set aside is free again in the ledger. */
+function lossOf(bidId: string, lease: string, timestamp: number): NoticeRecord {
+  return {
+    kind: 'notice',
+    messageId: `loss:${bidId}`,
+    notice: 'loss',
+    ...{ account: 'acme', campaign: 'c', channel: 'search', country: '', currency: 'EUR' },
+    bid: bidId,
+    lease,
+    costMicros: 0,
+    heldMicros: 250_000,
+    timestamp,
+    receivedAt: timestamp,
+  };
 }
 
 /** A bid as `serve` places it: of this price, cut to what the lease holds, never below the floor. False: nothing was bid. */
@@ -450,6 +470,71 @@ describe('a process that bids', () => {
     leases.want(1_000_000);
     await pass(world, 200);
     expect(leases.leaseFor(1)).toBeDefined();
+  });
+
+  it('gives back the rest of a used lease with the next request, again until it has arrived', async () => {
+    const world = worldOf(new Ledger());
+    const leases = new AccountLeases('acme', portsOf(world, 'p1'));
+    leases.want(1_000_000);
+    await pass(world, 100);
+    const first = leases.leaseFor(1)!;
+    leases.reserve(first, 1_000_000);
+    await pass(world, 50_000);
+    world.fate = 'takenButFailed';
+    leases.want(1_000_000);
+    await pass(world, 45_000);
+    world.fate = 'taken';
+    leases.want(1_000_000);
+    await pass(world, 5_000);
+    const returning = world.ledger.requests.filter(({ returns = [] }) => returns.length > 0);
+    expect(returning.length).toBeGreaterThan(1);
+    for (const { returns } of returning)
+      expect(returns).toEqual([{ lease: first.id, amountMicros: first.leftMicros }]);
+    // What was bid stays outstanding until the lease's horizon.
+    const kept = world.ledger.state.leases.find(({ id }) => id === first.id)!;
+    expect(kept.amountMicros - kept.freedMicros).toBe(1_000_000);
+    await leases.close();
+    expect(world.ledger.requests.at(-1)!.returns).toBeUndefined();
+  });
+
+  it('does not lock a small budget by what its leases held beyond few bids', async () => {
+    const world = worldOf(new Ledger({ dailyBudgetMicros: 20_000_000 }));
+    const leases = new AccountLeases('acme', portsOf(world, 'p1'));
+    let placed = 0;
+    for (let nth = 0; nth < 180; nth += 1) {
+      // As `serve` does: who finds no lease waits a moment for the first.
+      leases.want(250_000);
+      if (!leases.holds(250_000)) await pass(world, 300);
+      const lease = leases.leaseFor(250_000);
+      if (bid(leases, 250_000, 1)) {
+        placed += 1;
+        world.ledger.take(lossOf(`b${nth}`, lease!.id, world.wallMs), world.wallMs);
+      }
+      await pass(world, 20_000);
+    }
+    expect(placed).toBe(180);
+    expect(outstandingMicros(world.ledger.state)).toBeLessThan(5_000_000);
+  });
+
+  it('finds free again at its horizon what a process that died held', async () => {
+    const world = worldOf(new Ledger());
+    let isDead = false;
+    const ports = portsOf(world, 'p0');
+    const send = (record: LeaseRequestRecord) =>
+      isDead ? Promise.reject(new Error('it died')) : ports.send(record);
+    const dead = new AccountLeases('acme', { ...ports, send });
+    dead.want(1_000_000);
+    await pass(world, 100);
+    dead.reserve(dead.leaseFor(1)!, 1);
+    isDead = true;
+    const heldMicros = outstandingMicros(world.ledger.state);
+    const leases = new AccountLeases('acme', portsOf(world, 'p1'));
+    await pass(world, 60 * MINUTE_MS);
+    expect(outstandingMicros(world.ledger.state)).toBe(heldMicros);
+    await pass(world, 8 * MINUTE_MS);
+    leases.want(1);
+    await pass(world, 100);
+    expect(world.ledger.state.leases.map(({ id }) => id)).toEqual([leases.leaseFor(1)!.id]);
   });
 
   it('gives back when it closes, except what a bid may still win', async () => {

@@ -42,6 +42,12 @@ const records: readonly SpendRecord[] = [
     costMicros: 7_000,
     lease: 'held',
   }),
+  leaseRequest({
+    lease: 'next',
+    amountMicros: 0,
+    returns: [{ lease: 'held', amountMicros: 20_000 }],
+    timestamp: hour(2 * DAY_HOURS + 8, 5),
+  }),
   ...[1, 2, 3].map((index) => win(`d${index}`, hour(2 * DAY_HOURS + 8, 5 * index + 1), 100_000)),
 ];
 
@@ -91,6 +97,7 @@ describe('an account', () => {
         expect(new Set(pacing.hourShares).size).toBeGreaterThan(3);
         expect([memory.current.length, memory.previous.length]).toEqual([3, 20]);
         expect([leases[0]?.seen.length, leases[0]?.lost.length]).toEqual([2, 1]);
+        expect([leases[0]?.isReturned, leases[0]?.freedMicros]).toEqual([true, 27_000]);
       }),
     ).toEqual([]);
   });
@@ -109,6 +116,8 @@ describe('an account', () => {
     'another epoch': [({ memory }) => (memory.epochMs += 1), 'notice memory'],
     'a notice of a lease forgotten': [({ leases }) => leases[0]!.seen.pop(), 'leases held'],
     'a lost bid forgotten': [({ leases }) => leases[0]!.lost.pop(), 'leases held'],
+    'a rest that is free again twice': [({ leases }) => delete leases[0]!.isReturned, 'leases held'],
+    'a lease whose life began at another time': [({ leases }) => (leases[0]!.grantedMs! += 1), 'leases held'],
     'auctions of a day': [({ days }) => (days.at(-1)!.auctions[8]! += 1), 'settled days'],
   };
   it.each(Object.entries(plants))('with %s is found', (_name, [change, kind]) => {

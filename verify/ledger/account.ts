@@ -210,6 +210,7 @@ export class AccountLedger {
       const isVoid = lease.process === record.process && (record.voids ?? []).includes(lease.id);
       if (isVoid) this.#end(lease, 'voided', watermarkMs, offset);
     }
+    for (const back of record.returns ?? []) this.#takeBack(back, record.process, moment);
     const fromMs = Math.max(watermarkMs, appendMs);
     const dayMs = dayOf(fromMs, this.utcOffsetMinutes);
     const { dailyBudgetMicros, totalBudgetMicros } = definition;
@@ -240,6 +241,7 @@ export class AccountLedger {
       horizonMs,
       settledMicros: 0,
       freedMicros: 0,
+      isReturned: false,
     };
     this.leases.push({ ...granted, seen: new Set(), lost: new Map() });
     this.#facts.leases.push({ ...fact, status: 'granted', amountMicros });
@@ -252,6 +254,22 @@ export class AccountLedger {
       committedTotalMicros: usedInAll + amountMicros,
       totalBudgetMicros,
     });
+  }
+
+  /** What no bid of a held lease's own process will ever cost. */
+  #takeBack(
+    back: { readonly lease: string; readonly amountMicros: number },
+    process: string,
+    { offset, watermarkMs: timeMs }: SpendMoment,
+  ): void {
+    const held = this.leases.find((lease) => lease.id === back.lease && lease.process === process);
+    if (held === undefined || held.isReturned) return;
+    held.isReturned = true;
+    const amountMicros = Math.min(back.amountMicros, outstandingOf(held));
+    held.freedMicros += amountMicros;
+    const { id: lease, untilMs } = held;
+    const fact = { offset, account: this.id, lease, process, untilMs, timeMs };
+    this.#facts.leases.push({ ...fact, status: 'returned', amountMicros });
   }
 
   #end(lease: HeldLease, status: 'voided' | 'freed', timeMs: number, offset: number): void {

@@ -14,7 +14,7 @@ export interface LeaseFact {
   readonly account: string;
   readonly lease: string;
   readonly process: string;
-  readonly status: 'granted' | 'refused' | 'voided' | 'freed';
+  readonly status: 'granted' | 'refused' | 'voided' | 'returned' | 'freed';
   readonly amountMicros: number;
   readonly untilMs: number;
   readonly timeMs: number;

@@ -14,6 +14,8 @@ export interface HeldLease {
   readonly horizonMs: number;
   settledMicros: number;
   freedMicros: number;
+  /** Whether its process has said what it will never bid of it: it is heard once. */
+  isReturned: boolean;
   /** `kind|bid` of the notices taken. */
   readonly seen: Set<string>;
   /** What each lost bid gave back. */
