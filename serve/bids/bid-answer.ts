@@ -23,7 +23,8 @@ const MILLION = 1_000_000;
 const attribute = z.string().min(1).max(64);
 const definitionId = z.string().min(1).max(128);
 
-export const bidRequest = z.object({
+/** Nothing else: a misspelt `floorMicros` would bid below the floor. */
+export const bidRequest = z.strictObject({
   campaignId: definitionId.meta({ examples: ['search-machinery'] }),
   buyerKey: buyerKeyText.optional(),
   country: z
