@@ -30,6 +30,8 @@ export interface Fault {
   readonly ownParts?: boolean;
   /** Which of its evidence must have bitten, of all: all of it if left out. */
   readonly bitShareMin?: number;
+  /** Neither `jobs` nor a part that it needs is hit: nobody may be told anything again. */
+  readonly sparesJobs?: boolean;
   readonly eventsPerSecond?: number;
   /** Goes over what the processes are given. */
   readonly environment?: Readonly<Record<string, string>>;

@@ -1,10 +1,14 @@
 // What must hold after every fault: nothing lost, nothing twice, nobody told twice, no budget overspent, and the oracle
 // finds no difference.
+
+import { readDeliveryRecords } from '../../platform/delivery-log.ts';
 import { nothingImplied } from '../../verify/implied.ts';
 import { verify } from '../../verify/main.ts';
 import type { Arena } from './arena/arena.ts';
 import { AUCTIONED } from './arena/definitions.ts';
 import { until } from './arena/wait.ts';
+import type { Fault } from './fault.ts';
+import { foldAttempts, receiptFaults } from './receipts.ts';
 
 const VERIFY_WAIT_MS = 20_000;
 const TOLD_WITHIN_MS = 60_000;
@@ -17,6 +21,8 @@ export interface Judgement {
   readonly triggers: number;
   /** Messages that came again under the same `webhook-id`. */
   readonly webhookRepeats: number;
+  /** Attempts whose sender was gone before it wrote what came of them: what a message may come again for. */
+  readonly attemptsCutOff: number;
   /** Campaign → cleared, settled, in micros. */
   readonly money: Readonly<Record<string, { cleared: number; settled: number; budget: number }>>;
   readonly verified: { readonly compared: number; readonly differences: number };
@@ -49,29 +55,36 @@ async function judgeEvents(arena: Arena, faults: string[]): Promise<number> {
   return rows.length;
 }
 
-async function offeredTriggers(arena: Arena): Promise<string[]> {
-  const rows = await rowsOf<{ id: string }>(
+/** Ids of all triggers that there were, and of those that were on offer until they were acknowledged. */
+async function triggersOf(arena: Arena): Promise<{ all: Set<string>; offered: string[] }> {
+  const rows = await rowsOf<{ id: string; expired: string }>(
     arena,
-    `SELECT trigger_id AS id FROM triggers FINAL GROUP BY id HAVING countIf(status = 'expired') = 0`,
+    `SELECT trigger_id AS id, countIf(status = 'expired') AS expired FROM triggers FINAL GROUP BY id`,
   );
-  return rows.map(({ id }) => id);
+  const offered = rows.filter(({ expired }) => Number(expired) === 0).map(({ id }) => id);
+  return { all: new Set(rows.map(({ id }) => id)), offered };
 }
 
-/** Every trigger is told, under one `webhook-id` only; a repeat under the same one is what a receiver drops. */
-async function judgeTriggers(arena: Arena, faults: string[]): Promise<{ triggers: number; repeats: number }> {
+/** Every trigger is told, and none more often than `jobs` wrote down that it would (receipts.ts). */
+async function judgeTriggers(
+  arena: Arena,
+  sparesJobs: boolean,
+  faults: string[],
+): Promise<Pick<Judgement, 'triggers' | 'webhookRepeats' | 'attemptsCutOff'>> {
   const { received } = arena.receiver;
-  const created = await offeredTriggers(arena);
+  const { all, offered: created } = await triggersOf(arena);
   const untold = (): string[] => created.filter((id) => !received.has(id));
   await until('every trigger is told', () => untold().length === 0, TOLD_WITHIN_MS).catch(() => {
     faults.push(`${untold().length} triggers untold: ${untold().slice(0, FAULTS_SHOWN).join(', ')}`);
   });
-  const twice = [...received].filter(([, webhookIds]) => webhookIds.size > 1);
-  if (twice.length > 0)
-    faults.push(`${twice.length} triggers told twice: ${JSON.stringify(twice.slice(0, FAULTS_SHOWN))}`);
+  const log = await readDeliveryRecords(arena.config.kafkaBrokers, arena.namespace);
+  const attempts = foldAttempts(log.flatMap(({ record }) => (record === null ? [] : [record])));
+  faults.push(...receiptFaults({ received, attempts, triggers: all, sparesJobs }));
   const repeats = [...received.values()]
     .flatMap((ids) => [...ids.values()])
     .filter((count) => count > 1).length;
-  return { triggers: created.length, repeats };
+  const cutOff = [...attempts.values()].reduce((sum, { interrupted }) => sum + interrupted, 0);
+  return { triggers: created.length, webhookRepeats: repeats, attemptsCutOff: cutOff };
 }
 
 interface BudgetAnswer {
@@ -117,17 +130,16 @@ async function judgeByOracle(arena: Arena, faults: string[]): Promise<Judgement[
 }
 
 /** The load has finished and everything is drained. */
-export async function judge(arena: Arena): Promise<Judgement> {
+export async function judge(arena: Arena, { sparesJobs = false }: Fault): Promise<Judgement> {
   const faults: string[] = [];
   const rows = await judgeEvents(arena, faults);
-  const { triggers, repeats } = await judgeTriggers(arena, faults);
+  const told = await judgeTriggers(arena, sparesJobs, faults);
   const money = await judgeMoney(arena, faults);
   const verified = await judgeByOracle(arena, faults);
   return {
     acknowledged: arena.feeder.acknowledged.size,
     rows,
-    triggers,
-    webhookRepeats: repeats,
+    ...told,
     money,
     verified,
     faults,

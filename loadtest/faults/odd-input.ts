@@ -150,6 +150,7 @@ async function clockOf2099(arena: Arena): Promise<Evidence> {
 export const oddInput: Fault = {
   name: 'odd-input',
   title: 'duplicated, reordered, very late input; one hot key; poison records; clocks of 2099',
+  sparesJobs: true,
   async run(arena, { print }) {
     const evidence: Evidence[] = [];
     for (const odd of [duplicatedAndLate, oneHotKey, poison, clockOf2099]) {

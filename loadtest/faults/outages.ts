@@ -27,6 +27,7 @@ async function madeGood(arena: Arena): Promise<number> {
 export const clickhouseAway: Fault = {
   name: 'clickhouse-away',
   title: 'ClickHouse is away for longer than the sink has room',
+  sparesJobs: true,
   async run(arena, { print }) {
     const door = await openDoor(Number(new URL(arena.parts.addresses.clickhouseUrl).port));
     await arena.processes.get('stream-0')!.stop();

@@ -69,7 +69,7 @@ async function attack(fault: Fault, arena: Arena, context: { seed: number } & Ru
     outcome.evidence = await fault.run(arena, context);
     await Promise.all([arena.feeder.finish(), arena.exchange.finish()]);
     outcome.drainedMs = await untilDrained(arena, DRAINED_WITHIN_MS);
-    outcome.judgement = await judge(arena);
+    outcome.judgement = await judge(arena, fault);
     outcome.faults.push(...tooLittle(fault, outcome.evidence), ...outcome.judgement.faults);
   } catch (error) {
     outcome.faults.push((error as Error).message);
@@ -125,7 +125,7 @@ function describe(result: FaultResult, print: (line: string) => void): void {
   const held =
     judgement === null
       ? 'not judged'
-      : `${judgement.acknowledged} acknowledged = ${judgement.rows} rows, ${judgement.triggers} triggers (${judgement.webhookRepeats} repeated), verify ${judgement.verified.compared} compared, ${judgement.verified.differences} different`;
+      : `${judgement.acknowledged} acknowledged = ${judgement.rows} rows, ${judgement.triggers} triggers (${judgement.webhookRepeats} repeated, ${judgement.attemptsCutOff} attempts cut off), verify ${judgement.verified.compared} compared, ${judgement.verified.differences} different`;
   print(`  ${result.outcome}: drained after ${drainedSeconds} s, ${held}; ${elapsedSeconds} s in all`);
 }
 

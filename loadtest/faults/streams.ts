@@ -57,6 +57,7 @@ function streamsFault(assignment: 'cooperative' | 'eager'): Fault {
   return {
     name: `streams-${assignment}`,
     title: `two and three streams join, leave and die, ${assignment} assignment`,
+    sparesJobs: true,
     environment: { STREAM_ASSIGNMENT: assignment },
     async run(arena, { print }) {
       const evidence: Evidence[] = [];

@@ -19,6 +19,7 @@ async function fencedCount(metricsUrl: string): Promise<number> {
 export const zombie: Fault = {
   name: 'zombie',
   title: 'an owner stands still with a folded batch in hand while another takes over and commits',
+  sparesJobs: true,
   async run(arena, { print }) {
     await arena.processes.get('stream-0')!.stop();
     const late = await arena.start('stream-0', {
