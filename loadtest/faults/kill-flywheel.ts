@@ -1,8 +1,11 @@
-// `kill -9` of stream, serve and jobs at random moments under load, the killed one started again a random while later.
+// `kill -9` of stream, serve and jobs under load, the killed one started again a random while later: `stream` at a random moment,
+// `serve` and `jobs` at the next one after it at which a request, or a message to the receiver, is on its way.
+import { readDeliveries } from '../../platform/delivery-log.ts';
 import { between, pick } from '../../simulate/marketplace/random.ts';
 import type { Arena } from './arena/arena.ts';
-import { deliveriesInHand, inHand, untilMadeGood } from './arena/progress.ts';
-import { sleep } from './arena/wait.ts';
+import type { FlywheelProcess } from './arena/process.ts';
+import { inHand, untilMadeGood, unwrittenOf } from './arena/progress.ts';
+import { sleep, until } from './arena/wait.ts';
 import type { Evidence, Fault } from './fault.ts';
 
 const BEFORE_MS_MAX = 1_500;
@@ -10,58 +13,82 @@ const DOWN_MS_MAX = 1_000;
 const MADE_GOOD_WITHIN_MS = 60_000;
 const NAMES = ['stream-0', 'stream-0', 'serve', 'jobs'] as const;
 
+/** What is sent takes longer than this: it has reached `serve` by then, and is not answered. */
+const ON_ITS_WAY_MS = 2;
+const SOMETHING_WITHIN_MS = 20_000;
+/** Who takes over waits for an intent's life and the receiver's time to answer, and has by then what waited before it. */
+const TAKEN_UP_WITHIN_MS = 120_000;
+const LOOK_MS = 1;
+
 type Seen = Pick<Evidence, 'bit' | 'repeated' | 'seen'>;
+
+/** One kill: what is seen of it when all is made good. */
+type Kill = (arena: Arena, process: FlywheelProcess) => Promise<() => Promise<Seen>>;
 
 const sumOf = (counts: ReadonlyMap<string, number>): number =>
   [...counts.values()].reduce((sum, count) => sum + count, 0);
 
-/** Nobody owns the partitions now: what is in hand is exact. */
-async function killStream(arena: Arena): Promise<() => Promise<Seen>> {
-  const { lag, undelivered, reread } = await inHand(arena);
+/** Nobody owns the partitions then: what no commit holds, and what ClickHouse does not have of the others, is exact. */
+const killStream: Kill = async (arena, process) => {
+  await process.kill();
+  const [{ lag, reread }, unwritten] = await Promise.all([inHand(arena), unwrittenOf(arena)]);
   return async () => ({
-    bit: lag > 0 || undelivered > 0,
-    repeated: reread > 0 || lag > 0,
-    seen: { lag, undelivered, reread },
+    bit: lag > 0 || unwritten > 0,
+    repeated: reread > 0,
+    seen: { uncommitted: lag, unwritten, reread },
   });
-}
+};
 
-/** Requests that were under way are sent again, with the same message ids. */
-async function killServe(arena: Arena, requests: number): Promise<() => Promise<Seen>> {
-  const { lag, undelivered } = await inHand(arena);
-  const repeatsBefore = sumOf(arena.feeder.repeats);
+/** Requests that were under way break, and are sent again with the same message ids. */
+const killServe: Kill = async (arena, process) => {
+  const { feeder } = arena;
+  const untilMs = performance.now() + SOMETHING_WITHIN_MS;
+  while (feeder.underWayMs() < ON_ITS_WAY_MS) {
+    if (performance.now() > untilMs) throw new Error('no request was under way for long enough');
+    await sleep(LOOK_MS);
+  }
+  const messages = feeder.inFlight();
+  const brokenBefore = feeder.broken();
+  const repeatsBefore = sumOf(feeder.repeats);
+  await process.kill();
   return async () => {
-    const repeats = sumOf(arena.feeder.repeats) - repeatsBefore;
+    const broken = feeder.broken() - brokenBefore;
+    const repeats = sumOf(feeder.repeats) - repeatsBefore;
+    return { bit: broken > 0, repeated: repeats > 0, seen: { messages, broken, repeats } };
+  };
+};
+
+/** It has sent a message and does not hear the answer: whoever leads next takes it up again. */
+const killJobs: Kill = async (arena, process) => {
+  const { receiver } = arena;
+  const nothing = sleep(SOMETHING_WITHIN_MS).then(() => null);
+  const message = await Promise.race([receiver.next(), nothing]);
+  if (message === null) throw new Error('nothing was sent to the receiver');
+  await process.kill();
+  const { trigger, webhookId } = message;
+  const times = (): number => receiver.received.get(trigger)?.get(webhookId) ?? 0;
+  const timesBefore = times();
+  return async () => {
+    const isTakenUp = (): boolean => times() > timesBefore;
+    // Where it is not, what `deliveries` says of it tells why.
+    await until('the message is taken up again', isTakenUp, TAKEN_UP_WITHIN_MS).catch(() => {});
+    const { fold } = await readDeliveries(arena.config.kafkaBrokers, arena.namespace);
+    const delivery = fold.deliveries.get(webhookId);
+    if (!isTakenUp()) throw new Error(`a message was not sent again: ${JSON.stringify(delivery)}`);
+    const attempts = delivery?.attempt ?? 0;
     return {
-      bit: requests > 0 || lag > 0 || undelivered > 0,
-      repeated: repeats > 0,
-      seen: { requests, lag, undelivered, repeats },
+      bit: attempts > timesBefore,
+      repeated: times() > timesBefore,
+      seen: { webhookId, timesBefore, times: times(), attempts },
     };
   };
-}
+};
 
-/** The next leader reads all intents and outcomes again. */
-async function killJobs(arena: Arena): Promise<() => Promise<Seen>> {
-  const [{ open, records }, { lag, undelivered }] = await Promise.all([
-    deliveriesInHand(arena),
-    inHand(arena),
-  ]);
-  return async () => ({
-    bit: open > 0 || lag > 0 || undelivered > 0,
-    repeated: records > 0,
-    seen: { openDeliveries: open, lag, undelivered, recordsReadAgain: records },
-  });
-}
+const kills = { 'stream-0': killStream, serve: killServe, jobs: killJobs } as const;
 
 async function killOne(arena: Arena, name: (typeof NAMES)[number]): Promise<Evidence> {
   const process = arena.processes.get(name)!;
-  const requests = arena.feeder.inFlight();
-  await process.kill();
-  const look =
-    name === 'stream-0'
-      ? await killStream(arena)
-      : name === 'serve'
-        ? await killServe(arena, requests)
-        : await killJobs(arena);
+  const look = await kills[name](arena, process);
   await sleep(arena.random() * DOWN_MS_MAX);
   const startedMs = performance.now();
   await arena.start(name);
@@ -75,9 +102,9 @@ export const killFlywheel: Fault = {
   name: 'kill-flywheel',
   title: 'kill -9 of stream, serve and jobs at random moments',
   bitShareMin: 0.8,
-  async run(arena, { kills, print }) {
+  async run(arena, { kills: count, print }) {
     const evidence: Evidence[] = [];
-    for (let kill = 1; kill <= kills; kill += 1) {
+    for (let kill = 1; kill <= count; kill += 1) {
       await sleep(between(arena.random, 0, BEFORE_MS_MAX));
       const one = await killOne(arena, pick(arena.random, NAMES));
       evidence.push(one);

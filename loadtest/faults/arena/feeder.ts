@@ -11,6 +11,8 @@ const WAITING_MAX = 40;
 const REQUEST_TIMEOUT_MS = 15_000;
 const RETRY_MS = 100;
 const REPORT_EVERY_TICKS = 20;
+/** What a connection that was there ends with; one that was never there ends with ECONNREFUSED. */
+const BROKEN: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
 
 export interface FeederTarget {
   readonly url: string;
@@ -27,10 +29,16 @@ export interface Feeder {
   readonly toldWhen: () => number;
   /** Messages of requests that are under way now. */
   inFlight(): number;
+  /** For how long the oldest request that is under way has been; 0 if none is. */
+  underWayMs(): number;
+  /** Requests whose connection was there and broke before they were answered. */
+  broken(): number;
   pause(): void;
   resume(): void;
   /** Puts messages of a fault's own before the others; resolves when they are acknowledged. */
   send(messages: readonly Message[]): Promise<void>;
+  /** Takes messages for acknowledged that a fault has written to Kafka itself. */
+  acknowledge(messages: readonly Message[]): void;
   /** Sends what waits and ends. */
   finish(): Promise<void>;
   /** Ends at once: nobody will answer any more. */
@@ -47,8 +55,10 @@ export function startFeeder(target: FeederTarget, next: NextMessage, perSecond: 
   const acknowledged = new Set<string>();
   const repeats = new Map<string, number>();
   const waiting: Waiting[] = [];
+  const underWay = new Set<{ readonly ms: number }>();
   const perTick = Math.max(1, Math.round((perSecond * TICK_MS) / 1_000));
   let inFlight = 0;
+  let broken = 0;
   let toldWhen = 0;
   let paused = false;
   let finished = false;
@@ -59,28 +69,39 @@ export function startFeeder(target: FeederTarget, next: NextMessage, perSecond: 
     repeats.set(how, (repeats.get(how) ?? 0) + 1);
   };
 
-  async function attempt(route: string, key: string, body: string): Promise<Response | null> {
+  /** Null: unanswered. */
+  async function attempt(
+    route: string,
+    key: string,
+    body: string,
+  ): Promise<{ response: Response; text: string } | null> {
+    const since = { ms: performance.now() };
+    underWay.add(since);
     try {
-      return await fetch(`${target.url}${route}`, {
+      const response = await fetch(`${target.url}${route}`, {
         method: 'POST',
         headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
         body,
         signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
       });
-    } catch {
+      return { response, text: await response.text() };
+    } catch (error) {
+      const { code } = ((error as Error).cause ?? {}) as { code?: string };
+      if (code !== undefined && BROKEN.has(code)) broken += 1;
       return null;
+    } finally {
+      underWay.delete(since);
     }
   }
 
   /** Until it is answered with success. */
   async function post(route: string, key: string, body: string): Promise<void> {
     while (!aborted) {
-      const response = await attempt(route, key, body);
-      const text = await response?.text().catch(() => null);
-      if (response?.ok === true && typeof text === 'string') return;
-      failed(response === null || text === null ? 'unanswered' : String(response!.status));
-      if (response !== null && response.status === 400) throw new Error(`collect refused: ${text}`);
-      if (response?.headers.has('retry-after')) toldWhen += 1;
+      const answer = await attempt(route, key, body);
+      if (answer?.response.ok === true) return;
+      failed(answer === null ? 'unanswered' : String(answer.response.status));
+      if (answer?.response.status === 400) throw new Error(`collect refused: ${answer.text}`);
+      if (answer?.response.headers.has('retry-after')) toldWhen += 1;
       await sleep(RETRY_MS);
     }
     throw new Error('the feeder was ended');
@@ -133,6 +154,11 @@ export function startFeeder(target: FeederTarget, next: NextMessage, perSecond: 
     repeats,
     toldWhen: () => toldWhen,
     inFlight: () => inFlight,
+    underWayMs() {
+      const [oldest] = underWay;
+      return oldest === undefined ? 0 : performance.now() - oldest.ms;
+    },
+    broken: () => broken,
     pause() {
       paused = true;
     },
@@ -143,6 +169,9 @@ export function startFeeder(target: FeederTarget, next: NextMessage, perSecond: 
       new Promise((done) => {
         waiting.unshift({ messages, done });
       }),
+    acknowledge(messages) {
+      for (const { messageId } of messages) acknowledged.add(messageId);
+    },
     async finish() {
       finished = true;
       clearInterval(timer);

@@ -12,12 +12,15 @@ export interface Receiver {
   readonly url: string;
   /** Trigger id → the `webhook-id`s it came under, with how often. */
   readonly received: ReadonlyMap<string, ReadonlyMap<string, number>>;
+  /** Resolves with the next message, at the moment at which it has come and before it is answered. */
+  next(): Promise<{ readonly trigger: string; readonly webhookId: string }>;
   close(): Promise<void>;
 }
 
 /** @param file takes a line `<webhook-id> <trigger id>` for each message */
 export async function startReceiver(file: string, random: Random): Promise<Receiver> {
   const received = new Map<string, Map<string, number>>();
+  let waiting: ((message: { trigger: string; webhookId: string }) => void)[] = [];
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
@@ -27,6 +30,8 @@ export async function startReceiver(file: string, random: Random): Promise<Recei
     const ids = received.get(data.id) ?? new Map<string, number>();
     ids.set(webhookId, (ids.get(webhookId) ?? 0) + 1);
     received.set(data.id, ids);
+    for (const tell of waiting) tell({ trigger: data.id, webhookId });
+    waiting = [];
     await sleep(random() * ANSWER_MS_MAX);
     response.writeHead(204).end();
   });
@@ -35,6 +40,7 @@ export async function startReceiver(file: string, random: Random): Promise<Recei
   return {
     url: `http://127.0.0.1:${port}/hook`,
     received,
+    next: () => new Promise((resolve) => waiting.push(resolve)),
     close: () =>
       new Promise<void>((resolve) => {
         server.close(() => resolve());
