@@ -12,6 +12,8 @@ export interface Attempts {
   intents: number;
   /** Intents without an outcome, whose sender was gone before it could write one. */
   interrupted: number;
+  /** Intents whose answer did not come in time: the receiver may have the message all the same. */
+  unanswered: number;
   isOpen: boolean;
 }
 
@@ -24,11 +26,13 @@ export function foldAttempts(records: Iterable<DeliveriesTopicRecord>): Map<stri
       trigger: record.trigger.id,
       intents: 0,
       interrupted: 0,
+      unanswered: 0,
       isOpen: false,
     };
     const isIntent = record.status === 'sending';
     // Who takes over writes no outcome for the one before, but an intent of its own, or that nothing is left to do.
     if (known.isOpen && (isIntent || record.status === 'settled')) known.interrupted += 1;
+    if (known.isOpen && record.status === 'queued' && record.answer === 0) known.unanswered += 1;
     known.isOpen = isIntent;
     known.intents = Math.max(known.intents, record.attempt);
     all.set(record.id, known);
@@ -41,7 +45,7 @@ export interface Receipts {
   readonly attempts: ReadonlyMap<string, Attempts>;
   /** Ids of all triggers that there ever were. */
   readonly triggers: ReadonlySet<string>;
-  /** Nothing that `jobs` needs was hit: nobody had to go on for another. */
+  /** Nothing that `jobs` needs was hit: nobody had to go on for another, and only a receiver that was slow hears again. */
   readonly sparesJobs: boolean;
 }
 
@@ -57,7 +61,7 @@ export function receiptFaults({ received, attempts, triggers, sparesJobs }: Rece
   const strange = pairs.filter(({ trigger, id }) => attempts.get(id)?.trigger !== trigger);
   const unwritten = pairs.filter(({ id, count }) => count > (attempts.get(id)?.intents ?? 0));
   const interrupted = [...attempts].filter(([, one]) => one.interrupted > 0);
-  const repeated = pairs.filter(({ count }) => count > 1);
+  const repeated = pairs.filter(({ id, count }) => count > 1 + (attempts.get(id)?.unanswered ?? 0));
   const found: [string, string[]][] = [
     ['messages of triggers that there are not', unknown],
     ['triggers told under more than one id', underMore],

@@ -74,6 +74,17 @@ it('nobody is told again, and no attempt is cut off, where jobs was spared', () 
   ]);
 });
 
+it('a receiver that did not answer in time may be told again, once for each time', () => {
+  const late = [
+    delivery('sending', 1),
+    delivery('queued', 1),
+    delivery('sending', 2),
+    delivery('delivered', 2),
+  ];
+  expect(faultsOf(late, 2, { sparesJobs: true })).toEqual([]);
+  expect(faultsOf(late, 3, { sparesJobs: true })).toHaveLength(2);
+});
+
 it('a message of a trigger that there is not, of no delivery, or under a second id is a fault', () => {
   expect(faultsOf(straight, 1, { triggers: new Set() })).toEqual([
     'messages of triggers that there are not, 1: t-1',
