@@ -33,6 +33,10 @@ export interface Fault {
   /** Neither `jobs` nor a part that it needs is hit: nobody may be told anything again. */
   readonly sparesJobs?: boolean;
   readonly eventsPerSecond?: number;
+  /** So far behind are the times of what is fed, until the feeder's clock is put right. */
+  readonly behindMs?: number;
+  /** Documents by `<type>/<id>`, in the place of the project's own. */
+  readonly definitions?: Readonly<Record<string, unknown>>;
   /** Goes over what the processes are given. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Prepares a folder before parts of its own are started in it. Answers how it is cleared away. */

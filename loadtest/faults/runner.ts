@@ -95,6 +95,8 @@ async function runOne(
     label: fault.name,
     seed,
     eventsPerSecond: fault.eventsPerSecond ?? options.eventsPerSecond ?? EVENTS_PER_SECOND,
+    behindMs: fault.behindMs ?? 0,
+    definitions: fault.definitions ?? {},
     ...(fault.environment === undefined ? {} : { environment: fault.environment }),
   };
   const arena = await (fault.open ?? openArena)(arenaOptions);

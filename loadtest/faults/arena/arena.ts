@@ -35,6 +35,10 @@ export interface ArenaOptions {
   readonly label: string;
   readonly seed: number;
   readonly eventsPerSecond: number;
+  /** So far behind are the times of what is fed, until the feeder's clock is put right. */
+  readonly behindMs: number;
+  /** Documents by `<type>/<id>`, in the place of the project's own. */
+  readonly definitions: Readonly<Record<string, unknown>>;
   /** Goes over what the processes are given. */
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -87,7 +91,7 @@ async function openNamespace(options: ArenaOptions, receiverUrl: string) {
   };
   const config = readConfig(environment);
   await addWebhookSecret(secretsFile, SECRET_NAME);
-  const definitionsDir = writeDefinitions(dir, receiverUrl, SECRET_NAME);
+  const definitionsDir = writeDefinitions(dir, receiverUrl, SECRET_NAME, options.definitions);
   await migrate({ config, definitionsDir });
   const keys = await ensureApiKeys({
     plainFile: path.join(dir, 'keys.json'),
@@ -128,11 +132,10 @@ export async function openArena(options: ArenaOptions): Promise<Arena> {
 
   await Promise.all(['stream-0', 'serve', 'jobs'].map((name) => start(name)));
   const target = { url, writeKey: keys.write, secretKey: keys.secret };
-  const feeder = startFeeder(
-    target,
-    trafficOf(randomFor('traffic'), `${label}-${seed}`),
-    options.eventsPerSecond,
-  );
+  const feeder = startFeeder(target, trafficOf(randomFor('traffic'), `${label}-${seed}`), {
+    perSecond: options.eventsPerSecond,
+    behindMs: options.behindMs,
+  });
   const exchange = startExchange(target, randomFor('exchange'), {
     perSecond: AUCTIONS_PER_SECOND,
     prefix: `${label}-${seed}`,

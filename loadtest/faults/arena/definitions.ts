@@ -8,10 +8,11 @@ const OWN = fileURLToPath(new URL('../../../definitions', import.meta.url));
 
 export const RECEIVER = 'stand-in';
 export const TIGHT_ACCOUNT = 'tight';
+export const TIGHT_CAMPAIGN = 'tight-search';
 
 /** Campaigns that the exchange asks bids for: the exchange alone spends of their accounts. */
 export const AUCTIONED = [
-  { campaign: 'tight-search', account: TIGHT_ACCOUNT },
+  { campaign: TIGHT_CAMPAIGN, account: TIGHT_ACCOUNT },
   { campaign: 'search-machinery', account: 'search-portfolio' },
   { campaign: 'social-return', account: 'social-portfolio' },
 ] as const;
@@ -40,7 +41,12 @@ const tightSearch = {
 };
 
 /** Writes them below `dir` and answers the folder. */
-export function writeDefinitions(dir: string, receiverUrl: string, secretName: string): string {
+export function writeDefinitions(
+  dir: string,
+  receiverUrl: string,
+  secretName: string,
+  others: Readonly<Record<string, unknown>>,
+): string {
   const folder = path.join(dir, 'definitions');
   // The built project has them beside the sources.
   cpSync(OWN, folder, { recursive: true });
@@ -56,7 +62,8 @@ export function writeDefinitions(dir: string, receiverUrl: string, secretName: s
   const documents = {
     [`receiver/${RECEIVER}`]: receiver,
     [`account/${TIGHT_ACCOUNT}`]: tight,
-    'campaign/tight-search': tightSearch,
+    [`campaign/${TIGHT_CAMPAIGN}`]: tightSearch,
+    ...others,
   };
   for (const [name, document] of Object.entries(documents)) {
     const file = path.join(folder, `${name}.json`);

@@ -33,6 +33,8 @@ export interface Feeder {
   underWayMs(): number;
   /** Requests whose connection was there and broke before they were answered. */
   broken(): number;
+  /** From now on the times of what is fed are those of now. */
+  putClockRight(): void;
   pause(): void;
   resume(): void;
   /** Puts messages of a fault's own before the others; resolves when they are acknowledged. */
@@ -50,13 +52,18 @@ interface Waiting {
   readonly done: () => void;
 }
 
-/** @param perSecond messages a second, at most */
-export function startFeeder(target: FeederTarget, next: NextMessage, perSecond: number): Feeder {
+/** @param perSecond messages a second, at most; @param behindMs how far behind their times are until `putClockRight` */
+export function startFeeder(
+  target: FeederTarget,
+  next: NextMessage,
+  { perSecond, behindMs }: { readonly perSecond: number; readonly behindMs: number },
+): Feeder {
   const acknowledged = new Set<string>();
   const repeats = new Map<string, number>();
   const waiting: Waiting[] = [];
   const underWay = new Set<{ readonly ms: number }>();
   const perTick = Math.max(1, Math.round((perSecond * TICK_MS) / 1_000));
+  let clockBehindMs = behindMs;
   let inFlight = 0;
   let broken = 0;
   let toldWhen = 0;
@@ -139,7 +146,7 @@ export function startFeeder(target: FeederTarget, next: NextMessage, perSecond: 
   const timer = setInterval(() => {
     if (paused || finished || waiting.length >= WAITING_MAX) return;
     ticks += 1;
-    const nowMs = Date.now();
+    const nowMs = Date.now() - clockBehindMs;
     waiting.push({ messages: Array.from({ length: perTick }, () => next(nowMs)), done: () => {} });
     if (ticks % REPORT_EVERY_TICKS !== 0) return;
     reporting = reporting.then(() => report(nowMs));
@@ -159,6 +166,9 @@ export function startFeeder(target: FeederTarget, next: NextMessage, perSecond: 
       return oldest === undefined ? 0 : performance.now() - oldest.ms;
     },
     broken: () => broken,
+    putClockRight() {
+      clockBehindMs = 0;
+    },
     pause() {
       paused = true;
     },
