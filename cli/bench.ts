@@ -1,10 +1,11 @@
-// `flywheel bench`: speed as ratios of one run, written to loadtest/results/.
+// `flywheel bench`: speed as ratios of one run, written to loadtest/results/. Exit code 1 if a goal was missed.
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { benchLatency } from '../loadtest/bench/latency.ts';
 import { benchMemory } from '../loadtest/bench/memory.ts';
 import { benchStream, type StreamBenchResult } from '../loadtest/bench/stream.ts';
+import { missedByLatency, missedByMemory, missedByServe, missedByStream } from '../loadtest/goals.ts';
 import { benchServe, routeNames } from '../loadtest/serve/bench.ts';
 
 interface BenchOptions {
@@ -33,20 +34,28 @@ function print(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
-async function runStream(options: BenchOptions, dir: string): Promise<object> {
+/** What was measured, and what of it missed its goal. */
+interface Measured {
+  readonly result: object;
+  readonly missed: readonly string[];
+}
+
+async function runStream(options: BenchOptions, dir: string): Promise<Measured> {
   const { events, rounds } = options;
   print(`stream: ${events} events, ${rounds} rounds, raw and full alternating`);
   const result = await benchStream({ events, rounds, dir, endMs: Date.now(), print });
   print(`raw consume + parse   ${Math.round(result.raw.eventsPerSecond)} events/s`);
   print(`the whole pipeline    ${Math.round(result.full.eventsPerSecond)} events/s`);
   print(`ratio                 ${result.ratio.toFixed(3)}`);
-  return result;
+  return { result, missed: missedByStream(result) };
 }
 
-async function runServe(options: BenchOptions, dir: string): Promise<object> {
+async function runServe(options: BenchOptions, dir: string): Promise<Measured> {
   const { rounds, seconds } = options;
   print(`serve: ${rounds} rounds of ${seconds} s a route, bare and full alternating`);
-  return benchServe({ rounds, seconds, route: options.route, dir, toolsDir: options.dir, print });
+  const { route, dir: toolsDir } = options;
+  const result = await benchServe({ rounds, seconds, route, dir, toolsDir, print });
+  return { result, missed: missedByServe(result) };
 }
 
 /** Half of what the stream could do when that was measured last, unless it is told. */
@@ -59,7 +68,7 @@ async function rateOf({ rate, results }: BenchOptions): Promise<number> {
   return Math.round(full.eventsPerSecond / 2);
 }
 
-async function runLatency(options: BenchOptions, dir: string): Promise<object> {
+async function runLatency(options: BenchOptions, dir: string): Promise<Measured> {
   const rate = await rateOf(options);
   const { seconds, buyers = 50_000 } = options;
   print(`latency: ${rate} events a second of ${buyers} buyers, for ${seconds} s`);
@@ -67,10 +76,10 @@ async function runLatency(options: BenchOptions, dir: string): Promise<object> {
   const { p50, p95, p99, max } = result.visibleMs;
   const show = (ms: number): string => `${Math.round(ms)} ms`;
   print(`visible in Redis after p50 ${show(p50)}, p95 ${show(p95)}, p99 ${show(p99)}, at most ${show(max)}`);
-  return result;
+  return { result, missed: missedByLatency(result) };
 }
 
-async function runMemory(options: BenchOptions, dir: string): Promise<object> {
+async function runMemory(options: BenchOptions, dir: string): Promise<Measured> {
   const rate = await rateOf(options);
   const { seconds, buyers = 1_000_000 } = options;
   print(
@@ -80,7 +89,7 @@ async function runMemory(options: BenchOptions, dir: string): Promise<object> {
   const { peak, end } = result.redisUsedBytes;
   print(`Redis ${Math.round(end / 1e6)} MB at the end, at most ${Math.round(peak / 1e6)} MB`);
   print(`visible in Redis after p99 ${Math.round(result.latency.visibleMs.p99)} ms`);
-  return result;
+  return { result, missed: missedByMemory(result) };
 }
 
 const benchmarks = { stream: runStream, serve: runServe, latency: runLatency, memory: runMemory };
@@ -90,11 +99,13 @@ async function run(what: keyof typeof benchmarks, options: BenchOptions): Promis
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
   await rm(dir, { recursive: true, force: true });
   await mkdir(dir, { recursive: true });
-  const result = await benchmarks[what](options, dir);
+  const { result, missed } = await benchmarks[what](options, dir);
   await mkdir(options.results, { recursive: true });
   await writeFile(join(options.results, `${what}.json`), `${JSON.stringify(result, null, 2)}\n`);
   await rm(dir, { recursive: true, force: true });
   if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+  for (const each of missed) print(`MISSED ${each}`);
+  process.exitCode = missed.length === 0 ? 0 : 1;
 }
 
 function parseWhat(text: string): keyof typeof benchmarks {

@@ -32,7 +32,11 @@ export interface Driven {
 }
 
 /** Driven at a rate, whatever the answers take. */
-export type Paced = Driven & { readonly withinThresholds: boolean };
+export interface Paced extends Driven {
+  readonly withinThresholds: boolean;
+  /** Requests that were due and could not be begun, because too many were under way. */
+  readonly dropped: number;
+}
 
 export interface RouteResult {
   readonly route: string;
@@ -279,6 +283,7 @@ async function drive(
     cpuMicrosPerRequest: (cpuSeconds / run.requests) * 1e6,
     p99Ms: run.latencyMs['p(99)'],
     withinThresholds: run.passed,
+    dropped: run.dropped,
   };
 }
 

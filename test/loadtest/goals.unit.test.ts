@@ -1,0 +1,63 @@
+// A benchmark that misses a goal says which.
+import { expect, it } from 'vitest';
+import { missedByLatency, missedByMemory, missedByServe, missedByStream } from '../../loadtest/goals.ts';
+import type { Paced, RouteResult } from '../../loadtest/serve/bench.ts';
+
+it('stream: from 0.5 on all is well, below 0.35 it is unfinished', () => {
+  expect(missedByStream({ ratio: 0.5 })).toEqual([]);
+  expect(missedByStream({ ratio: 0.4 })).toEqual(['stream: ratio 0.400 (goal 0.5)']);
+  expect(missedByStream({ ratio: 0.119 })).toEqual([
+    'stream: ratio 0.119, below 0.35, which is unfinished (goal 0.5)',
+  ]);
+});
+
+it('latency: 250 ms of 50,000 buyers; of more it is only measured', () => {
+  const visibleMs = { p50: 1, p95: 2, p99: 251, max: 300 };
+  expect(missedByLatency({ buyers: 50_000, visibleMs })).toEqual(['latency: p99 251 ms (goal 250 ms)']);
+  expect(missedByLatency({ buyers: 50_000, visibleMs: { ...visibleMs, p99: 250 } })).toEqual([]);
+  expect(missedByLatency({ buyers: 1_000_000, visibleMs })).toEqual([]);
+  expect(missedByLatency({ buyers: 1, visibleMs: { ...visibleMs, p99: Number.NaN } })).toHaveLength(1);
+});
+
+it('memory: under 1.5 GB at its highest', () => {
+  expect(missedByMemory({ redisUsedBytes: { peak: 1_499_999_999, end: 1 } })).toEqual([]);
+  expect(missedByMemory({ redisUsedBytes: { peak: 1_600_000_000, end: 1 } })).toEqual([
+    'memory: 1600 MB of Redis (goal: under 1500 MB)',
+  ]);
+});
+
+it('serve: the ratio, the p99 at half of the rate, its thresholds, and that nothing was left out', () => {
+  const half: Paced = {
+    requestsPerSecond: 100,
+    cpuMicrosPerRequest: 1,
+    p99Ms: 10,
+    withinThresholds: true,
+    dropped: 0,
+  };
+  const route: RouteResult = {
+    route: 'bid',
+    callers: 1,
+    bare: half,
+    full: half,
+    ratio: 0.6,
+    goal: 0.6,
+    half,
+    bareHalf: half,
+  };
+  expect(missedByServe({ routes: [route] })).toEqual([]);
+  expect(
+    missedByServe({
+      routes: [
+        { ...route, ratio: 0.59 },
+        { ...route, half: { ...half, p99Ms: 11.25, withinThresholds: false } },
+        { ...route, half: { ...half, withinThresholds: false } },
+        { ...route, half: { ...half, dropped: 3 } },
+      ],
+    }),
+  ).toEqual([
+    'bid: ratio 0.590 (goal 0.6)',
+    'bid: p99 11.3 ms at half of its rate (goal 10 ms)',
+    'bid: a threshold of its script was crossed',
+    'bid: 3 requests could not be begun in time',
+  ]);
+});
