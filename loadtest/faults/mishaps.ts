@@ -1,28 +1,40 @@
 // What networks and dying processes do to single messages, while definitions change: replies of commits that are lost, an
 // insert over many parts of which only some are in, records of an outbox that arrive again, later.
 import { createProducer } from '../../platform/kafka.ts';
-import { type LogRecord, readPartition } from '../../platform/kafka-read.ts';
 import { pick } from '../../simulate/marketplace/random.ts';
 import type { Arena } from './arena/arena.ts';
 import { openDoor } from './arena/door.ts';
-import { untilMadeGood } from './arena/progress.ts';
+import { batchesInHand, type Commits, commitsOf, untilMadeGood } from './arena/progress.ts';
 import type { Message } from './arena/traffic.ts';
 import { sleep, until } from './arena/wait.ts';
+import { effectsOf, outboxRecordsOf } from './effects.ts';
 import type { Evidence, Fault } from './fault.ts';
 
 const LOSSES = 4;
-const LOSE_MS = 250;
+const LOSE_MS = 500;
 const MADE_GOOD_WITHIN_MS = 60_000;
 const OLD_EVENTS = 6_000;
 const MONTHS = 80;
 const MONTH_MS = 30 * 86_400_000;
 const SEND_MAX = 1_000;
 const PARTLY_WITHIN_MS = 30_000;
+/** An insert that was in at once, or not begun, is tried again with other events. */
+const HALVES_MAX = 6;
+const LOOK_MS = 5;
 const RECORDS_AGAIN = 60;
+/** Several, so that some come before, between and after what goes wrong. */
+const CHANGES_MIN = 3;
 const DEFINITION_EVERY_MS = 1_500;
 
 async function madeGood(arena: Arena): Promise<number> {
   return Math.round(await untilMadeGood(arena, MADE_GOOD_WITHIN_MS)) / 1_000;
+}
+
+/** Partitions of which a commit was made while every reply was lost. */
+function madeBetween(before: ReadonlyMap<string, Commits>, after: ReadonlyMap<string, Commits>): string[] {
+  return [...after]
+    .filter(([name, { nonce, seq }]) => before.get(name)?.nonce === nonce && seq > before.get(name)!.seq)
+    .map(([name]) => name);
 }
 
 async function losingReplies(arena: Arena): Promise<Evidence> {
@@ -30,9 +42,18 @@ async function losingReplies(arena: Arena): Promise<Evidence> {
   await arena.processes.get('stream-0')!.stop();
   const stream = await arena.start('stream-0', { REDIS_URL: `redis://127.0.0.1:${door.port}` });
   let lostBytes = 0;
+  let repliesLost = 0;
+  let readBack = 0;
   for (let loss = 0; loss < LOSSES; loss += 1) {
     await sleep(1_000);
-    lostBytes += await door.loseReplies(LOSE_MS);
+    const { bytes, before, after } = await door.loseReplies(LOSE_MS, () => commitsOf(arena));
+    const made = madeBetween(before, after);
+    await madeGood(arena);
+    const later = await commitsOf(arena);
+    lostBytes += bytes;
+    repliesLost += made.length;
+    // An owner that had not read its commit back would have been taken over from, under another nonce.
+    readBack += made.filter((name) => later.get(name)!.nonce === after.get(name)!.nonce).length;
   }
   const recoverySeconds = await madeGood(arena);
   await stream.stop();
@@ -41,83 +62,91 @@ async function losingReplies(arena: Arena): Promise<Evidence> {
   return {
     did: `${LOSSES} times, replies of Redis lost for ${LOSE_MS} ms`,
     pid: stream.pid,
-    bit: lostBytes > 0,
+    bit: repliesLost > 0 && readBack === repliesLost,
     recoverySeconds,
-    seen: { lostBytes },
+    seen: { lostBytes, commitsWithoutReply: repliesLost, readBack },
   };
 }
 
-/** Events of many months: late, and so rows of many parts. */
+/** Events of many months: late, and so rows of many parts. Of one buyer, and so few batches. */
 function oldEvents(label: string, nowMs: number): Message[] {
   return Array.from({ length: OLD_EVENTS }, (_, index) => ({
     type: 'track',
-    messageId: `${label}-old-${index}`,
-    userId: `old-${index % 50}`,
+    messageId: `${label}-${index}`,
+    userId: 'old',
     event: 'Product Viewed',
     timestamp: new Date(nowMs - (1 + (index % MONTHS)) * MONTH_MS).toISOString(),
   }));
 }
 
-async function countOld({ clickhouse }: Arena): Promise<number> {
-  const query = `SELECT count() AS count FROM events FINAL WHERE startsWith(key, 'u:old-')`;
+async function countOf({ clickhouse }: Arena, prefix: string): Promise<number> {
+  const query = `SELECT uniqExact(message_id) AS count FROM events WHERE startsWith(message_id, '${prefix}')`;
   const [row] = await (await clickhouse.query({ query, format: 'JSONEachRow' })).json<{ count: string }>();
   return Number(row!.count);
 }
 
+interface Half {
+  readonly pid: number;
+  /** Rows of a batch, and how many of them are in: an insert holds whole batches. */
+  readonly rows: number;
+  readonly rowsIn: number;
+}
+
 /** ClickHouse is killed as soon as the first rows of the insert are seen, the stream stands still while they are counted. */
-async function insertHalfWay(arena: Arena): Promise<Evidence> {
-  const stream = arena.processes.get('stream-0')!;
-  await stream.stop();
-  const events = oldEvents(arena.namespace.name, Date.now());
+async function killInsert(arena: Arena, label: string): Promise<Half | null> {
+  await arena.processes.get('stream-0')!.stop();
+  const events = oldEvents(label, Date.now());
   for (let from = 0; from < events.length; from += SEND_MAX)
     await arena.feeder.send(events.slice(from, from + SEND_MAX));
   const pid = arena.parts.stack!.pidOf('clickhouse')!;
   const told = arena.parts.events.length;
   const next = arena.launch('stream-0');
-  await until(
-    'the first rows of the insert are in',
-    async () => (await countOld(arena)) > 0,
-    PARTLY_WITHIN_MS,
-  );
+  const untilMs = performance.now() + PARTLY_WITHIN_MS;
+  while ((await countOf(arena, label)) === 0) {
+    if (performance.now() > untilMs) throw new Error('no row of the insert came');
+    await sleep(LOOK_MS);
+  }
   process.kill(pid, 'SIGKILL');
   next.signal('SIGSTOP');
   const isBack = (): boolean => arena.parts.events.slice(told).some(({ kind }) => kind === 'restarted');
   await until('ClickHouse runs again', isBack, MADE_GOOD_WITHIN_MS);
-  const rowsIn = await countOld(arena);
+  const half = (await batchesInHand(arena)).find(({ rows, written }) => written > 0 && written < rows);
   next.signal('SIGCONT');
   await next.ready;
-  const recoverySeconds = await madeGood(arena);
-  await until('all rows are in', async () => (await countOld(arena)) === OLD_EVENTS, PARTLY_WITHIN_MS);
+  return half === undefined ? null : { pid, rows: half.rows, rowsIn: half.written };
+}
+
+async function insertHalfWay(arena: Arena): Promise<Evidence> {
+  let half: Half | null = null;
+  let tries = 0;
+  while (half === null && tries < HALVES_MAX) {
+    tries += 1;
+    const label = `${arena.namespace.name}-old-${tries}`;
+    half = await killInsert(arena, label);
+    await madeGood(arena);
+    const isIn = async (): Promise<boolean> => (await countOf(arena, label)) === OLD_EVENTS;
+    await until('all rows are in', isIn, PARTLY_WITHIN_MS);
+  }
+  const { pid, rows, rowsIn } = half ?? { pid: 0, rows: 0, rowsIn: 0 };
   return {
     did: `kill -9 of ClickHouse in an insert over ${MONTHS} parts`,
     pid,
-    bit: rowsIn < OLD_EVENTS,
-    recoverySeconds,
-    seen: { rowsIn, rows: OLD_EVENTS },
+    bit: rowsIn > 0 && rowsIn < rows,
+    recoverySeconds: await madeGood(arena),
+    seen: { rowsIn, rowsOfTheBatch: rows, tries },
   };
-}
-
-async function outboxRecords(arena: Arena): Promise<LogRecord[]> {
-  const topic = arena.namespace.topics.events;
-  const found: LogRecord[] = [];
-  for (const [partition, { low, high }] of (await arena.admin.watermarks(topic)).entries()) {
-    const read = readPartition({ brokers: arena.config.kafkaBrokers, topic, partition, from: low, to: high });
-    for await (const batch of read)
-      found.push(...batch.filter(({ headers }) => headers.source !== undefined));
-  }
-  return found;
 }
 
 /** As a producer leaves them that dies after its successor has sent the same. */
 async function recordsAgain(arena: Arena): Promise<Evidence> {
-  const all = await outboxRecords(arena);
+  const all = await outboxRecordsOf(arena, 'events');
   const again = Array.from({ length: RECORDS_AGAIN }, () => pick(arena.random, all));
   const producer = await createProducer({
     brokers: arena.config.kafkaBrokers,
     clientId: 'faults-late-outbox',
     deliveryTimeoutMs: 30_000,
   });
-  await producer.sendBatch(
+  const offsets = await producer.sendBatch(
     again.map(({ topic, partition, key, value, headers }) => ({
       topic,
       partition,
@@ -128,11 +157,17 @@ async function recordsAgain(arena: Arena): Promise<Evidence> {
   );
   await producer.close();
   const recoverySeconds = await madeGood(arena);
+  const first = await effectsOf(arena, { topic: 'events', places: again, alsoCollected: false });
+  const late = again.map(({ partition }, index) => ({ partition, offset: offsets[index]! }));
+  const second = await effectsOf(arena, { topic: 'events', places: late, alsoCollected: false });
+  if (second.rows > 0 || second.records > 0)
+    throw new Error(`records that came again were taken again: ${JSON.stringify(second)}`);
   return {
     did: 'records of outboxes arrive again, later',
-    bit: all.length > 0,
+    // As the same records had effects when they came first, that they had none shows that they were dropped.
+    bit: first.rows > 0 && first.records > 0,
     recoverySeconds,
-    seen: { derived: all.length, again: again.length },
+    seen: { derived: all.length, again: again.length, firstRows: first.rows, firstRecords: first.records },
   };
 }
 
@@ -184,7 +219,7 @@ export const mishaps: Fault = {
     }
     const changes = await stopChanges();
     print(`  ${changes} changes of a definition meanwhile`);
-    evidence.push({ did: 'definitions changed meanwhile', bit: changes > 0, seen: { changes } });
+    evidence.push({ did: 'definitions changed meanwhile', bit: changes >= CHANGES_MIN, seen: { changes } });
     return evidence;
   },
 };

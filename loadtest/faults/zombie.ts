@@ -2,6 +2,7 @@
 // commits, and it goes on (SIGCONT). Its commit is refused, once, and nothing of its batch arrives anywhere.
 import { untilMadeGood } from './arena/progress.ts';
 import { sleep, until } from './arena/wait.ts';
+import { type Caused, effectsOf } from './effects.ts';
 import type { Fault } from './fault.ts';
 
 const STOPPED_WITHIN_MS = 30_000;
@@ -14,6 +15,17 @@ async function fencedCount(metricsUrl: string): Promise<number> {
   const text = await (await fetch(metricsUrl)).text();
   const counts = [...text.matchAll(/^flywheel_stream_fenced_total\{.*\} (\d+)/gm)];
   return counts.reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
+/** @param where `events <partition>`; @param offsets `<from>..<to>` */
+function causedBy(where: string, offsets: string): Caused {
+  const [topic, partition] = where.split(' ') as [Caused['topic'], string];
+  const [from, to] = offsets.split('..').map(Number) as [number, number];
+  const places = Array.from({ length: to - from + 1 }, (_, index) => ({
+    partition: Number(partition),
+    offset: from + index,
+  }));
+  return { topic, places, alsoCollected: true };
 }
 
 export const zombie: Fault = {
@@ -32,6 +44,8 @@ export const zombie: Fault = {
     const other = await arena.start('stream-1');
     // Its session ends, the other has all partitions and commits what the late one holds.
     await untilMadeGood(arena, MADE_GOOD_WITHIN_MS);
+    const caused = causedBy(where!, offsets!);
+    const effectsBefore = await effectsOf(arena, caused);
     late.signal('SIGCONT');
     await until('its commit is refused', async () => (await fencedCount(metrics)) > 0, FENCED_WITHIN_MS);
     await sleep(1_000);
@@ -40,14 +54,26 @@ export const zombie: Fault = {
     const refusals = late.errors().split(`${where}: owner fenced`).length - 1;
     const recoverySeconds = Math.round(await untilMadeGood(arena, MADE_GOOD_WITHIN_MS)) / 1_000;
     print(`  held ${where}, offsets ${offsets}; refused ${refusals} time there, ${fenced} in all partitions`);
+    const effects = await effectsOf(arena, caused);
+    // ClickHouse may have merged what the other delivered twice; nothing may be more.
+    if (effects.rows > effectsBefore.rows || effects.records !== effectsBefore.records)
+      throw new Error(
+        `something of its batch arrived: ${JSON.stringify(effectsBefore)}, then ${JSON.stringify(effects)}`,
+      );
     if (refusals !== 1) throw new Error(`the commit of ${where} was refused ${refusals} times`);
     return [
       {
         did: `SIGSTOP and SIGCONT of stream-0 while stream-1 (pid ${other.pid}) took over`,
         pid: late.pid,
-        bit: fenced > 0,
+        bit: fenced > 0 && effects.rows > 0,
         recoverySeconds,
-        seen: { held: `${where} ${offsets}`, refusals, fencedInAll: fenced },
+        seen: {
+          held: `${where} ${offsets}`,
+          refusals,
+          fencedInAll: fenced,
+          rowsOfItsBatch: effects.rows,
+          recordsOfItsBatch: effects.records,
+        },
       },
     ];
   },

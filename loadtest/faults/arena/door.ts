@@ -5,8 +5,14 @@ export interface Door {
   readonly port: number;
   shut(): Promise<void>;
   open(): Promise<void>;
-  /** Lets requests through and throws replies away for so long, then breaks the connections. Answers how many bytes were lost. */
-  loseReplies(forMs: number): Promise<number>;
+  /**
+   * Lets requests through and throws replies away for so long, then breaks the connections. Answers how many bytes were lost,
+   * and what was seen when it had begun to lose them and before it ended.
+   */
+  loseReplies<Seen>(
+    forMs: number,
+    look: () => Promise<Seen>,
+  ): Promise<{ readonly bytes: number; readonly before: Seen; readonly after: Seen }>;
   close(): Promise<void>;
 }
 
@@ -59,13 +65,15 @@ export async function openDoor(target: number): Promise<Door> {
       server = createServer(forward);
       await listen(server, port);
     },
-    async loseReplies(forMs) {
+    async loseReplies(forMs, look) {
       lostBytes = 0;
       losing = true;
+      const before = await look();
       await new Promise((resolve) => setTimeout(resolve, forMs));
+      const after = await look();
       breakAll();
       losing = false;
-      return lostBytes;
+      return { bytes: lostBytes, before, after };
     },
     close: async () => {
       if (server.listening) await shut();

@@ -55,17 +55,69 @@ export async function inHand(arena: Arena): Promise<InHand> {
   };
 }
 
+/** Who owns a partition, and how many commits there were of it. */
+export interface Commits {
+  readonly nonce: string;
+  readonly seq: number;
+}
+
+/** `<topic>:<partition>` → its commits, of those that were ever owned. */
+export async function commitsOf(arena: Arena): Promise<Map<string, Commits>> {
+  const ids = await idsOf(arena);
+  const heads = await Promise.all(
+    ids.map((id) => arena.redis.hmget(partitionKeys(arena.namespace, id).head, 'nonce', 'seq')),
+  );
+  return new Map(
+    heads.flatMap(([nonce, seq], index) => {
+      const { topic, partition } = ids[index]!;
+      if (typeof nonce !== 'string') return [];
+      return [[`${topic}:${partition}`, { nonce, seq: Number(seq) }] as const];
+    }),
+  );
+}
+
 /** What of a commit is a row of `events`: all that was collected and could be read. */
 const ROW_VERDICTS: ReadonlySet<string> = new Set(['applied', 'late', 'duplicate']);
 
-/** Offsets of the rows that the outboxes of one partition of `events` stand for. */
-async function owedRows(arena: Arena, id: PartitionId): Promise<number[]> {
+/** Offsets of the rows that each batch in the outbox of a partition of `events` stands for. */
+async function owedRows(arena: Arena, id: PartitionId): Promise<number[][]> {
   const entries = await arena.redis.hgetallBuffer(partitionKeys(arena.namespace, id).outbox);
   const batches = Object.values(entries).map((blob) => fromEntry(unpack(blob as Buffer) as OutboxEntry));
-  return batches.flatMap((batch) =>
+  return batches.map((batch) =>
     batch.verdicts
       .map((_, index) => batch.from + index)
       .filter((offset) => ROW_VERDICTS.has(verdictAt(batch, offset).verdict)),
+  );
+}
+
+/** Rows of `events` that ClickHouse has, of those offsets and above. */
+async function writtenFrom({ clickhouse }: Arena, offset: number): Promise<Set<string>> {
+  const query = `SELECT DISTINCT partition, offset FROM events WHERE offset >= ${offset}`;
+  const rows = await (await clickhouse.query({ query, format: 'JSONEachRow' })).json<{
+    partition: number;
+    offset: string;
+  }>();
+  return new Set(rows.map((row) => `${row.partition}:${row.offset}`));
+}
+
+/** What ClickHouse has of a batch that an outbox holds. */
+export interface PartOfBatch {
+  readonly rows: number;
+  readonly written: number;
+}
+
+/** Every batch of `events` that is committed and perhaps not delivered. Exact while their owners stand still. */
+export async function batchesInHand(arena: Arena): Promise<PartOfBatch[]> {
+  const ids = (await idsOf(arena)).filter(({ topic }) => topic === 'events');
+  const owed = await Promise.all(ids.map((id) => owedRows(arena, id)));
+  const from = Math.min(...owed.flat(2));
+  if (!Number.isFinite(from)) return [];
+  const written = await writtenFrom(arena, from);
+  return ids.flatMap(({ partition }, index) =>
+    owed[index]!.map((offsets) => ({
+      rows: offsets.length,
+      written: offsets.filter((offset) => written.has(`${partition}:${offset}`)).length,
+    })),
   );
 }
 
@@ -74,21 +126,8 @@ async function owedRows(arena: Arena, id: PartitionId): Promise<number[]> {
  * commit, so how many batches are in it says nothing of what is still owed. Exact when nobody owns the partitions.
  */
 export async function unwrittenOf(arena: Arena): Promise<number> {
-  const ids = (await idsOf(arena)).filter(({ topic }) => topic === 'events');
-  const owed = await Promise.all(ids.map((id) => owedRows(arena, id)));
-  const from = Math.min(...owed.flat());
-  if (!Number.isFinite(from)) return 0;
-  const query = `SELECT DISTINCT partition, offset FROM events WHERE offset >= ${from}`;
-  const rows = await (await arena.clickhouse.query({ query, format: 'JSONEachRow' })).json<{
-    partition: number;
-    offset: string;
-  }>();
-  const written = new Set(rows.map(({ partition, offset }) => `${partition}:${offset}`));
-  return ids.reduce(
-    (sum, { partition }, index) =>
-      sum + owed[index]!.filter((offset) => !written.has(`${partition}:${offset}`)).length,
-    0,
-  );
+  const batches = await batchesInHand(arena);
+  return batches.reduce((sum, { rows, written }) => sum + rows - written, 0);
 }
 
 type Ends = ReadonlyMap<string, number>;
