@@ -17,7 +17,7 @@ export interface Exchange {
   readonly clearedMicros: ReadonlyMap<string, number>;
   /** Why there was a bid or none, with how often. */
   readonly reasons: ReadonlyMap<string, number>;
-  /** Holds no more auctions and resolves when all notices are answered. */
+  /** Holds no more auctions and resolves when all notices are answered. @throws Error if any was refused, whenever that was */
   finish(): Promise<void>;
   /** Ends at once: nobody will answer any more. */
   abort(): void;
@@ -41,6 +41,8 @@ export function startExchange(
   let finished = false;
   let aborted = false;
   let auctions = 0;
+  /** The first that went wrong: told where the exchange is waited for, long after it happened. */
+  let failure: Error | undefined;
 
   const count = (reason: string): void => {
     reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
@@ -104,12 +106,15 @@ export function startExchange(
     while (!finished) {
       if (notices.size < NOTICES_MAX) {
         const one: Promise<void> = auction().finally(() => notices.delete(one));
-        one.catch(() => {});
+        one.catch((error: Error) => {
+          failure ??= error;
+        });
         notices.add(one);
       }
       await sleep(1_000 / perSecond);
     }
-    await Promise.all(notices);
+    await Promise.allSettled(notices);
+    if (failure !== undefined) throw failure;
   }
 
   const running = run();
