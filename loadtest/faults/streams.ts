@@ -1,18 +1,54 @@
 // Two and three stream processes that join, leave and die under load; partitions move by cooperative or by eager assignment.
+import { statefulTopics } from '../../platform/keys.ts';
+import { topicPartitions } from '../../platform/namespace.ts';
 import type { Arena } from './arena/arena.ts';
+import type { FlywheelProcess } from './arena/process.ts';
 import { type InHand, inHand, untilMadeGood } from './arena/progress.ts';
-import { sleep } from './arena/wait.ts';
+import { sleep, until } from './arena/wait.ts';
 import type { Evidence, Fault } from './fault.ts';
 
 /** Longer than a session: what a dead one had is somebody else's then. */
 const MADE_GOOD_WITHIN_MS = 60_000;
 const SETTLED_MS = 1_500;
+/** Cooperative assignment moves partitions in several rounds. */
+const SHARED_OUT_WITHIN_MS = 60_000;
+const PARTITIONS = statefulTopics.reduce((sum, topic) => sum + topicPartitions[topic], 0);
 
 interface Step {
   readonly did: string;
   /** Acts, and says what was in hand at that moment. */
   act(arena: Arena): Promise<{ readonly pid: number; readonly before: InHand }>;
 }
+
+/** By its own word. */
+async function partitionsOf(process: FlywheelProcess): Promise<number> {
+  const { metrics } = (await process.ready) as { metrics: string };
+  const text = await (await fetch(metrics)).text();
+  const counts = [...text.matchAll(/^flywheel_stream_partitions_owned\{.*\} (\d+)/gm)];
+  return counts.reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
+/** Resolves when each partition has one owner and each process owns some: process → how many. @throws Error saying who has what */
+async function untilSharedOut({ processes }: Arena): Promise<Map<string, number>> {
+  const streams = [...processes.values()].filter(
+    (each) => each.name.startsWith('stream') && each.isRunning(),
+  );
+  let owned = new Map<string, number>();
+  const isSharedOut = async (): Promise<boolean> => {
+    owned = new Map(
+      await Promise.all(streams.map(async (each) => [each.name, await partitionsOf(each)] as const)),
+    );
+    const counts = [...owned.values()];
+    return counts.reduce((sum, count) => sum + count, 0) === PARTITIONS && counts.every((count) => count > 0);
+  };
+  await until('every partition has one owner', isSharedOut, SHARED_OUT_WITHIN_MS).catch((error) => {
+    throw new Error(`${(error as Error).message}: ${said(owned)} of ${PARTITIONS}`);
+  });
+  return owned;
+}
+
+const said = (owned: ReadonlyMap<string, number>): string =>
+  [...owned].map(([name, count]) => `${name} ${count}`).join(', ');
 
 const joins = (name: string): Step => ({
   did: `${name} joins`,
@@ -65,11 +101,12 @@ function streamsFault(assignment: 'cooperative' | 'eager'): Fault {
         await sleep(SETTLED_MS);
         const { pid, before } = await act(arena);
         const recoverySeconds = Math.round(await untilMadeGood(arena, MADE_GOOD_WITHIN_MS)) / 1_000;
+        const owned = said(await untilSharedOut(arena));
         const { lag, undelivered, reread } = before;
         const bit = lag > 0 || undelivered > 0;
-        evidence.push({ did, pid, bit, recoverySeconds, seen: { lag, undelivered, reread } });
+        evidence.push({ did, pid, bit, recoverySeconds, seen: { lag, undelivered, reread, owned } });
         print(
-          `  ${did} (pid ${pid}): lag ${lag}, undelivered ${undelivered}, made good in ${recoverySeconds} s`,
+          `  ${did} (pid ${pid}): lag ${lag}, undelivered ${undelivered}, made good in ${recoverySeconds} s; ${owned}`,
         );
       }
       return evidence;
