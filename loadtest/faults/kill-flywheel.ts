@@ -70,8 +70,10 @@ const killJobs: Kill = async (arena, process) => {
   const timesBefore = times();
   return async () => {
     const isTakenUp = (): boolean => times() > timesBefore;
-    // Where it is not, what `deliveries` says of it tells why.
+    // What waited before it goes first: nothing more is fed meanwhile. Where it is not, what `deliveries` says of it tells why.
+    arena.feeder.pause();
     await until('the message is taken up again', isTakenUp, TAKEN_UP_WITHIN_MS).catch(() => {});
+    arena.feeder.resume();
     const { fold } = await readDeliveries(arena.config.kafkaBrokers, arena.namespace);
     const delivery = fold.deliveries.get(webhookId);
     if (!isTakenUp()) throw new Error(`a message was not sent again: ${JSON.stringify(delivery)}`);
