@@ -5,7 +5,7 @@ import { readDeliveryRecords } from '../../platform/delivery-log.ts';
 import { nothingImplied } from '../../verify/implied.ts';
 import { verify } from '../../verify/main.ts';
 import type { Arena } from './arena/arena.ts';
-import { AUCTIONED } from './arena/definitions.ts';
+import { AUCTIONED, TIGHT_CAMPAIGN, TIGHT_CLEARED_MICROS, TIGHT_TAKEN_MICROS } from './arena/definitions.ts';
 import { until } from './arena/wait.ts';
 import type { Fault } from './fault.ts';
 import { foldAttempts, receiptFaults } from './receipts.ts';
@@ -90,7 +90,19 @@ async function judgeTriggers(
 interface BudgetAnswer {
   readonly campaignSettled: { readonly totalMicros: number };
   readonly settled: { readonly todayMicros: number; readonly totalMicros: number };
+  readonly outstanding: { readonly totalMicros: number };
   readonly budget: { readonly dailyMicros: number };
+}
+
+/**
+ * That a budget was not overspent says something only where it was met. What a killed `serve` had leased comes back minutes later:
+ * that much cannot be cleared, and is taken all the same.
+ */
+function tooLittleSpent(cleared: number, outstanding: number): string[] {
+  if (cleared + outstanding >= TIGHT_TAKEN_MICROS && cleared >= TIGHT_CLEARED_MICROS) return [];
+  return [
+    `${TIGHT_CAMPAIGN}: only ${cleared} cleared and ${outstanding} outstanding, too little to be overspent`,
+  ];
 }
 
 /** What the exchange cleared is what the ledger settled, and within the account's budget. */
@@ -106,11 +118,15 @@ async function judgeMoney(arena: Arena, faults: string[]): Promise<Judgement['mo
     const settled = answer.campaignSettled.totalMicros;
     money[campaign] = { cleared, settled, budget: answer.budget.dailyMicros };
     if (cleared !== settled) faults.push(`${campaign}: cleared ${cleared}, settled ${settled}`);
-    // One campaign an account: what the exchange cleared in all is at most what a day may cost, unless a day has ended.
+    // One campaign an account: what the exchange cleared and may still clear is at most what a day may cost, unless a day has ended.
     if (answer.settled.todayMicros > answer.budget.dailyMicros)
       faults.push(`${campaign}: settled ${answer.settled.todayMicros} of ${answer.budget.dailyMicros}`);
-    if (cleared > answer.budget.dailyMicros && answer.settled.todayMicros === answer.settled.totalMicros)
-      faults.push(`${campaign}: cleared ${cleared} of ${answer.budget.dailyMicros}`);
+    if (campaign === TIGHT_CAMPAIGN) faults.push(...tooLittleSpent(cleared, answer.outstanding.totalMicros));
+    const taken = cleared + answer.outstanding.totalMicros;
+    if (taken > answer.budget.dailyMicros && answer.settled.todayMicros === answer.settled.totalMicros)
+      faults.push(
+        `${campaign}: cleared ${cleared}, with what is outstanding ${taken}, of ${answer.budget.dailyMicros}`,
+      );
   }
   return money;
 }

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type Arena, type ArenaOptions, openArena } from './arena/arena.ts';
+import { TIGHT_CAMPAIGN, TIGHT_TAKEN_MICROS } from './arena/definitions.ts';
 import { type Addresses, givenParts, type Parts, startParts } from './arena/parts.ts';
 import { untilDrained } from './arena/progress.ts';
 import { sleep } from './arena/wait.ts';
@@ -12,6 +13,7 @@ import { type Judgement, judge } from './judge.ts';
 
 const WARM_UP_MS = 2_000;
 const DRAINED_WITHIN_MS = 90_000;
+const SPENT_WITHIN_MS = 40_000;
 const EVENTS_PER_SECOND = 200;
 
 export interface FaultResult {
@@ -67,7 +69,10 @@ async function attack(fault: Fault, arena: Arena, context: { seed: number } & Ru
   try {
     await sleep(WARM_UP_MS);
     outcome.evidence = await fault.run(arena, context);
-    await Promise.all([arena.feeder.finish(), arena.exchange.finish()]);
+    await arena.feeder.finish();
+    // A ledger that forgot something in the fault grants too much behind it. Where leases were lost the judge says whether it is enough.
+    await arena.exchange.spend(TIGHT_CAMPAIGN, TIGHT_TAKEN_MICROS, SPENT_WITHIN_MS);
+    await arena.exchange.finish();
     outcome.drainedMs = await untilDrained(arena, DRAINED_WITHIN_MS);
     outcome.judgement = await judge(arena, fault);
     outcome.faults.push(...tooLittle(fault, outcome.evidence), ...outcome.judgement.faults);
@@ -128,6 +133,10 @@ function describe(result: FaultResult, print: (line: string) => void): void {
     judgement === null
       ? 'not judged'
       : `${judgement.acknowledged} acknowledged = ${judgement.rows} rows, ${judgement.triggers} triggers (${judgement.webhookRepeats} repeated, ${judgement.attemptsCutOff} attempts cut off), verify ${judgement.verified.compared} compared, ${judgement.verified.differences} different`;
+  if (judgement !== null) {
+    const { cleared, budget } = judgement.money[TIGHT_CAMPAIGN]!;
+    print(`  ${cleared} of ${budget} micros of the tight account cleared`);
+  }
   print(`  ${result.outcome}: drained after ${drainedSeconds} s, ${held}; ${elapsedSeconds} s in all`);
 }
 

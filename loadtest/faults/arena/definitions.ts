@@ -20,6 +20,10 @@ export const AUCTIONED = [
 /** What the platform reports spend of by itself. */
 export const REPORTED = { campaign: 'mail-return', channel: 'email', currency: 'USD' } as const;
 
+/** A fault counts only if so much of the account's budget was cleared or is outstanding, and so much cleared. */
+export const TIGHT_TAKEN_MICROS = 18_000_000;
+export const TIGHT_CLEARED_MICROS = 10_000_000;
+
 const tight = {
   name: 'An account that is soon spent',
   currency: 'USD',
@@ -34,8 +38,9 @@ const tightSearch = {
   name: 'Search, of the account that is soon spent',
   accountId: TIGHT_ACCOUNT,
   channel: 'search',
-  valueMicros: 60_000_000,
-  maxBidMicros: 5_000_000,
+  // Small beside the budget, so that its last tenth can be bid for.
+  valueMicros: 20_000_000,
+  maxBidMicros: 2_000_000,
   scoreId: 'opportunity',
   countries: [],
 };

@@ -2,12 +2,15 @@
 // answered, and keeps sums of its own.
 import { between, pick, type Random, wholeBetween } from '../../../simulate/marketplace/random.ts';
 import { AUCTIONED } from './definitions.ts';
-import { sleep } from './wait.ts';
+import { sleep, until } from './wait.ts';
 
 const WIN_SHARE = 0.8;
-const LOSS_SHARE = 0.15;
+/** Of few bids nothing is told: what they set aside stays outstanding for minutes, and is not there to be spent. */
+const LOSS_SHARE = 0.19;
 const REQUEST_TIMEOUT_MS = 5_000;
 const RETRY_MS = 200;
+/** Between auctions that are held to spend a budget. */
+const HURRIED_MS = 40;
 const MICROS = 1_000_000;
 /** Notices that may be under way; beyond that no new auction is held. */
 const NOTICES_MAX = 64;
@@ -17,6 +20,8 @@ export interface Exchange {
   readonly clearedMicros: ReadonlyMap<string, number>;
   /** Why there was a bid or none, with how often. */
   readonly reasons: ReadonlyMap<string, number>;
+  /** Holds auctions for this campaign alone until its wins cleared at so much, or the time is over. */
+  spend(campaign: string, micros: number, timeoutMs: number): Promise<void>;
   /** Holds no more auctions and resolves when all notices are answered. @throws Error if any was refused, whenever that was */
   finish(): Promise<void>;
   /** Ends at once: nobody will answer any more. */
@@ -40,6 +45,7 @@ export function startExchange(
   const notices = new Set<Promise<void>>();
   let finished = false;
   let aborted = false;
+  let only: string | undefined;
   let auctions = 0;
   /** The first that went wrong: told where the exchange is waited for, long after it happened. */
   let failure: Error | undefined;
@@ -89,7 +95,7 @@ export function startExchange(
   }
 
   async function auction(): Promise<void> {
-    const { campaign } = pick(random, AUCTIONED);
+    const campaign = only ?? pick(random, AUCTIONED).campaign;
     const answer = await ask(campaign);
     if (answer === null) return;
     count(answer.reason);
@@ -111,7 +117,7 @@ export function startExchange(
         });
         notices.add(one);
       }
-      await sleep(1_000 / perSecond);
+      await sleep(only === undefined ? 1_000 / perSecond : HURRIED_MS);
     }
     await Promise.allSettled(notices);
     if (failure !== undefined) throw failure;
@@ -122,6 +128,12 @@ export function startExchange(
   return {
     clearedMicros,
     reasons,
+    async spend(campaign, micros, timeoutMs) {
+      const isSpent = (): boolean => (clearedMicros.get(campaign) ?? 0) >= micros;
+      only = campaign;
+      await until('it is spent', isSpent, timeoutMs).catch(() => {});
+      only = undefined;
+    },
     finish() {
       finished = true;
       return running;
