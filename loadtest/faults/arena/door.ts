@@ -20,6 +20,8 @@ function listen(server: Server, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, '127.0.0.1', () => resolve((server.address() as { port: number }).port));
+    // A fault that failed leaves its door open: a run that is over must end all the same.
+    server.unref();
   });
 }
 
