@@ -26,12 +26,12 @@ import { type CommittedFigures, createStreamMetrics, type StreamMetrics } from '
 import { createOutbox } from './outbox.ts';
 import { Owner } from './owner.ts';
 import type { OwnerLimits } from './owner-parts.ts';
+import { createOwnership } from './ownership.ts';
 import { type PartitionFigures, registerPartitionMetrics } from './partition-metrics.ts';
 import { columns } from './rows.ts';
 import { createSink, RefusedRow, type Sink } from './sink.ts';
 import { Source, type TopicPartition } from './source.ts';
-import { createStallWatch } from './stalls.ts';
-import { TakeOverError, takeOver } from './take-over.ts';
+import { takeOver } from './take-over.ts';
 import { createTurns } from './turns.ts';
 
 export interface StreamParts {
@@ -66,7 +66,6 @@ const CACHE_PER_PARTITION = 100;
 const CACHE_BYTES_PER_PARTITION = 1024 * 1024;
 const TICK_MS = 1_000;
 const CLOCK_MS = 5_000;
-const TAKE_OVER_BACKOFF_MS = 500;
 /** Far longer than a fetch takes, even of a log that has to be read from the disk. */
 const STALL_LOOK_MS = 10_000;
 
@@ -90,34 +89,29 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
   });
   const turn = createTurns();
   const gates = createGates();
-  const owners = new Map<string, Owner>();
   const ownerName = `${parts.config.streamSlot}@${hostname()}:${process.pid}`;
   const idOf = identify(parts.namespace, generations);
-  const stalls = createStallWatch();
-  /** Those whose next record is looked for in the log when they are taken over. */
-  const stalled = new Set<string>();
-  let closed = false;
-  /** State and log do not belong together: `fatal` was told. */
-  let hopeless = false;
-  const nameOf = ({ topic, partition }: TopicPartition): string => `${topic}:${partition}`;
-
-  /** @returns where to read from; undefined if it is not ours any more */
-  async function own(partition: TopicPartition): Promise<number | undefined> {
-    const id = idOf(partition);
-    const log = (await parts.admin.watermarks(partition.topic))[partition.partition]!;
-    const keys = partitionKeys(parts.namespace, id);
-    const taken = await takeOver(parts.redis, id, keys, log, foldMetrics.of(id.topic), ownerName);
-    const left = taken.undelivered.map(({ batch }) => batch);
-    pass(parts.failpoint, 'after-take-over', left);
-    const { readFrom } = taken;
-    const isStalled = stalled.delete(nameOf(partition));
-    const from = isStalled ? await firstRecord(parts, partition, readFrom, log.high) : readFrom;
-    if (closed || !source.isAssigned(partition)) return undefined;
-    const owner = new Owner(
-      { ...taken, readFrom: from },
-      {
+  const failed = (error: Error): void => {
+    metrics.failed('source');
+    parts.log('warn', `Kafka: ${error.message}`);
+  };
+  const ownership = createOwnership({
+    ...parts,
+    source: () => source,
+    async takeOver(partition, log) {
+      const id = idOf(partition);
+      const keys = partitionKeys(parts.namespace, id);
+      const taken = await takeOver(parts.redis, id, keys, log, foldMetrics.of(id.topic), ownerName);
+      const left = taken.undelivered.map(({ batch }) => batch);
+      pass(parts.failpoint, 'after-take-over', left);
+      return taken;
+    },
+    firstRecord: (partition, from, to) => firstRecord(parts, partition, from, to),
+    ownerOf(taken, partition, log) {
+      const { id, head } = taken.work;
+      return new Owner(taken, {
         redis: parts.redis,
-        keys,
+        keys: partitionKeys(parts.namespace, id),
         sink,
         limits: limitsOf(parts.config),
         observer: observe(parts, metrics, id),
@@ -126,82 +120,13 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
         turn,
         gates,
         logEnd: log.high,
-        atLogEnd: () => source.highOffset(partition) === taken.work.head.offset,
+        atLogEnd: () => source.highOffset(partition) === head.offset,
         now: parts.now,
-      },
-    );
-    owners.set(nameOf(partition), owner);
-    void owner.ended.then((end) => {
-      if (end !== 'stopped') again(partition, owner, end).catch(failed);
-    });
-    return from;
-  }
-
-  /** Takes over if Redis and Kafka let it; undefined if they do not, or if it is not ours any more by then. */
-  async function tryToOwn(partition: TopicPartition): Promise<number | undefined> {
-    try {
-      return await own(partition);
-    } catch (error) {
-      metrics.failed('take-over');
-      if (error instanceof TakeOverError) {
-        hopeless = true;
-        parts.fatal(error);
-        return undefined;
-      }
-      parts.log('error', `${partition.topic} ${partition.partition}: ${(error as Error).message}`);
-    }
-    return undefined;
-  }
-
-  /** As soon as Redis and Kafka let it, while it is ours and the process goes on. */
-  async function ownPatiently(partition: TopicPartition): Promise<void> {
-    while (!closed && !hopeless && source.isAssigned(partition)) {
-      const offset = await tryToOwn(partition);
-      if (offset !== undefined) return source.restart(partition, offset);
-      await new Promise((resolve) => setTimeout(resolve, TAKE_OVER_BACKOFF_MS));
-    }
-  }
-
-  /** Fenced or failed: taken again only after a poll that began later has returned and the partition is still ours. */
-  async function again(partition: TopicPartition, before: Owner, end: string): Promise<void> {
-    parts.log(
-      'warn',
-      `${partition.topic} ${partition.partition}: owner ${end}, taking over again if still assigned`,
-    );
-    await new Promise((resolve) => setTimeout(resolve, TAKE_OVER_BACKOFF_MS));
-    await source.afterNextPoll();
-    if (owners.get(nameOf(partition)) !== before || !source.isAssigned(partition)) return;
-    owners.delete(nameOf(partition));
-    await ownPatiently(partition);
-  }
-
-  /** The client does not always say that a partition's fetch has stopped, nor of which. */
-  async function lookForStalls(): Promise<void> {
-    const topics = new Set([...owners.values()].map(({ work }) => work.id.topic));
-    const ends = new Map<StatefulTopic, readonly { readonly high: number }[]>();
-    for (const topic of topics) ends.set(topic, await parts.admin.watermarks(parts.namespace.topics[topic]));
-    const all = [...owners].map(([name, { work, expected, backlog }]) => {
-      const high = ends.get(work.id.topic)?.[work.id.partition]?.high ?? 0;
-      return { name, expected, backlog, high };
-    });
-    for (const { name, expected, high } of stalls.look(all)) {
-      stalled.add(name);
-      owners
-        .get(name)
-        ?.giveUp(new Error(`nothing came from offset ${expected} on, though the log ends at ${high}`));
-    }
-  }
-
-  async function release(partition: TopicPartition): Promise<void> {
-    const owner = owners.get(nameOf(partition));
-    owners.delete(nameOf(partition));
-    await owner?.stop();
-  }
-
-  const failed = (error: Error): void => {
-    metrics.failed('source');
-    parts.log('warn', `Kafka: ${error.message}`);
-  };
+      });
+    },
+    takeOverFailed: () => metrics.failed('take-over'),
+    sourceFailed: failed,
+  });
   const source = new Source(
     {
       brokers: parts.config.kafkaBrokers,
@@ -211,41 +136,20 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
       sessionTimeoutMs: parts.config.streamSessionTimeoutMs,
       assignment: parts.config.streamAssignment,
     },
-    {
-      assigned: async (partitions) => {
-        const offsets = await Promise.all(partitions.map(tryToOwn));
-        return partitions.flatMap((partition, index) => {
-          const offset = offsets[index];
-          if (offset !== undefined) return [{ ...partition, offset }];
-          void ownPatiently(partition).catch(failed);
-          return [];
-        });
-      },
-      revoked: async (partitions) => {
-        await Promise.all(partitions.map(release));
-      },
-      messages: (partition, messages) => owners.get(nameOf(partition))?.push(messages),
-      backlog: (partition) => {
-        const owner = owners.get(nameOf(partition));
-        return { messages: owner?.backlog ?? 0, bytes: owner?.backlogBytes ?? 0 };
-      },
-      failed,
-      fatal: parts.fatal,
-    },
+    { ...ownership, failed, fatal: parts.fatal },
   );
   registerPartitionMetrics(parts.registry, statefulTopics, () =>
-    [...owners.values()].map((owner) => figuresOf(parts, source, owner)),
+    ownership.all().map((owner) => figuresOf(parts, source, owner)),
   );
   await source.open();
   // While Kafka is away the client itself says so.
-  const looking = setInterval(() => void lookForStalls().catch(() => {}), STALL_LOOK_MS);
+  const looking = setInterval(() => void ownership.lookForStalls().catch(() => {}), STALL_LOOK_MS);
 
   return {
     async close() {
-      closed = true;
       clearInterval(looking);
       live.close();
-      await Promise.all([...owners.values()].map((owner) => owner.stop()));
+      await ownership.close();
       await source.close();
       sink.close();
     },

@@ -1,0 +1,155 @@
+// Partitions come, go and come again while they are taken over: each has one owner, the one of its latest assignment, which is read.
+import { expect, it, vi } from 'vitest';
+import { namespaceOf } from '../../platform/namespace.ts';
+import type { Owner, OwnerEnd } from '../../stream/owner.ts';
+import { createOwnership } from '../../stream/ownership.ts';
+import type { TopicPartition } from '../../stream/source.ts';
+import { type TakenOver, TakeOverError } from '../../stream/take-over.ts';
+
+const given = (partition: number): TopicPartition => ({ topic: 'events', partition });
+
+/** The end of an owner, as the test says. */
+interface Made {
+  readonly partition: TopicPartition;
+  readonly readFrom: number;
+  end(how: OwnerEnd): void;
+}
+
+function world() {
+  const ours = new Set<TopicPartition>();
+  const made: Made[] = [];
+  const restarted: [TopicPartition, number][] = [];
+  const fatal: Error[] = [];
+  let attempts = 0;
+  let take = async (_partition: TopicPartition): Promise<number> => 7;
+  const ownership = createOwnership({
+    namespace: namespaceOf('ownership'),
+    admin: { watermarks: async () => Array.from({ length: 12 }, () => ({ low: 0, high: 90 })) },
+    source: () => ({
+      isAssigned: (partition) => ours.has(partition),
+      afterNextPoll: async () => {},
+      restart: async (partition, offset) => void restarted.push([partition, offset]),
+    }),
+    async takeOver(partition) {
+      attempts += 1;
+      return { readFrom: await take(partition) } as TakenOver;
+    },
+    firstRecord: async (_partition, from) => from + 2,
+    ownerOf({ readFrom }, partition) {
+      let end = (_how: OwnerEnd): void => {};
+      const ended = new Promise<OwnerEnd>((resolve) => {
+        end = resolve;
+      });
+      made.push({ partition, readFrom, end });
+      const id = { topic: 'events', generation: 1, partition: partition.partition };
+      const stop = async () => end('stopped');
+      return {
+        ended,
+        stop,
+        giveUp: () => end('failed'),
+        work: { id },
+        expected: readFrom,
+        backlog: 0,
+      } as unknown as Owner;
+    },
+    takeOverFailed: () => {},
+    sourceFailed: (error) => fatal.push(error),
+    fatal: (error) => fatal.push(error),
+    log: () => {},
+  });
+  return {
+    ours,
+    made,
+    restarted,
+    fatal,
+    ownership,
+    attempts: () => attempts,
+    takes: (next: typeof take) => {
+      take = next;
+    },
+  };
+}
+
+it('does not wait for one that can not be taken over, and reads it when it can', async () => {
+  const { ours, ownership, restarted, takes } = world();
+  const [good, bad] = [given(1), given(2)];
+  for (const each of [good, bad]) ours.add(each);
+  let isBroken = true;
+  takes(async (partition) => {
+    if (isBroken && partition === bad) throw new Error('not yet');
+    return 7;
+  });
+  expect(await ownership.assigned([good, bad])).toEqual([{ ...good, offset: 7 }]);
+  expect(restarted).toEqual([]);
+  isBroken = false;
+  await vi.waitFor(() => expect(restarted).toEqual([[bad, 7]]), 3_000);
+  expect(ownership.all()).toHaveLength(2);
+});
+
+it('makes no owner of what was taken back meanwhile, nor of the assignment before', async () => {
+  const { ours, ownership, made, takes } = world();
+  const [before, after] = [given(3), given(3)];
+  ours.add(before);
+  let answer: ((offset: number) => void) | undefined;
+  takes(() => new Promise((resolve) => (answer = resolve)));
+  const first = ownership.assigned([before]);
+  await vi.waitFor(() => expect(answer).toBeDefined());
+  ours.delete(before);
+  await ownership.revoked([before]);
+  ours.add(after);
+  const slow = answer;
+  takes(async () => 9);
+  expect(await ownership.assigned([after])).toEqual([{ ...after, offset: 9 }]);
+  slow!(8);
+  expect(await first).toEqual([]);
+  expect(made.map(({ partition, readFrom }) => [partition === after, readFrom])).toEqual([[true, 9]]);
+  expect(ownership.all()).toHaveLength(1);
+});
+
+it.each(['fenced', 'failed', 'to be rewound'] as const)(
+  'an owner that was %s is followed by another',
+  async (how) => {
+    const { ours, ownership, made, restarted } = world();
+    const partition = given(4);
+    ours.add(partition);
+    await ownership.assigned([partition]);
+    made[0]!.end(how);
+    await vi.waitFor(() => expect(restarted).toEqual([[partition, 7]]), 3_000);
+    expect(ownership.all()).toHaveLength(1);
+  },
+);
+
+it('whoever reads nothing is followed by one that begins at the next record there is', async () => {
+  const { ours, ownership, made, restarted } = world();
+  const partition = given(5);
+  ours.add(partition);
+  await ownership.assigned([partition]);
+  await ownership.lookForStalls();
+  await ownership.lookForStalls();
+  await vi.waitFor(() => expect(restarted).toEqual([[partition, 9]]), 3_000);
+  expect(made.map(({ readFrom }) => readFrom)).toEqual([7, 9]);
+});
+
+it('stops trying when it is closed, and where state and log do not belong together', async () => {
+  const { ours, ownership, fatal, takes, attempts } = world();
+  const partition = given(6);
+  ours.add(partition);
+  takes(async () => {
+    throw new TakeOverError('LOG_LOST', 'gone');
+  });
+  expect(await ownership.assigned([partition])).toEqual([]);
+  expect(fatal).toHaveLength(1);
+  const after = attempts();
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  expect(attempts()).toBe(after);
+  const closing = world();
+  closing.ours.add(partition);
+  closing.takes(async () => {
+    throw new Error('not yet');
+  });
+  await closing.ownership.assigned([partition]);
+  await closing.ownership.close();
+  const last = closing.attempts();
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  expect(closing.attempts()).toBeLessThanOrEqual(last + 1);
+});
