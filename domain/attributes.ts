@@ -33,11 +33,10 @@ function label(value: unknown): string | undefined {
   return plain?.includes('|') ? plain.replaceAll('|', '/') : plain;
 }
 
-/** ISO 3166-1 alpha-2 in capitals; `ZZ` (user-assigned: unknown) for anything that does not look like a code. */
-export function countryOf(value: unknown): string | undefined {
+/** ISO 3166-1 alpha-2 in capitals. A name such as `Germany` says nothing: what is known by a code stands. */
+function countryOf(value: unknown): string | undefined {
   const code = text(value);
-  if (code === undefined) return undefined;
-  return COUNTRY.test(code) ? code.toUpperCase() : 'ZZ';
+  return code !== undefined && COUNTRY.test(code) ? code.toUpperCase() : undefined;
 }
 
 /** The first that can be used: an empty field hides none that is filled. */

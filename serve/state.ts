@@ -37,6 +37,8 @@ export interface StateReader {
   readonly redis: Redis | Cluster;
   keysOf(topic: 'events' | 'spend', partition: number): PartitionKeys;
   buyer(key: string): Promise<BuyerReading>;
+  /** The buyer; of a visitor who is linked the user that it is, for whom counts what it does. A second trip for those. */
+  person(key: string): Promise<BuyerReading>;
   /** What is known of a buyer, without the watermark that it is as of: half of a reading. Null if nothing is. */
   buyerState(key: string): Promise<Buyer | null>;
   account(id: string): Promise<AccountReading>;
@@ -76,6 +78,14 @@ export function createStateReader({ redis, namespace, generations }: StatePorts)
     redis,
     keysOf,
     buyer: (key) => buyerOf(key, true),
+    async person(key) {
+      const own = await buyerOf(key, true);
+      const user = own.buyer?.links?.current?.user;
+      if (user === undefined) return own;
+      const person = await buyerOf(user, true);
+      // What the visitor was before may still be on its way to its user.
+      return person.buyer === null ? own : person;
+    },
     buyerState: async (key) => (await buyerOf(key, false)).buyer,
     async account(account) {
       const partition = accountPartition(account);

@@ -24,18 +24,18 @@ function at(record: SegmentRecord, place: string): unknown {
     .reduce<unknown>((inner, name) => (inner as Record<string, unknown> | null)?.[name], record);
 }
 
-function written(name: keyof typeof places, text: string): string {
-  if (name !== 'country') return text.split('|').join('/');
-  return /^[a-z]{2}$/i.test(text) ? text.toUpperCase() : 'ZZ';
+/** What a place says of it; undefined where it has nothing that counts. A country is its code of two letters. */
+function read(name: keyof typeof places, value: unknown): string | undefined {
+  if (typeof value !== 'string' || value.length === 0 || value.length > CHARACTERS_MAX) return undefined;
+  if (name !== 'country') return value.split('|').join('/');
+  return /^[a-z]{2}$/i.test(value) ? value.toUpperCase() : undefined;
 }
 
 export function statedAttributes(record: SegmentRecord): StatedAttributes {
   const found: Partial<Record<keyof typeof places, string>> = {};
   for (const [name, all] of Object.entries(places) as [keyof typeof places, readonly string[]][]) {
-    const usable = all
-      .map((place) => at(record, place))
-      .find((value) => typeof value === 'string' && value.length > 0 && value.length <= CHARACTERS_MAX);
-    if (usable !== undefined) found[name] = written(name, usable as string);
+    const [first] = all.map((place) => read(name, at(record, place))).filter((value) => value !== undefined);
+    if (first !== undefined) found[name] = first;
   }
   return found;
 }

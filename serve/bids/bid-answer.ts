@@ -73,7 +73,10 @@ export const bidAnswer = z.object({
       logit: z.number(),
       factors: z.array(factor),
       scoreAsOf: isoTime.nullable().meta({ description: 'The watermark that the buyer was scored at.' }),
-      buyerKey: z.string().nullable(),
+      buyerKey: z
+        .string()
+        .nullable()
+        .meta({ description: 'Who was scored: for a visitor who is linked, its person.' }),
       buyerKnown: z.boolean(),
       country: z.string(),
       valueMicros: z.int(),

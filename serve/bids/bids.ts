@@ -1,5 +1,5 @@
-// What should be bid: score × value × multiplier, from a lease, with its reason. One trip to Redis reads the buyers;
-// leases and the multiplier are at hand.
+// What should be bid: score × value × multiplier, from a lease, with its reason. One trip to Redis reads the buyers
+// (a second one the persons of linked visitors); leases and the multiplier are at hand.
 import { randomUUID } from 'node:crypto';
 import type { FastifyInstance, FastifySchemaCompiler, RouteShorthandOptions } from 'fastify';
 import { Counter, Gauge } from 'prom-client';
@@ -138,7 +138,7 @@ export function registerBids(app: FastifyInstance, deps: BidPorts, reader: State
     const definitions = requests.map((request) => definitionsOf(deps, request));
     const readings = await Promise.all(
       requests.map(({ buyerKey }) =>
-        buyerKey === undefined ? null : reader.buyer(buyerKeyOfText(buyerKey)),
+        buyerKey === undefined ? null : reader.person(buyerKeyOfText(buyerKey)),
       ),
     );
     await awaitLeases(requests, definitions, readings, waitMs);
@@ -170,7 +170,8 @@ const schema = {
   summary: 'What to bid for an impression, or for many',
   description:
     'Probability of the campaign’s score × value × the account’s pacing multiplier, at most the campaign’s ceiling, ' +
-    'set aside from a lease of the budget; 0 with the reason otherwise. A body with `bids` is a batch.',
+    'set aside from a lease of the budget; 0 with the reason otherwise. For a visitor who is linked its person is scored. ' +
+    'A body with `bids` is a batch.',
   querystring: querySchema(query),
   body: { anyOf: [requestSchema(bidRequest), requestSchema(batch)] },
   response: responses({ 200: z.union([bidAnswer, z.object({ bids: z.array(bidAnswer) })]) }),

@@ -22,7 +22,10 @@ it.each([
     { level: 'gold' },
   ],
   [{ traits: { country: 'US' }, properties: { country: 'DE' } }, { country: 'US' }],
-  [{ traits: { country: 'Germany' } }, { country: 'ZZ' }],
+  // A name is no code: it hides none, and takes nobody's country away.
+  [{ traits: { country: 'Germany' } }, {}],
+  [{ traits: { country: 'Germany' }, context: { location: { country: 'DE' } } }, { country: 'DE' }],
+  [{ traits: { country: 'ZZ' } }, { country: 'ZZ' }],
   [{ properties: { channel: 'a|b' } }, { channel: 'a/b' }],
   [{ context: { campaign: { medium: null, source: 'fair' } } }, { channel: 'fair' }],
   [{ context: { location: 'Berlin', traits: [] } }, {}],

@@ -114,6 +114,23 @@ describe('POST /v1/bids', () => {
     expect(next.body.inputs.leaseLeftMicros).toBe(lease!.amountMicros - bidMicros);
   });
 
+  it('scores the person that a linked visitor is, and the visitor itself until its person is known', async () => {
+    const engagement = [
+      { halfLifeMs: DAY_MS, referenceMs: W - DAY_MS, sums: [{ behaviour: 'view', sum: 4 }] },
+    ];
+    const current = { id: '0-7-visitor', user: 'u:linked', sinceMs: W, stage: null };
+    const links = { current, history: '', past: [], bornOffset: 0 };
+    await here.setBuyer('a:visitor', { links }, W);
+    const inputsOf = async (buyerKey: string) =>
+      (await bid({ campaignId: 'search', buyerKey, country: 'DE' }, '?waitMs=2000')).body.inputs;
+    const { probability: ofNobody } = await inputsOf('u:nobody');
+    expect(await inputsOf('a:visitor')).toMatchObject({ buyerKey: 'a:visitor', probability: ofNobody });
+    await here.setBuyer('u:linked', { engagement }, W);
+    const { probability: ofPerson } = await inputsOf('u:linked');
+    expect(ofPerson).toBeGreaterThan(ofNobody);
+    expect(await inputsOf('a:visitor')).toMatchObject({ buyerKey: 'u:linked', probability: ofPerson });
+  });
+
   it('gives no bid a longer life than its lease was granted for', async () => {
     here.definitions.set('account', 'brief', account);
     here.definitions.set('campaign', 'brief', { ...campaign, accountId: 'brief', maxBidMicros: 1_000 });
