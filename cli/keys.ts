@@ -10,7 +10,14 @@ import {
   readHashedKeys,
   type Scope,
 } from '../platform/hashed-keys.ts';
-import { createKey, limitKey, revokeKey, rotateKey, stateOf } from '../platform/key-administration.ts';
+import {
+  type Created,
+  createKey,
+  limitKey,
+  revokeKey,
+  rotateKey,
+  stateOf,
+} from '../platform/key-administration.ts';
 import { PlatformError } from '../platform/platform-error.ts';
 import { addLimitOptions, durationMs, endMs, type LimitOptions, limitsOf } from './key-options.ts';
 
@@ -82,6 +89,7 @@ interface CreateOptions extends LimitOptions, OutputOptions {
 }
 
 async function create(name: string, options: CreateOptions): Promise<void> {
+  const config = readConfig();
   const nowMs = Date.now();
   const { scope, expires } = options;
   const wanted = {
@@ -90,10 +98,10 @@ async function create(name: string, options: CreateOptions): Promise<void> {
     expiresAtMs: expires === 'never' ? undefined : expires,
     limits: limitsOf(options),
   };
-  const { plain, made } = await changeHashedKeys(readConfig().serveKeysFile, (keys) =>
-    createKey(keys, wanted, nowMs),
-  );
+  const created = await changeHashedKeys(config.serveKeysFile, (keys) => createKey(keys, wanted, nowMs));
+  const { plain, made } = created;
   print(options, { key: plain, ...shown(made, nowMs) }, madeText(made, plain));
+  await renewPlainFile(plainFileOf(config), created, options);
 }
 
 async function list(options: OutputOptions): Promise<void> {
@@ -116,30 +124,30 @@ async function rotate(name: string, options: RotateOptions): Promise<void> {
   const nowMs = Date.now();
   const { overlap, expires } = options;
   const rotation = { name, overlapMs: overlap, expiresAtMs: expires === 'never' ? null : expires };
-  const { plain, made, before } = await changeHashedKeys(config.serveKeysFile, (keys) =>
-    rotateKey(keys, rotation, nowMs),
-  );
+  const rotated = await changeHashedKeys(config.serveKeysFile, (keys) => rotateKey(keys, rotation, nowMs));
+  const { plain, made, before } = rotated;
   const old = shown(before, nowMs);
   const end = `The key before (${old.id}) is ${old.state === 'expired' ? 'refused since' : 'valid until'} ${old.expiresAt}.`;
   print(options, { key: plain, ...shown(made, nowMs), before: old }, `${madeText(made, plain)}\n${end}`);
   // Not before: what is printed is the only copy of the key, and the one before may be refused already.
-  await renewPlainFile(plainFileOf(config), before.sha256, plain, options);
+  await renewPlainFile(plainFileOf(config), rotated, options);
 }
 
-/** Puts the key into the pair of `flywheel up`, if that is where the one before stands. If it cannot, the rotation holds all the same. */
+/** Puts the key into the pair of `flywheel up`, if that is where one before stands. If it cannot, the change holds all the same. */
 async function renewPlainFile(
   file: string,
-  replaced: string,
-  key: string,
+  { replaced, plain, made }: Created,
   options: OutputOptions,
 ): Promise<void> {
+  const hashes = replaced.filter(({ scope }) => scope === made.scope).map(({ sha256 }) => sha256);
+  if (hashes.length === 0) return;
   try {
-    const isLocal = await replacePlainKey(file, replaced, key);
+    const isLocal = await replacePlainKey(file, hashes, plain);
     if (isLocal && options.json !== true) process.stdout.write(`${file} has the new one.\n`);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     process.stderr.write(
-      `The key was rotated, but could not be put into ${file}, where the one before may stand: ${why}\n`,
+      `The key was made, but could not be put into ${file}, where the one before may stand: ${why}\n`,
     );
     process.exitCode = 1;
   }

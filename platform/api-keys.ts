@@ -80,17 +80,24 @@ function withKey(
   if (known === undefined) return [...keys.filter(({ name }) => name !== own.name), own];
   const isExpired = known.expiresAt !== undefined && Date.parse(known.expiresAt) <= nowMs;
   if (!isExpired && known.disabled !== true) return keys;
+  const isRevoked = known.disabled === true;
+  const renewing = isRevoked ? `create ${known.name} --scope ${known.scope}` : `rotate ${known.name}`;
   throw new PlatformError(
     'KEYS_REFUSED',
-    `the ${own.name} key in ${plainFile} ${isExpired ? `expired at ${known.expiresAt}` : 'was revoked'}: remove the file to get new ones`,
+    `the ${own.name} key in ${plainFile} ${isRevoked ? 'was revoked' : `expired at ${known.expiresAt}`}: ` +
+      `\`npx flywheel keys ${renewing}\` makes another and puts it there`,
   );
 }
 
-/** Puts a key that replaces another into the plain file, if that is where the other stands. Says whether it was. */
-export async function replacePlainKey(plainFile: string, replaced: string, key: string): Promise<boolean> {
+/** Puts a key that replaces others, given by their hashes, into the plain file, if one of them stands there. Says whether it did. */
+export async function replacePlainKey(
+  plainFile: string,
+  replaced: readonly string[],
+  key: string,
+): Promise<boolean> {
   const pair = await readApiKeys(plainFile);
   const scope = (['write', 'secret'] as const).find(
-    (each) => pair !== undefined && hashApiKey(pair[each]) === replaced,
+    (each) => pair !== undefined && replaced.includes(hashApiKey(pair[each])),
   );
   if (scope === undefined) return false;
   await writePrivate(plainFile, { ...pair, [scope]: key });

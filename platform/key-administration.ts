@@ -66,19 +66,25 @@ function checkLimits(scope: Scope, limits: KeyLimits | undefined): void {
     throw refused('a limit of events is for write keys; limit the requests of a secret key');
 }
 
+export interface Created extends Made {
+  /** All keys of the name before it. */
+  readonly replaced: readonly HashedKey[];
+}
+
 /** @throws PlatformError KEYS_REFUSED for a name that is taken or none */
-export function createKey(keys: readonly HashedKey[], wanted: NewKey, nowMs: number): Change<Made> {
+export function createKey(keys: readonly HashedKey[], wanted: NewKey, nowMs: number): Change<Created> {
   const { name, scope, expiresAtMs } = wanted;
   if (!NAME.test(name))
     throw refused(
       `${JSON.stringify(name)} is no name for a key: use up to 64 letters, digits, dots, dashes and underscores`,
     );
-  if (keys.some((key) => key.name === name && stateOf(key, nowMs) !== 'revoked'))
+  const replaced = keys.filter((key) => key.name === name);
+  if (replaced.some((key) => stateOf(key, nowMs) !== 'revoked'))
     throw refused(`there is a key ${JSON.stringify(name)} already: rotate it, or choose another name`);
   checkLimits(scope, wanted.limits);
   checkFuture(expiresAtMs, nowMs);
   const fresh = made(wanted, nowMs);
-  return { keys: withinLimit([...keys, fresh.made], name, nowMs), result: fresh };
+  return { keys: withinLimit([...keys, fresh.made], name, nowMs), result: { ...fresh, replaced } };
 }
 
 function checkFuture(expiresAtMs: number | undefined, nowMs: number): void {
@@ -109,7 +115,8 @@ export interface Rotation {
   readonly expiresAtMs?: number | null | undefined;
 }
 
-export interface Rotated extends Made {
+export interface Rotated extends Created {
+  /** The last of them. */
   readonly before: HashedKey;
 }
 
@@ -135,7 +142,7 @@ export function rotateKey(keys: readonly HashedKey[], rotation: Rotation, nowMs:
   // All of them: what an earlier rotation replaced may be in its overlap still, and is not to outlive this one's.
   const isBefore = (key: HashedKey): boolean => own.includes(key) && key.disabled !== true;
   const all = [...keys.map((key) => (isBefore(key) ? ended(key) : key)), fresh.made];
-  return { keys: withinLimit(all, name, nowMs), result: { ...fresh, before: ended(before) } };
+  return { keys: withinLimit(all, name, nowMs), result: { ...fresh, replaced: own, before: ended(before) } };
 }
 
 /** Who is to change keys every 90 days gets a key for 90 days again. */

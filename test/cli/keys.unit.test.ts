@@ -6,7 +6,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
 import { durationMs, endMs } from '../../cli/key-options.ts';
-import { hashApiKey } from '../../platform/api-keys.ts';
+import { ensureApiKeys, hashApiKey } from '../../platform/api-keys.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const dir = mkdtempSync(path.join(tmpdir(), 'flywheel-cli-keys-'));
@@ -78,12 +78,27 @@ it('a rotation shows the new key whatever is wrong with the plain file, and says
   const { code, out, errors } = keys('rotate', 'shop', '--overlap', '0', '--json');
   expect(code).toBe(1);
   expect(errors).toMatch(
-    /^The key was rotated, but could not be put into .*keys\.json.* holds no API keys.*\n$/,
+    /^The key was made, but could not be put into .*keys\.json.* holds no API keys.*\n$/,
   );
   expect(readFileSync(file, 'utf8')).toContain(hashApiKey(JSON.parse(out).key));
   expect(readFileSync(plainFile, 'utf8')).toBe('{ "write": "wk_');
   rmSync(plainFile);
   expect(keys('rotate', 'shop', '--overlap', '0')).toMatchObject({ code: 0, errors: '' });
+});
+
+it('a key of the pair that was revoked is followed by another, as the refusal of the start advises', async () => {
+  const plainFile = path.join(dir, 'keys.json');
+  const files = { plainFile, hashedFile: file };
+  const { write, secret } = await ensureApiKeys(files);
+  expect(keys('revoke', 'secret').code).toBe(0);
+  const refusal = await ensureApiKeys(files).then(String, ({ message }: Error) => message);
+  const [, advised] = /`npx flywheel keys (.+)`/.exec(refusal)!;
+  const { code, out } = keys(...advised!.split(' '));
+  expect([code, out]).toEqual([0, expect.stringContaining('keys.json has the new one.')]);
+  const after = await ensureApiKeys(files);
+  expect(after.write).toBe(write);
+  expect(after.secret).not.toBe(secret);
+  rmSync(plainFile);
 });
 
 it('reads durations and ends as people write them, and nothing else', () => {

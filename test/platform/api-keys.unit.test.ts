@@ -74,8 +74,8 @@ describe('the local pair', () => {
     const { plain, before: old } = await changeHashedKeys(files.hashedFile, (keys) =>
       rotateKey(keys, { name: 'secret', overlapMs: HOUR_MS }, Date.now()),
     );
-    expect(await replacePlainKey(files.plainFile, old.sha256, plain)).toBe(true);
-    expect(await replacePlainKey(files.plainFile, old.sha256, 'sk_other')).toBe(false);
+    expect(await replacePlainKey(files.plainFile, [old.sha256], plain)).toBe(true);
+    expect(await replacePlainKey(files.plainFile, [old.sha256], 'sk_other')).toBe(false);
     const hashed = await readFile(files.hashedFile, 'utf8');
     expect(await ensureApiKeys(files)).toEqual({ write: before.write, secret: plain });
     expect(await readFile(files.hashedFile, 'utf8')).toBe(hashed);
