@@ -26,7 +26,7 @@ import { type CommittedFigures, createStreamMetrics, type StreamMetrics } from '
 import { createOutbox } from './outbox.ts';
 import { Owner } from './owner.ts';
 import type { OwnerLimits } from './owner-parts.ts';
-import { createOwnership } from './ownership.ts';
+import { createOwnership, type Ownership } from './ownership.ts';
 import { type PartitionFigures, registerPartitionMetrics } from './partition-metrics.ts';
 import { columns } from './rows.ts';
 import { createSink, RefusedRow, type Sink } from './sink.ts';
@@ -108,7 +108,7 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
     },
     firstRecord: (partition, from, to) => firstRecord(parts, partition, from, to),
     ownerOf(taken, partition, log) {
-      const { id, head } = taken.work;
+      const { id } = taken.work;
       return new Owner(taken, {
         redis: parts.redis,
         keys: partitionKeys(parts.namespace, id),
@@ -120,7 +120,7 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
         turn,
         gates,
         logEnd: log.high,
-        atLogEnd: () => source.highOffset(partition) === head.offset,
+        atLogEnd: (position) => source.highOffset(partition) === position,
         now: parts.now,
       });
     },
@@ -139,7 +139,7 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
     { ...ownership, failed, fatal: parts.fatal },
   );
   registerPartitionMetrics(parts.registry, statefulTopics, () =>
-    ownership.all().map((owner) => figuresOf(parts, source, owner)),
+    ownership.all().map((owner) => figuresOf(parts, source, ownership, owner)),
   );
   await source.open();
   // While Kafka is away the client itself says so.
@@ -258,9 +258,17 @@ function observe(parts: StreamParts, metrics: StreamMetrics, id: PartitionId) {
   };
 }
 
-function figuresOf({ namespace, now }: StreamParts, source: Source, owner: Owner): PartitionFigures {
+function figuresOf(
+  { namespace, now }: StreamParts,
+  source: Source,
+  ownership: Ownership,
+  owner: Owner,
+): PartitionFigures {
   const { id, head, states, windows, triggers } = owner.work;
-  const high = source.highOffset({ topic: namespace.topics[id.topic], partition: id.partition });
+  // What the last fetch said is old where none comes any more.
+  const unread = ownership.unreadBy(owner);
+  const fetched = source.highOffset({ topic: namespace.topics[id.topic], partition: id.partition });
+  const high = Math.max(fetched, unread?.high ?? 0);
   const { oldestAppendMs, undelivered, undeliveredSinceMs } = owner;
   const sinceMs = (timeMs: number | undefined): number =>
     timeMs === undefined ? 0 : Math.max(0, now() - timeMs);
@@ -269,7 +277,7 @@ function figuresOf({ namespace, now }: StreamParts, source: Source, owner: Owner
     partition: id.partition,
     lag: Math.max(0, high - head.offset),
     watermarkMs: head.watermarkMs,
-    waitingMs: sinceMs(oldestAppendMs),
+    waitingMs: sinceMs(oldestAppendMs ?? unread?.sinceMs),
     undelivered,
     undeliveredMs: sinceMs(undeliveredSinceMs),
     states: states.size,

@@ -55,7 +55,7 @@ export interface OwnerParts {
   readonly gates: Gates;
   /** Where the log ended when the partition was taken over. */
   readonly logEnd: number;
-  /** Whether everything that the log is known to hold is applied. */
-  atLogEnd(): boolean;
+  /** Whether the log, as far as it is known, ends at this offset. */
+  atLogEnd(position: number): boolean;
   now(): number;
 }

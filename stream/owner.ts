@@ -175,6 +175,11 @@ export class Owner {
     });
   }
 
+  /** Between batches: all before it is applied. Offsets that hold no record are read, but never committed by themselves. */
+  get #position(): number {
+    return this.#queue.length === 0 ? Math.max(this.work.head.offset, this.#expected) : this.work.head.offset;
+  }
+
   #hasWork(): boolean {
     return this.#queue.length > 0 && !this.#isFull() && !this.isHeld;
   }
@@ -270,14 +275,13 @@ export class Owner {
   /** Once a tick: the stamp that says this owner lives, what is delivered, and the clock of an idle partition. */
   async #housekeep(): Promise<StepEnd> {
     const { keys, limits, logEnd } = this.#parts;
-    const { work } = this;
     const nowMs = this.#parts.now();
     if (nowMs - this.#housekeptMs < limits.tickMs) return 'OK';
     this.#housekeptMs = nowMs;
     const commands = new CommandList();
     const delivered = this.#toClear();
     commands.addLong(['HDEL', keys.outbox], delivered, 1);
-    const ready = work.head.offset >= logEnd ? '1' : '0';
+    const ready = this.#position >= logEnd ? '1' : '0';
     const flushed = this.#delivery.flushedVersion().toString();
     const held = ['paused', this.isHeld ? '1' : '0', 'oldest', this.oldestAppendMs ?? ''];
     const { recordsInSink, bytesInSink, oldestMs } = this.#delivery;
@@ -319,7 +323,8 @@ export class Owner {
       !isClockDue(nowMs, this.#activeMs, limits.clockMs)
     )
       return 'OK';
-    if (work.id.topic === 'rejected' || work.head.anchor === null || !this.#parts.atLogEnd()) return 'OK';
+    if (work.id.topic === 'rejected' || work.head.anchor === null || !this.#parts.atLogEnd(this.#position))
+      return 'OK';
     this.#activeMs = nowMs;
     const batch = newBatch(work.head.offset);
     batch.records.push(clockRecord(work, work.head.anchor, nowMs));

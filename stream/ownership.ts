@@ -29,11 +29,22 @@ export interface OwnershipParts {
   /** State and log do not belong together. */
   fatal(error: Error): void;
   log(level: 'warn' | 'error', message: string): void;
+  now(): number;
+}
+
+/** What the log has for an owner that reads nothing. */
+export interface Unread {
+  /** Where the log ended at the last look. */
+  readonly high: number;
+  /** When it was first seen to go on without being read. */
+  readonly sinceMs: number;
 }
 
 export interface Ownership extends Pick<SourceListener, 'assigned' | 'revoked' | 'messages' | 'backlog'> {
   all(): Owner[];
-  /** Has whoever reads nothing, though the log goes on, taken over again. */
+  /** Undefined for who reads, or is at the end. */
+  unreadBy(owner: Owner): Unread | undefined;
+  /** Has whoever reads nothing, though the log goes on, taken over again. Does nothing while partitions come and go. */
   lookForStalls(): Promise<void>;
   /** Ends after the batches at hand; nothing is taken over any more. */
   close(): Promise<void>;
@@ -48,6 +59,10 @@ export function createOwnership(parts: OwnershipParts): Ownership {
   const stalls = createStallWatch();
   /** Those whose next record is looked for in the log when they are taken over. */
   const stalled = new Set<string>();
+  /** By owner and by where it stood: one that has read on since is not in it. */
+  let unread = new Map<string, Unread & { readonly expected: number }>();
+  /** Of rebalances and looks that are under way. */
+  let busy = 0;
   let closed = false;
   /** `fatal` was told. */
   let hopeless = false;
@@ -58,9 +73,10 @@ export function createOwnership(parts: OwnershipParts): Ownership {
     const log = (await parts.admin.watermarks(partition.topic))[partition.partition]!;
     const taken = await parts.takeOver(partition, log);
     const { readFrom } = taken;
-    const isStalled = stalled.delete(nameOf(partition));
+    const isStalled = stalled.has(nameOf(partition));
     const from = isStalled ? await parts.firstRecord(partition, readFrom, log.high) : readFrom;
     if (!isOurs(partition)) return undefined;
+    stalled.delete(nameOf(partition));
     const owner = parts.ownerOf({ ...taken, readFrom: from }, partition, log);
     owners.set(nameOf(partition), owner);
     void owner.ended.then((end) => {
@@ -110,19 +126,58 @@ export function createOwnership(parts: OwnershipParts): Ownership {
     await owner?.stop();
   }
 
+  async function look(): Promise<void> {
+    const topics = new Set([...owners.values()].map(({ work }) => work.id.topic));
+    const ends = new Map<StatefulTopic, readonly LogEnds[]>();
+    for (const topic of topics) ends.set(topic, await parts.admin.watermarks(parts.namespace.topics[topic]));
+    const endOf = ({ topic, partition }: PartitionId): number => ends.get(topic)?.[partition]?.high ?? 0;
+    const all = [...owners].map(([name, { work, expected, backlog }]) => ({
+      name,
+      expected,
+      backlog,
+      high: endOf(work.id),
+    }));
+    const found = stalls.look(all);
+    const sinceMs = parts.now();
+    unread = new Map(
+      found.map(({ name, expected, high }) => {
+        const before = unread.get(name);
+        return [name, { expected, high, sinceMs: before?.expected === expected ? before.sinceMs : sinceMs }];
+      }),
+    );
+    for (const { name, expected, high, isDue } of found) {
+      if (!isDue) continue;
+      stalled.add(name);
+      const reason = new Error(`nothing came from offset ${expected} on, though the log ends at ${high}`);
+      owners.get(name)?.giveUp(reason);
+    }
+  }
+
+  /** Without a look in between: while the group waits for its answer the client reads nothing. */
+  async function alone<Result>(work: () => Promise<Result>): Promise<Result> {
+    busy += 1;
+    try {
+      return await work();
+    } finally {
+      busy -= 1;
+    }
+  }
+
+  async function take(partitions: readonly TopicPartition[]) {
+    const offsets = await Promise.all(partitions.map(tryToOwn));
+    return partitions.flatMap((partition, index) => {
+      const offset = offsets[index];
+      if (offset !== undefined) return [{ ...partition, offset }];
+      void ownPatiently(partition).catch(parts.sourceFailed);
+      return [];
+    });
+  }
+
   return {
-    async assigned(partitions) {
-      const offsets = await Promise.all(partitions.map(tryToOwn));
-      return partitions.flatMap((partition, index) => {
-        const offset = offsets[index];
-        if (offset !== undefined) return [{ ...partition, offset }];
-        void ownPatiently(partition).catch(parts.sourceFailed);
-        return [];
-      });
-    },
+    assigned: (partitions) => alone(() => take(partitions)),
 
     async revoked(partitions) {
-      await Promise.all(partitions.map(release));
+      await alone(() => Promise.all(partitions.map(release)));
     },
 
     messages: (partition, messages) => owners.get(nameOf(partition))?.push(messages),
@@ -134,24 +189,16 @@ export function createOwnership(parts: OwnershipParts): Ownership {
 
     all: () => [...owners.values()],
 
+    unreadBy(owner) {
+      const { topic, partition } = owner.work.id;
+      const found = unread.get(nameOf({ topic: parts.namespace.topics[topic], partition }));
+      return found?.expected === owner.expected ? found : undefined;
+    },
+
     // The client does not always say that a partition's fetch has stopped, nor of which.
     async lookForStalls() {
-      const topics = new Set([...owners.values()].map(({ work }) => work.id.topic));
-      const ends = new Map<StatefulTopic, readonly LogEnds[]>();
-      for (const topic of topics)
-        ends.set(topic, await parts.admin.watermarks(parts.namespace.topics[topic]));
-      const endOf = ({ topic, partition }: PartitionId): number => ends.get(topic)?.[partition]?.high ?? 0;
-      const all = [...owners].map(([name, { work, expected, backlog }]) => ({
-        name,
-        expected,
-        backlog,
-        high: endOf(work.id),
-      }));
-      for (const { name, expected, high } of stalls.look(all)) {
-        stalled.add(name);
-        const reason = new Error(`nothing came from offset ${expected} on, though the log ends at ${high}`);
-        owners.get(name)?.giveUp(reason);
-      }
+      if (busy > 0) stalls.look([]);
+      else await alone(look);
     },
 
     async close() {

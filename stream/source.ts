@@ -61,6 +61,7 @@ export class Source {
   #consumer: Kafka.KafkaConsumer;
   #listener: SourceListener;
   #closed = false;
+  /** The client keeps it over an assignment: whoever is let go paused would be paused when it comes again. */
   #paused = new Map<string, TopicPartition>();
   /** What the group gave, until it takes it back. */
   #assigned = new Map<string, TopicPartition>();
@@ -137,21 +138,38 @@ export class Source {
 
   /** Reads a partition again from another offset, or for the first time one that `assigned` left out. */
   async restart(partition: TopicPartition, offset: number): Promise<void> {
-    const name = nameOf(partition);
-    if (this.#paused.delete(name)) this.#consumer.resume([{ ...partition }]);
-    // What the group has just given is answered first.
-    if (!this.#read.has(name)) await this.#rebalancing;
+    await this.#settled();
     if (!this.isAssigned(partition)) return;
-    const isFirst = !this.#read.has(name);
-    this.#read.add(name);
+    const name = nameOf(partition);
     // An eager group's assignment can only be replaced as a whole, which would lose the places of the others.
-    if (this.#eager) {
-      await this.#seek(partition, offset);
-      if (isFirst) this.#consumer.resume([{ ...partition }]);
-      return;
+    if (this.#eager) await this.#seek(partition, offset);
+    else {
+      if (this.#read.has(name)) this.#consumer.incrementalUnassign([{ ...partition }]);
+      this.#consumer.incrementalAssign([{ ...partition, offset } as Assignment]);
     }
-    if (!isFirst) this.#consumer.incrementalUnassign([{ ...partition }]);
-    this.#consumer.incrementalAssign([{ ...partition, offset } as Assignment]);
+    this.#read.add(name);
+    this.#resume([partition]);
+  }
+
+  /** Resolves when all that the group has asked for is answered: an answer of another kind would be taken for it. */
+  async #settled(): Promise<void> {
+    let before: Promise<void> | undefined;
+    while (before !== this.#rebalancing) {
+      before = this.#rebalancing;
+      await before;
+    }
+  }
+
+  #resume(partitions: readonly TopicPartition[]): void {
+    for (const partition of partitions) this.#paused.delete(nameOf(partition));
+    // One that closes refuses it, and reads nothing any more.
+    if (partitions.length > 0 && !this.#closed)
+      this.#consumer.resume(partitions.map((partition) => ({ ...partition })));
+  }
+
+  #pause(partitions: readonly TopicPartition[]): void {
+    for (const partition of partitions) this.#paused.set(nameOf(partition), partition);
+    if (partitions.length > 0) this.#consumer.pause(partitions.map((partition) => ({ ...partition })));
   }
 
   #seek(partition: TopicPartition, offset: number): Promise<void> {
@@ -198,15 +216,13 @@ export class Source {
     const leftOut = partitions.filter((partition) => !this.#read.has(nameOf(partition)));
     const waiting = leftOut.map(({ topic, partition }) => ({ topic, partition, offset: OFFSET_END }));
     this.#consumer.assign([...offsets, ...waiting] as unknown as Assignment[]);
-    if (leftOut.length > 0) this.#consumer.pause(leftOut.map((partition) => ({ ...partition })));
+    this.#pause(leftOut);
   }
 
   async #revoke(partitions: readonly TopicPartition[]): Promise<void> {
-    for (const partition of partitions) {
-      this.#assigned.delete(nameOf(partition));
-      this.#paused.delete(nameOf(partition));
-    }
+    for (const partition of partitions) this.#assigned.delete(nameOf(partition));
     await this.#listener.revoked(partitions);
+    this.#resume(partitions.filter((partition) => this.#paused.has(nameOf(partition))));
     // The client refuses to let go what it does not read, and all that is asked for with it.
     const read = partitions.filter((partition) => this.#read.delete(nameOf(partition)));
     if (this.#eager) this.#consumer.unassign();
@@ -276,15 +292,13 @@ export class Source {
   /** A partition that cannot keep up is paused, so that it does not hold the others up or fill the memory. */
   #regulate(): void {
     for (const [name, partition] of this.#assigned) {
+      if (!this.#read.has(name)) continue;
       const { messages, bytes } = this.#listener.backlog(partition);
       const paused = this.#paused.has(name);
-      if (!paused && (messages > BACKLOG_PAUSE.messages || bytes > BACKLOG_PAUSE.bytes)) {
-        this.#consumer.pause([partition]);
-        this.#paused.set(name, partition);
-      } else if (paused && messages < BACKLOG_RESUME.messages && bytes < BACKLOG_RESUME.bytes) {
-        this.#consumer.resume([partition]);
-        this.#paused.delete(name);
-      }
+      if (!paused && (messages > BACKLOG_PAUSE.messages || bytes > BACKLOG_PAUSE.bytes))
+        this.#pause([partition]);
+      else if (paused && messages < BACKLOG_RESUME.messages && bytes < BACKLOG_RESUME.bytes)
+        this.#resume([partition]);
     }
   }
 }

@@ -35,7 +35,6 @@ beforeAll(async () => {
     number: experiment(4.5),
     form: experiment({ fields: 4 }),
     stopped: experiment(true, { status: 'stopped' }),
-    list: experiment([1, 2]),
   };
   for (const [id, document] of Object.entries(given)) {
     expect((await put(`experiment/${id}`, document)).status).toBe(201);
@@ -104,7 +103,6 @@ describe('the web SDK', () => {
       value: true,
       errorCode: 'FLAG_NOT_FOUND',
     });
-    expect(await details('Object', 'list', {})).toMatchObject({ value: {}, errorCode: 'GENERAL' });
     expect(await details('Boolean', 'text', true)).toMatchObject({ value: true, errorCode: 'TYPE_MISMATCH' });
     expect(bulkStatuses(since)).toEqual([200]);
   });
@@ -218,7 +216,6 @@ describe('the server SDK', () => {
     ['INVALID_CONTEXT', 'flag', { targetingKey: 'x'.repeat(300) }, undefined],
     ['PARSE_ERROR', 'flag', { targetingKey: 'node-2' }, malformed],
     ['TYPE_MISMATCH', 'text', { targetingKey: 'node-2' }, undefined],
-    ['GENERAL', 'list', { targetingKey: 'node-2' }, undefined],
   ])('says %s', async (errorCode, flag, context, fetchImplementation) => {
     const client = await clientOf(fetchImplementation === undefined ? {} : { fetchImplementation });
     expect(await client.getBooleanDetails(flag, true, context)).toMatchObject({

@@ -3,6 +3,7 @@ import { Admin } from '@platformatic/kafka';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { openTransactionalProducer } from '../../platform/kafka-transactions.ts';
 import { partitionKeys } from '../../platform/keys.ts';
+import { pausePartition, resumePartition } from '../../platform/partition-control.ts';
 import { nothingImplied } from '../../verify/implied.ts';
 import { verify } from '../../verify/main.ts';
 import { endChildren, startChild } from './support/child.ts';
@@ -11,6 +12,8 @@ import { openStage, type Stage } from './support/stage.ts';
 
 const PARTITION = 5;
 const BROKEN = 3;
+const LARGE_RECORDS = 80;
+const LARGE_BYTES = 250_000;
 /** Two looks at what stands still, and the taking over behind them. */
 const NOTICED = { timeout: 60_000, interval: 200 };
 
@@ -52,6 +55,42 @@ async function writeTransaction(): Promise<void> {
   await writer.close();
   // The marker comes some time after the answer.
   await expect.poll(async () => (await standing(PARTITION)).high, NOTICED).toBe(high + 2);
+}
+
+const everyPartition = Array.from({ length: 12 }, (_none, partition) => partition);
+
+const keysOf = (partition: number) =>
+  partitionKeys(stage.namespace, { topic: 'events', generation: 1, partition });
+
+/** The slots of those that have them now. */
+async function ownersOf(partitions: readonly number[]): Promise<(string | undefined)[]> {
+  const names = await Promise.all(partitions.map((each) => stage.redis.hget(keysOf(each).head, 'owner')));
+  return names.map((name) => name?.split('@')[0]);
+}
+
+async function untilOwnedBy(slot: string, partitions: readonly number[]): Promise<void> {
+  await expect.poll(() => ownersOf(partitions), NOTICED).toEqual(partitions.map(() => slot));
+}
+
+/** Those that a second process gets of the first one's, who has them all again by the end. */
+async function partitionsOfAnother(): Promise<number[]> {
+  const other = startChild('stream', { ...stage.environment, STREAM_SLOT: '1' });
+  await other.ready;
+  await expect.poll(() => ownersOf(everyPartition), NOTICED).toContain('1');
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  const owners = await ownersOf(everyPartition);
+  await other.stop();
+  return everyPartition.filter((partition) => owners[partition] === '1');
+}
+
+/** More than 16 MB of records, each of which is refused. */
+async function writeLarge(partition: number): Promise<void> {
+  const topic = stage.namespace.topics.events;
+  const value = Buffer.from(`{not json ${'x'.repeat(LARGE_BYTES)}`);
+  const sent = Array.from({ length: LARGE_RECORDS }, () =>
+    stage.producer.send(topic, partition, 'u:x', value),
+  );
+  await Promise.all(sent);
 }
 
 afterEach(endChildren);
@@ -106,6 +145,29 @@ describe.each(['cooperative', 'eager'])('with %s assignment', (assignment) => {
     await expect.poll(() => leftOf(BROKEN), NOTICED).toBe(0);
     await expectRight();
     await child.stop();
+  });
+
+  it('one that was let go while more waited than is read ahead is read on when it comes again', async () => {
+    const first = startChild('stream', stage.environment);
+    await first.ready;
+    await untilOwnedBy('0', everyPartition);
+    const [moving] = await partitionsOfAnother();
+    await untilOwnedBy('0', everyPartition);
+    await pausePartition(stage.redis, keysOf(moving!));
+    await expect.poll(() => stage.redis.hget(keysOf(moving!).head, 'paused'), NOTICED).toBe('1');
+    await writeLarge(moving!);
+    // It is read until so much waits that the client is told to fetch no more of it.
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    expect(await leftOf(moving!)).toBeGreaterThanOrEqual(LARGE_RECORDS);
+    const second = startChild('stream', { ...stage.environment, STREAM_SLOT: '1' });
+    await second.ready;
+    await untilOwnedBy('1', [moving!]);
+    await second.stop();
+    await untilOwnedBy('0', everyPartition);
+    await resumePartition(stage.redis, keysOf(moving!));
+    await expect.poll(() => leftOf(moving!), NOTICED).toBe(0);
+    await expectRight();
+    await first.stop();
   });
 
   it('a log that was cut above what is read is told of, and ends the process', async () => {

@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { FeedReport } from '../../cli/feed/report.ts';
 import { SIMULATED_DAYS } from '../../cli/feed/sources.ts';
 import type { Summary } from '../../cli/up-summary.ts';
@@ -25,12 +25,15 @@ beforeAll(() => {
   dir = mkdtempSync(path.join(tmpdir(), 'flywheel-up-'));
 });
 
-afterAll(async () => {
-  // What a failed test left running.
+// What a failed test left running holds the folder of the next one.
+afterEach(async () => {
   for (const run of runs) {
     if (run.process.exitCode === null) run.process.kill('SIGINT');
     await run.code;
   }
+});
+
+afterAll(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 

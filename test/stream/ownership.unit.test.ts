@@ -6,7 +6,8 @@ import { createOwnership } from '../../stream/ownership.ts';
 import type { TopicPartition } from '../../stream/source.ts';
 import { type TakenOver, TakeOverError } from '../../stream/take-over.ts';
 
-const given = (partition: number): TopicPartition => ({ topic: 'events', partition });
+const namespace = namespaceOf('ownership');
+const given = (partition: number): TopicPartition => ({ topic: namespace.topics.events, partition });
 
 /** The end of an owner, as the test says. */
 interface Made {
@@ -20,10 +21,12 @@ function world() {
   const made: Made[] = [];
   const restarted: [TopicPartition, number][] = [];
   const fatal: Error[] = [];
+  const clock = { nowMs: 1_000 };
+  let first = async (from: number): Promise<number> => from + 2;
   let attempts = 0;
   let take = async (_partition: TopicPartition): Promise<number> => 7;
   const ownership = createOwnership({
-    namespace: namespaceOf('ownership'),
+    namespace,
     admin: { watermarks: async () => Array.from({ length: 12 }, () => ({ low: 0, high: 90 })) },
     source: () => ({
       isAssigned: (partition) => ours.has(partition),
@@ -34,7 +37,7 @@ function world() {
       attempts += 1;
       return { readFrom: await take(partition) } as TakenOver;
     },
-    firstRecord: async (_partition, from) => from + 2,
+    firstRecord: (_partition, from) => first(from),
     ownerOf({ readFrom }, partition) {
       let end = (_how: OwnerEnd): void => {};
       const ended = new Promise<OwnerEnd>((resolve) => {
@@ -56,6 +59,7 @@ function world() {
     sourceFailed: (error) => fatal.push(error),
     fatal: (error) => fatal.push(error),
     log: () => {},
+    now: () => clock.nowMs,
   });
   return {
     ours,
@@ -63,7 +67,11 @@ function world() {
     restarted,
     fatal,
     ownership,
+    clock,
     attempts: () => attempts,
+    firsts: (next: typeof first) => {
+      first = next;
+    },
     takes: (next: typeof take) => {
       take = next;
     },
@@ -128,6 +136,59 @@ it('whoever reads nothing is followed by one that begins at the next record ther
   await ownership.lookForStalls();
   await vi.waitFor(() => expect(restarted).toEqual([[partition, 9]]), 3_000);
   expect(made.map(({ readFrom }) => readFrom)).toEqual([7, 9]);
+});
+
+it('whoever reads nothing is known as such until it has read on, by where the log ended and since when', async () => {
+  const { ours, ownership, made, clock } = world();
+  const partition = given(5);
+  ours.add(partition);
+  await ownership.assigned([partition]);
+  const [owner] = ownership.all();
+  await ownership.lookForStalls();
+  expect(ownership.unreadBy(owner!)).toBeUndefined();
+  clock.nowMs = 11_000;
+  await ownership.lookForStalls();
+  expect(ownership.unreadBy(owner!)).toMatchObject({ high: 90, sinceMs: 11_000 });
+  made[0]!.end('stopped');
+  clock.nowMs = 21_000;
+  await ownership.lookForStalls();
+  expect(ownership.unreadBy(owner!)).toMatchObject({ high: 90, sinceMs: 11_000 });
+  expect(ownership.unreadBy({ ...owner!, expected: 8 } as Owner)).toBeUndefined();
+});
+
+it('looks up the next record there is until the log answers', async () => {
+  const { ours, ownership, restarted, firsts } = world();
+  const partition = given(5);
+  ours.add(partition);
+  await ownership.assigned([partition]);
+  let asked = 0;
+  firsts(async (from) => {
+    asked += 1;
+    if (asked === 1) throw new Error('Kafka is away');
+    return from + 2;
+  });
+  await ownership.lookForStalls();
+  await ownership.lookForStalls();
+  await vi.waitFor(() => expect(restarted).toEqual([[partition, 9]]), 3_000);
+  expect(asked).toBe(2);
+});
+
+it('does not look while a rebalance is under way, nor compare with what was before it', async () => {
+  const { ours, ownership, made, takes } = world();
+  const [there, coming] = [given(5), given(6)];
+  for (const each of [there, coming]) ours.add(each);
+  await ownership.assigned([there]);
+  await ownership.lookForStalls();
+  let answer: ((offset: number) => void) | undefined;
+  takes(() => new Promise((resolve) => (answer = resolve)));
+  const assigning = ownership.assigned([coming]);
+  await vi.waitFor(() => expect(answer).toBeDefined());
+  await ownership.lookForStalls();
+  answer!(7);
+  await assigning;
+  await ownership.lookForStalls();
+  expect(ownership.all().map((owner) => ownership.unreadBy(owner))).toEqual([undefined, undefined]);
+  expect(made).toHaveLength(2);
 });
 
 it('stops trying when it is closed, and where state and log do not belong together', async () => {

@@ -9,10 +9,10 @@ const at = (expected: number, high: number, backlog = 0): Standing => ({
   high,
 });
 
-it('tells of one that the log is ahead of at two looks, and that has come no further', () => {
+it('finds one that the log is ahead of at two looks, and that has come no further', () => {
   const watch = createStallWatch();
   expect(watch.look([at(85, 90)])).toEqual([]);
-  expect(watch.look([at(85, 91)])).toEqual([at(85, 91)]);
+  expect(watch.look([at(85, 91)])).toEqual([{ ...at(85, 91), isDue: true }]);
 });
 
 it.each([
@@ -20,14 +20,23 @@ it.each([
   ['at the end of its log', [at(90, 90), at(90, 90)]],
   ['that the log has just gone ahead of', [at(90, 90), at(90, 91)]],
   ['that has messages waiting, because it is held or its batch takes long', [at(85, 90, 5), at(85, 90, 5)]],
-])('tells of none %s', (_what, looks) => {
+])('finds none %s', (_what, looks) => {
   const watch = createStallWatch();
   for (const look of looks) expect(watch.look([look])).toEqual([]);
 });
 
-it('tells once of each end: behind the last record there may be nothing but a marker', () => {
+it('is told at once where the log has gone on, and of the same end again only some looks later', () => {
   const watch = createStallWatch();
-  const told = [85, 85, 85, 85].map((expected) => watch.look([at(expected, 86)]).length);
-  expect(told).toEqual([0, 1, 0, 0]);
-  expect(watch.look([at(85, 87)])).toHaveLength(1);
+  const due = (high: number) => watch.look([at(85, high)]).map(({ isDue }) => isDue);
+  expect(due(86)).toEqual([]);
+  const told = Array.from({ length: 8 }, () => due(86)[0]);
+  expect(told).toEqual([true, false, false, false, false, false, true, false]);
+  expect(due(87)).toEqual([true]);
+});
+
+it('forgets what was before a look at nothing', () => {
+  const watch = createStallWatch();
+  watch.look([at(85, 90)]);
+  watch.look([]);
+  expect(watch.look([at(85, 90)])).toEqual([]);
 });
