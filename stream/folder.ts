@@ -25,6 +25,8 @@ interface BegunBatch {
 export interface FoldedBatch extends BegunBatch {
   /** How many of these; the next batch begins with the others. */
   readonly folded: number;
+  /** Offsets before them that held no record. */
+  readonly skipped: number;
 }
 
 export interface Folder {
@@ -122,7 +124,7 @@ export function createFolder(work: Work, loader: Loader, { limits, bugs, live, t
       for (const key of lastKeys[from / DECODED_MAX] ?? []) if (work.changed.has(key)) work.states.pack(key);
     }
     loader.learn(fold.timers, fold.looksAgain);
-    return { ...begun, folded };
+    return { ...begun, folded, skipped: work.head.offset - fold.batch.from - folded };
   }
 
   return {

@@ -247,7 +247,7 @@ function pass(failpoint: Failpoint, name: string, batches: readonly Batch[], whe
 
 function observe(parts: StreamParts, metrics: StreamMetrics, id: PartitionId) {
   return {
-    committed: (figures: CommittedFigures) => metrics.committed(id.topic, figures),
+    committed: (figures: CommittedFigures) => metrics.committed(id.topic, id.partition, figures),
     fenced: () => metrics.fenced(id.topic, id.partition),
     failed(error: unknown) {
       metrics.failed('owner');

@@ -12,10 +12,12 @@ export interface CommittedFigures {
   readonly commitSeconds: number;
   /** From the append of its oldest record until it could be read in Redis. */
   readonly visibleSeconds: number;
+  /** Offsets between its records that held none. */
+  readonly skipped: number;
 }
 
 export interface StreamMetrics {
-  committed(topic: StatefulTopic, figures: CommittedFigures): void;
+  committed(topic: StatefulTopic, partition: number, figures: CommittedFigures): void;
   fenced(topic: StatefulTopic, partition: number): void;
   inserted(table: string, rows: number, seconds: number): void;
   sent(records: number, seconds: number): void;
@@ -65,6 +67,12 @@ function batchMetrics(registry: Registry) {
       labelNames: ['topic', 'partition'],
       registers,
     }),
+    skipped: new Counter({
+      name: 'flywheel_stream_offsets_skipped_total',
+      help: 'Offsets of the log that held no record: markers of transactions, if somebody writes into it with them.',
+      labelNames: ['topic', 'partition'],
+      registers,
+    }),
   };
 }
 
@@ -110,14 +118,15 @@ export function createStreamMetrics(registry: Registry, topics: readonly Statefu
   // From the start, so that the first of each is seen as a rise.
   for (const topic of topics)
     for (let partition = 0; partition < topicPartitions[topic]; partition += 1)
-      batch.fenced.inc({ topic, partition }, 0);
+      for (const counter of [batch.fenced, batch.skipped]) counter.inc({ topic, partition }, 0);
   for (const step of failedSteps) failures.inc({ step }, 0);
   return {
-    committed(topic, { records, batchSeconds, commitSeconds, visibleSeconds }) {
+    committed(topic, partition, { records, batchSeconds, commitSeconds, visibleSeconds, skipped }) {
       batch.records.observe({ topic }, records);
       batch.batches.observe({ topic }, batchSeconds);
       batch.commits.observe({ topic }, commitSeconds);
       batch.visible.observe({ topic }, visibleSeconds);
+      if (skipped > 0) batch.skipped.inc({ topic, partition }, skipped);
     },
     fenced: (topic, partition) => batch.fenced.inc({ topic, partition }),
     inserted(table, count, took) {

@@ -208,7 +208,7 @@ export class Owner {
     const { observer, limits, bugs } = this.#parts;
     const done = await this.#folder.fold(this.#queue, this.#control.holdAt, () => this.#stopped);
     if (done === undefined) return 'OK';
-    const { fold, folded, startedMs, oldestAppendMs } = done;
+    const { fold, folded, startedMs, oldestAppendMs, skipped } = done;
     this.#batchedMs = startedMs;
     this.#uncommittedMs = oldestAppendMs;
     this.#queue.drop(folded);
@@ -225,6 +225,7 @@ export class Owner {
       batchSeconds: (committedMs - startedMs) / 1_000,
       commitSeconds: (committedMs - foldedMs) / 1_000,
       visibleSeconds: Math.max(0, this.#activeMs - oldestAppendMs) / 1_000,
+      skipped,
     });
     this.#loader.keep(limits.cacheMax, limits.cacheBytesMax);
     return 'OK';

@@ -136,8 +136,8 @@ describe('a batch', () => {
     const waiting = new MessageQueue();
     const holes = messages.slice(0, 8).map((message, index) => ({ ...message, offset: 2 + 2 * index }));
     waiting.push(holes);
-    const { fold, folded } = (await folder.fold(waiting, 9, () => false))!;
-    expect([folded, work.head.offset]).toEqual([4, 9]);
+    const { fold, folded, skipped } = (await folder.fold(waiting, 9, () => false))!;
+    expect([folded, skipped, work.head.offset]).toEqual([4, 5, 9]);
     const { from, to } = fold.batch;
     expect([from, to]).toEqual([0, 8]);
     const verdicts = Array.from({ length: 9 }, (_, offset) => verdictAt(fold.batch, offset).verdict);
