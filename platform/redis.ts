@@ -5,6 +5,13 @@ import { BoundedCluster } from './redis-cluster.ts';
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const RECONNECT_DELAY_MS_MAX = 500;
+/**
+ * No command of ours takes nearly as long, so that a connection on which nothing comes back is dead: its host went dark, or its
+ * address is another's by now. The system alone would notice after a quarter of an hour.
+ */
+const SILENCE_MS_MAX = 10_000;
+/** A failover that no node has told of is found by asking. */
+const SLOTS_REFRESH_MS = 5_000;
 /** A cluster that was never ready is given up after so many attempts; one that was is tried for as long as it takes. */
 const FIRST_ATTEMPTS_MAX = 10;
 const RETRIES_PER_COMMAND_DEFAULT = 3;
@@ -66,7 +73,10 @@ export function duplicateOf(client: RedisClient): RedisClient {
   return client instanceof BoundedCluster ? client.another() : (client as Redis).duplicate();
 }
 
-type CommandOptions = Pick<RedisOptions, 'connectTimeout' | 'maxRetriesPerRequest' | 'commandTimeout'>;
+type CommandOptions = Pick<
+  RedisOptions,
+  'connectTimeout' | 'socketTimeout' | 'maxRetriesPerRequest' | 'commandTimeout'
+>;
 
 function isCluster(url: string): boolean {
   return url.startsWith('redis+cluster://') || url.includes(',');
@@ -75,6 +85,7 @@ function isCluster(url: string): boolean {
 function commandOptions({ retriesPerCommandMax, commandTimeoutMs }: RedisConnection): CommandOptions {
   return {
     connectTimeout: CONNECT_TIMEOUT_MS,
+    socketTimeout: SILENCE_MS_MAX,
     maxRetriesPerRequest:
       retriesPerCommandMax === undefined ? RETRIES_PER_COMMAND_DEFAULT : retriesPerCommandMax,
     ...(commandTimeoutMs === undefined ? {} : { commandTimeout: commandTimeoutMs }),
@@ -87,6 +98,8 @@ function serverOf(connection: RedisConnection): Redis {
     lazyConnect: true,
     enableAutoPipelining: connection.autoPipelining ?? false,
     retryStrategy: reconnectDelayMs,
+    // Whoever was made a replica lives on and refuses: the address may lead to another one by now.
+    reconnectOnError: ({ message }) => message.includes('READONLY'),
   });
 }
 
@@ -101,6 +114,7 @@ function clusterOf(connection: RedisConnection): BoundedCluster {
     {
       lazyConnect: true,
       enableAutoPipelining: connection.autoPipelining ?? false,
+      slotsRefreshInterval: SLOTS_REFRESH_MS,
       // Null ends the client for good.
       clusterRetryStrategy: (times) =>
         wasReady || times <= FIRST_ATTEMPTS_MAX ? reconnectDelayMs(times) : null,

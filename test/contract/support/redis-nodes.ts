@@ -1,4 +1,4 @@
-// Real Redis servers that know themselves as nodes of a cluster, each with a folder of its own.
+// Real Redis servers of a test's own, nodes of a cluster unless it says otherwise.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -20,7 +20,7 @@ export interface RedisNodes {
   close(): Promise<void>;
 }
 
-export async function redisNodes(count: number): Promise<RedisNodes> {
+export async function redisNodes(count: number, { cluster } = { cluster: true }): Promise<RedisNodes> {
   const dir = mkdtempSync(path.join(tmpdir(), 'flywheel-cluster-'));
   const free = await freePorts(2 * count);
   const ports = free.slice(0, count);
@@ -28,8 +28,9 @@ export async function redisNodes(count: number): Promise<RedisNodes> {
 
   function run(port: number, index: number): ChildProcess {
     const bus = ['--cluster-enabled', 'yes', '--cluster-port', `${free[count + index]}`];
-    const folder = ['--save', '', '--dir', dir, '--cluster-config-file', `node-${index}.conf`];
-    const flags = ['--bind', '127.0.0.1', '--cluster-announce-ip', '127.0.0.1', ...bus, ...folder];
+    const known = ['--cluster-announce-ip', '127.0.0.1', '--cluster-config-file', `node-${index}.conf`];
+    const folder = ['--save', '', '--dir', dir, '--dbfilename', `node-${index}.rdb`];
+    const flags = ['--bind', '127.0.0.1', ...folder, ...(cluster ? [...bus, ...known] : [])];
     return spawn('redis-server', ['--port', `${port}`, ...flags], { stdio: 'ignore' });
   }
 
