@@ -19,6 +19,11 @@ import type { Work } from './work.ts';
 export type OwnerEnd = 'stopped' | 'fenced' | 'failed' | 'to be rewound';
 type StepEnd = 'OK' | 'FENCED' | 'REWIND';
 
+/** Whether so long has gone by; also if the wall clock was set back since, or nothing would be for as long as it was. */
+function isOver(sinceMs: number, nowMs: number, afterMs: number): boolean {
+  return nowMs < sinceMs || nowMs - sinceMs >= afterMs;
+}
+
 export class Owner {
   readonly work: Work;
   readonly ended: Promise<OwnerEnd>;
@@ -268,7 +273,7 @@ export class Owner {
 
   #flush(): void {
     const nowMs = this.#parts.now();
-    if (nowMs - this.#flushedMs < this.#parts.limits.flushMs) return;
+    if (!isOver(this.#flushedMs, nowMs, this.#parts.limits.flushMs)) return;
     this.#flushedMs = nowMs;
     this.#delivery.flushAggregates();
   }
@@ -277,7 +282,7 @@ export class Owner {
   async #housekeep(): Promise<StepEnd> {
     const { keys, limits, logEnd } = this.#parts;
     const nowMs = this.#parts.now();
-    if (nowMs - this.#housekeptMs < limits.tickMs) return 'OK';
+    if (!isOver(this.#housekeptMs, nowMs, limits.tickMs)) return 'OK';
     this.#housekeptMs = nowMs;
     const commands = new CommandList();
     const delivered = this.#toClear();
@@ -317,6 +322,8 @@ export class Owner {
   async #clock(nowMs: number): Promise<'OK' | 'FENCED'> {
     const { limits } = this.#parts;
     const { work } = this;
+    // It may have been set back since.
+    this.#activeMs = Math.min(this.#activeMs, nowMs);
     if (
       limits.clockMs === 0 ||
       this.isHeld ||

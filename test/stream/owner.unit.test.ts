@@ -114,6 +114,30 @@ describe('a poll that began before the take-over', () => {
     }));
 });
 
+it('says that it lives, heeds its operator and tells the time, also when the wall clock is set back by an hour', async () => {
+  const evaluated = vi.fn(async () => 'OK');
+  const heeded = vi.fn(async () => ({}));
+  const redis = { eval: evaluated, hgetall: heeded } as unknown as RedisClient;
+  const parts = partsOf();
+  let nowMs = 10_000_000;
+  const limits = { ...parts.limits, tickMs: 20, clockMs: 50 };
+  const step = vi.fn();
+  const taken = takenAt(100);
+  taken.work.head.anchor = { watermarkMs: 1, appendMs: 1 };
+  const observer = { ...parts.observer, step };
+  const owner = new Owner(taken, { ...parts, redis, limits, observer, now: () => nowMs });
+  await vi.waitFor(() => expect(heeded).toHaveBeenCalledTimes(1));
+  nowMs -= 3_600_000;
+  await vi.waitFor(() => expect(heeded).toHaveBeenCalledTimes(2));
+  nowMs += 20;
+  await vi.waitFor(() => expect(heeded).toHaveBeenCalledTimes(3));
+  expect(evaluated).toHaveBeenCalledTimes(3);
+  expect(step).not.toHaveBeenCalled();
+  nowMs += 100;
+  await vi.waitFor(() => expect(step).toHaveBeenCalledWith('before-commit', expect.anything()));
+  expect(await owner.stop()).toBe('stopped');
+});
+
 it('a record waits until it is committed, also while nothing else does', async () => {
   let answer = (_reply: string): void => {};
   const redis = {
