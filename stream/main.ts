@@ -26,7 +26,7 @@ import { type CommittedFigures, createStreamMetrics, type StreamMetrics } from '
 import { createOutbox } from './outbox.ts';
 import { Owner } from './owner.ts';
 import type { OwnerLimits } from './owner-parts.ts';
-import { createOwnership, type Ownership } from './ownership.ts';
+import { createOwnership } from './ownership.ts';
 import { type PartitionFigures, registerPartitionMetrics } from './partition-metrics.ts';
 import { columns } from './rows.ts';
 import { createSink, RefusedRow, type Sink } from './sink.ts';
@@ -139,7 +139,7 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
     { ...ownership, failed, fatal: parts.fatal },
   );
   registerPartitionMetrics(parts.registry, statefulTopics, () =>
-    ownership.all().map((owner) => figuresOf(parts, source, ownership, owner)),
+    ownership.all().map((owner) => figuresOf(parts, source, owner)),
   );
   await source.open();
   // While Kafka is away the client itself says so.
@@ -258,18 +258,11 @@ function observe(parts: StreamParts, metrics: StreamMetrics, id: PartitionId) {
   };
 }
 
-function figuresOf(
-  { namespace, now }: StreamParts,
-  source: Source,
-  ownership: Ownership,
-  owner: Owner,
-): PartitionFigures {
+function figuresOf({ namespace, now }: StreamParts, source: Source, owner: Owner): PartitionFigures {
   const { id, head, states, windows, triggers } = owner.work;
   // What the last fetch said is old where none comes any more.
-  const unread = ownership.unreadBy(owner);
   const fetched = source.highOffset({ topic: namespace.topics[id.topic], partition: id.partition });
-  const high = Math.max(fetched, unread?.high ?? 0);
-  const { oldestAppendMs, undelivered, undeliveredSinceMs } = owner;
+  const high = Math.max(fetched, owner.unread?.high ?? 0);
   const sinceMs = (timeMs: number | undefined): number =>
     timeMs === undefined ? 0 : Math.max(0, now() - timeMs);
   return {
@@ -277,9 +270,9 @@ function figuresOf(
     partition: id.partition,
     lag: Math.max(0, high - head.offset),
     watermarkMs: head.watermarkMs,
-    waitingMs: sinceMs(oldestAppendMs ?? unread?.sinceMs),
-    undelivered,
-    undeliveredMs: sinceMs(undeliveredSinceMs),
+    waitingMs: sinceMs(owner.oldestMs),
+    undelivered: owner.undelivered,
+    undeliveredMs: sinceMs(owner.undeliveredSinceMs),
     states: states.size,
     windows: windows.size,
     triggers: triggers.size,

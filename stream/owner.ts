@@ -17,6 +17,16 @@ import type { Work } from './work.ts';
 
 /** Why an owner ended. */
 export type OwnerEnd = 'stopped' | 'fenced' | 'failed' | 'to be rewound';
+
+/** What the log has for an owner that nothing comes to. */
+export interface Unread {
+  /** The offset that it waits for: it is over once this one has come. */
+  readonly expected: number;
+  /** Where the log ended at the last look. */
+  readonly high: number;
+  /** When it was first seen to go on without being read. */
+  readonly sinceMs: number;
+}
 type StepEnd = 'OK' | 'FENCED' | 'REWIND';
 
 /** Whether so long has gone by; also if the wall clock was set back since, or nothing would be for as long as it was. */
@@ -37,6 +47,7 @@ export class Owner {
   #folder: Folder;
   #stopped = false;
   #givenUp: Error | undefined;
+  #unread: Unread | undefined;
   #wake: (() => void) | undefined;
   #housekeptMs = 0;
   #flushedMs = 0;
@@ -81,6 +92,20 @@ export class Owner {
   /** When the oldest record that is read and not committed was appended; undefined if there is none. */
   get oldestAppendMs(): number | undefined {
     return this.#uncommittedMs ?? this.#queue.peek()?.appendMs;
+  }
+
+  /** Undefined for one that reads, or is at the log's end. */
+  get unread(): Unread | undefined {
+    return this.#unread?.expected === this.#expected ? this.#unread : undefined;
+  }
+
+  noteUnread(unread: Unread): void {
+    this.#unread = unread;
+  }
+
+  /** Since when something waits, read or not; undefined if nothing does. */
+  get oldestMs(): number | undefined {
+    return this.oldestAppendMs ?? this.unread?.sinceMs;
   }
 
   /** Committed batches that ClickHouse or Kafka do not have yet. */
@@ -289,7 +314,7 @@ export class Owner {
     commands.addLong(['HDEL', keys.outbox], delivered, 1);
     const ready = this.#position >= logEnd ? '1' : '0';
     const flushed = this.#delivery.flushedVersion().toString();
-    const held = ['paused', this.isHeld ? '1' : '0', 'oldest', this.oldestAppendMs ?? ''];
+    const held = ['paused', this.isHeld ? '1' : '0', 'oldest', this.oldestMs ?? ''];
     const { recordsInSink, bytesInSink, oldestMs } = this.#delivery;
     const seen = [...held, 'owed', recordsInSink, 'owedBytes', bytesInSink, 'owedSince', oldestMs ?? ''];
     commands.add('HSET', keys.head, 'stamp', nowMs, 'ready', ready, 'flushed', flushed, ...seen);

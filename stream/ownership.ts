@@ -32,18 +32,8 @@ export interface OwnershipParts {
   now(): number;
 }
 
-/** What the log has for an owner that reads nothing. */
-export interface Unread {
-  /** Where the log ended at the last look. */
-  readonly high: number;
-  /** When it was first seen to go on without being read. */
-  readonly sinceMs: number;
-}
-
 export interface Ownership extends Pick<SourceListener, 'assigned' | 'revoked' | 'messages' | 'backlog'> {
   all(): Owner[];
-  /** Undefined for who reads, or is at the end. */
-  unreadBy(owner: Owner): Unread | undefined;
   /** Has whoever reads nothing, though the log goes on, taken over again. Does nothing while partitions come and go. */
   lookForStalls(): Promise<void>;
   /** Ends after the batches at hand; nothing is taken over any more. */
@@ -59,8 +49,6 @@ export function createOwnership(parts: OwnershipParts): Ownership {
   const stalls = createStallWatch();
   /** Those whose next record is looked for in the log when they are taken over. */
   const stalled = new Set<string>();
-  /** By owner and by where it stood: one that has read on since is not in it. */
-  let unread = new Map<string, Unread & { readonly expected: number }>();
   /** Of rebalances and looks that are under way. */
   let busy = 0;
   let closed = false;
@@ -68,10 +56,25 @@ export function createOwnership(parts: OwnershipParts): Ownership {
   let hopeless = false;
   const isOurs = (partition: TopicPartition): boolean => !closed && parts.source().isAssigned(partition);
 
+  async function logOf({ topic, partition }: TopicPartition): Promise<LogEnds> {
+    return (await parts.admin.watermarks(topic))[partition]!;
+  }
+
+  async function take(partition: TopicPartition): Promise<{ log: LogEnds; taken: TakenOver }> {
+    const log = await logOf(partition);
+    try {
+      return { log, taken: await parts.takeOver(partition, log) };
+    } catch (error) {
+      if (!(error instanceof TakeOverError && error.code === 'OFFSET_AHEAD')) throw error;
+    }
+    // Until it was fenced, the owner before may have committed what came after the log was asked for its end.
+    const later = await logOf(partition);
+    return { log: later, taken: await parts.takeOver(partition, later) };
+  }
+
   /** @returns where to read from; undefined if it is not ours any more */
   async function own(partition: TopicPartition): Promise<number | undefined> {
-    const log = (await parts.admin.watermarks(partition.topic))[partition.partition]!;
-    const taken = await parts.takeOver(partition, log);
+    const { log, taken } = await take(partition);
     const { readFrom } = taken;
     const isStalled = stalled.has(nameOf(partition));
     const from = isStalled ? await parts.firstRecord(partition, readFrom, log.high) : readFrom;
@@ -137,19 +140,13 @@ export function createOwnership(parts: OwnershipParts): Ownership {
       backlog,
       high: endOf(work.id),
     }));
-    const found = stalls.look(all);
-    const sinceMs = parts.now();
-    unread = new Map(
-      found.map(({ name, expected, high }) => {
-        const before = unread.get(name);
-        return [name, { expected, high, sinceMs: before?.expected === expected ? before.sinceMs : sinceMs }];
-      }),
-    );
-    for (const { name, expected, high, isDue } of found) {
+    for (const { name, expected, high, isDue } of stalls.look(all)) {
+      const owner = owners.get(name);
+      owner?.noteUnread({ expected, high, sinceMs: owner.unread?.sinceMs ?? parts.now() });
       if (!isDue) continue;
       stalled.add(name);
       const reason = new Error(`nothing came from offset ${expected} on, though the log ends at ${high}`);
-      owners.get(name)?.giveUp(reason);
+      owner?.giveUp(reason);
     }
   }
 
@@ -163,7 +160,7 @@ export function createOwnership(parts: OwnershipParts): Ownership {
     }
   }
 
-  async function take(partitions: readonly TopicPartition[]) {
+  async function takeAll(partitions: readonly TopicPartition[]) {
     const offsets = await Promise.all(partitions.map(tryToOwn));
     return partitions.flatMap((partition, index) => {
       const offset = offsets[index];
@@ -174,7 +171,7 @@ export function createOwnership(parts: OwnershipParts): Ownership {
   }
 
   return {
-    assigned: (partitions) => alone(() => take(partitions)),
+    assigned: (partitions) => alone(() => takeAll(partitions)),
 
     async revoked(partitions) {
       await alone(() => Promise.all(partitions.map(release)));
@@ -188,12 +185,6 @@ export function createOwnership(parts: OwnershipParts): Ownership {
     },
 
     all: () => [...owners.values()],
-
-    unreadBy(owner) {
-      const { topic, partition } = owner.work.id;
-      const found = unread.get(nameOf({ topic: parts.namespace.topics[topic], partition }));
-      return found?.expected === owner.expected ? found : undefined;
-    },
 
     // The client does not always say that a partition's fetch has stopped, nor of which.
     async lookForStalls() {

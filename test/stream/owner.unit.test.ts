@@ -114,6 +114,15 @@ describe('a poll that began before the take-over', () => {
     }));
 });
 
+it('waits for what the log has and nobody reads, until it reads on', () =>
+  withOwner(100, (owner) => {
+    expect(owner.oldestMs).toBeUndefined();
+    owner.noteUnread({ expected: 100, high: 103, sinceMs: 50 });
+    expect([owner.unread?.high, owner.oldestMs]).toEqual([103, 50]);
+    owner.push(messages(100, 101));
+    expect([owner.unread, owner.oldestMs]).toEqual([undefined, 1]);
+  }));
+
 it('says that it lives, heeds its operator and tells the time, also when the wall clock is set back by an hour', async () => {
   const evaluated = vi.fn(async () => 'OK');
   const heeded = vi.fn(async () => ({}));

@@ -1,7 +1,7 @@
 // Partitions come, go and come again while they are taken over: each has one owner, the one of its latest assignment, which is read.
 import { expect, it, vi } from 'vitest';
 import { namespaceOf } from '../../platform/namespace.ts';
-import type { Owner, OwnerEnd } from '../../stream/owner.ts';
+import type { Owner, OwnerEnd, Unread } from '../../stream/owner.ts';
 import { createOwnership } from '../../stream/ownership.ts';
 import type { TopicPartition } from '../../stream/source.ts';
 import { type TakenOver, TakeOverError } from '../../stream/take-over.ts';
@@ -13,6 +13,8 @@ const given = (partition: number): TopicPartition => ({ topic: namespace.topics.
 interface Made {
   readonly partition: TopicPartition;
   readonly readFrom: number;
+  /** What it was told that it does not read. */
+  readonly notes: Unread[];
   end(how: OwnerEnd): void;
 }
 
@@ -43,7 +45,8 @@ function world() {
       const ended = new Promise<OwnerEnd>((resolve) => {
         end = resolve;
       });
-      made.push({ partition, readFrom, end });
+      const notes: Unread[] = [];
+      made.push({ partition, readFrom, notes, end });
       const id = { topic: 'events', generation: 1, partition: partition.partition };
       const stop = async () => end('stopped');
       return {
@@ -53,6 +56,10 @@ function world() {
         work: { id },
         expected: readFrom,
         backlog: 0,
+        noteUnread: (unread: Unread) => void notes.push(unread),
+        get unread() {
+          return notes.at(-1);
+        },
       } as unknown as Owner;
     },
     takeOverFailed: () => {},
@@ -138,22 +145,33 @@ it('whoever reads nothing is followed by one that begins at the next record ther
   expect(made.map(({ readFrom }) => readFrom)).toEqual([7, 9]);
 });
 
-it('whoever reads nothing is known as such until it has read on, by where the log ended and since when', async () => {
+it('whoever reads nothing is told, by where the log ended and since when', async () => {
   const { ours, ownership, made, clock } = world();
   const partition = given(5);
   ours.add(partition);
   await ownership.assigned([partition]);
-  const [owner] = ownership.all();
+  const { notes } = made[0]!;
   await ownership.lookForStalls();
-  expect(ownership.unreadBy(owner!)).toBeUndefined();
-  clock.nowMs = 11_000;
-  await ownership.lookForStalls();
-  expect(ownership.unreadBy(owner!)).toMatchObject({ high: 90, sinceMs: 11_000 });
-  made[0]!.end('stopped');
-  clock.nowMs = 21_000;
-  await ownership.lookForStalls();
-  expect(ownership.unreadBy(owner!)).toMatchObject({ high: 90, sinceMs: 11_000 });
-  expect(ownership.unreadBy({ ...owner!, expected: 8 } as Owner)).toBeUndefined();
+  expect(notes).toEqual([]);
+  for (const nowMs of [11_000, 21_000]) {
+    clock.nowMs = nowMs;
+    await ownership.lookForStalls();
+  }
+  expect(notes[0]).toEqual({ expected: 7, high: 90, sinceMs: 11_000 });
+  expect(notes[1] ?? notes[0]).toMatchObject({ sinceMs: 11_000 });
+});
+
+it('asks for the log’s end again before it says that the state is ahead of it', async () => {
+  const { ours, ownership, takes, attempts, fatal } = world();
+  const partition = given(6);
+  ours.add(partition);
+  // The owner before committed what came after the first question.
+  takes(async () => {
+    if (attempts() === 1) throw new TakeOverError('OFFSET_AHEAD', 'another log');
+    return 7;
+  });
+  expect(await ownership.assigned([partition])).toEqual([{ ...partition, offset: 7 }]);
+  expect(fatal).toEqual([]);
 });
 
 it('looks up the next record there is until the log answers', async () => {
@@ -187,7 +205,7 @@ it('does not look while a rebalance is under way, nor compare with what was befo
   answer!(7);
   await assigning;
   await ownership.lookForStalls();
-  expect(ownership.all().map((owner) => ownership.unreadBy(owner))).toEqual([undefined, undefined]);
+  expect(made.map(({ notes }) => notes)).toEqual([[], []]);
   expect(made).toHaveLength(2);
 });
 
