@@ -4,7 +4,7 @@ import { readDeliveries } from '../../platform/delivery-log.ts';
 import { between, pick } from '../../simulate/marketplace/random.ts';
 import type { Arena } from './arena/arena.ts';
 import type { FlywheelProcess } from './arena/process.ts';
-import { inHand, untilMadeGood, unwrittenOf } from './arena/progress.ts';
+import { endsOf, inHand, untilMadeGood, unwrittenOf } from './arena/progress.ts';
 import { sleep, until } from './arena/wait.ts';
 import type { Evidence, Fault } from './fault.ts';
 
@@ -28,10 +28,14 @@ type Kill = (arena: Arena, process: FlywheelProcess) => Promise<() => Promise<Se
 const sumOf = (counts: ReadonlyMap<string, number>): number =>
   [...counts.values()].reduce((sum, count) => sum + count, 0);
 
-/** Nobody owns the partitions then: what no commit holds, and what ClickHouse does not have of the others, is exact. */
+/**
+ * Nobody owns the partitions then: what no commit holds, and what ClickHouse does not have of the others, is exact. Of the log only
+ * what stood there before the kill: the feeder goes on, and what it feeds afterwards the kill has not met.
+ */
 const killStream: Kill = async (arena, process) => {
+  const ends = await endsOf(arena);
   await process.kill();
-  const [{ lag, reread }, unwritten] = await Promise.all([inHand(arena), unwrittenOf(arena)]);
+  const [{ lag, reread }, unwritten] = await Promise.all([inHand(arena, ends), unwrittenOf(arena)]);
   return async () => ({
     bit: lag > 0 || unwritten > 0,
     repeated: reread > 0,

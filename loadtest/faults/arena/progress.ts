@@ -32,11 +32,31 @@ async function idsOf(arena: Arena): Promise<PartitionId[]> {
   );
 }
 
-/** Exact when nobody owns the partitions; else a moment's look. */
-export async function inHand(arena: Arena): Promise<InHand> {
+/** `<topic>:<partition>` → where its log ends. */
+export type Ends = ReadonlyMap<string, number>;
+const nameOf = ({ topic, partition }: Pick<PartitionId, 'topic' | 'partition'>): string =>
+  `${topic}:${partition}`;
+
+/** Where the logs end now, of those partitions only if they are given. */
+export async function endsOf(arena: Arena, of?: ReadonlySet<string>): Promise<Ends> {
   const progress = await readProgress(arena.namespace, arena.redis, arena.admin);
+  const all = progress.map((one) => [nameOf(one), one.high] as const);
+  return new Map(all.filter(([name]) => of === undefined || of.has(name)));
+}
+
+/**
+ * Exact when nobody owns the partitions; else a moment's look.
+ * @param ends counts only those partitions, and of their logs what stood there then: what came since met nothing of what was done
+ */
+export async function inHand(arena: Arena, ends?: Ends): Promise<InHand> {
+  const all = await readProgress(arena.namespace, arena.redis, arena.admin);
+  const progress =
+    ends === undefined
+      ? all
+      : all.flatMap((one) => (ends.has(nameOf(one)) ? [{ ...one, high: ends.get(nameOf(one))! }] : []));
+  const ids = (await idsOf(arena)).filter((id) => ends === undefined || ends.has(nameOf(id)));
   const rereads = await Promise.all(
-    (await idsOf(arena)).map(async (id) => {
+    ids.map(async (id) => {
       const keys = partitionKeys(arena.namespace, id);
       const [offset, entries] = await Promise.all([
         arena.redis.hget(keys.head, 'offset'),
@@ -55,23 +75,23 @@ export async function inHand(arena: Arena): Promise<InHand> {
   };
 }
 
-/** Who owns a partition, and how many commits there were of it. */
+/** Who owns a partition, how many commits there were of it, and the offset that it applies next. */
 export interface Commits {
   readonly nonce: string;
   readonly seq: number;
+  readonly offset: number;
 }
 
 /** `<topic>:<partition>` → its commits, of those that were ever owned. */
 export async function commitsOf(arena: Arena): Promise<Map<string, Commits>> {
   const ids = await idsOf(arena);
   const heads = await Promise.all(
-    ids.map((id) => arena.redis.hmget(partitionKeys(arena.namespace, id).head, 'nonce', 'seq')),
+    ids.map((id) => arena.redis.hmget(partitionKeys(arena.namespace, id).head, 'nonce', 'seq', 'offset')),
   );
   return new Map(
-    heads.flatMap(([nonce, seq], index) => {
-      const { topic, partition } = ids[index]!;
+    heads.flatMap(([nonce, seq, offset], index) => {
       if (typeof nonce !== 'string') return [];
-      return [[`${topic}:${partition}`, { nonce, seq: Number(seq) }] as const];
+      return [[nameOf(ids[index]!), { nonce, seq: Number(seq), offset: Number(offset) }] as const];
     }),
   );
 }
@@ -107,8 +127,10 @@ export interface PartOfBatch {
 }
 
 /** Every batch of `events` that is committed and perhaps not delivered. Exact while their owners stand still. */
-export async function batchesInHand(arena: Arena): Promise<PartOfBatch[]> {
-  const ids = (await idsOf(arena)).filter(({ topic }) => topic === 'events');
+export async function batchesInHand(arena: Arena, of?: Ends): Promise<PartOfBatch[]> {
+  const ids = (await idsOf(arena)).filter(
+    (id) => id.topic === 'events' && (of === undefined || of.has(nameOf(id))),
+  );
   const owed = await Promise.all(ids.map((id) => owedRows(arena, id)));
   const from = Math.min(...owed.flat(2));
   if (!Number.isFinite(from)) return [];
@@ -125,13 +147,10 @@ export async function batchesInHand(arena: Arena): Promise<PartOfBatch[]> {
  * Records that are committed and whose rows ClickHouse does not have. An outbox keeps a batch that is delivered until the next
  * commit, so how many batches are in it says nothing of what is still owed. Exact when nobody owns the partitions.
  */
-export async function unwrittenOf(arena: Arena): Promise<number> {
-  const batches = await batchesInHand(arena);
+export async function unwrittenOf(arena: Arena, of?: Ends): Promise<number> {
+  const batches = await batchesInHand(arena, of);
   return batches.reduce((sum, { rows, written }) => sum + rows - written, 0);
 }
-
-type Ends = ReadonlyMap<string, number>;
-const nameOf = ({ topic, partition }: PartitionProgress): string => `${topic}:${partition}`;
 
 async function undeliveredSeqs(arena: Arena): Promise<Map<PartitionId, string[]>> {
   const ids = await idsOf(arena);
@@ -150,9 +169,7 @@ async function undeliveredSeqs(arena: Arena): Promise<Map<PartitionId, string[]>
  */
 export async function untilMadeGood(arena: Arena, timeoutMs: number): Promise<number> {
   const startedMs = performance.now();
-  const ends: Ends = new Map(
-    (await readProgress(arena.namespace, arena.redis, arena.admin)).map((one) => [nameOf(one), one.high]),
-  );
+  const ends = await endsOf(arena);
   const owed = await undeliveredSeqs(arena);
   await until(
     'what was in the log is applied',
