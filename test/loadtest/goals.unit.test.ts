@@ -9,6 +9,7 @@ it('stream: from 0.5 on all is well, below 0.35 it is unfinished', () => {
   expect(missedByStream({ ratio: 0.119 })).toEqual([
     'stream: ratio 0.119, below 0.35, which is unfinished (goal 0.5)',
   ]);
+  expect(missedByStream({ ratio: Number.NaN })).toHaveLength(1);
 });
 
 it('latency: 250 ms of 50,000 buyers; of more it is only measured', () => {
@@ -24,26 +25,28 @@ it('memory: under 1.5 GB at its highest', () => {
   expect(missedByMemory({ redisUsedBytes: { peak: 1_600_000_000, end: 1 } })).toEqual([
     'memory: 1600 MB of Redis (goal: under 1500 MB)',
   ]);
+  expect(missedByMemory({ redisUsedBytes: { peak: Number.NaN, end: 1 } })).toHaveLength(1);
 });
 
+const half: Paced = {
+  requestsPerSecond: 100,
+  cpuMicrosPerRequest: 1,
+  p99Ms: 10,
+  withinThresholds: true,
+  dropped: 0,
+};
+const route: RouteResult = {
+  route: 'bid',
+  callers: 1,
+  bare: half,
+  full: half,
+  ratio: 0.6,
+  goal: 0.6,
+  half,
+  bareHalf: half,
+};
+
 it('serve: the ratio, the p99 at half of the rate, its thresholds, and that nothing was left out', () => {
-  const half: Paced = {
-    requestsPerSecond: 100,
-    cpuMicrosPerRequest: 1,
-    p99Ms: 10,
-    withinThresholds: true,
-    dropped: 0,
-  };
-  const route: RouteResult = {
-    route: 'bid',
-    callers: 1,
-    bare: half,
-    full: half,
-    ratio: 0.6,
-    goal: 0.6,
-    half,
-    bareHalf: half,
-  };
   expect(missedByServe({ routes: [route] })).toEqual([]);
   expect(
     missedByServe({
@@ -60,4 +63,12 @@ it('serve: the ratio, the p99 at half of the rate, its thresholds, and that noth
     'bid: a threshold of its script was crossed',
     'bid: 3 requests could not be begun in time',
   ]);
+});
+
+it('serve: a route of which nothing was seen has missed its goals', () => {
+  const nothing = Number.NaN;
+  expect(
+    missedByServe({ routes: [{ ...route, ratio: nothing, half: { ...half, p99Ms: nothing } }] }),
+  ).toEqual(['bid: ratio NaN (goal 0.6)', 'bid: p99 NaN ms at half of its rate (goal 10 ms)']);
+  expect(missedByServe({ routes: [{ ...route, half: { ...half, dropped: nothing } }] })).toHaveLength(1);
 });
