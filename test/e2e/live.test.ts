@@ -29,7 +29,9 @@ beforeAll(async () => {
     plainFile: path.join(stage.dir, 'keys.json'),
     hashedFile: path.join(stage.dir, 'keys.hashed.json'),
   });
-  serve = startChild('serve', stage.environment);
+  // What it opens to Redis has a name: the parts are shared with other tests, whose listeners are not to be cut off with its own.
+  const redisUrl = `${stage.environment.REDIS_URL}?connectionName=${stage.namespace.name}`;
+  serve = startChild('serve', { ...stage.environment, REDIS_URL: redisUrl });
   const stream = startChild('stream', stage.environment);
   const [ready] = await Promise.all([serve.ready, stream.ready]);
   url = String(ready.url);
@@ -61,6 +63,17 @@ async function view(
   expect(viewer.status).toBe(200);
   await viewer.until(() => true, 'ready');
   return viewer;
+}
+
+/** Breaks the subscriptions of connections that have this name. */
+async function endListeners(name: string): Promise<void> {
+  const list = String(await stage.redis.call('CLIENT', 'LIST', 'TYPE', 'pubsub'));
+  const ids = list
+    .split('\n')
+    .filter((client) => client.includes(` name=${name} `))
+    .map((client) => /^id=(\d+)/.exec(client)![1]!);
+  expect(ids).not.toEqual([]);
+  for (const id of ids) await stage.redis.call('CLIENT', 'KILL', 'ID', id);
 }
 
 async function collect(message: object, key = keys.write): Promise<Response> {
@@ -231,7 +244,7 @@ describe('filters, resuming, ends', () => {
     await collect({ userId: 'live-gap', messageId: 'gap-1', ...inquiry });
     await viewer.until((event) => event.messageId === 'gap-1');
     const last = viewer.seen.findLast((event) => event.id !== undefined)!.id!;
-    await stage.redis.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await endListeners(stage.namespace.name);
     await viewer.until(({ count, by }) => count === null && by === 'connection', 'dropped');
     await vi.waitFor(() => expect(viewer.data('ready')).toHaveLength(2), 10_000);
     await collect({ userId: 'live-gap', messageId: 'gap-2', ...inquiry });
