@@ -18,8 +18,8 @@ const MONTHS = 80;
 const MONTH_MS = 30 * 86_400_000;
 const SEND_MAX = 1_000;
 const PARTLY_WITHIN_MS = 30_000;
-/** An insert that was in at once, or not begun, is tried again with other events. */
-const HALVES_MAX = 6;
+/** An insert that was in at once, or not begun, is tried again with other events: as often as a supervisor restarts ClickHouse. */
+const HALVES_MAX = 5;
 const LOOK_MS = 5;
 const RECORDS_AGAIN = 60;
 /** Several, so that some come before, between and after what goes wrong. */
