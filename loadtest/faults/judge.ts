@@ -5,7 +5,7 @@ import { readDeliveryRecords } from '../../platform/delivery-log.ts';
 import { nothingImplied } from '../../verify/implied.ts';
 import { verify } from '../../verify/main.ts';
 import type { Arena } from './arena/arena.ts';
-import { AUCTIONED, TIGHT_CAMPAIGN, TIGHT_CLEARED_MICROS, TIGHT_TAKEN_MICROS } from './arena/definitions.ts';
+import { AUCTIONED, TIGHT_CAMPAIGN, TIGHT_TAKEN_MICROS } from './arena/definitions.ts';
 import { until } from './arena/wait.ts';
 import type { Fault } from './fault.ts';
 import { foldAttempts, receiptFaults } from './receipts.ts';
@@ -95,11 +95,11 @@ interface BudgetAnswer {
 }
 
 /**
- * That a budget was not overspent says something only where it was met. What a killed `serve` had leased comes back minutes later:
- * that much cannot be cleared, and is taken all the same.
+ * That a budget was not overspent says something only where it was met. What killed `serve`s had leased comes back minutes later, however
+ * much of the budget it is: it cannot be cleared, and is taken all the same.
  */
 function tooLittleSpent(cleared: number, outstanding: number): string[] {
-  if (cleared + outstanding >= TIGHT_TAKEN_MICROS && cleared >= TIGHT_CLEARED_MICROS) return [];
+  if (cleared + outstanding >= TIGHT_TAKEN_MICROS) return [];
   return [
     `${TIGHT_CAMPAIGN}: only ${cleared} cleared and ${outstanding} outstanding, too little to be overspent`,
   ];

@@ -20,9 +20,8 @@ export const AUCTIONED = [
 /** What the platform reports spend of by itself. */
 export const REPORTED = { campaign: 'mail-return', channel: 'email', currency: 'USD' } as const;
 
-/** A fault counts only if so much of the account's budget was cleared or is outstanding, and so much cleared. */
+/** A fault counts only if so much of the account's budget was cleared or is outstanding. */
 export const TIGHT_TAKEN_MICROS = 18_000_000;
-export const TIGHT_CLEARED_MICROS = 10_000_000;
 
 const tight = {
   name: 'An account that is soon spent',
