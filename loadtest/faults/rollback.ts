@@ -7,7 +7,7 @@ import { ASKED_FUNNEL, answersNow, askedFunnel, wrongAnswers } from './answers.t
 import type { Arena } from './arena/arena.ts';
 import { isGone } from './arena/pid.ts';
 import type { FlywheelProcess } from './arena/process.ts';
-import { inHand, untilMadeGood } from './arena/progress.ts';
+import { type Commits, commitsOf, inHand, untilMadeGood } from './arena/progress.ts';
 import { sleep, until } from './arena/wait.ts';
 import type { Evidence, Fault } from './fault.ts';
 
@@ -25,7 +25,12 @@ const AGAIN_WITHIN_MS = 60_000;
 const MADE_GOOD_WITHIN_MS = 90_000;
 /** Gone within less time than its supervisor waits before it starts Redis again. */
 const GONE_WITHIN_MS = 150;
-const OTHER_BATCH_MAX = 37;
+/**
+ * So few records a batch that what was forgotten is applied again in many commits, between which there is time to stop the stream; another
+ * number for each that follows, since batches need not be cut as they were.
+ */
+const BATCH_MAX = { atFirst: 13, afterCut: 7, afterCopy: 37 } as const;
+const LOOK_MS = 2;
 
 const folderOf = (arena: Arena): string => path.join(arena.dir, 'parts', 'redis', 'appendonlydir');
 
@@ -58,10 +63,18 @@ function cutShort(folder: string, random: Random): number {
   return bytes;
 }
 
-async function appliedOf({ redis, namespace }: Arena): Promise<number> {
-  const keys = await redis.keys(`{${namespace.redisPrefix}*:head`);
-  const offsets = await Promise.all(keys.map((key) => redis.hget(key, 'offset')));
-  return offsets.reduce((sum, offset) => sum + Number(offset ?? 0), 0);
+type Heads = ReadonlyMap<string, Commits>;
+
+const appliedOf = (heads: Heads): number => [...heads.values()].reduce((sum, { offset }) => sum + offset, 0);
+
+/** Partitions of buyers that were taken over and have not applied again what they had applied before. */
+function behindOf(before: Heads, restored: Heads, halfWay: Heads): number {
+  return [...halfWay].filter(
+    ([name, { nonce, offset }]) =>
+      name.startsWith('events:') &&
+      nonce !== restored.get(name)?.nonce &&
+      offset < (before.get(name)?.offset ?? 0),
+  ).length;
 }
 
 /** What becomes of the processes that knew what Redis forgot. */
@@ -70,67 +83,86 @@ type Fate = 'replaced' | 'live on';
 /**
  * Resolves when the stream has applied something of what was forgotten and not all of it, with the stream stopped there: what is
  * asked then is asked half-way.
+ * @throws Error if it had applied all of it by the time it stood still: what it has not applied then was not forgotten
  */
-async function stopHalfWay(arena: Arena, stream: FlywheelProcess, from: number): Promise<number> {
-  let lag = 0;
-  await until(
-    'the stream is half-way',
-    async () => {
-      if ((await appliedOf(arena)) <= from) return false;
-      stream.signal('SIGSTOP');
-      lag = (await inHand(arena)).lag;
-      if (lag > 0) return true;
-      stream.signal('SIGCONT');
-      return false;
-    },
-    AGAIN_WITHIN_MS,
-  );
-  return lag;
+async function stopHalfWay(
+  arena: Arena,
+  stream: FlywheelProcess,
+  { restored, before }: { readonly restored: Heads; readonly before: Heads },
+): Promise<Heads> {
+  const [from, upTo] = [appliedOf(restored), appliedOf(before)];
+  const untilMs = performance.now() + AGAIN_WITHIN_MS;
+  while (appliedOf(await commitsOf(arena)) <= from) {
+    if (performance.now() > untilMs) throw new Error('the stream applied nothing again');
+    await sleep(LOOK_MS);
+  }
+  stream.signal('SIGSTOP');
+  const halfWay = await commitsOf(arena);
+  const applied = appliedOf(halfWay);
+  if (applied < upTo) return halfWay;
+  stream.signal('SIGCONT');
+  throw new Error(`the stream was not stopped half-way: ${from} of ${upTo} were left, ${applied} applied`);
 }
 
-/** @param forgotMs event time that Redis must have forgotten by it, at the least */
+interface RollBack {
+  readonly what: string;
+  readonly fate: Fate;
+  /** Of the stream that follows, if one does. */
+  readonly batchMax: number;
+  /** Event time that Redis must have forgotten by it, at the least; 0: none, as how far funnels roll goes by the slowest partition. */
+  readonly forgotMs: number;
+}
+
 async function rollBack(
   arena: Arena,
-  { what, fate, forgotMs }: { readonly what: string; readonly fate: Fate; readonly forgotMs: number },
+  { what, fate, batchMax, forgotMs }: RollBack,
   change: () => number,
 ): Promise<Evidence> {
   const { lag, undelivered } = await inHand(arena);
   const known = await answersNow(arena);
-  const before = await appliedOf(arena);
   const serve = arena.processes.get('serve')!;
   let stream = arena.processes.get('stream-0')!;
   let bytes = 0;
   // It stands still while the files are exchanged, so that what is found is what came back.
   stream.signal('SIGSTOP');
+  const before = await commitsOf(arena);
   const pid = await replaceRedis(arena, () => {
     bytes = change();
   });
-  const after = await appliedOf(arena);
+  const restored = await commitsOf(arena);
   if (fate === 'replaced') {
     await Promise.all([serve.kill(), stream.kill()]);
     await arena.start('serve');
-    stream = arena.launch('stream-0', { STREAM_BATCH_MAX: String(OTHER_BATCH_MAX) });
+    stream = arena.launch('stream-0', { STREAM_BATCH_MAX: String(batchMax) });
   } else stream.signal('SIGCONT');
-  const lagHalfWay = await stopHalfWay(arena, stream, after);
+  const halfWay = await stopHalfWay(arena, stream, { restored, before });
+  const behind = behindOf(before, restored, halfWay);
   const half = await answersNow(arena);
   stream.signal('SIGCONT');
   await stream.ready;
   const recoverySeconds = Math.round(await untilMadeGood(arena, MADE_GOOD_WITHIN_MS)) / 1_000;
-  const wrong = wrongAnswers(known, half);
+  const wrong = wrongAnswers(known, half, behind);
   if (wrong.length > 0) throw new Error(`half caught up: ${wrong.join('; ')}`);
   const forgottenMs = Date.parse(known.asOf!) - Date.parse(half.asOf!);
+  const [applied, from, appliedHalfWay] = [before, restored, halfWay].map(appliedOf) as [
+    number,
+    number,
+    number,
+  ];
   return {
     did: `${what}, stream and serve ${fate}`,
     pid,
-    bit: after < before && lagHalfWay > 0 && forgottenMs >= forgotMs,
-    repeated: after < before,
+    bit: from < appliedHalfWay && appliedHalfWay < applied && (forgotMs === 0 || forgottenMs >= forgotMs),
+    repeated: from < applied,
     recoverySeconds,
     seen: {
       bytes,
-      recordsForgotten: before - after,
+      recordsForgotten: applied - from,
       lag,
       undelivered,
-      lagHalfWay,
+      applied,
+      appliedHalfWay,
+      behind,
       halfRows: half.rows,
       rolling: JSON.stringify(half.steps),
       asOf: half.asOf,
@@ -148,6 +180,7 @@ export const rollback: Fault = {
     'Redis from a cut append-only file and from a copy of an hour before, ClickHouse ahead, another batch limit, a serve killed',
   ownParts: true,
   behindMs: HOUR_MS,
+  environment: { STREAM_BATCH_MAX: String(BATCH_MAX.atFirst) },
   definitions: {
     [`funnel/${ASKED_FUNNEL}`]: askedFunnel,
     'settings/default': { latenessMs: 600_000, idMemoryMs: 86_400_000, triggerTtlMs: TRIGGERS_LIVE_MS },
@@ -163,7 +196,7 @@ export const rollback: Fault = {
       );
     };
     await sleep(UNDER_LOAD_MS);
-    const short = { what: 'append-only file cut short', forgotMs: 0 };
+    const short = { what: 'append-only file cut short', batchMax: BATCH_MAX.afterCut, forgotMs: 0 };
     const cut = (): number => cutShort(folder, arena.random);
     add(await rollBack(arena, { ...short, fate: 'replaced' }, cut));
     await sleep(UNDER_LOAD_MS);
@@ -174,7 +207,12 @@ export const rollback: Fault = {
     add(
       await rollBack(
         arena,
-        { what: "last hour's copy put back", fate: 'replaced', forgotMs: HOUR_MS },
+        {
+          what: "last hour's copy put back",
+          fate: 'replaced',
+          batchMax: BATCH_MAX.afterCopy,
+          forgotMs: HOUR_MS,
+        },
         () => {
           rmSync(folder, { recursive: true });
           renameSync(copy, folder);
