@@ -1,6 +1,6 @@
 // `kill -9` of stream, serve and jobs under load, the killed one started again a random while later: `stream` at a random moment,
 // `serve` and `jobs` at the next one after it at which a request, or a message to the receiver, is on its way.
-import { readDeliveries } from '../../platform/delivery-log.ts';
+import { type DeliveryFold, readDeliveries } from '../../platform/delivery-log.ts';
 import { between, pick } from '../../simulate/marketplace/random.ts';
 import type { Arena } from './arena/arena.ts';
 import type { FlywheelProcess } from './arena/process.ts';
@@ -62,9 +62,13 @@ const killServe: Kill = async (arena, process) => {
   };
 };
 
+const openOf = ({ deliveries }: DeliveryFold): number =>
+  [...deliveries.values()].filter(({ status }) => status === 'queued' || status === 'sending').length;
+
 /** It has sent a message and does not hear the answer: whoever leads next takes it up again. */
 const killJobs: Kill = async (arena, process) => {
   const { receiver } = arena;
+  const messages = (): number => [...receiver.received.values()].reduce((sum, ids) => sum + sumOf(ids), 0);
   const nothing = sleep(SOMETHING_WITHIN_MS).then(() => null);
   const message = await Promise.race([receiver.next(), nothing]);
   if (message === null) throw new Error('nothing was sent to the receiver');
@@ -74,18 +78,26 @@ const killJobs: Kill = async (arena, process) => {
   const timesBefore = times();
   return async () => {
     const isTakenUp = (): boolean => times() > timesBefore;
-    // What waited before it goes first: nothing more is fed meanwhile. Where it is not, what `deliveries` says of it tells why.
+    // What waited before it goes first: nothing more is fed meanwhile. Where it is not taken up, what `deliveries` says of it, and
+    // whether others were sent meanwhile, tells why.
+    const messagesBefore = messages();
+    const pausedMs = performance.now();
     arena.feeder.pause();
     await until('the message is taken up again', isTakenUp, TAKEN_UP_WITHIN_MS).catch(() => {});
     arena.feeder.resume();
+    const waitedSeconds = Math.round(performance.now() - pausedMs) / 1_000;
     const { fold } = await readDeliveries(arena.config.kafkaBrokers, arena.namespace);
     const delivery = fold.deliveries.get(webhookId);
-    if (!isTakenUp()) throw new Error(`a message was not sent again: ${JSON.stringify(delivery)}`);
+    const meanwhile = messages() - messagesBefore;
+    if (!isTakenUp())
+      throw new Error(
+        `a message was not sent again, ${meanwhile} others were, ${openOf(fold)} are open: ${JSON.stringify(delivery)}`,
+      );
     const attempts = delivery?.attempt ?? 0;
     return {
       bit: attempts > timesBefore,
       repeated: times() > timesBefore,
-      seen: { webhookId, timesBefore, times: times(), attempts },
+      seen: { webhookId, timesBefore, times: times(), attempts, waitedSeconds, sentMeanwhile: meanwhile },
     };
   };
 };
