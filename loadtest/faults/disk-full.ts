@@ -5,7 +5,7 @@ import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import type { Arena } from './arena/arena.ts';
 import type { StatefulPart } from './arena/parts.ts';
-import { inHand, untilMadeGood } from './arena/progress.ts';
+import { inHand, untilMadeGood, unwrittenOf } from './arena/progress.ts';
 import { until } from './arena/wait.ts';
 import type { Fault } from './fault.ts';
 
@@ -79,7 +79,7 @@ function diskFull(part: StatefulPart): Fault {
       const { how, restarts, gaveUp } = await notice(arena, part);
       rmSync(filler);
       if (gaveUp) await arena.parts.startAgain();
-      const { lag, undelivered } = await inHand(arena);
+      const [{ lag }, unwritten] = await Promise.all([inHand(arena), unwrittenOf(arena)]);
       // A log that dies at once leaves nothing behind that is not applied: what it met is who wanted to write.
       const refusals = arena.feeder.toldWhen() - toldWhenBefore;
       const recoverySeconds = Math.round(await untilMadeGood(arena, MADE_GOOD_WITHIN_MS)) / 1_000;
@@ -89,9 +89,9 @@ function diskFull(part: StatefulPart): Fault {
         {
           did: `the disk under ${part} filled with ${bytes} bytes`,
           pid,
-          bit: lag > 0 || undelivered > 0 || refusals > 0,
+          bit: lag > 0 || unwritten > 0 || refusals > 0,
           recoverySeconds,
-          seen: { how, restarts, gaveUp, lag, undelivered, refusals },
+          seen: { how, restarts, gaveUp, lag, unwritten, refusals },
         },
       ];
     },

@@ -3,7 +3,7 @@
 import type { PartName } from '../../ops/local/stack.ts';
 import { between } from '../../simulate/marketplace/random.ts';
 import type { Arena } from './arena/arena.ts';
-import { inHand, untilMadeGood } from './arena/progress.ts';
+import { endsOf, inHand, untilMadeGood, unwrittenOf } from './arena/progress.ts';
 import { sleep, until } from './arena/wait.ts';
 import type { Evidence, Fault } from './fault.ts';
 
@@ -26,7 +26,8 @@ function failuresOf(arena: Arena): number {
 
 async function killTogether(arena: Arena, names: readonly PartName[]): Promise<Evidence> {
   const stack = arena.parts.stack!;
-  const { lag, undelivered } = await inHand(arena);
+  const ends = await endsOf(arena);
+  const [{ lag }, unwritten] = await Promise.all([inHand(arena, ends), unwrittenOf(arena)]);
   const pids = names.map((name) => stack.pidOf(name)!);
   const toldBefore = arena.parts.events.length;
   const failuresBefore = failuresOf(arena);
@@ -40,9 +41,9 @@ async function killTogether(arena: Arena, names: readonly PartName[]): Promise<E
   return {
     did: `kill -9 of ${names.join(' and ')}`,
     pid: pids[0]!,
-    bit: lag > 0 || undelivered > 0 || failures > 0,
+    bit: lag > 0 || unwritten > 0 || failures > 0,
     recoverySeconds,
-    seen: { pids: pids.join(' '), lag, undelivered, linesOfErrors: failures, supervisor: told.join('; ') },
+    seen: { pids: pids.join(' '), lag, unwritten, linesOfErrors: failures, supervisor: told.join('; ') },
   };
 }
 
