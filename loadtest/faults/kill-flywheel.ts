@@ -1,11 +1,12 @@
-// `kill -9` of stream, serve and jobs under load, the killed one started again a random while later: `stream` at a random moment,
-// `serve` and `jobs` at the next one after it at which a request, or a message to the receiver, is on its way.
+// `kill -9` of stream, serve and jobs under load, the killed one started again a random while later: each at the next moment after a
+// random one at which it has work in hand, a request under way, or a message to the receiver.
 import { type DeliveryFold, readDeliveries } from '../../platform/delivery-log.ts';
 import { between, pick } from '../../simulate/marketplace/random.ts';
 import type { Arena } from './arena/arena.ts';
 import type { FlywheelProcess } from './arena/process.ts';
-import { endsOf, inHand, untilMadeGood, unwrittenOf } from './arena/progress.ts';
+import { untilMadeGood } from './arena/progress.ts';
 import { sleep, until } from './arena/wait.ts';
+import { isSome, killInHand } from './arena/work.ts';
 import type { Evidence, Fault } from './fault.ts';
 
 const BEFORE_MS_MAX = 1_500;
@@ -28,16 +29,12 @@ type Kill = (arena: Arena, process: FlywheelProcess) => Promise<() => Promise<Se
 const sumOf = (counts: ReadonlyMap<string, number>): number =>
   [...counts.values()].reduce((sum, count) => sum + count, 0);
 
-/**
- * Nobody owns the partitions then: what no commit holds, and what ClickHouse does not have of the others, is exact. Of the log only
- * what stood there before the kill: the feeder goes on, and what it feeds afterwards the kill has not met.
- */
+/** It stands still with work in hand and dies: what no commit holds, and what ClickHouse does not have of the others, is exact. */
 const killStream: Kill = async (arena, process) => {
-  const ends = await endsOf(arena);
-  await process.kill();
-  const [{ lag, reread }, unwritten] = await Promise.all([inHand(arena, ends), unwrittenOf(arena)]);
+  const work = await killInHand(arena, process);
+  const { lag, unwritten, reread } = work;
   return async () => ({
-    bit: lag > 0 || unwritten > 0,
+    bit: isSome(work),
     repeated: reread > 0,
     seen: { uncommitted: lag, unwritten, reread },
   });

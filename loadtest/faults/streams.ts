@@ -3,23 +3,17 @@ import { statefulTopics } from '../../platform/keys.ts';
 import { topicPartitions } from '../../platform/namespace.ts';
 import type { Arena } from './arena/arena.ts';
 import type { FlywheelProcess } from './arena/process.ts';
-import { endsOf, type InHand, inHand, untilMadeGood, unwrittenOf } from './arena/progress.ts';
+import { untilMadeGood } from './arena/progress.ts';
 import { sleep, until } from './arena/wait.ts';
+import { isSome, killInHand, untilInHand, type Work } from './arena/work.ts';
 import type { Evidence, Fault } from './fault.ts';
 
 /** Longer than a session: what a dead one had is somebody else's then. */
 const MADE_GOOD_WITHIN_MS = 60_000;
 const SETTLED_MS = 1_500;
-/** Under load there is something in hand at most moments. */
-const SOMETHING_WITHIN_MS = 20_000;
 /** Cooperative assignment moves partitions in several rounds. */
 const SHARED_OUT_WITHIN_MS = 60_000;
 const PARTITIONS = statefulTopics.reduce((sum, topic) => sum + topicPartitions[topic], 0);
-
-/** What a step meets. Batches that an outbox holds are no measure: it keeps what is delivered until the next commit. */
-interface Work extends Pick<InHand, 'lag' | 'reread'> {
-  readonly unwritten: number;
-}
 
 interface Step {
   readonly did: string;
@@ -58,40 +52,10 @@ async function untilSharedOut({ processes }: Arena): Promise<Map<string, number>
 const said = (owned: ReadonlyMap<string, number>): string =>
   [...owned].map(([name, count]) => `${name} ${count}`).join(', ');
 
-/**
- * The logs' ends are read first: what comes later is nobody's work in hand.
- * @param of only those partitions; @param standStill done between the ends and the look at what is applied and written
- */
-async function workOf(
-  arena: Arena,
-  of?: ReadonlySet<string>,
-  standStill: () => void = () => {},
-): Promise<Work> {
-  const ends = await endsOf(arena, of);
-  standStill();
-  const [{ lag, reread }, unwritten] = await Promise.all([inHand(arena, ends), unwrittenOf(arena, ends)]);
-  return { lag, reread, unwritten };
-}
-
-const isSome = ({ lag, unwritten }: Work): boolean => lag > 0 || unwritten > 0;
-
-/** Resolves at a moment at which there is work in hand. */
-async function untilInHand(look: () => Promise<Work>, otherwise: () => void = () => {}): Promise<Work> {
-  let work: Work = { lag: 0, reread: 0, unwritten: 0 };
-  const isInHand = async (): Promise<boolean> => {
-    work = await look();
-    if (isSome(work)) return true;
-    otherwise();
-    return false;
-  };
-  await until('there is work in hand', isInHand, SOMETHING_WITHIN_MS);
-  return work;
-}
-
 const joins = (name: string): Step => ({
   did: `${name} joins`,
   async act(arena) {
-    const before = await untilInHand(() => workOf(arena));
+    const before = await untilInHand(arena);
     return { pid: (await arena.start(name)).pid, before };
   },
 });
@@ -101,27 +65,19 @@ const leaves = (name: string): Step => ({
   async act(arena) {
     const leaving = arena.processes.get(name)!;
     const own = await partitionsOf(leaving);
-    const before = await untilInHand(() => workOf(arena, own));
+    const before = await untilInHand(arena, own);
     const { code } = await leaving.stop();
     if (code !== 0) throw new Error(`${name} left with code ${code}: ${leaving.errors().slice(-500)}`);
     return { pid: leaving.pid, before };
   },
 });
 
-/**
- * Dies for good: what it had is given to others when its session is over. It stands still while its work is counted, which is exact
- * then, and dies without another step; where it had none in hand it goes on for a while.
- */
+/** Dies for good: what it had is given to others when its session is over. */
 const dies = (name: string): Step => ({
   did: `${name} dies`,
   async act(arena) {
     const dying = arena.processes.get(name)!;
-    const own = await partitionsOf(dying);
-    const before = await untilInHand(
-      () => workOf(arena, own, () => dying.signal('SIGSTOP')),
-      () => dying.signal('SIGCONT'),
-    );
-    await dying.kill();
+    const before = await killInHand(arena, dying, await partitionsOf(dying));
     return { pid: dying.pid, before };
   },
 });
