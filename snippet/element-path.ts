@@ -8,7 +8,7 @@ function stepOf(element: Element): string {
   const tag = element.localName;
   const names = [...element.classList].filter((name) => NAME.test(name)).slice(0, CLASSES_MAX);
   const alike = [...(element.parentElement?.children ?? [])].filter((other) => other.localName === tag);
-  const place = alike.length > 1 ? `:nth-of-type(${alike.indexOf(element) + 1})` : '';
+  const place = alike[1] ? `:nth-of-type(${alike.indexOf(element) + 1})` : '';
   return [tag, ...names].join('.') + place;
 }
 

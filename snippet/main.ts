@@ -1,7 +1,7 @@
 // The page snippet: the Segment spec's calls as `window.flywheel`, and what a page does by itself, under consent.
 // One file, made by `npm run build`, which `serve` answers at /v1/flywheel.js.
 import { createDelivery, type Message } from './delivery.ts';
-import { IDENTITY, type Identity, storedIdentity, storeIdentity, takeLists } from './storage.ts';
+import { type Identity, identitySince, storeIdentity, takeLists } from './storage.ts';
 import { watchClicks, watchErrors, watchLoad, watchPages } from './watch.ts';
 
 type Fields = Record<string, unknown>;
@@ -17,9 +17,9 @@ function newId(): string {
 }
 
 /** Global Privacy Control, or the older header that says the same. */
-function saysNo(): boolean {
+function saysNo(): boolean | undefined {
   const { doNotTrack, globalPrivacyControl } = navigator as Navigator & { globalPrivacyControl?: boolean };
-  return doNotTrack === '1' || !!globalPrivacyControl;
+  return doNotTrack === '1' || globalPrivacyControl;
 }
 
 function pageFields(referrer: string): Fields {
@@ -36,16 +36,16 @@ function campaign(): Fields {
   return found;
 }
 
-function start(script: HTMLScriptElement, early: Call[]): Fields {
+function start(script: HTMLScriptElement, early: Call[]): unknown {
   const { writeKey, consent: needed } = script.dataset;
   const delivery = createDelivery(new URL('batch', script.src).href, writeKey);
-  let identity: Identity = storedIdentity();
+  let identity: Identity = identitySince() as Identity;
   let held: Message[] = [];
   let referrer = document.referrer;
-  const isAllowed = (): boolean => (needed === 'required' ? !!identity.c : identity.c !== 0);
+  const isAllowed = () => identity.c ?? needed !== 'required';
 
   function forget(): void {
-    identity = {};
+    identity = { c: 0 };
     held = [];
     storeIdentity(null);
     takeLists();
@@ -55,6 +55,16 @@ function start(script: HTMLScriptElement, early: Call[]): Fields {
   function release(): void {
     delivery.add(held);
     held = [];
+  }
+
+  /** Another tab has said who sits here, or what was said to consent: all of it counts, above all what is gone. */
+  function heed(): void {
+    const said = identitySince();
+    // Where the site has cleared what it keeps, a no stays one as long as the page.
+    if (!said || (identity.c === 0 && !said.c)) return;
+    identity = said;
+    if (isAllowed()) release();
+    else delivery.clear();
   }
 
   function send(type: string, fields: Fields): void {
@@ -115,7 +125,6 @@ function start(script: HTMLScriptElement, early: Call[]): Fields {
         release();
       } else {
         forget();
-        identity.c = 0;
         // Where consent must be asked for, silence is a no, and nothing is left behind.
         if (needed !== 'required') storeIdentity(identity);
       }
@@ -126,8 +135,7 @@ function start(script: HTMLScriptElement, early: Call[]): Fields {
   /** A fault of ours, or of a call, must not stop the page. */
   function call(name: string, given: unknown[]): void {
     try {
-      // Other tabs are not told of a cookie.
-      identity = { ...identity, ...storedIdentity() };
+      heed();
       if (!refused) (calls as unknown as Record<string, (...given: unknown[]) => void>)[name]!(...given);
     } catch (error) {
       console.error('flywheel:', name, error);
@@ -137,34 +145,29 @@ function start(script: HTMLScriptElement, early: Call[]): Fields {
   const push = (...all: Call[]): void => {
     for (const [name, ...given] of all) call(name, given);
   };
-  const api: Fields = { push };
-  for (const name of Object.keys(calls)) api[name] = (...given: unknown[]) => call(name, given);
+  const api = { push } as Record<string, (...given: unknown[]) => void>;
+  for (const name in calls) api[name] = (...given: unknown[]) => call(name, given);
   if (refused) {
     forget();
     return api;
   }
-  const track = (event: string, properties: Fields): void => call('track', [event, properties]);
+  const { track, page } = api as Record<'track' | 'page', (...given: unknown[]) => void>;
   if (isAllowed()) delivery.add(takeLists());
   push(...early);
   watchPages((left) => {
     referrer = left;
-    call('page', []);
+    page();
   });
   watchClicks(track);
   watchErrors(track);
   watchLoad(track);
   const close = (): void => {
+    heed();
     if (isAllowed()) delivery.flush(true);
   };
   addEventListener('pagehide', close);
   addEventListener('visibilitychange', close);
-  // Another tab has said who sits here, or what was said to consent.
-  addEventListener('storage', ({ key }) => {
-    if (key !== IDENTITY) return;
-    identity = storedIdentity();
-    if (isAllowed()) release();
-    else delivery.clear();
-  });
+  addEventListener('storage', heed);
   addEventListener('online', () => delivery.flush());
   return api;
 }

@@ -1,5 +1,5 @@
 // What stays in the browser: who this is (localStorage, or a cookie where that is closed) and what waits to be sent.
-export const IDENTITY = 'flywheel';
+const IDENTITY = 'flywheel';
 /** Each page writes a list of its own: two that change the same one at a time lose what the other wrote. */
 const QUEUE = 'flywheel.queue';
 const OWN_QUEUE = QUEUE + Math.random();
@@ -38,25 +38,37 @@ export interface Identity {
   c?: 0 | 1 | undefined;
 }
 
-export function storedIdentity(): Identity {
-  const inCookie = (): Identity =>
-    JSON.parse(decodeURIComponent(document.cookie.match(`(^|; )${IDENTITY}=([^;]+)`)![2]!));
-  return read(IDENTITY) ?? unlessItThrows(inCookie) ?? {};
+/** What was stored when it was last looked at. */
+let seen: string | undefined;
+
+/** What is stored, if that is not what was when it was last looked at. Other tabs are not told of a cookie. */
+export function identitySince(): Identity | false {
+  const before = seen;
+  const stored: Identity =
+    read(IDENTITY) ??
+    unlessItThrows(() =>
+      JSON.parse(decodeURIComponent(document.cookie.match(`(^|; )${IDENTITY}=([^;]+)`)![2]!)),
+    ) ??
+    {};
+  seen = JSON.stringify(stored);
+  return seen !== before && stored;
 }
 
 /** null forgets it. It stands in one of the two places alone: an older one in the other would be read in its stead. */
 export function storeIdentity(identity: Identity | null): void {
   // Another tab may just have written a newer one, of which this one has not been told.
-  if (JSON.stringify(identity) === JSON.stringify(storedIdentity())) return;
+  if (JSON.stringify(identity) === seen) return;
   const inCookie = write(IDENTITY, identity) ? null : identity;
   // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API is in secure pages alone.
   document.cookie = `${IDENTITY}=${encodeURIComponent(JSON.stringify(inCookie))};path=/;max-age=${inCookie ? COOKIE_SECONDS : 0};samesite=lax`;
   // The cookie first: other tabs read again when the entry changes.
   if (inCookie) write(IDENTITY, null);
+  // What cannot be kept anywhere lasts in the page's memory.
+  identitySince();
 }
 
 export function storeList(items: readonly unknown[]): void {
-  write(OWN_QUEUE, items.length > 0 && items);
+  write(OWN_QUEUE, items[0] && items);
 }
 
 /** Takes the lists of all pages out, above all those that were closed. One that is still open sends its own as well. */

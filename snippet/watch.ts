@@ -13,7 +13,7 @@ type Track = (event: string, properties: Record<string, unknown>) => void;
 
 /** Pages, also those that a script makes by the History API. @param page is given the address that was left */
 export function watchPages(page: (left: string) => void): void {
-  const address = (): string => location.href.split('#', 1)[0]!;
+  const address = (): string => location.href.split('#')[0]!;
   let at = address();
   const look = (): void => {
     if (address() === at) return;
@@ -51,7 +51,7 @@ export function watchClicks(track: Track): void {
       const control = target.closest<HTMLElement>('a,button,summary,[role=button]');
       const link = target.closest<HTMLAnchorElement>('a[href]');
       // What stands after ? and # may be a secret.
-      const href = link?.href.split(/[?#]/, 1)[0];
+      const href = link?.href.split(/[?#]/)[0];
       track('$click', { path: pathOf(control ?? target), text: textOf(control), href });
     },
     true,
@@ -81,7 +81,7 @@ export function watchErrors(track: Track): void {
 /** Navigation Timing, and the largest contentful paint so far, once: some time after the page has loaded, or as it closes. */
 export function watchLoad(track: Track): void {
   let largestMs: number | undefined;
-  let told = false;
+  let told: boolean | undefined;
   const tell = (): void => {
     const [timing] = performance.getEntriesByType('navigation') as PerformanceNavigationTiming[];
     if (told || !timing?.loadEventEnd) return;

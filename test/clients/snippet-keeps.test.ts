@@ -1,61 +1,28 @@
 // What the page snippet keeps in the browser: through refusals, outages and closing pages everything until it has arrived;
 // where somebody has said no, or not yet yes, nothing.
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-import { fileURLToPath } from 'node:url';
-import type { FastifyInstance } from 'fastify';
-import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { readConfig } from '../../platform/config.ts';
-import { appOf, WRITE, world } from '../serve/without-parts.ts';
-import { openBrowser, openSite, type Site } from './support/browser.ts';
-import { type Gate, openGate } from './support/gate.ts';
-import { type Message, openSnippetPage, type SnippetOptions, taken } from './support/snippet-page.ts';
+import type { Gate } from './support/gate.ts';
+import { type Message, type SnippetOptions, taken } from './support/snippet-page.ts';
+import { openSnippetStage, quiet, type SnippetStage, SOON } from './support/snippet-stage.ts';
 
-const SOON = { timeout: 10_000, interval: 50 };
-const folder = mkdtempSync(path.join(tmpdir(), 'flywheel-snippet-'));
-let app: FastifyInstance;
-let kafkaIsUp = true;
+let stage: SnippetStage;
 let gate: Gate;
-let browser: Browser;
-let site: Site;
 
 beforeAll(async () => {
-  const file = path.join(folder, 'flywheel.js');
-  const maker = fileURLToPath(new URL('../../bin/snippet.js', import.meta.url));
-  expect(spawnSync(process.execPath, [maker, file]).status).toBe(0);
-  const config = readConfig({ SERVE_SNIPPET_FILE: file });
-  const clock = { nowMs: Date.now, monotonicMs: () => performance.now() };
-  app = await appOf(world({ config, clock, kafkaIsUp: () => kafkaIsUp }));
-  gate = await openGate(await app.listen({ host: '127.0.0.1', port: 0 }));
-  [browser, site] = await Promise.all([openBrowser(), openSite()]);
+  stage = await openSnippetStage();
+  ({ gate } = stage);
 });
 afterEach(async () => {
-  kafkaIsUp = true;
+  stage.kafkaIsUp = true;
   gate.losesAnswers = false;
-  await Promise.all(browser.contexts().map((context) => context.close()));
+  await stage.closePages();
 });
-afterAll(async () => {
-  await browser?.close();
-  await site?.close();
-  await gate?.close();
-  await app?.close();
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => stage?.close());
 
-const open = (options?: SnippetOptions) =>
-  openSnippetPage(browser, site, { gate, keys: { write: WRITE } }, options);
-const now = (): number => gate.passed.length;
-const posts = (since: number) => gate.passed.slice(since).filter(({ method }) => method === 'POST');
-const eventsTaken = (since: number): (string | undefined)[] =>
-  taken(gate, since)
-    .filter(({ type, event }) => type === 'track' && !event!.startsWith('$'))
-    .map(({ event }) => event);
-
-/** Long enough for anything that waits to be sent. */
-const quiet = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1_200));
+const open = (options?: SnippetOptions) => stage.open(options);
+const now = (): number => stage.now();
+const posts = (since: number) => stage.posts(since);
+const eventsTaken = (since: number) => stage.eventsTaken(since);
 
 const nothing = { identity: null, queue: [], cookie: '', names: 0 };
 const waitingOf = (queue: readonly Message[]) => queue.map(({ event }) => event);
@@ -63,12 +30,12 @@ const waitingOf = (queue: readonly Message[]) => queue.map(({ event }) => event)
 describe('what has not arrived', () => {
   it('waits as long as Retry-After says when serve refuses', async () => {
     const { call } = await open();
-    kafkaIsUp = false;
+    stage.kafkaIsUp = false;
     const since = now();
     await call('track', 'refused');
     await expect.poll(() => posts(since).map(({ status }) => status), SOON).toEqual([503]);
     await call('track', 'meanwhile');
-    kafkaIsUp = true;
+    stage.kafkaIsUp = true;
     await expect.poll(() => eventsTaken(since), SOON).toEqual(['refused', 'meanwhile']);
     const [refused, next] = posts(since);
     expect(next!.atMs - refused!.atMs).toBeGreaterThanOrEqual(5_000);
@@ -241,23 +208,6 @@ describe('nothing is sent and nothing kept', () => {
   );
 });
 
-it('where localStorage is closed a cookie keeps who it is, and what waits lasts as long as the page', async () => {
-  const initially = `Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('closed', 'SecurityError'); } })`;
-  const since = now();
-  /** But for how long a page took to load, which it says some time after. */
-  const said = (): Message[] => taken(gate, since).filter(({ event }) => event !== '$load');
-  const { context, call, kept } = await open({ initially });
-  await call('identify', 'cookie-user');
-  await expect.poll(() => said().length, SOON).toBe(2);
-  expect((await kept()).cookie).toContain('flywheel=');
-  await open({ context, initially });
-  await expect.poll(() => said().length, SOON).toBe(3);
-  const [first, , again] = said();
-  expect(again).toMatchObject({ anonymousId: first!.anonymousId, userId: 'cookie-user' });
-  await call('consent', false);
-  expect((await kept()).cookie).toBe(`flywheel=${encodeURIComponent('{"c":0}')}`);
-});
-
 describe('where localStorage is full', () => {
   /** To the last character: what replaces something shorter does not fit either. */
   const fill = `for (let size = 2 ** 23; size >= 1; size /= 2)
@@ -319,7 +269,8 @@ describe('where localStorage is full', () => {
     await call('identify', 'before');
     const tab = await open({ context });
     await page.evaluate(fill);
-    await call('identify', 'in a cookie');
+    // What fills has a name itself, and leaves a few characters where that does not fit.
+    await call('identify', 'somebody whose name needs room');
     await expect.poll(async () => (await tab.kept()).identity, SOON).toBeNull();
     await call('identify', 'in the cookie alone');
     const since = now();
@@ -334,18 +285,4 @@ describe('where localStorage is full', () => {
     await quiet();
     expect(eventsTaken(later)).toEqual([]);
   });
-});
-
-// The site's own `old_flywheel`, which stands first, was taken for ours: a new visitor on each page.
-it("takes no other cookie for its own, whatever the other's name ends with", async () => {
-  const initially = `document.cookie = 'old_flywheel=abc;path=/';
-    Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('closed', 'SecurityError'); } })`;
-  const view = (since: number) => () => taken(gate, since).find(({ type }) => type === 'page');
-  const since = now();
-  const { context, kept } = await open({ initially });
-  await expect.poll(view(since), SOON).toBeDefined();
-  expect((await kept()).cookie).toMatch(/^old_flywheel=abc; flywheel=/);
-  const later = now();
-  await open({ context, initially });
-  await expect.poll(view(later), SOON).toMatchObject({ anonymousId: view(since)()!.anonymousId });
 });
