@@ -40,6 +40,8 @@ export interface Identity {
 
 /** What was stored when it was last looked at. */
 let seen: string | undefined;
+/** This page has written it. A cookie's life counts from when it was written, so each page does so once. */
+let written: boolean | undefined;
 
 /** What is stored, if that is not what was when it was last looked at. Other tabs are not told of a cookie. */
 export function identitySince(): Identity | false {
@@ -57,7 +59,8 @@ export function identitySince(): Identity | false {
 /** null forgets it. It stands in one of the two places alone: an older one in the other would be read in its stead. */
 export function storeIdentity(identity: Identity | null): void {
   // Another tab may just have written a newer one, of which this one has not been told.
-  if (JSON.stringify(identity) === seen) return;
+  if (JSON.stringify(identity) === seen && (written || read(IDENTITY))) return;
+  written = true;
   const inCookie = write(IDENTITY, identity) ? null : identity;
   // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API is in secure pages alone.
   document.cookie = `${IDENTITY}=${encodeURIComponent(JSON.stringify(inCookie))};path=/;max-age=${inCookie ? COOKIE_SECONDS : 0};samesite=lax`;

@@ -34,6 +34,26 @@ it('keeps who it is over pages, and what waits lasts as long as the page', async
   expect((await kept()).cookie).toBe(`flywheel=${encodeURIComponent('{"c":0}')}`);
 });
 
+// It was written when it changed alone: who came every day was forgotten a year after the first.
+it('lives on from each page that is opened, which writes it once', async () => {
+  const { context, page, kept } = await open();
+  const livesForDays = async (): Promise<number> =>
+    ((await context.cookies())[0]!.expires - Date.now() / 1_000) / 86_400;
+  await expect.poll(async () => (await kept()).cookie, SOON).toContain('flywheel=');
+  const shorten = (): Promise<unknown> =>
+    page.evaluate(`document.cookie = document.cookie + ';path=/;max-age=600'`);
+  await shorten();
+  expect(await livesForDays()).toBeLessThan(1);
+  const since = now();
+  const next = await open({ context });
+  await expect.poll(viewSince(since), SOON).toBeDefined();
+  expect(await livesForDays()).toBeGreaterThan(364);
+  await shorten();
+  await next.call('track', 'later');
+  await expect.poll(eventOf(since, 'later'), SOON).toBeDefined();
+  expect(await livesForDays()).toBeLessThan(1);
+});
+
 // The site's own `old_flywheel`, which stands first, was taken for ours: a new visitor on each page.
 it("takes no other cookie for its own, whatever the other's name ends with", async () => {
   const initially = `document.cookie = 'old_flywheel=abc;path=/'; ${COOKIES_ALONE}`;
