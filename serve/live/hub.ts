@@ -51,7 +51,8 @@ export function createLiveHub(ports: Ports): LiveHub {
       }
     },
     lost() {
-      clearTimeout(gapEnd);
+      forgetGap();
+      inGap = true;
       for (const viewer of viewers) viewer.say(gapFrame);
     },
     back() {
@@ -64,6 +65,8 @@ export function createLiveHub(ports: Ports): LiveHub {
   let closed = false;
   let lookedAtMs = 0;
   /** Viewers were told of a gap, and not yet that it is over. */
+  let inGap = false;
+  /** It listens again, and the stream has not been told yet who looks. */
   let owesReady = false;
   let gapEnd: NodeJS.Timeout | undefined;
   let timers: NodeJS.Timeout[] = [];
@@ -71,10 +74,16 @@ export function createLiveHub(ports: Ports): LiveHub {
   const announce = (interest: LiveInterest): Promise<void> =>
     announceInterest(redis, interestsKey, interest, INTEREST_LIFE_MS);
 
+  function forgetGap(): void {
+    clearTimeout(gapEnd);
+    inGap = false;
+    owesReady = false;
+  }
+
   function letGo(): void {
     for (const timer of timers) clearInterval(timer);
     timers = [];
-    clearTimeout(gapEnd);
+    forgetGap();
     subscription.close();
   }
 
@@ -93,6 +102,7 @@ export function createLiveHub(ports: Ports): LiveHub {
     owesReady = false;
     const told = [...viewers];
     gapEnd = setTimeout(() => {
+      inGap = false;
       for (const viewer of told) viewer.say(readyFrame);
     }, READY_MS);
   }
@@ -108,7 +118,10 @@ export function createLiveHub(ports: Ports): LiveHub {
   }
 
   function endInTime(viewer: Viewer, seconds: number): void {
-    const ready = setTimeout(() => viewer.say(readyFrame), READY_MS);
+    // In a gap, its end says so.
+    const ready = setTimeout(() => {
+      if (!inGap) viewer.say(readyFrame);
+    }, READY_MS);
     const end = setTimeout(() => viewer.end(), seconds * 1_000);
     viewer.body.once('close', () => {
       clearTimeout(ready);
@@ -131,6 +144,7 @@ export function createLiveHub(ports: Ports): LiveHub {
       const viewer = openViewer(interest, limit);
       const missed = lastEventId === undefined ? undefined : subscription.since(lastEventId);
       viewer.say(openFrame(interest, lastEventId === undefined ? null : missed !== undefined, unknown));
+      if (subscription.isBroken()) viewer.say(gapFrame);
       for (const event of missed ?? []) viewer.show(event);
       viewers.add(viewer);
       endInTime(viewer, seconds);

@@ -12,6 +12,8 @@ const RECENT_MAX = 1_000;
 export interface Subscription {
   /** Resolves when it listens. @throws the client's error; then it does not */
   open(): Promise<void>;
+  /** It was open, and now its connection is away: nothing comes. */
+  isBroken(): boolean;
   /** What came behind the event of this id; undefined if that is not held. */
   since(id: string): readonly LiveEvent[] | undefined;
   close(): void;
@@ -20,7 +22,7 @@ export interface Subscription {
 export interface Told {
   /** A message, after its events are held. */
   take(message: LiveMessage): void;
-  /** The connection broke: what is told from now on does not come, and what was held is no whole any more. */
+  /** The connection broke, said once until it listens again: what is told from now on does not come, and what was held is no whole any more. */
   lost(): void;
   /** It listens again. */
   back(): void;
@@ -33,17 +35,21 @@ export function createSubscription(
   const channel = liveChannel(namespace);
   let connection: Promise<RedisClient> | undefined;
   let listening: RedisClient | undefined;
+  let broken = false;
   let recent: LiveEvent[] = [];
 
-  /** One that is closed by us breaks too, and nobody is to hear of it. */
+  /** One that is closed by us breaks too, and nobody is to hear of it. Each vain attempt to come back closes as well. */
   function heedBreaks(own: RedisClient): void {
     own.on('close', () => {
-      if (listening !== own) return;
+      if (listening !== own || broken) return;
+      broken = true;
       recent = [];
       told.lost();
     });
     own.on('ready', () => {
-      if (listening === own) told.back();
+      if (listening !== own || !broken) return;
+      broken = false;
+      told.back();
     });
   }
 
@@ -75,6 +81,7 @@ export function createSubscription(
     void connection?.then((own) => own.disconnect()).catch(() => {});
     connection = undefined;
     listening = undefined;
+    broken = false;
     recent = [];
   }
 
@@ -88,6 +95,7 @@ export function createSubscription(
         throw error;
       }
     },
+    isBroken: () => broken,
     since(id) {
       const at = recent.findLastIndex((event) => event.id === id);
       return at === -1 ? undefined : recent.slice(at + 1);

@@ -120,6 +120,68 @@ describe('a connection to Redis that breaks', () => {
     expect(told(viewer)).toEqual(['ready']);
   });
 
+  it('is told once, however often it is tried to connect in vain', async () => {
+    const viewer = await open();
+    for (let attempt = 0; attempt < 3; attempt += 1) connection.emit('close');
+    expect(told(viewer)).toEqual(['open null', 'dropped']);
+    connection.emit('ready');
+    await vi.advanceTimersByTimeAsync(READY_WITHIN_MS);
+    connection.emit('close');
+    expect(told(viewer)).toEqual(['ready', 'dropped']);
+  });
+
+  // `ready` was said 750 ms after the opening, whatever had happened to the subscription.
+  it('just after the opening: there is no `ready` before it is back, and then one', async () => {
+    const viewer = await open();
+    connection.emit('close');
+    await vi.advanceTimersByTimeAsync(READY_WITHIN_MS);
+    expect(told(viewer)).toEqual(['open null', 'dropped']);
+    connection.emit('ready');
+    await vi.advanceTimersByTimeAsync(READY_WITHIN_MS);
+    expect(told(viewer)).toEqual(['ready']);
+  });
+
+  it('and is back before the first `ready`: it is said once, when the stream knows', async () => {
+    const viewer = await open();
+    connection.emit('close');
+    await vi.advanceTimersByTimeAsync(700);
+    connection.emit('ready');
+    await vi.advanceTimersByTimeAsync(700);
+    expect(told(viewer)).toEqual(['open null', 'dropped']);
+    await vi.advanceTimersByTimeAsync(READY_WITHIN_MS);
+    expect(told(viewer)).toEqual(['ready']);
+  });
+
+  // Redis takes who looks by another connection, which works.
+  it('is told to who comes while it is away, and they get no `ready` before the others', async () => {
+    const first = await open();
+    await vi.advanceTimersByTimeAsync(READY_WITHIN_MS);
+    connection.emit('close');
+    const second = await open();
+    await vi.advanceTimersByTimeAsync(READY_WITHIN_MS);
+    expect(told(first)).toEqual(['open null', 'ready', 'dropped']);
+    expect(told(second)).toEqual(['open null', 'dropped']);
+    connection.emit('ready');
+    await vi.advanceTimersByTimeAsync(READY_WITHIN_MS);
+    expect([told(first), told(second)]).toEqual([['ready'], ['ready']]);
+  });
+
+  it('again before the stream was told who looks: the `ready` that was owed is not said in the new gap', async () => {
+    const viewer = await open();
+    await vi.advanceTimersByTimeAsync(READY_WITHIN_MS);
+    connection.emit('close');
+    answer = () => Promise.reject(new Error('away'));
+    connection.emit('ready');
+    await vi.advanceTimersByTimeAsync(READY_WITHIN_MS);
+    answer = async () => {};
+    connection.emit('close');
+    await vi.advanceTimersByTimeAsync(12_000);
+    expect(told(viewer)).toEqual(['open null', 'ready', 'dropped', 'dropped']);
+    connection.emit('ready');
+    await vi.advanceTimersByTimeAsync(READY_WITHIN_MS);
+    expect(told(viewer)).toEqual(['ready']);
+  });
+
   it('leaves a gap: what was held before it is not gone on from', async () => {
     await open();
     publish(1);
