@@ -21,7 +21,7 @@ if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KE
 const READ = `${NOW} return redis.call('ZRANGEBYSCORE', KEYS[1], ms, '+inf', 'LIMIT', 0, ARGV[1])`;
 
 /** Two who look for the same have the same text. */
-function textOf({ key, source, verdict }: LiveInterest): string {
+export function interestText({ key, source, verdict }: LiveInterest): string {
   return JSON.stringify({ key, source, verdict });
 }
 
@@ -32,7 +32,7 @@ export async function announceInterest(
   interest: LiveInterest,
   lifeMs: number,
 ): Promise<void> {
-  await redis.eval(ANNOUNCE, 1, key, textOf(interest), lifeMs);
+  await redis.eval(ANNOUNCE, 1, key, interestText(interest), lifeMs);
 }
 
 /** Undefined for what is none: whoever announced it sees nothing, and nobody else is kept from what they look for. */

@@ -24,7 +24,7 @@ export function openFrame(
 ): string {
   const note =
     resumed === false
-      ? 'live only: what came since your Last-Event-ID is not held here any more'
+      ? 'live only: what came since your Last-Event-ID is not held here, or not all of it'
       : 'live only: what was before is in ClickHouse';
   return `retry: ${RETRY_MS}\n${frame('open', {
     watching,

@@ -1,11 +1,11 @@
 // All viewers of this process: one subscription for them, opened with the first and closed a while after the last.
 // So long the stream is told what they look for, and a viewer who comes back goes on where it was cut off.
-import type { LiveInterest } from '../../domain/live.ts';
+import type { LiveEvent, LiveInterest } from '../../domain/live.ts';
 import { liveInterestsKey } from '../../platform/keys.ts';
-import { announceInterest } from '../../platform/live.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { retryProblem } from '../problem-details.ts';
 import { fromRedis } from '../state.ts';
+import { createAnnounced } from './announced.ts';
 import { droppedFrame, gapFrame, openFrame, readyFrame } from './frame.ts';
 import { createSubscription } from './subscription.ts';
 import { openViewer, type Viewer } from './viewer.ts';
@@ -40,9 +40,9 @@ export interface LiveHub {
 type Ports = Pick<Dependencies, 'redis' | 'namespace' | 'log' | 'clock'>;
 
 export function createLiveHub(ports: Ports): LiveHub {
-  const { redis, namespace, log, clock } = ports;
+  const { namespace, log, clock } = ports;
   const viewers = new Set<Viewer>();
-  const interestsKey = liveInterestsKey(namespace);
+  const announced = createAnnounced(ports, liveInterestsKey(namespace), INTEREST_LIFE_MS);
   const subscription = createSubscription(ports, {
     take({ skipped, events }) {
       for (const viewer of viewers) {
@@ -71,9 +71,6 @@ export function createLiveHub(ports: Ports): LiveHub {
   let gapEnd: NodeJS.Timeout | undefined;
   let timers: NodeJS.Timeout[] = [];
 
-  const announce = (interest: LiveInterest): Promise<void> =>
-    announceInterest(redis, interestsKey, interest, INTEREST_LIFE_MS);
-
   function forgetGap(): void {
     clearTimeout(gapEnd);
     inGap = false;
@@ -89,10 +86,12 @@ export function createLiveHub(ports: Ports): LiveHub {
 
   /** Says again who looks; lets the subscription go when nobody has for as long as the stream goes on. */
   function renew(): void {
+    announced.prune();
     if (viewers.size > 0) lookedAtMs = clock.monotonicMs();
     else if (clock.monotonicMs() - lookedAtMs > INTEREST_LIFE_MS) letGo();
-    Promise.all([...viewers].map(({ interest }) => announce(interest))).then(endGap, (error: Error) =>
-      log.warn(`live: ${error.message}`),
+    Promise.all([...viewers].map(({ interest }) => announced.announce(interest))).then(
+      endGap,
+      (error: Error) => log.warn(`live: ${error.message}`),
     );
   }
 
@@ -114,7 +113,17 @@ export function createLiveHub(ports: Ports): LiveHub {
   async function begin(interest: LiveInterest): Promise<void> {
     lookedAtMs = clock.monotonicMs();
     if (timers.length === 0) timers = [setInterval(renew, RENEW_MS), setInterval(beat, HEARTBEAT_MS)];
-    await fromRedis(Promise.all([subscription.open(), announce(interest)]));
+    await fromRedis(Promise.all([subscription.open(), announced.announce(interest)]));
+  }
+
+  /** What of the interest came behind its event; undefined if that is not held, or not everything was shown since. */
+  function missedBy(
+    interest: LiveInterest,
+    lastEventId: string | undefined,
+  ): readonly LiveEvent[] | undefined {
+    const sinceMs = announced.sinceMs(interest);
+    if (lastEventId === undefined || sinceMs === undefined) return undefined;
+    return subscription.since(lastEventId, sinceMs);
   }
 
   function endInTime(viewer: Viewer, seconds: number): void {
@@ -142,7 +151,7 @@ export function createLiveHub(ports: Ports): LiveHub {
       });
       // In one turn: so `open` comes first, and what is held and what comes next to each other, nothing twice.
       const viewer = openViewer(interest, limit);
-      const missed = lastEventId === undefined ? undefined : subscription.since(lastEventId);
+      const missed = missedBy(interest, lastEventId);
       viewer.say(openFrame(interest, lastEventId === undefined ? null : missed !== undefined, unknown));
       if (subscription.isBroken()) viewer.say(gapFrame);
       for (const event of missed ?? []) viewer.show(event);

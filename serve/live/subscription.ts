@@ -14,8 +14,8 @@ export interface Subscription {
   open(): Promise<void>;
   /** It was open, and now its connection is away: nothing comes. */
   isBroken(): boolean;
-  /** What came behind the event of this id; undefined if that is not held. */
-  since(id: string): readonly LiveEvent[] | undefined;
+  /** What came behind the event of this id; undefined if that is not held, or came before `fromMs` (monotonic). */
+  since(id: string, fromMs: number): readonly LiveEvent[] | undefined;
   close(): void;
 }
 
@@ -29,14 +29,14 @@ export interface Told {
 }
 
 export function createSubscription(
-  { redis, namespace, log }: Pick<Dependencies, 'redis' | 'namespace' | 'log'>,
+  { redis, namespace, log, clock }: Pick<Dependencies, 'redis' | 'namespace' | 'log' | 'clock'>,
   told: Told,
 ): Subscription {
   const channel = liveChannel(namespace);
   let connection: Promise<RedisClient> | undefined;
   let listening: RedisClient | undefined;
   let broken = false;
-  let recent: LiveEvent[] = [];
+  let recent: { readonly event: LiveEvent; readonly cameMs: number }[] = [];
 
   /** One that is closed by us breaks too, and nobody is to hear of it. Each vain attempt to come back closes as well. */
   function heedBreaks(own: RedisClient): void {
@@ -60,7 +60,8 @@ export function createSubscription(
       // What cannot be shown must not end the process that answers everything else.
       try {
         const message = JSON.parse(text) as LiveMessage;
-        recent = [...recent, ...message.events].slice(-RECENT_MAX);
+        const cameMs = clock.monotonicMs();
+        recent = [...recent, ...message.events.map((event) => ({ event, cameMs }))].slice(-RECENT_MAX);
         told.take(message);
       } catch (error) {
         log.warn(`live: what the stream told could not be shown: ${(error as Error).stack ?? String(error)}`);
@@ -96,9 +97,10 @@ export function createSubscription(
       }
     },
     isBroken: () => broken,
-    since(id) {
-      const at = recent.findLastIndex((event) => event.id === id);
-      return at === -1 ? undefined : recent.slice(at + 1);
+    since(id, fromMs) {
+      const at = recent.findLastIndex(({ event }) => event.id === id);
+      if (at === -1 || recent[at]!.cameMs < fromMs) return undefined;
+      return recent.slice(at + 1).map(({ event }) => event);
     },
     close,
   };

@@ -1,7 +1,7 @@
 // The viewers of one `serve`: the order of what each is told, and what is told of a gap.
 import { EventEmitter } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { LiveEvent } from '../../domain/live.ts';
+import type { LiveEvent, LiveInterest } from '../../domain/live.ts';
 import { namespaceOf } from '../../platform/namespace.ts';
 import type { RedisClient } from '../../platform/redis.ts';
 import { createLiveHub, type LiveHub, VIEWERS_MAX } from '../../serve/live/hub.ts';
@@ -15,10 +15,13 @@ let connection: EventEmitter & { subscribe(): Promise<void>; disconnect(): void 
 let answer: () => Promise<void>;
 let announced: number;
 let hub: LiveHub;
+/** Monotonic. */
+let nowMs: number;
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
   announced = 0;
+  nowMs = 0;
   answer = async () => {};
   const redis = {
     duplicate() {
@@ -31,7 +34,7 @@ beforeEach(() => {
     },
   } as unknown as RedisClient;
   const log = { info: () => {}, warn: () => {}, error: () => {} };
-  const clock = { nowMs: () => 0, monotonicMs: () => 0 };
+  const clock = { nowMs: () => 0, monotonicMs: () => nowMs };
   hub = createLiveHub({ redis, namespace: namespaceOf('live-hub'), log, clock });
 });
 
@@ -40,8 +43,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-function open(lastEventId?: string): Promise<Viewer> {
-  return hub.open({ interest: {}, unknown: [], limit: 100, seconds: 60, lastEventId });
+function open(lastEventId?: string, interest: LiveInterest = {}): Promise<Viewer> {
+  return hub.open({ interest, unknown: [], limit: 100, seconds: 60, lastEventId });
 }
 
 function publish(number: number): void {
@@ -76,6 +79,38 @@ describe('a viewer who comes back', () => {
     publish(3);
     expect(told(first)).toEqual(['open null', 'event 1', 'event 2', 'event 3']);
     expect(told(again)).toEqual(['open true', 'event 2', 'event 3']);
+  });
+
+  async function pass(ms: number): Promise<void> {
+    for (const endMs = nowMs + ms; nowMs < endMs; ) {
+      nowMs += 1_000;
+      await vi.advanceTimersByTimeAsync(1_000);
+    }
+  }
+
+  // Another viewer kept the subscription, and with it what was held of a time in which nobody looked for this one.
+  it('does not go on from where the stream had forgotten what it looks for', async () => {
+    await open(undefined, { source: 'other' });
+    const leaving = await open(undefined, { key: 'u:1' });
+    publish(1);
+    leaving.body.destroy();
+    await pass(8_000);
+    const soon = await open('events:1:0:1', { key: 'u:1' });
+    expect(told(soon)).toEqual(['open true']);
+    soon.body.destroy();
+    await pass(40_000);
+    expect(told(await open('events:1:0:1', { key: 'u:1' }))).toEqual(['open false']);
+    // Known again, but not all the time since.
+    expect(told(await open('events:1:0:1', { key: 'u:1' }))).toEqual(['open false']);
+    publish(2);
+    expect(told(await open('events:1:0:2', { key: 'u:1' }))).toEqual(['open true']);
+  });
+
+  it('does not go on as one that looks for something else', async () => {
+    await open(undefined, { key: 'u:1' });
+    publish(1);
+    nowMs += 1;
+    expect(told(await open('events:1:0:1', { source: 's' }))).toEqual(['open false']);
   });
 
   it('counts before it is let in: no more than the most come at once', async () => {
