@@ -1,8 +1,14 @@
 // Names that nobody meant: a column `Country` beside none called `country` would make a country's figures those of all countries.
 // Other names that are not known stand in many platforms' files, and are passed by.
 
-/** Names are taken for each other with one letter wrong, or two in long ones. */
-const LONG_CHARACTERS = 7;
+/** Names are taken for each other with one letter wrong, or two in long ones: `division` is no revision. */
+const LONG_CHARACTERS = 10;
+/** Two letters more or less make another word: `received` is not when. */
+const LENGTH_APART_MAX = 1;
+/** Left out, each stands for all countries or for a default: `Country code` and `country_iso` are meant as much as `Country`. */
+const DEFAULTED: readonly string[] = ['country', 'channel', 'currency'];
+/** So short that other words are one letter away: `Post`, `Host`. */
+const SHORT = 'cost';
 
 /** Letters that have to be put in, taken out or replaced (Levenshtein's distance). */
 function distance(a: string, b: string): number {
@@ -22,8 +28,10 @@ const plain = (name: string): string => name.toLowerCase().replace(/[^a-z]/g, ''
 
 function isMeant(given: string, known: string): boolean {
   const [a, b] = [plain(given), plain(known)];
+  if (known === SHORT) return a === b || a === `${b}s`;
+  if (DEFAULTED.includes(known) && a.startsWith(b)) return true;
   const most = b.length >= LONG_CHARACTERS ? 2 : 1;
-  return Math.abs(a.length - b.length) <= most && distance(a, b) <= most;
+  return Math.abs(a.length - b.length) <= LENGTH_APART_MAX && distance(a, b) <= most;
 }
 
 /** What is wrong with a row's names; undefined if nothing is. */

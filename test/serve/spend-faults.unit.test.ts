@@ -70,20 +70,39 @@ it('takes what is right', () => {
 
 // A day's 149 USD in France became 1.50 in all countries.
 it.each([
-  [{ Country: 'FR' }, 'there is no "Country": did you mean country?'],
-  [{ clics: '2' }, 'there is no "clics": did you mean clicks?'],
-  [{ impresions: 5 }, 'there is no "impresions": did you mean impressions?'],
-  [{ cost_micros: 5 }, 'there is no "cost_micros": did you mean costMicros?'],
-  [{ 'As of': '2026-01-05' }, 'there is no "As of": did you mean asOf?'],
-  // What platforms have beside what we take.
-  [
-    { ctr: 0.02, cpc: 0.5, region: 'Nord', account: 'x', conversions: 3, day: 'Mon', 'avg. cost': 1 },
-    undefined,
-  ],
-])('a name that is nearly one of ours is no other column: %j', (more, said) => {
-  const outcome = takeReport({ campaign: 'c1', start: '2026-01-05', cost: '1.50', ...more }, context);
-  if (said === undefined) expect(outcome.taken).toBe(true);
-  else expect(outcome).toMatchObject({ taken: false, reason: 'invalid', detail: said });
+  ['Country', 'country'],
+  ['Country code', 'country'],
+  ['countryCode', 'country'],
+  ['country_iso', 'country'],
+  ['Country/Territory', 'country'],
+  ['contry', 'country'],
+  ['Channel name', 'channel'],
+  ['chanel', 'channel'],
+  ['Currency code', 'currency'],
+  ['clics', 'clicks'],
+  ['impresions', 'impressions'],
+  ['Impr essons', 'impressions'],
+  ['cost_micros', 'costMicros'],
+  ['costMircos', 'costMicros'],
+  ['As of', 'asOf'],
+])('a name that is nearly one of ours is no other column: %j', (name, meant) => {
+  const row = { campaign: 'c1', start: '2026-01-05', cost: '1.50', [name]: '2' };
+  const detail = `there is no ${JSON.stringify(name)}: did you mean ${meant}?`;
+  expect(takeReport(row, context)).toMatchObject({ taken: false, reason: 'invalid', detail });
+});
+
+it.each(['Cost', 'costs'])('a cost under another name is no other column: %j', (name) => {
+  const row = { campaign: 'c1', start: '2026-01-05', costMicros: 1, [name]: '2' };
+  expect(takeReport(row, context)).toMatchObject({ taken: false, reason: 'invalid' });
+});
+
+// What platforms have beside what we take.
+it.each([
+  ...['ctr', 'cpc', 'region', 'account', 'conversions', 'day', 'avg. cost', 'division', 'count', 'received'],
+  ...['Post', 'Host', 'Most', 'campaign_name', 'version', '国家'],
+])('a name of something else is passed by: %j', (name) => {
+  const row = { campaign: 'c1', start: '2026-01-05', costMicros: 1, [name]: 'x' };
+  expect(takeReport(row, context)).toMatchObject({ taken: true });
 });
 
 it('so with notices', () => {
