@@ -60,15 +60,18 @@ export function clickhouseSeconds(ms: number): string {
   return clickhouseTime(ms).slice(0, 19);
 }
 
+const MEMORY_LIMIT = '241';
 /** ClickHouse's codes for a question that takes too long (by its clock or its estimate) or too much memory. */
-const TOO_WIDE: ReadonlySet<string> = new Set(['159', '160', '241']);
+const TOO_WIDE: ReadonlySet<string> = new Set(['159', '160', MEMORY_LIMIT]);
 const TOO_MANY_QUERIES = '202';
+/** What it says under the same code where all questions together, or a user's, have used it up; the words have changed over its versions. */
+const MEMORY_OF_ALL = /\((total|for user)\)|user memory limit|OvercommitTracker/i;
 const RETRY_SECONDS = 5;
 
 /** What every route answers that asks ClickHouse, for its description. */
 export const reportProblems = {
   422: '`too_wide`: more is asked than ClickHouse can read in the time or memory of one question. Ask for a shorter period, or fewer days.',
-  503: '`reports_unavailable`: ClickHouse cannot be reached, or has too many questions at once. Come back after `Retry-After`.',
+  503: '`reports_unavailable`: ClickHouse cannot be reached, or has too many questions or too little memory at once. Come back after `Retry-After`.',
 } as const;
 
 /** What an error of the client comes to. An error of ClickHouse that no question of a user explains is ours, and stays as it is. */
@@ -79,6 +82,10 @@ function problemOfQuery(error: unknown): unknown {
     return unavailable('ClickHouse, which answers reports, cannot be reached.');
   if (error.code === TOO_MANY_QUERIES)
     return unavailable('ClickHouse, which answers reports, has too many questions at once.');
+  if (error.code === MEMORY_LIMIT && MEMORY_OF_ALL.test(error.message))
+    return unavailable(
+      'ClickHouse, which answers reports, has no memory left for this now. If that stays so, ask for a shorter period.',
+    );
   if (!TOO_WIDE.has(error.code)) return error;
   const detail = `ClickHouse gave up on this (${error.type ?? error.code}): there is too much to read. Ask for a shorter period, or fewer days.`;
   return problemError({ status: 422, code: 'too_wide', detail }, error);
