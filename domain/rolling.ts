@@ -48,6 +48,29 @@ export function isHeld(window: RollingWindow, settings: Retention): boolean {
   return retentionMs + settings.latenessMs >= windowMs;
 }
 
+/** Settings, and the time, epoch ms, at which they came into force. */
+export interface SettingsRevision {
+  readonly atMs: number;
+  readonly settings: Settings;
+}
+
+/**
+ * Whether a partition holds all that the window covers as of a time: by the settings of then, and by all that were in force in the
+ * window. What earlier ones have closed stays closed (time-floors.ts).
+ * @param revisions the first one first
+ */
+export function wasHeld(
+  window: RollingWindow,
+  revisions: readonly SettingsRevision[],
+  asOfMs: number,
+): boolean {
+  const fromMs = asOfMs - rollingWindows[window].windowMs;
+  return revisions.every(({ settings }, index) => {
+    const replaced = revisions[index + 1];
+    return (replaced !== undefined && replaced.atMs <= fromMs) || isHeld(window, settings);
+  });
+}
+
 /** The value of one dimension in a cell's name. What found no seat in its window is `other` in every dimension. */
 export function dimensionOf(cell: string, by: keyof Segment): string {
   const [country = '', industry = '', channel = ''] = cell.split('|');

@@ -1,10 +1,10 @@
 // Rolling funnel counts over 5 minutes, an hour or a day, as the log's own time has it.
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { type FunnelDefinition, type Settings, settings as settingsSchema } from '../../domain/definition.ts';
-import { isHeld, rollingWindows, sumPartitions } from '../../domain/rolling.ts';
+import { type FunnelDefinition, settings as settingsSchema } from '../../domain/definition.ts';
+import { rollingWindows, type SettingsRevision, sumPartitions, wasHeld } from '../../domain/rolling.ts';
 import { isoOrNull, isoTime, unknownDefinition } from '../answer.ts';
-import type { Dependencies } from '../dependencies.ts';
+import type { DefinitionView, Dependencies } from '../dependencies.ts';
 import { querySchema, requestSchema, responses } from '../schema.ts';
 import type { StateReader } from '../state.ts';
 import { funnelSteps, stepsOf } from './funnel-steps.ts';
@@ -31,7 +31,7 @@ const answer = z.object({
   asOf: isoTime.nullable().meta({ description: 'The lowest watermark; null before the first record.' }),
   incomplete: z.boolean().meta({
     description:
-      'The partitions are further apart than lateness, or the settings hold minutes or hours for a shorter time than the window.',
+      'The partitions are further apart than lateness, or the settings hold, or in the window have held, minutes or hours for a shorter time than the window.',
   }),
   spreadMs: z.int().meta({ description: 'How far the partitions’ watermarks are apart.' }),
   partitions: z.int().meta({ description: 'Partitions that ever had a record.' }),
@@ -39,6 +39,15 @@ const answer = z.object({
   steps: funnelSteps,
   segments: z.array(z.object({ segment: z.string(), steps: funnelSteps })),
 });
+
+/** Settings since ever, the first one first; where none are, the defaults are in force. */
+function settingsRevisions(definitionLog: Pick<DefinitionView, 'historyOf'>): SettingsRevision[] {
+  const given = definitionLog.historyOf('settings', 'default');
+  return [{ at: 0, document: null }, ...given].map(({ at, document }) => ({
+    atMs: at,
+    settings: settingsSchema.parse(document ?? {}),
+  }));
+}
 
 /** Register under a secret key. */
 export function registerRolling(
@@ -62,15 +71,16 @@ export function registerRolling(
     const funnel = definitionLog.find<FunnelDefinition>('funnel', id);
     if (funnel === undefined) throw unknownDefinition('funnel', id);
     const { revision, document } = funnel;
-    const settings = definitionLog.list<Settings>('settings')[0]?.document ?? settingsSchema.parse({});
+    const revisions = settingsRevisions(definitionLog);
+    const { latenessMs } = revisions.at(-1)!.settings;
     const read = await readRolling(reader, `funnel:${id}`, revision, window);
-    const counts = sumPartitions(read, document.steps.length, settings.latenessMs, by ?? null);
+    const counts = sumPartitions(read, document.steps.length, latenessMs, by ?? null);
     return {
       funnel: id,
       revision,
       window,
       asOf: isoOrNull(counts.asOfMs),
-      incomplete: counts.incomplete || !isHeld(window, settings),
+      incomplete: counts.incomplete || !wasHeld(window, revisions, counts.asOfMs ?? Number.POSITIVE_INFINITY),
       spreadMs: counts.spreadMs,
       partitions: counts.partitions,
       by: by ?? null,

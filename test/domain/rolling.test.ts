@@ -1,7 +1,15 @@
 // Rolling sums: which windows count, and how partitions at different watermarks add up.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { coveredBuckets, dimensionOf, isHeld, rollingWindows, sumPartitions } from '../../domain/rolling.ts';
+import { settings } from '../../domain/definition.ts';
+import {
+  coveredBuckets,
+  dimensionOf,
+  isHeld,
+  rollingWindows,
+  sumPartitions,
+  wasHeld,
+} from '../../domain/rolling.ts';
 
 const W = Date.UTC(2026, 0, 15, 12, 30, 20);
 
@@ -25,12 +33,26 @@ describe('coveredBuckets', () => {
 });
 
 it('a window is held as long as its minutes or hours are, lateness included', () => {
-  const settings = { latenessMs: 60_000, minuteRetentionMs: 240_000, hourRetentionMs: 86_400_000 };
+  const own = { latenessMs: 60_000, minuteRetentionMs: 240_000, hourRetentionMs: 86_400_000 };
   const held = (change: object) =>
-    (['5m', '1h', '24h'] as const).filter((window) => isHeld(window, { ...settings, ...change }));
+    (['5m', '1h', '24h'] as const).filter((window) => isHeld(window, { ...own, ...change }));
   expect(held({})).toEqual(['5m', '24h']);
   expect(held({ minuteRetentionMs: 239_999 })).toEqual(['24h']);
   expect(held({ minuteRetentionMs: 3_540_000, hourRetentionMs: 3_600_000 })).toEqual(['5m', '1h']);
+});
+
+it('a window was held if it was by all settings that were in force in it', () => {
+  const long = settings.parse({});
+  const short = { ...long, hourRetentionMs: 3_600_000 };
+  const revisions = [
+    { atMs: 0, settings: long },
+    { atMs: W - 50_000_000, settings: short },
+    { atMs: W, settings: long },
+  ];
+  const held = (asOfMs: number, count = 3) => wasHeld('24h', revisions.slice(0, count), asOfMs);
+  expect([held(W), held(W + 86_399_999), held(W + 86_400_000)]).toEqual([false, false, true]);
+  expect([held(W, 1), held(W, 2), held(W + 86_400_000, 2)]).toEqual([true, false, false]);
+  expect(wasHeld('5m', revisions, W)).toBe(true);
 });
 
 describe('sumPartitions', () => {

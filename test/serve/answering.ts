@@ -34,12 +34,12 @@ export class DefinitionsGiven {
   readonly #histories = new Map<string, DefinitionRecord[]>();
   caughtUp = true;
 
-  set(type: DefinitionType, id: string, document: unknown, revision = 1) {
+  set(type: DefinitionType, id: string, document: unknown, revision = 1, at = Date.UTC(2026, 0, 1)) {
     const parsed = definitionSchemas[type].parse(document);
     const inForce = { id, revision, hash: canonicalHash(parsed), document: parsed };
     const history = this.#histories.get(`${type}/${id}`) ?? [];
     const previousHash = history.at(-1)?.hash ?? null;
-    const said = { by: 'test', why: '', at: Date.UTC(2026, 0, 1) };
+    const said = { by: 'test', why: '', at };
     const record: DefinitionRecord = { kind: 'definition', type, previousHash, ...inForce, ...said };
     this.#histories.set(`${type}/${id}`, [...history, record]);
     this.#known.set(`${type}/${id}`, inForce);

@@ -94,6 +94,21 @@ describe('GET /v1/rolling/funnels/{id}', () => {
     here.definitions.set('settings', 'default', { latenessMs });
   });
 
+  // Hours that the earlier settings had closed are gone, and were passed over as if nothing had been in them.
+  it('is incomplete until the window is past settings that held less', async () => {
+    const latenessMs = 10 * MINUTE_MS;
+    const settings = { latenessMs, hourRetentionMs: HOUR_MS };
+    here.definitions.set('settings', 'default', settings, 1, NOW - 10 * HOUR_MS);
+    here.definitions.set('settings', 'default', { latenessMs }, 2, NOW - 2 * HOUR_MS);
+    const incomplete = async (window: string) =>
+      (await here.get(`/v1/rolling/funnels/purchase?window=${window}`)).incomplete;
+    expect([await incomplete('24h'), await incomplete('1h')]).toEqual([true, false]);
+    for (const partition of [0, 5]) {
+      await here.setHead('events', partition, { watermark: NOW + 22 * HOUR_MS });
+    }
+    expect(await incomplete('24h')).toBe(false);
+  });
+
   it('is empty, and as of never, before the first record', async () => {
     for (let partition = 0; partition < topicPartitions.events; partition += 1) {
       await here.redis.del(here.keysOf('events', partition).head);
