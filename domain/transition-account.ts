@@ -143,7 +143,7 @@ function checkSpend(
       );
     if (asOfMsOf(record) < periodStart) return rejected('asOf', 'it was counted before its period began');
   }
-  if (state.settledMicros + record.costMicros > Number.MAX_SAFE_INTEGER)
+  if (state.settledMicros + addedMicros(record) > Number.MAX_SAFE_INTEGER)
     return rejected('overflow', 'the account cannot hold so much');
   const lease = record.kind === 'notice' ? findLease(state, record.lease) : undefined;
   const dayMs = dayMsOf(record, lease, utcOffsetMinutes);
@@ -153,6 +153,11 @@ function checkSpend(
   return channels < MAX_CHANNELS
     ? undefined
     : rejected('channels', `the campaign has ${channels} channels on that day`);
+}
+
+/** What a record may add to what is settled: a loss says what its bid had set aside, and settles nothing. */
+function addedMicros(record: ReportRecord | NoticeRecord): number {
+  return record.kind === 'notice' && record.notice === 'loss' ? 0 : record.costMicros;
 }
 
 /** The day that a record is booked to: a lease's own while it is held. */

@@ -30,11 +30,14 @@ export function outstandingMicros(state: AccountState, dayMs?: number): number {
   return sum;
 }
 
-/** budget − settled − outstanding, of the day and of the whole, whichever is less; below 0 if it is overdrawn. */
+/**
+ * budget − settled − outstanding, of the day and of the whole, whichever is less; below 0 if it is overdrawn. The whole is
+ * bounded by what the account can hold too: a win that it could not settle would leave its money to be granted again.
+ */
 export function freeMicros(state: AccountState, definition: AccountDefinition, dayMs: number): number {
   const ofDay = definition.dailyBudgetMicros - settledOnDay(state, dayMs) - outstandingMicros(state, dayMs);
-  if (definition.totalBudgetMicros === null) return ofDay;
-  return Math.min(ofDay, definition.totalBudgetMicros - state.settledMicros - outstandingMicros(state));
+  const totalMicros = definition.totalBudgetMicros ?? Number.MAX_SAFE_INTEGER;
+  return Math.min(ofDay, totalMicros - state.settledMicros - outstandingMicros(state));
 }
 
 type LeaseStatus = 'granted' | 'refused' | 'voided' | 'returned' | 'freed';

@@ -103,6 +103,14 @@ export function openAttacked(): Ledger {
   return openLedger({ dailyBudgetMicros: DAILY_MICROS, noticeHorizonMs: 1_200_000, pacing });
 }
 
+/** So near to what an account can hold that much of what comes is too much. */
+export function openNearlyFull(): Ledger {
+  const ledger = openAttacked();
+  const costMicros = Number.MAX_SAFE_INTEGER - 2 * DAILY_MICROS;
+  ledger.send(notice({ campaign: 'c2', channel: 'before', costMicros }));
+  return ledger;
+}
+
 function noticeOf(ledger: Ledger, one: Extract<Step, { act: 'notice' }>, leaseId: string | undefined) {
   return notice({
     ...one.place,

@@ -13,7 +13,7 @@ import { AccountLedger } from '../../verify/ledger/account.ts';
 import type { LedgerFacts } from '../../verify/ledger/facts.ts';
 import { outstandingMicros as outstandingByOracle } from '../../verify/ledger/leases.ts';
 import { TakenNotices } from '../../verify/ledger/taken.ts';
-import { attack, openAttacked, perform } from './account-attack.ts';
+import { attack, openAttacked, openNearlyFull, perform } from './account-attack.ts';
 import {
   DAY_MS,
   HOUR_MS,
@@ -130,13 +130,16 @@ describe('the oracle’s memory of notices', () => {
 });
 
 describe('the oracle’s ledger', { timeout: 120_000 }, () => {
-  it('agrees with ours on every record and every sum', () => {
+  it.each([
+    ['', openAttacked, 'foreignCampaign'],
+    [', near to what the account can hold', openNearlyFull, 'overflow'],
+  ])('agrees with ours on every record and every sum%s', (_where, open, way) => {
     const seen = new Map<string, number>();
     const stepped = new Set<number>();
     let returned = 0;
     fc.assert(
       fc.property(attack, (steps) => {
-        const ledger = openAttacked();
+        const ledger = open();
         const sent: SpendRecord[] = [];
         for (const one of steps) perform(ledger, one, sent);
         const { account, facts } = judgeAgain(ledger);
@@ -182,8 +185,8 @@ describe('the oracle’s ledger', { timeout: 120_000 }, () => {
       'control',
       'unknownAccount',
       'unknownCampaign',
-      'foreignCampaign',
       'currency',
+      way,
     ];
     for (const way of ways) expect(seen.get(way) ?? 0).toBeGreaterThan(10);
     expect(stepped.size).toBeGreaterThan(50);

@@ -42,6 +42,30 @@ describe('what is rejected', () => {
     expect(ledger.send(notice({ costMicros }))).toMatchObject({ verdict: 'rejected', reason: 'overflow' });
   });
 
+  it('no win of a lease, however near the account is to what it can hold', () => {
+    const dailyBudgetMicros = 1_000;
+    const ledger = openLedger({ dailyBudgetMicros, leaseShare: 1 });
+    ledger.send(notice({ costMicros: Number.MAX_SAFE_INTEGER - 300, timestamp: START_MS }));
+    ledger.passTo(at(24));
+    for (let bid = 0; bid < 3; bid += 1) {
+      const request = leaseRequest({ amountMicros: 600 });
+      ledger.send(request);
+      const grant = leaseGrant(ledger.state, request.lease);
+      const costMicros = typeof grant === 'string' ? 0 : grant.amountMicros;
+      expect(costMicros).toBe([300, 0, 0][bid]);
+      const [lease, timestamp] = [request.lease, ledger.nowMs];
+      expect(ledger.send(notice({ lease, timestamp, costMicros })).verdict).toBe('applied');
+      ledger.passTo(ledger.nowMs + 2 * HOUR_MS);
+    }
+    expect(settledToday(ledger)).toBe(300);
+  });
+
+  it('no loss for what it would have cost', () => {
+    const ledger = openLedger();
+    ledger.send(notice({ costMicros: Number.MAX_SAFE_INTEGER - 300 }));
+    expect(ledger.send(notice({ notice: 'loss', costMicros: 301 })).verdict).toBe('applied');
+  });
+
   it('a campaign with more channels on a day than are kept', () => {
     const ledger = openLedger();
     for (let channel = 0; channel < 50; channel += 1) {

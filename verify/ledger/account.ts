@@ -22,6 +22,8 @@ import { TakenNotices } from './taken.ts';
 
 const HORIZON_MARGIN_MS = 5 * MINUTE_MS;
 const CHANNELS_MAX = 50;
+/** All that an account can settle: whole micros, each exact. */
+const MICROS_MAX = Number.MAX_SAFE_INTEGER;
 
 /** What holds at one record. */
 export interface SpendMoment {
@@ -144,7 +146,8 @@ export class AccountLedger {
       if (intoDayMs % (record.period === 'day' ? DAY_MS : HOUR_MS) !== 0) return 'periodStart';
       if (Math.min(record.asOf, record.receivedAt) < record.periodStart) return 'asOf';
     }
-    if (this.settledMicros + record.costMicros > Number.MAX_SAFE_INTEGER) return 'overflow';
+    const isLoss = record.kind === 'notice' && record.notice === 'loss';
+    if (!isLoss && this.settledMicros + record.costMicros > MICROS_MAX) return 'overflow';
     const dayMs = this.#dayOf(record, utcOffsetMinutes);
     if (!isOpen(dayMs, watermarkMs) || this.#find(dayMs, record) !== undefined) return undefined;
     const channels = this.books.filter((book) => book.dayMs === dayMs && book.campaign === record.campaign);
@@ -217,10 +220,7 @@ export class AccountLedger {
     const ofDay = this.leases.filter((lease) => lease.dayMs === dayMs);
     const usedToday = this.settledOn(dayMs) + outstandingMicros(ofDay);
     const usedInAll = this.settledMicros + outstandingMicros(this.leases);
-    const free = Math.min(
-      dailyBudgetMicros - usedToday,
-      (totalBudgetMicros ?? Number.POSITIVE_INFINITY) - usedInAll,
-    );
+    const free = Math.min(dailyBudgetMicros - usedToday, (totalBudgetMicros ?? MICROS_MAX) - usedInAll);
     const amountMicros = Math.min(record.amountMicros, Math.floor(definition.leaseShare * Math.max(0, free)));
     const untilMs = Math.min(fromMs + definition.leaseTtlMs, dayMs + DAY_MS);
     const { lease, process } = record;
