@@ -7,6 +7,7 @@ import {
   foldDays,
   openBook,
   openDay,
+  settledWith,
   settleNotice,
   settleReport,
 } from './account/book.ts';
@@ -143,7 +144,7 @@ function checkSpend(
       );
     if (asOfMsOf(record) < periodStart) return rejected('asOf', 'it was counted before its period began');
   }
-  if (state.settledMicros + addedMicros(record) > Number.MAX_SAFE_INTEGER)
+  if (overflows(state, record, context.nowMs, utcOffsetMinutes))
     return rejected('overflow', 'the account cannot hold so much');
   const lease = record.kind === 'notice' ? findLease(state, record.lease) : undefined;
   const dayMs = dayMsOf(record, lease, utcOffsetMinutes);
@@ -155,9 +156,36 @@ function checkSpend(
     : rejected('channels', `the campaign has ${channels} channels on that day`);
 }
 
-/** What a record may add to what is settled: a loss says what its bid had set aside, and settles nothing. */
-function addedMicros(record: ReportRecord | NoticeRecord): number {
-  return record.kind === 'notice' && record.notice === 'loss' ? 0 : record.costMicros;
+/** Whether more would be settled then than can be told exactly. */
+function overflows(
+  { settledMicros, days }: AccountState,
+  record: ReportRecord | NoticeRecord,
+  nowMs: number,
+  utcOffsetMinutes: number,
+): boolean {
+  const isOver = (addedMicros: number): boolean => settledMicros + addedMicros > Number.MAX_SAFE_INTEGER;
+  const { costMicros } = record;
+  // A loss says what its bid had set aside, and settles nothing.
+  if (record.kind === 'notice') return record.notice !== 'loss' && isOver(costMicros);
+  // Beside its own figure a report may bring back what wider ones had taken as shown, never more than twice what was settled.
+  // Only where that could be too much, with some room, is it worked out what it comes to.
+  if (!isOver(3 * settledMicros + costMicros)) return false;
+  const dayMs = dayStartOf(record.periodStart, utcOffsetMinutes);
+  if (!isOpen(dayMs, nowMs)) return false;
+  const cell = cellOf(record, dayMs);
+  const day = days.find(({ startMs }) => startMs === dayMs);
+  const book = findBook(day, record.campaign, channelOf(record));
+  if (book === undefined) return isOver(costMicros);
+  return (
+    judgeCell(book.cells, cell) === 'applied' &&
+    isOver(settledWith(book, cell, dayMs, nowMs) - book.settledMicros)
+  );
+}
+
+function cellOf(record: ReportRecord, dayMs: number): ReportCell {
+  const hour = record.period === 'day' ? WHOLE_DAY : (record.periodStart - dayMs) / HOUR_MS;
+  const { country, impressions, clicks, costMicros } = record;
+  return [country, hour, asOfMsOf(record), impressions, clicks, costMicros];
 }
 
 /** The day that a record is booked to: a lease's own while it is held. */
@@ -183,11 +211,11 @@ function takeReport(
   effects: Effect[],
 ): AccountVerdict {
   const dayMs = dayMsOf(record, undefined, state.utcOffsetMinutes);
-  const hour = record.period === 'day' ? WHOLE_DAY : (record.periodStart - dayMs) / HOUR_MS;
-  const { country, impressions, clicks, costMicros } = record;
-  const cell: ReportCell = [country, hour, asOfMsOf(record), impressions, clicks, costMicros];
+  const cell = cellOf(record, dayMs);
   const cells = findBook(findDay(state, dayMs), record.campaign, channelOf(record))?.cells ?? [];
-  const verdict = isOpen(dayMs, context.nowMs) ? judgeCell(cells, cell) : countClosed(state, costMicros);
+  const verdict = isOpen(dayMs, context.nowMs)
+    ? judgeCell(cells, cell)
+    : countClosed(state, record.costMicros);
   pushReportRow(record, verdict, effects);
   if (verdict === 'applied') {
     const day = openDay(state, dayMs);

@@ -142,6 +142,14 @@ export function settleReport(place: Place, cell: ReportCell, effects: Effect[]):
   addSettled(place, settledMicros - book.settledMicros);
 }
 
+/** What the book would settle with this report in force, after what the time has joined by then. The book stays as it is. */
+export function settledWith(book: Book, cell: ReportCell, dayMs: number, nowMs: number): number {
+  const copy = { ...book, cells: withCell(book.cells, cell) };
+  foldMinutes(copy, dayMs, nowMs);
+  dropCounted(copy, cell);
+  return settledCells(copy, dayMs).reduce((sum, { figures }) => sum + figures[2], 0);
+}
+
 /** What a platform reported above what our own bids had cleared in this book; 0 where we placed none. */
 export function reportedOverspend(book: Book): number {
   return book.clearedMicros === 0 ? 0 : Math.max(0, book.settledMicros - book.clearedMicros);

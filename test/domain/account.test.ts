@@ -198,6 +198,18 @@ describe('reports in force', { timeout: 120_000 }, () => {
     );
   });
 
+  it('grows by no more than a new report’s own figure and twice what was settled', () => {
+    // Only where that could be too much is it worked out whether an account can hold a report.
+    fc.assert(
+      fc.property(arrivals(fc.integer({ min: 0, max: 10_000 })), (cells) => {
+        const last = cells.at(-1);
+        fc.pre(last !== undefined);
+        expect(total(cells)).toBeLessThanOrEqual(3 * total(cells.slice(0, -1)) + last[5]);
+      }),
+      { numRuns: 4_000 },
+    );
+  });
+
   it('gives no money back because a finer report came for the first time', () => {
     const complete = arrivals(fc.integer({ min: 0, max: 10_000 })).map((cells) =>
       cells.map(

@@ -60,6 +60,27 @@ describe('what is rejected', () => {
     expect(settledToday(ledger)).toBe(300);
   });
 
+  it('no report for what it corrects, nor where it settles nothing', () => {
+    const ledger = openLedger();
+    const most = Number.MAX_SAFE_INTEGER;
+    const verdicts = [
+      report({ period: 'day', asOf: at(1), costMicros: most - 10 }),
+      report({ period: 'day', asOf: at(2), costMicros: most - 5 }),
+      report({ period: 'day', asOf: at(2), costMicros: most - 5 }),
+      report({ period: 'day', asOf: at(1), costMicros: most }),
+      report({ campaign: 'c2', asOf: at(3), costMicros: 6 }),
+      report({ period: 'day', asOf: at(3), costMicros: 700 }),
+      report({ campaign: 'c2', asOf: at(3), costMicros: most - 700 }),
+    ].map((record) => {
+      const outcome = ledger.send(record);
+      return outcome.verdict === 'rejected' ? outcome.reason : outcome.verdict;
+    });
+    expect(verdicts).toEqual([
+      ...['applied', 'applied', 'duplicate', 'late', 'overflow', 'applied', 'applied'],
+    ]);
+    expect(settledToday(ledger)).toBe(most);
+  });
+
   it('no loss for what it would have cost', () => {
     const ledger = openLedger();
     ledger.send(notice({ costMicros: Number.MAX_SAFE_INTEGER - 300 }));

@@ -17,7 +17,7 @@ import {
   takeLoss,
 } from './leases.ts';
 import { Pacing } from './pacing.ts';
-import { DAY_MS, type Figures, HOUR_MS, type Report } from './reports.ts';
+import { DAY_MS, type Figures, HOUR_MS, reportOf } from './reports.ts';
 import { TakenNotices } from './taken.ts';
 
 const HORIZON_MARGIN_MS = 5 * MINUTE_MS;
@@ -146,22 +146,26 @@ export class AccountLedger {
       if (intoDayMs % (record.period === 'day' ? DAY_MS : HOUR_MS) !== 0) return 'periodStart';
       if (Math.min(record.asOf, record.receivedAt) < record.periodStart) return 'asOf';
     }
-    const isLoss = record.kind === 'notice' && record.notice === 'loss';
-    if (!isLoss && this.settledMicros + record.costMicros > MICROS_MAX) return 'overflow';
+    if (this.#settledAfter(record, watermarkMs, utcOffsetMinutes) > MICROS_MAX) return 'overflow';
     const dayMs = this.#dayOf(record, utcOffsetMinutes);
     if (!isOpen(dayMs, watermarkMs) || this.#find(dayMs, record) !== undefined) return undefined;
     const channels = this.books.filter((book) => book.dayMs === dayMs && book.campaign === record.campaign);
     return channels.length < CHANNELS_MAX ? undefined : 'channels';
   }
 
+  /** What would be settled in all; above 2^53 it need not be exact. */
+  #settledAfter(record: ReportRecord | NoticeRecord, watermarkMs: number, utcOffsetMinutes: number): number {
+    const settled = this.settledMicros;
+    if (record.kind === 'notice') return record.notice === 'loss' ? settled : settled + record.costMicros;
+    const dayMs = dayOf(record.periodStart, utcOffsetMinutes);
+    if (!isOpen(dayMs, watermarkMs)) return settled;
+    const book = this.#find(dayMs, record) ?? new Book(record.campaign, channelOf(record), dayMs);
+    return settled - book.settledMicros + book.settledAfter(reportOf(record, dayMs), watermarkMs);
+  }
+
   #report(record: ReportRecord, { watermarkMs }: SpendMoment): SpendVerdict {
     const dayMs = dayOf(record.periodStart, this.utcOffsetMinutes);
-    const report: Report = {
-      country: record.country,
-      hour: record.period === 'day' ? undefined : (record.periodStart - dayMs) / HOUR_MS,
-      asOfMs: Math.min(record.asOf, record.receivedAt),
-      figures: [record.impressions, record.clicks, record.costMicros],
-    };
+    const report = reportOf(record, dayMs);
     if (!isOpen(dayMs, watermarkMs)) return this.#closed(record.costMicros);
     const verdict = this.#find(dayMs, record)?.judge(report) ?? 'applied';
     if (verdict === 'applied') this.#open(dayMs, record).apply(report, watermarkMs);

@@ -29,6 +29,16 @@ export class Book {
     this.dayMs = dayMs;
   }
 
+  /** What would be settled here after this report. */
+  settledAfter(report: Report, watermarkMs: number): number {
+    if (this.judge(report) !== 'applied') return this.settledMicros;
+    const after = new Book(this.campaign, this.channel, this.dayMs);
+    after.#reports = this.#reports;
+    after.#notices = this.#notices;
+    after.apply(report, watermarkMs);
+    return after.settledMicros;
+  }
+
   judge(report: Report): 'applied' | 'late' | 'duplicate' {
     return judgeReport(this.#reports, report);
   }

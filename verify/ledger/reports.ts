@@ -1,5 +1,7 @@
 // What the reports of one campaign, channel and day come to by hour and country: docs/decisions/spend.md, "Reports",
 // written down a second time, in whole numbers of any size.
+import type { ReportRecord } from '../../domain/spend-record.ts';
+
 export const HOUR_MS = 3_600_000;
 export const DAY_MS = 86_400_000;
 
@@ -13,6 +15,15 @@ export interface Report {
   readonly hour: number | undefined;
   readonly asOfMs: number;
   readonly figures: Figures;
+}
+
+export function reportOf(record: ReportRecord, dayMs: number): Report {
+  return {
+    country: record.country,
+    hour: record.period === 'day' ? undefined : (record.periodStart - dayMs) / HOUR_MS,
+    asOfMs: Math.min(record.asOf, record.receivedAt),
+    figures: [record.impressions, record.clicks, record.costMicros],
+  };
 }
 
 function containsRegion(
