@@ -11,11 +11,14 @@ import type { AccountReading } from '../state.ts';
 import {
   amountToAsk,
   bidLifeMsOf,
+  deadlinesOf,
   type HeldLease,
-  isGood,
   isLow,
+  isOver,
   isUntouched,
+  keptMsOf,
   leaseFor,
+  type Moment,
   passOver,
   reserve,
 } from './lease.ts';
@@ -58,8 +61,7 @@ interface Request {
   readonly id: string;
   /** What it was to hold at the least; 0: whatever there is. */
   readonly lackedMicros: number;
-  readonly sentMonotonicMs: number;
-  readonly sentWallMs: number;
+  readonly sent: Moment;
   readonly ttlMs: number;
 }
 
@@ -103,8 +105,7 @@ export class AccountLeases {
   }
 
   get heldMicros(): number {
-    const nowMs = this.#ports.clock.monotonicMs();
-    return this.#held.reduce((sum, lease) => sum + (isGood(lease, nowMs) ? lease.leftMicros : 0), 0);
+    return this.#good.reduce((sum, lease) => sum + lease.leftMicros, 0);
   }
 
   /** Somebody bids for the account, not below the least: leases are kept ready from now on. */
@@ -118,7 +119,12 @@ export class AccountLeases {
 
   /** The lease that a bid of this price would come from. */
   leaseFor(wantedMicros: number): HeldLease | undefined {
-    return leaseFor(this.#held, wantedMicros, this.#ports.clock.monotonicMs());
+    return leaseFor(this.#good, wantedMicros);
+  }
+
+  /** How long a bid from this lease may win, by what the account's definition says now. */
+  bidLifeMs(lease: HeldLease): number {
+    return bidLifeMsOf(lease, this.#definition);
   }
 
   /** Whether a bid that must not be below this could be placed now. */
@@ -162,6 +168,23 @@ export class AccountLeases {
     this.#wake();
   }
 
+  get #now(): Moment {
+    const { clock } = this.#ports;
+    return { monotonicMs: clock.monotonicMs(), wallMs: clock.nowMs() };
+  }
+
+  get #definition(): AccountDefinition | undefined {
+    return this.#ports.definition(this.account);
+  }
+
+  /** The leases that bids may come from: not over, with something left, and whose bids somebody may still use. */
+  get #good(): HeldLease[] {
+    const [now, definition] = [this.#now, this.#definition];
+    const isGood = (lease: HeldLease): boolean =>
+      lease.leftMicros > 0 && !isOver(lease, now) && bidLifeMsOf(lease, definition) > 0;
+    return this.#held.filter(isGood);
+  }
+
   /** Whether a lease is on its way, or is about to be asked for. */
   #isAsking(): boolean {
     const nowMs = this.#ports.clock.monotonicMs();
@@ -194,8 +217,9 @@ export class AccountLeases {
       this.#grantableMicros = this.#grantable();
       this.#takeAnswer();
       const nowMs = this.#ports.clock.monotonicMs();
+      const good = this.#good;
       const rests = this.#held.filter(({ isRest }) => isRest).slice(0, -RESTS_MAX);
-      this.#retire((lease) => !isGood(lease, nowMs) || rests.includes(lease));
+      this.#retire((lease) => !good.includes(lease) || rests.includes(lease));
       if (nowMs - this.#wantedAtMs >= IDLE_MS) {
         await this.#fallAsleep();
         return;
@@ -232,7 +256,7 @@ export class AccountLeases {
 
   /** Whether another lease is wanted, and may be held. */
   #isShort(nowMs: number): boolean {
-    const serving = this.#held.filter((lease) => !lease.isRest);
+    const serving = this.#good.filter((lease) => !lease.isRest);
     if (this.#isLacking(nowMs)) return serving.length < 2 * HELD_MAX;
     return serving.length < HELD_MAX && isLow(serving, nowMs);
   }
@@ -254,10 +278,9 @@ export class AccountLeases {
     if (request === null) return;
     const state = this.#reading?.state ?? null;
     const answer = state === null ? 'pending' : leaseGrant(state, request.id);
-    const { clock } = this.#ports;
     if (answer === 'pending') {
       const waitMs = Math.min(ANSWER_WAIT_MS, request.ttlMs / 2);
-      if (clock.monotonicMs() - request.sentMonotonicMs < waitMs) return;
+      if (this.#ports.clock.monotonicMs() - request.sent.monotonicMs < waitMs) return;
       this.#giveUpRequest();
       this.#putOff();
       this.#ports.warn('a lease request was not answered', { account: this.account, lease: request.id });
@@ -271,61 +294,77 @@ export class AccountLeases {
     this.#hold(request, findLease(state!, request.id)!);
   }
 
-  #hold(request: Request, { id, amountMicros, grantedMs, untilMs, horizonMs }: Lease): void {
+  #hold(request: Request, lease: Lease): void {
+    const { id, amountMicros } = lease;
     // The day may end before the lease would: the ledger's `until` says so, in the time of the log, and so is when that
     // life began: not before the request was sent, whatever this process's own wall clock says.
-    const lifeMs = untilMs - (grantedMs ?? request.sentWallMs);
-    const ttlMs = Math.min(request.ttlMs, lifeMs);
-    const deadlineMs = request.sentMonotonicMs + ttlMs;
-    const nowMs = this.#ports.clock.monotonicMs();
-    if (nowMs >= deadlineMs) {
-      this.#unused.push(id);
-      // What the day's end has cut short is no fault, and the new day has another one.
-      if (lifeMs > 0 && lifeMs < request.ttlMs) return;
-      this.#putOff();
-      const tookMs = nowMs - request.sentMonotonicMs;
-      const fields = { account: this.account, lease: id, lifeMs, tookMs };
-      this.#ports.warn('a lease was over before it came: is this machine’s clock ahead?', fields);
+    const lifeMs = lease.untilMs - (lease.grantedMs ?? request.sent.wallMs);
+    const deadlines = deadlinesOf(request.sent, Math.min(request.ttlMs, lifeMs));
+    const now = this.#now;
+    if (isOver(deadlines, now)) {
+      // What the day's end has cut short is no fault: the new day's is asked for at once, for those who wait.
+      if (lifeMs > 0 && lifeMs < request.ttlMs) {
+        this.#unused.push(id);
+        this.#spacedUntilMs = now.monotonicMs;
+        return;
+      }
+      const tookMs = now.monotonicMs - request.sent.monotonicMs;
+      const fields = { lifeMs, tookMs, wallTookMs: now.wallMs - request.sent.wallMs };
+      this.#decline(id, 'a lease was over before it came: is this machine’s clock ahead?', fields);
       return;
     }
-    const definition = this.#ports.definition(this.account);
-    this.#held.push({
+    const held = {
       id,
       amountMicros,
       leftMicros: amountMicros,
-      deadlineMs,
-      ttlMs,
-      bidLifeMs: definition === undefined ? 0 : bidLifeMsOf({ untilMs, horizonMs }, definition),
+      ...deadlines,
+      keptMs: keptMsOf(lease),
       isRest: false,
-    });
-    if (amountMicros < request.lackedMicros) this.#lackingUntilMs = nowMs + ASK_AGAIN_MS;
+    };
+    if (this.bidLifeMs(held) === 0) {
+      const { bidLifeMs, noticeHorizonMs } = this.#definition ?? {};
+      const fields = { keptMs: held.keptMs, bidLifeMs, noticeHorizonMs };
+      this.#decline(
+        id,
+        'no bid from a lease would live: its grant knew no such notice horizon, or bidLifeMs is 0',
+        fields,
+      );
+      return;
+    }
+    this.#held.push(held);
+    if (amountMicros < request.lackedMicros) this.#lackingUntilMs = now.monotonicMs + ASK_AGAIN_MS;
     this.#reservedMicros = 0;
     this.#dearestMicros = 0;
     this.#wake();
   }
 
+  /** A lease that no bid can come from is given back; for now there is no better one. */
+  #decline(lease: string, why: string, fields: Readonly<Record<string, unknown>>): void {
+    this.#unused.push(lease);
+    this.#putOff();
+    this.#ports.warn(why, { account: this.account, lease, ...fields });
+  }
+
   async #ask(): Promise<void> {
-    const definition = this.#ports.definition(this.account);
+    const definition = this.#definition;
     if (definition === undefined) {
       this.#putOff();
       return;
     }
-    const { clock } = this.#ports;
     const id = this.#ports.newId();
     const request = {
       id,
-      sentMonotonicMs: clock.monotonicMs(),
-      sentWallMs: clock.nowMs(),
+      sent: this.#now,
       ttlMs: definition.leaseTtlMs,
       lackedMicros: this.#lackedMicros,
     };
     this.#request = request;
     // What this one was not asked for is lacked by whoever comes meanwhile.
     this.#lackedMicros = 0;
-    this.#spacedUntilMs = request.sentMonotonicMs + ASK_SPACING_MS;
+    this.#spacedUntilMs = request.sent.monotonicMs + ASK_SPACING_MS;
     this.#pollMs = ANSWER_POLL_MS;
     try {
-      await this.#send(id, this.#amountFor(definition), request.sentWallMs);
+      await this.#send(id, this.#amountFor(definition), request.sent.wallMs);
     } catch (error) {
       // It may be in the log all the same: its money is given back by the next one.
       this.#giveUpRequest();
@@ -334,7 +373,7 @@ export class AccountLeases {
   }
 
   #grantable(): number {
-    const definition = this.#ports.definition(this.account);
+    const definition = this.#definition;
     if (definition === undefined) return 0;
     return Math.floor(definition.leaseShare * this.#summary(definition).freeMicros);
   }

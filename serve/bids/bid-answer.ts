@@ -269,7 +269,7 @@ export function answerBid(request: BidRequest, definitions: BidDefinitions, cont
     currency: account.document.currency,
     reason: price.reason,
     worthMicros: price.worthMicros,
-    validMs: lease === null ? 0 : Math.min(account.document.bidLifeMs, lease.bidLifeMs),
+    validMs: lease === null ? 0 : leases.bidLifeMs(lease),
     lease: lease?.id ?? null,
     notices:
       lease === null

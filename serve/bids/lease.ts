@@ -10,10 +10,12 @@ export interface HeldLease {
   readonly amountMicros: number;
   /** On the process's own monotonic clock, counted from before the request was sent. */
   readonly deadlineMs: number;
+  /** By the wall clock: the monotonic one stands still while a machine sleeps. */
+  readonly wallDeadlineMs: number;
   /** How long it was good for when it was asked for. */
   readonly ttlMs: number;
-  /** How long a bid from it may win at the most, whatever the account's definition becomes. */
-  readonly bidLifeMs: number;
+  /** How long its owner keeps it after its end, for bids and their notices: fixed by the definition at its grant. */
+  readonly keptMs: number;
   /** What no bid has set aside yet. It never rises: a lost bid frees in the ledger only. */
   leftMicros: number;
   /** Bids have used it, and since then one passed it over: its rest is below what that one needs at the least. */
@@ -23,20 +25,43 @@ export interface HeldLease {
 /** A new lease is asked for when less than this part of the money, or of the time, is left. */
 const LOW_WATER = 0.3;
 
-export function isGood(lease: HeldLease, nowMs: number): boolean {
-  return nowMs < lease.deadlineMs && lease.leftMicros > 0;
+/** The process's monotonic clock and its wall clock, read together. */
+export interface Moment {
+  readonly monotonicMs: number;
+  readonly wallMs: number;
+}
+
+/** When a lease that was asked for then is over, by both clocks. The wall clock may be off by the ledger's own margin. */
+export function deadlinesOf(
+  sent: Moment,
+  ttlMs: number,
+): Pick<HeldLease, 'ttlMs' | 'deadlineMs' | 'wallDeadlineMs'> {
+  const wallDeadlineMs = sent.wallMs + ttlMs + HORIZON_MARGIN_MS;
+  return { ttlMs, deadlineMs: sent.monotonicMs + ttlMs, wallDeadlineMs };
+}
+
+export function isOver(
+  lease: Pick<HeldLease, 'deadlineMs' | 'wallDeadlineMs'>,
+  { monotonicMs, wallMs }: Moment,
+): boolean {
+  return monotonicMs >= lease.deadlineMs || wallMs > lease.wallDeadlineMs;
+}
+
+/** How long the owner keeps a lease after its end, but for its own margin. */
+export function keptMsOf({ untilMs, horizonMs }: Pick<Lease, 'untilMs' | 'horizonMs'>): number {
+  return horizonMs - untilMs - HORIZON_MARGIN_MS;
 }
 
 /**
- * How long bids from a lease may win: what its owner keeps it for them after its end, which the definition at its grant
- * has fixed. A bid that lives longer would find its money free again.
+ * How long bids from a lease may win: what its owner keeps it for them after its end, but for the time that their notices
+ * may take by now. A bid that lives longer would find its money free again. 0 without a definition.
  */
 export function bidLifeMsOf(
-  { untilMs, horizonMs }: Pick<Lease, 'untilMs' | 'horizonMs'>,
-  { bidLifeMs, noticeHorizonMs }: Pick<AccountDefinition, 'bidLifeMs' | 'noticeHorizonMs'>,
+  { keptMs }: Pick<HeldLease, 'keptMs'>,
+  definition: Pick<AccountDefinition, 'bidLifeMs' | 'noticeHorizonMs'> | undefined,
 ): number {
-  const keptMs = horizonMs - untilMs - noticeHorizonMs - HORIZON_MARGIN_MS;
-  return Math.max(0, Math.min(bidLifeMs, keptMs));
+  if (definition === undefined) return 0;
+  return Math.max(0, Math.min(definition.bidLifeMs, keptMs - definition.noticeHorizonMs));
 }
 
 /** No bid was placed from it, so it can be given back whole. */
@@ -44,13 +69,9 @@ export function isUntouched(lease: HeldLease): boolean {
   return lease.leftMicros === lease.amountMicros;
 }
 
-/** The lease to bid from: the first to end that holds enough, else the one that holds most; undefined if none is good. */
-export function leaseFor(
-  leases: readonly HeldLease[],
-  wantedMicros: number,
-  nowMs: number,
-): HeldLease | undefined {
-  const good = leases.filter((lease) => isGood(lease, nowMs)).sort((a, b) => a.deadlineMs - b.deadlineMs);
+/** Of good leases the one to bid from: the first to end that holds enough, else the one that holds most. */
+export function leaseFor(leases: readonly HeldLease[], wantedMicros: number): HeldLease | undefined {
+  const good = [...leases].sort((a, b) => a.deadlineMs - b.deadlineMs);
   const enough = good.find((lease) => lease.leftMicros >= wantedMicros);
   return enough ?? good.sort((a, b) => b.leftMicros - a.leftMicros)[0];
 }

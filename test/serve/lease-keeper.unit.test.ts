@@ -341,7 +341,7 @@ describe('a process that bids', () => {
     ['a longer life of bids', { bidLifeMs: 12 * 3_600_000 }, 60_000],
     ['a shorter one', { bidLifeMs: 5_000 }, 5_000],
     ['earlier notices', { noticeHorizonMs: 0 }, 60_000],
-    ['later notices', { noticeHorizonMs: 12 * 3_600_000 }, 0],
+    ['later notices', { noticeHorizonMs: 3_600_000 + 20_000 }, 40_000],
   ])('lets no bid outlive what its lease was granted for: %s', async (_change, change, bidLifeMs) => {
     const world = worldOf(new Ledger());
     const changed = { ...world.ledger.definition, ...change };
@@ -349,10 +349,108 @@ describe('a process that bids', () => {
     const leases = new AccountLeases('acme', { ...portsOf(world, 'p1'), definition: () => changed });
     leases.want(1);
     await pass(world, 100);
-    expect(leases.leaseFor(1)!.bidLifeMs).toBe(bidLifeMs);
+    expect(leases.bidLifeMs(leases.leaseFor(1)!)).toBe(bidLifeMs);
     const [{ untilMs, horizonMs }] = world.ledger.state.leases as [AccountState['leases'][number]];
-    const lastNoticeMs = untilMs + bidLifeMs + changed.noticeHorizonMs;
-    if (bidLifeMs > 0) expect(lastNoticeMs).toBeLessThan(horizonMs);
+    expect(untilMs + bidLifeMs + changed.noticeHorizonMs).toBeLessThan(horizonMs);
+  });
+
+  it('bids from no lease whose bids nobody could use: it is given back, and said', async () => {
+    const world = worldOf(new Ledger());
+    let changed: AccountDefinition = { ...world.ledger.definition, noticeHorizonMs: 3_660_000 };
+    const leases = new AccountLeases('acme', { ...portsOf(world, 'p1'), definition: () => changed });
+    leases.want(1);
+    let isOver = false;
+    void leases.waitForLease(1, 2_000).then(() => {
+      isOver = true;
+    });
+    await pass(world, 200);
+    expect(leases.leaseFor(1)).toBeUndefined();
+    expect(isOver).toBe(true);
+    expect(world.warnings).toEqual([expect.stringContaining('no bid from a lease would live')]);
+    // The owner comes to it.
+    changed = { ...changed, noticeHorizonMs: 3_600_000 };
+    leases.want(1);
+    await pass(world, 3_000);
+    const [first, second] = world.ledger.requests;
+    expect(second!.voids).toEqual([first!.lease]);
+    expect(leases.leaseFor(1)!.id).toBe(second!.lease);
+  });
+
+  it('shortens bids from a lease that it holds when their notices may take longer, to none', async () => {
+    const world = worldOf(new Ledger());
+    let changed = world.ledger.definition;
+    const leases = new AccountLeases('acme', { ...portsOf(world, 'p1'), definition: () => changed });
+    leases.want(1);
+    await pass(world, 100);
+    const lease = leases.leaseFor(1)!;
+    expect(leases.bidLifeMs(lease)).toBe(60_000);
+    leases.reserve(lease, 1);
+    changed = { ...changed, noticeHorizonMs: 3_600_000 + 50_000 };
+    expect(leases.bidLifeMs(leases.leaseFor(1)!)).toBe(10_000);
+    changed = { ...changed, noticeHorizonMs: 3_600_000 + 60_000 };
+    expect(leases.leaseFor(1)).toBeUndefined();
+    expect(leases.heldMicros).toBe(0);
+    leases.want(1);
+    await pass(world, 1_500);
+    expect(world.ledger.requests.at(-1)!.returns).toEqual([
+      { lease: lease.id, amountMicros: lease.leftMicros },
+    ]);
+  });
+
+  it('ends leases by the wall clock too, where the machine slept and its monotonic clock with it', async () => {
+    const world = worldOf(new Ledger());
+    const ports = portsOf(world, 'p1');
+    let sleepsMs = 0;
+    const sleepy: LeasePorts = {
+      ...ports,
+      async send(record) {
+        await ports.send(record);
+        world.wallMs += sleepsMs;
+      },
+    };
+    const leases = new AccountLeases('acme', sleepy);
+    leases.want(1);
+    await pass(world, 100);
+    const first = leases.leaseFor(1)!;
+    world.wallMs += 5 * MINUTE_MS;
+    expect(leases.leaseFor(1)).toBe(first);
+    world.wallMs += MINUTE_MS;
+    expect(leases.leaseFor(1)).toBeUndefined();
+    await pass(world, 1_500);
+    const second = leases.leaseFor(1)!;
+    expect(second.id).not.toBe(first.id);
+    // So is one whose answer came while it slept.
+    leases.reserve(second, second.leftMicros);
+    sleepsMs = 2 * 3_600_000;
+    await pass(world, 1_000);
+    expect(leases.leaseFor(1)).toBeUndefined();
+    expect(world.warnings.at(-1)).toContain('a lease was over before it came');
+  });
+
+  it('asks for the new day’s lease at once, for those who wait, where the old day’s was over before it came', async () => {
+    const world = worldOf(new Ledger());
+    world.wallMs = DAY + 24 * 3_600_000 - 30;
+    const ports = portsOf(world, 'p1');
+    const slow: LeasePorts = {
+      ...ports,
+      async send(record) {
+        await ports.send(record);
+        world.wallMs += 15;
+        world.monotonicMs += 15;
+      },
+    };
+    const leases = new AccountLeases('acme', slow);
+    leases.want(1);
+    let waitedMs: number | undefined;
+    const sinceMs = world.monotonicMs;
+    void leases.waitForLease(1, 2_000).then(() => {
+      waitedMs = world.monotonicMs - sinceMs;
+    });
+    await pass(world, 400);
+    expect(world.ledger.requests).toHaveLength(2);
+    expect(leases.leaseFor(1)).toMatchObject({ ttlMs: MINUTE_MS });
+    expect(waitedMs).toBeLessThan(150);
+    expect(world.warnings).toEqual([]);
   });
 
   it.each([-120_000, 30_000, 120_000])('bids though its wall clock is %d ms off', async (offMs) => {
