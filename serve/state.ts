@@ -37,7 +37,7 @@ export interface StateReader {
   readonly redis: Redis | Cluster;
   keysOf(topic: 'events' | 'spend', partition: number): PartitionKeys;
   buyer(key: string): Promise<BuyerReading>;
-  /** The buyer; of a visitor who is linked the user that it is, for whom counts what it does. A second trip for those. */
+  /** The buyer; of a visitor who is linked the user that it is, once that has what the visitor was. A second trip for those. */
   person(key: string): Promise<BuyerReading>;
   /** What is known of a buyer, without the watermark that it is as of: half of a reading. Null if nothing is. */
   buyerState(key: string): Promise<Buyer | null>;
@@ -45,6 +45,16 @@ export interface StateReader {
 }
 
 const RETRY_SECONDS = 1;
+/**
+ * How long, by the visitor's watermark, a user who does not hold what a new link brings is taken to wait for it. Later it
+ * has come, and may have become the user's own, which does not name the link any more.
+ */
+const HISTORY_WAIT_MS = 60_000;
+
+/** The user is there before: an identify is written under it, and what the visitor was comes behind, by the link. */
+function hasHistory({ buyer }: BuyerReading, linkId: string): boolean {
+  return buyer?.parts.some(({ link }) => link === linkId) ?? false;
+}
 
 /** What Redis answers. @throws 503 if it does not */
 export async function fromRedis<Answer>(answer: Promise<Answer>): Promise<Answer> {
@@ -80,11 +90,11 @@ export function createStateReader({ redis, namespace, generations }: StatePorts)
     buyer: (key) => buyerOf(key, true),
     async person(key) {
       const own = await buyerOf(key, true);
-      const user = own.buyer?.links?.current?.user;
-      if (user === undefined) return own;
-      const person = await buyerOf(user, true);
-      // What the visitor was before may still be on its way to its user.
-      return person.buyer === null ? own : person;
+      const link = own.buyer?.links?.current ?? null;
+      if (link === null) return own;
+      const person = await buyerOf(link.user, true);
+      const mayBeOnItsWay = link.sinceMs > own.watermarkMs - HISTORY_WAIT_MS;
+      return hasHistory(person, link.id) || (person.buyer !== null && !mayBeOnItsWay) ? person : own;
     },
     buyerState: async (key) => (await buyerOf(key, false)).buyer,
     async account(account) {

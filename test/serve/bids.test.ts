@@ -1,7 +1,7 @@
 // Bids over the real parts: a lease asked for by the log and read from Redis, prices set aside from it, and signed
 // notices that settle in the ledger.
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { newBuyer } from '../../domain/buyer.ts';
+import { newBuyer, newHistory } from '../../domain/buyer.ts';
 import { score as scoreSchema } from '../../domain/definition.ts';
 import { scoreOf } from '../../domain/score.ts';
 import { verifyNotice } from '../../serve/notice-address.ts';
@@ -114,21 +114,41 @@ describe('POST /v1/bids', () => {
     expect(next.body.inputs.leaseLeftMicros).toBe(lease!.amountMicros - bidMicros);
   });
 
-  it('scores the person that a linked visitor is, and the visitor itself until its person is known', async () => {
+  it('scores the person that a linked visitor is, and the visitor itself until its person has its history', async () => {
     const engagement = [
       { halfLifeMs: DAY_MS, referenceMs: W - DAY_MS, sums: [{ behaviour: 'view', sum: 4 }] },
     ];
     const current = { id: '0-7-visitor', user: 'u:linked', sinceMs: W, stage: null };
     const links = { current, history: '', past: [], bornOffset: 0 };
-    await here.setBuyer('a:visitor', { links }, W);
-    const inputsOf = async (buyerKey: string) =>
-      (await bid({ campaignId: 'search', buyerKey, country: 'DE' }, '?waitMs=2000')).body.inputs;
+    await here.setBuyer('a:visitor', { links, engagement }, W);
+    const inputsOf = async (buyer: string) => {
+      const { body } = await bid({ campaignId: 'search', buyerKey: buyer, country: 'DE' }, '?waitMs=0');
+      const { buyerKey, probability } = body.inputs;
+      return { buyerKey, probability };
+    };
     const { probability: ofNobody } = await inputsOf('u:nobody');
-    expect(await inputsOf('a:visitor')).toMatchObject({ buyerKey: 'a:visitor', probability: ofNobody });
-    await here.setBuyer('u:linked', { engagement }, W);
+    const visitor = await inputsOf('a:visitor');
+    expect(visitor.buyerKey).toBe('a:visitor');
+    expect(visitor.probability).toBeGreaterThan(ofNobody);
+    // The identify is written under the user: it is known before what the visitor was has come.
+    await here.setBuyer('u:linked', {}, W);
+    expect(await inputsOf('a:visitor')).toEqual(visitor);
+    const part = {
+      ...newHistory(),
+      number: 1,
+      link: current.id,
+      visitor: 'a:visitor',
+      mergedMs: W,
+      ended: false,
+    };
+    const parts = [{ ...newHistory(), number: 0, link: '', visitor: '', mergedMs: 0, ended: false }, part];
+    await here.setBuyer('u:linked', { engagement, parts, nextPart: 2 }, W);
     const { probability: ofPerson } = await inputsOf('u:linked');
-    expect(ofPerson).toBeGreaterThan(ofNobody);
-    expect(await inputsOf('a:visitor')).toMatchObject({ buyerKey: 'u:linked', probability: ofPerson });
+    expect(await inputsOf('a:visitor')).toEqual({ buyerKey: 'u:linked', probability: ofPerson });
+    // Long after, it is the user's own and no link's any more.
+    await here.setBuyer('a:visitor', { links, engagement }, W + 60_000);
+    await here.setBuyer('u:linked', {}, W);
+    expect(await inputsOf('a:visitor')).toEqual({ buyerKey: 'u:linked', probability: ofNobody });
   });
 
   it('gives no bid a longer life than its lease was granted for', async () => {

@@ -1,4 +1,5 @@
-// Hot answers take one trip to Redis, also by a key that has limits: what an answer needs of it leaves in one write.
+// Hot answers take one trip to Redis, also by a key that has limits: what an answer needs of it leaves in one write. A bid
+// for a visitor who is linked takes a second one, for its person.
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { hashApiKey } from '../../platform/api-keys.ts';
 import type { RedisClient } from '../../platform/redis.ts';
@@ -36,6 +37,10 @@ beforeAll(async () => {
     valueMicros: 0,
   });
   await here.setBuyer('u:1', {}, Date.now());
+  for (const visitor of ['a:v1', 'a:v2']) {
+    const current = { id: `0-7-${visitor}`, user: 'u:1', sinceMs: 1, stage: null };
+    await here.setBuyer(visitor, { links: { current, history: '', past: [], bornOffset: 0 } }, Date.now());
+  }
 });
 afterAll(() => here?.close());
 
@@ -73,4 +78,14 @@ it.each([
   ['a buyer', { method: 'GET', url: '/v1/buyers/1' }],
 ] as const)('%s', async (_name, request) => {
   expect(await writesOf(here.redis, request)).toBe(1);
+});
+
+it.each([
+  ['a bid for a linked visitor', { campaignId: 'search', buyerKey: 'a:v1' }],
+  [
+    'bids for some who are linked and some who are not',
+    { bids: ['a:v1', '1', 'a:v2', '3'].map((buyerKey) => ({ campaignId: 'search', buyerKey })) },
+  ],
+])('%s: one more trip', async (_name, payload) => {
+  expect(await writesOf(here.redis, { method: 'POST', url: '/v1/bids', payload })).toBe(2);
 });
