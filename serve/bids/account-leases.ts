@@ -10,6 +10,7 @@ import type { ServeClock } from '../dependencies.ts';
 import type { AccountReading } from '../state.ts';
 import {
   amountToAsk,
+  type BidNeed,
   bidLifeMsOf,
   deadlinesOf,
   type HeldLease,
@@ -21,6 +22,7 @@ import {
   type Moment,
   passOver,
   reserve,
+  unserved,
 } from './lease.ts';
 
 /** An account that nobody bid for since then is left alone. */
@@ -82,6 +84,8 @@ export class AccountLeases {
   #spacedUntilMs = Number.NEGATIVE_INFINITY;
   #reservedMicros = 0;
   #dearestMicros = 0;
+  /** The most that the bids of one request wanted together since the last lease, and the leases did not serve. */
+  #togetherMicros = 0;
   /** The most that a bid needed since the last lease and no lease held. */
   #lackedMicros = 0;
   /** What the ledger would grant at most, by the last reading. */
@@ -146,15 +150,36 @@ export class AccountLeases {
     this.#hurry();
   }
 
-  /** Resolves when a lease for as much is there, or another one, when none will come for now, or the time is over. */
-  async waitForLease(leastMicros: number, timeoutMs: number): Promise<void> {
-    if (timeoutMs <= 0 || this.holds(leastMicros) || !this.#isAsking()) return;
+  /**
+   * The bids of one request say what they need. Resolves when leases for all of them are there, when none will come for
+   * now, or the time is over.
+   */
+  async waitForLeases(needs: readonly BidNeed[], timeoutMs: number): Promise<void> {
+    const { clock } = this.#ports;
+    const untilMs = clock.monotonicMs() + timeoutMs;
+    for (;;) {
+      const lacking = unserved(this.#good, needs);
+      if (lacking.length === 0) return;
+      for (const { wantedMicros, leastMicros } of lacking) this.want(wantedMicros, leastMicros);
+      if (needs.length > 1) {
+        const togetherMicros = needs.reduce((sum, { wantedMicros }) => sum + wantedMicros, 0);
+        this.#togetherMicros = Math.max(this.#togetherMicros, togetherMicros);
+      }
+      this.lack(Math.max(...lacking.map(({ leastMicros }) => leastMicros)));
+      const leftMs = untilMs - clock.monotonicMs();
+      if (leftMs <= 0 || !this.#isAsking() || !(await this.#isWokenWithin(leftMs))) return;
+    }
+  }
+
+  /** False if the time was over first. */
+  async #isWokenWithin(timeoutMs: number): Promise<boolean> {
     let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, timeoutMs);
-      this.#waiting.push(resolve);
+    const isWoken = await new Promise<boolean>((resolve) => {
+      timer = setTimeout(() => resolve(false), timeoutMs);
+      this.#waiting.push(() => resolve(true));
     });
     clearTimeout(timer);
+    return isWoken;
   }
 
   /** Stops, and gives back what no bid has set aside. */
@@ -261,15 +286,17 @@ export class AccountLeases {
     return serving.length < HELD_MAX && isLow(serving, nowMs);
   }
 
-  /** Not where the ledger would not grant so much: its leases would serve nobody, and keep what is free from others. */
   #isLacking(nowMs: number): boolean {
+    if (nowMs < this.#lackingUntilMs) return false;
+    // What the ledger would grant of what bids want together serves some of them.
+    if (this.#beyondMicros > 0 && this.#grantableMicros > 0) return true;
+    // Not where it would not grant so much: its leases would serve nobody, and keep what is free from others.
     const lackedMicros = this.#lackedMicros;
-    return (
-      lackedMicros > 0 &&
-      lackedMicros <= this.#grantableMicros &&
-      nowMs >= this.#lackingUntilMs &&
-      !this.holds(lackedMicros)
-    );
+    return lackedMicros > 0 && lackedMicros <= this.#grantableMicros && !this.holds(lackedMicros);
+  }
+
+  get #beyondMicros(): number {
+    return this.#togetherMicros === 0 ? 0 : Math.max(0, this.#togetherMicros - this.heldMicros);
   }
 
   /** Takes the answer to the own request, and to no other. */
@@ -356,15 +383,17 @@ export class AccountLeases {
       id,
       sent: this.#now,
       ttlMs: definition.leaseTtlMs,
-      lackedMicros: this.#lackedMicros,
+      lackedMicros: Math.max(this.#lackedMicros, this.#beyondMicros),
     };
+    const amountMicros = this.#amountFor(definition);
     this.#request = request;
     // What this one was not asked for is lacked by whoever comes meanwhile.
     this.#lackedMicros = 0;
+    this.#togetherMicros = 0;
     this.#spacedUntilMs = request.sent.monotonicMs + ASK_SPACING_MS;
     this.#pollMs = ANSWER_POLL_MS;
     try {
-      await this.#send(id, this.#amountFor(definition), request.sent.wallMs);
+      await this.#send(id, amountMicros, request.sent.wallMs);
     } catch (error) {
       // It may be in the log all the same: its money is given back by the next one.
       this.#giveUpRequest();
@@ -388,6 +417,7 @@ export class AccountLeases {
       plannedNextMicros: this.#summary(definition).plannedNextMicros,
       reservedMicros: this.#reservedMicros,
       dearestMicros: this.#dearestMicros,
+      beyondMicros: this.#beyondMicros,
     });
   }
 

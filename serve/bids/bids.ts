@@ -24,6 +24,7 @@ import {
   leastOf,
   wantedMicros,
 } from './bid-answer.ts';
+import type { BidNeed } from './lease.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 
 const BATCH_MAX = 100;
@@ -32,12 +33,9 @@ const LEASE_WAIT_MS = 300;
 const LEASE_WAIT_MS_MAX = 2_000;
 
 const query = z.object({
-  waitMs: z
-    .int()
-    .min(0)
-    .max(LEASE_WAIT_MS_MAX)
-    .default(LEASE_WAIT_MS)
-    .meta({ description: 'How long to wait for a lease that is on its way, where none is held yet.' }),
+  waitMs: z.int().min(0).max(LEASE_WAIT_MS_MAX).default(LEASE_WAIT_MS).meta({
+    description: 'How long to wait for a lease that is on its way, where those held do not serve all bids.',
+  }),
 });
 const batch = z.object({ bids: z.array(bidRequest).min(1).max(BATCH_MAX) });
 
@@ -109,25 +107,27 @@ export function registerBids(app: FastifyInstance, deps: BidPorts, reader: State
     return account === undefined ? null : keeper.of(account.id);
   }
 
-  /** Where no lease holds what they need, the bids say what they want, and wait for it a moment. */
+  /** Where no lease holds what they need, the bids say what they want together, and wait for it a moment. */
   async function awaitLeases(
     requests: readonly BidRequest[],
     definitions: readonly BidDefinitions[],
     readings: readonly (BuyerReading | null)[],
     waitMs: number,
   ): Promise<void> {
-    const lacking = new Map<AccountLeases, number>();
+    const needs = new Map<AccountLeases, BidNeed[]>();
     for (const [index, request] of requests.entries()) {
       const leases = leasesOf(definitions[index]!);
       const leastMicros = leastOf(request.floorMicros);
-      if (leases === null || leases.holds(leastMicros)) continue;
+      // A single bid takes what there is, down to its floor: what it would set aside need not be known for that.
+      if (leases === null || (requests.length === 1 && leases.holds(leastMicros))) continue;
       const micros = wantedMicros(request, definitions[index]!, leases, readings[index]!);
       if (micros === 0) continue;
-      leases.want(micros, leastMicros);
-      leases.lack(leastMicros);
-      lacking.set(leases, Math.max(leastMicros, lacking.get(leases) ?? 0));
+      const need = { wantedMicros: micros, leastMicros };
+      const others = needs.get(leases);
+      if (others === undefined) needs.set(leases, [need]);
+      else others.push(need);
     }
-    await Promise.all([...lacking].map(([leases, leastMicros]) => leases.waitForLease(leastMicros, waitMs)));
+    await Promise.all([...needs].map(([leases, own]) => leases.waitForLeases(own, waitMs)));
   }
 
   async function answer(

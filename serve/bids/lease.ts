@@ -76,6 +76,24 @@ export function leaseFor(leases: readonly HeldLease[], wantedMicros: number): He
   return enough ?? good.sort((a, b) => b.leftMicros - a.leftMicros)[0];
 }
 
+/** What one bid would set aside, and what a lease must hold for it at the least: its floor, or a micro. */
+export interface BidNeed {
+  readonly wantedMicros: number;
+  readonly leastMicros: number;
+}
+
+/** Those of a request's bids, placed in their order, that find no lease: the ones before them have used it up. */
+export function unserved(good: readonly HeldLease[], needs: readonly BidNeed[]): BidNeed[] {
+  let leases = good.map((lease) => ({ ...lease }));
+  return needs.filter(({ wantedMicros, leastMicros }) => {
+    leases = leases.filter(({ leftMicros }) => leftMicros > 0);
+    const lease = leaseFor(leases, wantedMicros);
+    if (lease === undefined || lease.leftMicros < leastMicros) return true;
+    lease.leftMicros -= Math.min(wantedMicros, lease.leftMicros);
+    return false;
+  });
+}
+
 /** Marks the leases that a bid which must not be below this passes over; a small one that nobody has used is none of them. */
 export function passOver(leases: readonly HeldLease[], leastMicros: number): void {
   for (const lease of leases) {
@@ -113,6 +131,8 @@ export interface LeaseNeed {
   readonly reservedMicros: number;
   /** The dearest bid since the last lease. */
   readonly dearestMicros: number;
+  /** What the bids of one request want together beyond what is held. */
+  readonly beyondMicros: number;
 }
 
 /**
@@ -128,5 +148,5 @@ const BIDS_MIN = 4;
 export function amountToAsk(need: LeaseNeed): number {
   const byPlan = 2 * need.plannedNextMicros;
   const byDemand = Math.ceil(1.5 * need.reservedMicros);
-  return Math.max(byPlan, byDemand, BIDS_MIN * need.dearestMicros, 1);
+  return Math.max(byPlan, byDemand, BIDS_MIN * need.dearestMicros, need.beyondMicros, 1);
 }

@@ -293,7 +293,7 @@ describe('a process that bids', () => {
     // More than the share of what is free that is granted.
     leases.lack(20_000);
     let isOver = false;
-    void leases.waitForLease(20_000, 300).then(() => {
+    void leases.waitForLeases([{ wantedMicros: 20_000, leastMicros: 20_000 }], 300).then(() => {
       isOver = true;
     });
     await vi.advanceTimersByTimeAsync(0);
@@ -301,6 +301,48 @@ describe('a process that bids', () => {
     const asked = world.ledger.requests.length;
     await pass(world, 10_000);
     expect(world.ledger.requests).toHaveLength(asked);
+  });
+
+  it('waits for what the bids of one request need together, the ones before counted', async () => {
+    const world = worldOf(new Ledger());
+    const leases = new AccountLeases('acme', portsOf(world, 'p1'));
+    const wait = (count: number, wantedMicros = 1_000_000) => {
+      const needs = Array.from({ length: count }, () => ({ wantedMicros, leastMicros: 1 }));
+      return leases.waitForLeases(needs, 2_000);
+    };
+    const place = (count: number, priceMicros = 1_000_000) =>
+      Array.from({ length: count }, () => bid(leases, priceMicros, 1)).filter(Boolean).length;
+    const first = wait(9);
+    await pass(world, 100);
+    await first;
+    expect(place(9)).toBe(9);
+    // What is left serves one, and is no reason to ask for more by itself.
+    leases.want(1);
+    await pass(world, 1_500);
+    const heldMicros = leases.heldMicros;
+    const asked = world.ledger.requests.length;
+    await wait(1, heldMicros);
+    expect(world.ledger.requests).toHaveLength(asked);
+    const third = Math.ceil(heldMicros / 3);
+    const second = wait(4, third);
+    await pass(world, 400);
+    await second;
+    expect(world.ledger.requests).toHaveLength(asked + 1);
+    expect(place(4, third)).toBe(4);
+  });
+
+  it('asks for the share that it would get where the bids of one request want more, and lets them go on with it', async () => {
+    const world = worldOf(new Ledger({ dailyBudgetMicros: 8_000_000 }));
+    const leases = new AccountLeases('acme', portsOf(world, 'p1'));
+    let isOver = false;
+    const needs = Array.from({ length: 50 }, () => ({ wantedMicros: 1_000_000, leastMicros: 1 }));
+    void leases.waitForLeases(needs, 2_000).then(() => {
+      isOver = true;
+    });
+    await pass(world, 2_500);
+    expect(isOver).toBe(true);
+    expect(leases.heldMicros).toBeGreaterThanOrEqual(2_000_000);
+    expect(world.ledger.requests.length).toBeLessThanOrEqual(2);
   });
 
   it('does not ask again and again for what the ledger does not have', async () => {
@@ -360,7 +402,7 @@ describe('a process that bids', () => {
     const leases = new AccountLeases('acme', { ...portsOf(world, 'p1'), definition: () => changed });
     leases.want(1);
     let isOver = false;
-    void leases.waitForLease(1, 2_000).then(() => {
+    void leases.waitForLeases([{ wantedMicros: 1, leastMicros: 1 }], 2_000).then(() => {
       isOver = true;
     });
     await pass(world, 200);
@@ -443,7 +485,7 @@ describe('a process that bids', () => {
     leases.want(1);
     let waitedMs: number | undefined;
     const sinceMs = world.monotonicMs;
-    void leases.waitForLease(1, 2_000).then(() => {
+    void leases.waitForLeases([{ wantedMicros: 1, leastMicros: 1 }], 2_000).then(() => {
       waitedMs = world.monotonicMs - sinceMs;
     });
     await pass(world, 400);
@@ -656,7 +698,7 @@ describe('a process that bids', () => {
     const leases = new AccountLeases('acme', portsOf(world, 'p1'));
     leases.want(1_000_000);
     let isOver = false;
-    const waited = leases.waitForLease(1, 2_000).then(() => {
+    const waited = leases.waitForLeases([{ wantedMicros: 1, leastMicros: 1 }], 2_000).then(() => {
       isOver = true;
     });
     await pass(world, 200);
