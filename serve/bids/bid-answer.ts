@@ -12,6 +12,7 @@ import type {
 } from '../../domain/definition.ts';
 import { limitMultiplier } from '../../domain/pacing.ts';
 import { type ScoredBuyer, scoreOf } from '../../domain/score.ts';
+import { countryOfCode } from '../../platform/iso-codes.ts';
 import { buyerKeyText, isoOrNull, isoTime } from '../answer.ts';
 import { factor } from '../buyers/buyer-answer.ts';
 import type { NoticedBid, NoticeKind } from '../notice-address.ts';
@@ -278,7 +279,8 @@ export function answerBid(request: BidRequest, definitions: BidDefinitions, cont
             account: account.id,
             campaign: campaign.id,
             channel: request.channel?.toWellFormed() ?? campaign.document.channel,
-            country: country === UNKNOWN.country ? '' : country,
+            // As a platform's row must say it, so that the row counts what the bid's notices do.
+            country: countryOfCode(country) ?? UNKNOWN.country,
             bid: bidId,
             lease: lease.id,
             currency: account.document.currency,

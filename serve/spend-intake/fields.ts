@@ -1,6 +1,7 @@
 // What reports and notices share: campaign and account by definition, channel, country, currency, cost, receipt.
+import { UNKNOWN } from '../../domain/attributes.ts';
 import type { AccountDefinition, CampaignDefinition, DefinitionType } from '../../domain/definition.ts';
-import { isCurrency } from '../../platform/iso-codes.ts';
+import { countryOfCode, isCurrency } from '../../platform/iso-codes.ts';
 import type { DefinitionView } from '../dependencies.ts';
 import { FUTURE_MS_MAX, parseTime, timeFault } from '../time.ts';
 import { microsOfInteger, microsOfMoney } from './amount.ts';
@@ -71,11 +72,21 @@ export function currencyOf(given: Text, account: AccountDefinition): string | Sp
   );
 }
 
-/** ISO 3166-1 alpha-2 in capitals; '' (all countries) for none. */
+/**
+ * ISO 3166-1 alpha-2 in capitals, by the code in force: a report of `UK` must cover the notices of GB, or the money would be
+ * settled twice. '' (all countries) for none, `ZZ` for one that is not known.
+ */
 export function countryOfCell(given: Text): string | SpendFault {
-  const country = (given ?? '').trim().toUpperCase();
-  if (country === '' || /^[A-Z]{2}$/.test(country)) return country;
-  return spendFault('bad_country', `${JSON.stringify(given)} is no country code of two letters (ISO 3166-1)`);
+  const said = (given ?? '').trim().toUpperCase();
+  if (said === '' || said === UNKNOWN.country) return said;
+  const hint = `use ${UNKNOWN.country} for a country that is not known`;
+  return (
+    countryOfCode(said) ??
+    spendFault(
+      'bad_country',
+      `country ${JSON.stringify(given)} is no code of ISO 3166-1 (two letters): ${hint}`,
+    )
+  );
 }
 
 /** Micros of `costMicros` or of `cost`, which must say the same where both are given; `absent` where neither is. */

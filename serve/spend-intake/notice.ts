@@ -38,7 +38,7 @@ export const noticeMessage = z
       .describe('with the kind it is unique: repeats change nothing'),
     lease: textField.describe('for bids that we placed'),
     channel: textField.describe("absent: the campaign's own"),
-    country: textField.describe('ISO 3166-1 alpha-2'),
+    country: textField.describe('ISO 3166-1 alpha-2; ZZ: not known'),
     cost: numberField.describe('decimal, in the currency; a win needs one'),
     costMicros: numberField,
     heldMicros: z

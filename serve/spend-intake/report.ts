@@ -32,7 +32,7 @@ export const reportRow = z
   .looseObject({
     campaign: z.string().min(1).max(128),
     channel: textField.describe("'' or absent: the campaign's own"),
-    country: textField.describe("ISO 3166-1 alpha-2; '' or absent: all countries"),
+    country: textField.describe("ISO 3166-1 alpha-2, ZZ: not known; '' or absent: all countries"),
     period: z
       .enum(['hour', 'day', ''])
       .nullable()

@@ -217,6 +217,19 @@ describe('POST /v1/bids', () => {
   });
 
   it.each([
+    [undefined, 'ZZ'],
+    ['ZZ', 'ZZ'],
+    ['QQ', 'ZZ'],
+    ['UK', 'GB'],
+    ['DE', 'DE'],
+  ])('signs for the country %s what a platform’s row must say: %s', async (country, code) => {
+    here.definitions.set('campaign', 'anywhere', { ...campaign, countries: [] });
+    const { body } = await placed({ campaignId: 'anywhere', country });
+    const signed = new URL(body.notices.win).pathname.split('/').at(-1)!;
+    expect(verifyNotice(Buffer.from('0123456789abcdef'), signed)).toMatchObject({ country: code });
+  });
+
+  it.each([
     ['paused', { campaignId: 'paused' }, 'paused'],
     ['for other countries', { campaignId: 'search', country: 'US' }, 'countryExcluded'],
     ['for a country that is not known', { campaignId: 'search' }, 'countryUnknown'],

@@ -26,7 +26,7 @@ it('names every fault of a row, by the reason of the first', () => {
   expect(said).toEqual([
     "the campaign's account is kept in USD, not EUR",
     expect.stringContaining('does not begin a day of the account'),
-    expect.stringContaining('"USA" is no country code'),
+    expect.stringContaining('country "USA" is no code of ISO 3166-1'),
     expect.stringContaining('cost "x"'),
     'write it like 12.34',
     expect.stringContaining('clicks'),
@@ -38,7 +38,7 @@ it('says what can be said where the campaign is not known', () => {
   const fault = takeReport({ ...wrong, campaign: 'nothing', start: '2026-01-05' }, context);
   expect(fault).toMatchObject({ taken: false, reason: 'unknown_campaign' });
   expect('detail' in fault ? fault.detail : '').toMatch(
-    /no campaign "nothing" is defined; "USA" is no .*; cost "x"/,
+    /no campaign "nothing" is defined; country "USA" is no .*; cost "x"/,
   );
 });
 
@@ -49,9 +49,38 @@ it('names every fault of a notice', () => {
   );
   expect(fault).toMatchObject({ taken: false, reason: 'wrong_currency' });
   expect('detail' in fault ? fault.detail : '').toMatch(
-    /not EUR; "USA" is no .*; cost "x".*; timestamp "soon"/,
+    /not EUR; country "USA" is no .*; cost "x".*; timestamp "soon"/,
   );
 });
+
+const countries = [
+  ['', ''],
+  [' ', ''],
+  [null, ''],
+  ['de', 'DE'],
+  ['ZZ', 'ZZ'],
+  ['zz', 'ZZ'],
+  ['XK', 'XK'],
+  // Old and other codes.
+  ['UK', 'GB'],
+  ['uk', 'GB'],
+  ['DD', 'DE'],
+] as const;
+it.each(countries)('takes the country %j as %j', (country, code) => {
+  const row = { campaign: 'c1', start: '2026-01-05', cost: '1.50', country };
+  expect(takeReport(row, context)).toMatchObject({ record: { country: code } });
+  const notice = { notice: 'win', campaign: 'c1', bid: 'b1', cost: 1, country };
+  expect(takeNotice(notice, context)).toMatchObject({ record: { country: code } });
+});
+
+it.each(['QQ', 'EU', 'XX', 'D', 'DEU', 'Z Z', 'Ü'])(
+  'refuses the country %j and says what to do',
+  (country) => {
+    const row = { campaign: 'c1', start: '2026-01-05', cost: '1.50', country };
+    const detail = `country ${JSON.stringify(country)} is no code of ISO 3166-1 (two letters): use ZZ for a country that is not known`;
+    expect(takeReport(row, context)).toEqual({ taken: false, reason: 'bad_country', detail });
+  },
+);
 
 it('takes what is right', () => {
   const row = { campaign: 'c1', start: '2026-01-05', cost: '1.50' };

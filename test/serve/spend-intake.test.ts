@@ -107,6 +107,7 @@ describe('reports', () => {
     ['another currency than its account’s', { currency: 'EUR' }, 'wrong_currency'],
     ['an unknown campaign', { campaign: 'nobody' }, 'unknown_campaign'],
     ['no country', { country: 'Germany' }, 'bad_country'],
+    ['a country that there is not', { country: 'QQ' }, 'bad_country'],
     ['half an hour', { start: '2026-01-15T09:30:00Z' }, 'misaligned'],
     ['a day that is none of the account', { period: 'day', start: '2026-01-15T00:00:00Z' }, 'misaligned'],
     ['an absurd start', { start: '1970-01-01T00:00:00Z' }, 'absurd_time'],
