@@ -36,7 +36,7 @@ import {
   type ReportCell,
   WHOLE_DAY,
 } from './account.ts';
-import type { AccountDefinition } from './definition.ts';
+import type { AccountDefinition, LastSaid } from './definition.ts';
 import type { Effect } from './effect.ts';
 import { idHash53 } from './hash.ts';
 import type { LeaseRequestRecord, NoticeRecord, ReportRecord } from './spend-record.ts';
@@ -69,13 +69,11 @@ export function transitionAccount(
   context: AccountContext,
   effects: Effect[],
 ): AccountVerdict {
-  const { document: definition, isWithdrawn } = context.account(record.account) ?? {};
-  if (definition === undefined) return rejected('unknownAccount', record.account);
-  if (record.kind === 'leaseRequest' && isWithdrawn) return rejected('unknownAccount', record.account);
+  const said = context.account(record.account);
+  if (said === undefined) return rejected('unknownAccount', record.account);
+  const definition = said.document;
   const refusal =
-    record.kind === 'leaseRequest'
-      ? checkLease(state, definition)
-      : checkSpend(state, record, definition, context);
+    record.kind === 'leaseRequest' ? checkLease(state, said) : checkSpend(state, record, definition, context);
   if (refusal !== undefined) return refusal;
   if (state.currency === '') {
     state.currency = definition.currency;
@@ -89,7 +87,7 @@ export function transitionAccount(
     case 'notice':
       return takeNotice(state, record, context, effects);
     case 'leaseRequest':
-      return { verdict: grantLease(state, record, definition, context, effects) };
+      return { verdict: grantLease(state, record, said, context, effects) };
   }
 }
 
@@ -112,8 +110,13 @@ export function accountDueMs(state: AccountState, context: AccountContext): numb
   return dueMs;
 }
 
-function checkLease(state: AccountState, definition: AccountDefinition): Rejected | undefined {
-  if (state.currency === '' || state.currency === definition.currency) return undefined;
+/** What was withdrawn is refused further money by the ledger, which hears first what is given back. */
+function checkLease(
+  state: AccountState,
+  { document: definition, isWithdrawn }: LastSaid<AccountDefinition>,
+): Rejected | undefined {
+  if (state.currency === '') return isWithdrawn ? rejected('unknownAccount', state.id) : undefined;
+  if (isWithdrawn || state.currency === definition.currency) return undefined;
   return rejected(
     'currency',
     `the account was begun in ${state.currency}, its definition says ${definition.currency}`,

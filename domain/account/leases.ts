@@ -10,7 +10,7 @@ import {
   MAX_REFUSALS,
   settledOnDay,
 } from '../account.ts';
-import type { AccountDefinition } from '../definition.ts';
+import type { AccountDefinition, LastSaid } from '../definition.ts';
 import type { Effect } from '../effect.ts';
 import { idHash53 } from '../hash.ts';
 import type { LeaseRequestRecord, NoticeRecord } from '../spend-record.ts';
@@ -102,11 +102,11 @@ function takeReturns(
   }
 }
 
-/** Grants what is asked for, up to the account's share of what is free; or refuses. */
+/** Takes back what is given back; then grants what is asked for, up to the account's share of what is free, or refuses. */
 export function grantLease(
   state: AccountState,
   record: LeaseRequestRecord,
-  definition: AccountDefinition,
+  { document: definition, isWithdrawn }: LastSaid<AccountDefinition>,
   context: AccountContext,
   effects: Effect[],
 ): 'control' | 'duplicate' {
@@ -118,7 +118,8 @@ export function grantLease(
 
   const fromMs = Math.max(context.nowMs, context.appendMs);
   const dayMs = dayStartOf(fromMs, state.utcOffsetMinutes);
-  const share = Math.floor(definition.leaseShare * Math.max(0, freeMicros(state, definition, dayMs)));
+  const freeNowMicros = isWithdrawn ? 0 : Math.max(0, freeMicros(state, definition, dayMs));
+  const share = Math.floor(definition.leaseShare * freeNowMicros);
   const amountMicros = Math.min(record.amountMicros, share);
   const untilMs = Math.min(fromMs + definition.leaseTtlMs, dayMs + DAY_MS);
   const lease = { id: record.lease, process: record.process, untilMs };

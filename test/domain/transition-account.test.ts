@@ -410,15 +410,37 @@ describe('leases', () => {
     expect(ledger.send(notice({ lease: 'a', costMicros: 80, heldMicros: 100 })).verdict).toBe('applied');
     expect(ledger.send(report({ campaign: 'c2', asOf: at(1), costMicros: 30 })).verdict).toBe('applied');
     expect(settledToday(ledger)).toBe(110);
-    expect(ledger.send(leaseRequest({ lease: 'b' }))).toMatchObject({
-      verdict: 'rejected',
-      reason: 'unknownAccount',
-    });
+    expect(ledger.send(leaseRequest({ lease: 'b' })).verdict).toBe('control');
+    expect(leaseGrant(ledger.state, 'b')).toBe('refused');
     ledger.isWithdrawn = false;
     ledger.send(leaseRequest({ lease: 'c', amountMicros: 1_000 }));
     const { dailyBudgetMicros } = ledger.definition!;
     const summary = accountSummary(ledger.state, ledger.definition!, ledger.nowMs);
     expect(summary.settledTodayMicros + summary.outstandingMicros).toBeLessThanOrEqual(dailyBudgetMicros);
+  });
+
+  it('hears what is given back of an account that was withdrawn', () => {
+    const ledger = openLedger(definition);
+    ledger.isWithdrawn = true;
+    // It never had a record: nothing can be given back, and its currency is not settled by this.
+    expect(ledger.send(leaseRequest())).toMatchObject({ verdict: 'rejected', reason: 'unknownAccount' });
+    ledger.isWithdrawn = false;
+    for (const lease of ['used', 'unused']) ledger.send(leaseRequest({ lease, amountMicros: 200 }));
+    ledger.isWithdrawn = true;
+    ledger.definition = { ...ledger.definition!, currency: 'EUR' };
+    const returns = [{ lease: 'used', amountMicros: 150 }];
+    ledger.send(leaseRequest({ lease: 'back', amountMicros: 500, voids: ['unused'], returns }));
+    const summary = accountSummary(ledger.state, ledger.definition, ledger.nowMs);
+    expect(summary.outstandingMicros).toBe(50);
+    expect(
+      rowsOf(ledger.effects, 'leases')
+        .slice(2)
+        .map(({ lease, status, amount_micros }) => [lease, status, amount_micros]),
+    ).toEqual([
+      ['unused', 'voided', 200],
+      ['used', 'returned', 150],
+      ['back', 'refused', 0],
+    ]);
   });
 
   it('voids what the same process names, and only that', () => {

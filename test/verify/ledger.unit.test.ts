@@ -136,26 +136,28 @@ describe('what was withdrawn', () => {
     document: null,
   });
 
-  it('settles what was spent for it, grants nothing more, and counts what it settled when it is back', () => {
+  it('settles what was spent for it, grants nothing more, hears what is given back, and counts what it settled when it is back', () => {
     const back = definitions.map((record) => ({ ...record, revision: 3 }));
     const { account, facts, verdicts } = kept(
       request('a', 500),
       withdrawn('campaign', 'c'),
       notice('1', 1, 300, { lease: 'a', heldMicros: 300 }),
       withdrawn('account', 'acme'),
-      notice('2', 2, 200, { lease: 'a', heldMicros: 200 }),
+      notice('2', 2, 100, { lease: 'a', heldMicros: 100 }),
       hourReport(3, 600),
-      request('b', 500),
+      request('b', 500, { returns: [{ lease: 'a', amountMicros: 100 }] }),
       ...back,
       request('c', 500),
     );
     expect(verdicts).toEqual(['applied', 'applied', 'applied']);
     // The lease was asked for on the day after the report's.
-    expect(account.settledMicros).toBe(500 + 600);
-    expect([...facts.rejected.values()]).toEqual(['unknownAccount']);
-    expect(facts.leases.map(({ lease, amountMicros }) => [lease, amountMicros])).toEqual([
-      ['a', 500],
-      ['c', 250],
+    expect(account.settledMicros).toBe(400 + 600);
+    expect([...facts.rejected.values()]).toEqual([]);
+    expect(facts.leases.map(({ lease, status, amountMicros }) => [lease, status, amountMicros])).toEqual([
+      ['a', 'granted', 500],
+      ['a', 'returned', 100],
+      ['b', 'refused', 0],
+      ['c', 'granted', 300],
     ]);
   });
 });

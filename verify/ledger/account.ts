@@ -96,6 +96,10 @@ export class AccountLedger {
     return this.leases.map(({ horizonMs }) => horizonMs);
   }
 
+  #isInForce({ accounts }: Epoch): boolean {
+    return accounts.some(({ id }) => id === this.id);
+  }
+
   #definitionIn({ paidBy }: Epoch): AccountDefinition | undefined {
     return paidBy.get(this.id);
   }
@@ -132,8 +136,8 @@ export class AccountLedger {
     if (definition === undefined) return 'unknownAccount';
     const currency = this.currency === '' ? definition.currency : this.currency;
     if (record.kind === 'leaseRequest') {
-      // What was withdrawn grants nothing more; what was spent by it is spent.
-      if (epoch.accounts.every(({ id }) => id !== this.id)) return 'unknownAccount';
+      // What was withdrawn grants nothing more, and hears what it is given back.
+      if (!this.#isInForce(epoch)) return this.currency === '' ? 'unknownAccount' : undefined;
       return definition.currency === currency ? undefined : 'currency';
     }
     const campaign = epoch.spentFor.get(record.campaign);
@@ -225,7 +229,8 @@ export class AccountLedger {
     const usedToday = this.settledOn(dayMs) + outstandingMicros(ofDay);
     const usedInAll = this.settledMicros + outstandingMicros(this.leases);
     const free = Math.min(dailyBudgetMicros - usedToday, (totalBudgetMicros ?? MICROS_MAX) - usedInAll);
-    const amountMicros = Math.min(record.amountMicros, Math.floor(definition.leaseShare * Math.max(0, free)));
+    const share = this.#isInForce(moment.epoch) ? Math.floor(definition.leaseShare * Math.max(0, free)) : 0;
+    const amountMicros = Math.min(record.amountMicros, share);
     const untilMs = Math.min(fromMs + definition.leaseTtlMs, dayMs + DAY_MS);
     const { lease, process } = record;
     const fact = { offset, account: this.id, lease, process, untilMs, timeMs: watermarkMs };
