@@ -2,7 +2,7 @@
 import { Gauge, type Registry } from 'prom-client';
 import { type AccountSummary, accountSummary } from '../domain/account/summary.ts';
 import { newAccount } from '../domain/account.ts';
-import type { AccountDefinition, InForce } from '../domain/definition.ts';
+import type { AccountDefinition, LastSaid } from '../domain/definition.ts';
 import { decodeAccount } from '../platform/codec.ts';
 import { accountPartition, partitionKeys } from '../platform/keys.ts';
 import type { Namespace } from '../platform/namespace.ts';
@@ -18,7 +18,8 @@ export interface BudgetParts {
   readonly namespace: Namespace;
   /** Of `spend`. */
   readonly generation: number;
-  accounts(): readonly InForce<AccountDefinition>[];
+  /** Withdrawn ones too. */
+  accounts(): readonly LastSaid<AccountDefinition>[];
 }
 
 /** More are not shown. */
@@ -60,21 +61,33 @@ const gauges: readonly [name: string, help: string, measure: (summary: AccountSu
   ['flywheel_account_multiplier_ratio', 'The pacing multiplier of bids.', ({ multiplier }) => multiplier],
 ];
 
+/** An account that was withdrawn has no budget and no plan; what it spends today, by bids and reports of before, is shown. */
+function withoutBudget(summary: AccountSummary): AccountSummary {
+  return { ...summary, dailyBudgetMicros: 0, plannedTodayMicros: 0, freeMicros: 0 };
+}
+
+async function readAccount(
+  { redis, namespace, generation }: BudgetParts,
+  { id, document, isWithdrawn }: LastSaid<AccountDefinition>,
+): Promise<Shown[]> {
+  const keys = partitionKeys(namespace, { topic: 'spend', generation, partition: accountPartition(id) });
+  const [blob, watermark] = await Promise.all([
+    redis.getBuffer(keys.account(id)),
+    redis.hget(keys.head, 'watermark'),
+  ]);
+  const state = blob === null ? newAccount(id) : decodeAccount(blob);
+  const currency = state.currency === '' ? document.currency : state.currency;
+  const summary = accountSummary(state, document, Number(watermark ?? 0));
+  if (!isWithdrawn) return [{ account: id, currency, summary }];
+  const isOver = summary.settledTodayMicros === 0 && summary.outstandingMicros === 0;
+  return isOver ? [] : [{ account: id, currency, summary: withoutBudget(summary) }];
+}
+
 async function readAccounts(parts: BudgetParts): Promise<Shown[]> {
-  const { redis, namespace, generation } = parts;
-  const definitions = parts.accounts().slice(0, ACCOUNTS_MAX);
-  return Promise.all(
-    definitions.map(async ({ id, document }) => {
-      const keys = partitionKeys(namespace, { topic: 'spend', generation, partition: accountPartition(id) });
-      const [blob, watermark] = await Promise.all([
-        redis.getBuffer(keys.account(id)),
-        redis.hget(keys.head, 'watermark'),
-      ]);
-      const state = blob === null ? newAccount(id) : decodeAccount(blob);
-      const currency = state.currency === '' ? document.currency : state.currency;
-      return { account: id, currency, summary: accountSummary(state, document, Number(watermark ?? 0)) };
-    }),
-  );
+  // Those in force first: of withdrawn ones there are ever more.
+  const all = [...parts.accounts()].sort((a, b) => Number(a.isWithdrawn ?? 0) - Number(b.isWithdrawn ?? 0));
+  const shown = await Promise.all(all.slice(0, ACCOUNTS_MAX).map((account) => readAccount(parts, account)));
+  return shown.flat();
 }
 
 /** The amounts are in micros of the account's currency. While Redis is away nothing is shown. */

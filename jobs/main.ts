@@ -288,7 +288,7 @@ export async function startJobs(config: Config, log: JobsLog): Promise<Jobs> {
         redis,
         namespace,
         generation: spend,
-        accounts: () => definitions.list<AccountDefinition>('account'),
+        accounts: () => definitions.listSaid<AccountDefinition>('account'),
       }),
       failpoint: createFailpoint(config.failpoint),
       log,

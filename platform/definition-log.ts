@@ -1,11 +1,12 @@
 // The topic `definitions` is the truth about definitions; this follows it from its beginning for as long as the process lives.
 // A revision holds if it names the revision before it, number and hash; the first one to do so wins, everybody sees the same.
 import { z } from 'zod';
-import type { DefinitionType, InForce } from '../domain/definition.ts';
+import type { DefinitionType, InForce, LastSaid } from '../domain/definition.ts';
 import { type DefinitionRecord, definitionRecord } from '../domain/record.ts';
 import { isDefinitionType } from './definition-document.ts';
 import { type LogRecord, readPartition } from './kafka-read.ts';
 import { openTopicAdmin } from './kafka-topics.ts';
+import { lastSaid } from './last-said.ts';
 import type { Namespace } from './namespace.ts';
 import { compileValidator } from './validate.ts';
 
@@ -45,6 +46,8 @@ export interface DefinitionLog {
   find<Document = unknown>(type: DefinitionType, id: string): InForce<Document> | undefined;
   /** Sorted by id. */
   list<Document = unknown>(type: DefinitionType): readonly InForce<Document>[];
+  /** As `list`, and what was withdrawn with its last document. */
+  listSaid<Document = unknown>(type: DefinitionType): readonly LastSaid<Document>[];
   /** The last revision, also of what was withdrawn. */
   revisionOf(type: DefinitionType, id: string): Revision | undefined;
   /** Every revision that holds, the first one first; one without a document withdrew it. */
@@ -121,6 +124,13 @@ class FollowedDefinitionLog implements DefinitionLog {
       this.#lists.set(type, list);
     }
     return list as readonly InForce<Document>[];
+  }
+
+  listSaid<Document = unknown>(type: DefinitionType): readonly LastSaid<Document>[] {
+    return [...this.#histories.values()]
+      .filter(([first]) => first?.type === type)
+      .flatMap((history) => lastSaid<Document>(history) ?? [])
+      .sort((left, right) => (left.id < right.id ? -1 : 1));
   }
 
   revisionOf(type: DefinitionType, id: string): Revision | undefined {

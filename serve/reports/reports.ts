@@ -1,7 +1,13 @@
 // Reports from ClickHouse: the funnel, opportunities, campaigns and the north star of a period, by segment.
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import type { AccountDefinition, CampaignDefinition, FunnelDefinition } from '../../domain/definition.ts';
+import type {
+  AccountDefinition,
+  CampaignDefinition,
+  DefinitionType,
+  FunnelDefinition,
+} from '../../domain/definition.ts';
+import { lastSaid } from '../../platform/last-said.ts';
 import { clickhouseTime } from '../../platform/named-query.ts';
 import { definedHistory, iso, isoTime, unknownDefinition, unknownRevision } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
@@ -236,15 +242,17 @@ function registerCampaigns(app: FastifyInstance, deps: ReportPorts, run: RunRepo
     // Money may have been spent for a campaign that nobody has defined.
     if (rows.length === 0 && asking.campaign !== undefined)
       definedHistory(deps.definitionLog, 'campaign', asking.campaign);
+    // Withdrawn ones too: what was spent by them was spent in their currency.
+    const said = <Document>(type: DefinitionType, id: string) =>
+      lastSaid<Document>(deps.definitionLog.historyOf(type, id))?.document;
     return {
       ...askedOf(asking, fromMs, toMs, generation),
       truncated,
       rows: rows.map(({ cost_micros: costMicros, ...counts }) => ({
         ...counts,
         costMicros,
-        name: deps.definitionLog.find<CampaignDefinition>('campaign', counts.campaign)?.document.name ?? null,
-        currency:
-          deps.definitionLog.find<AccountDefinition>('account', counts.account)?.document.currency ?? null,
+        name: said<CampaignDefinition>('campaign', counts.campaign)?.name ?? null,
+        currency: said<AccountDefinition>('account', counts.account)?.currency ?? null,
         clickRate: ratio(counts.clicks, counts.impressions),
         costPerClickMicros: ratio(costMicros, counts.clicks),
         costPerThousandMicros: ratio(costMicros * 1_000, counts.impressions),

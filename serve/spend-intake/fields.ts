@@ -1,7 +1,8 @@
 // What reports and notices share: campaign and account by definition, channel, country, currency, cost, receipt.
 import { UNKNOWN } from '../../domain/attributes.ts';
-import type { AccountDefinition, CampaignDefinition, DefinitionType } from '../../domain/definition.ts';
+import type { AccountDefinition, CampaignDefinition } from '../../domain/definition.ts';
 import { countryOfCode, isCurrency } from '../../platform/iso-codes.ts';
+import { lastSaid } from '../../platform/last-said.ts';
 import type { DefinitionView } from '../dependencies.ts';
 import { FUTURE_MS_MAX, parseTime, timeFault } from '../time.ts';
 import { microsOfInteger, microsOfMoney } from './amount.ts';
@@ -23,27 +24,15 @@ export interface CampaignAccount {
   readonly campaign: CampaignDefinition;
 }
 
-/** In force, or what it said before it was withdrawn. */
-function lastDocument<Document>(
-  definitions: DefinitionView,
-  type: DefinitionType,
-  id: string,
-): Document | undefined {
-  const inForce = definitions.find<Document>(type, id)?.document;
-  if (inForce !== undefined) return inForce;
-  const last = definitions.historyOf(type, id).findLast(({ document }) => document !== null);
-  return last?.document as Document | undefined;
-}
-
 /** The campaign and the account that pays for it, withdrawn ones too: platforms report late, and bids may still win. */
 export function lookUpCampaign(
   definitions: DefinitionView,
   campaignId: string,
 ): CampaignAccount | SpendFault {
-  const campaign = lastDocument<CampaignDefinition>(definitions, 'campaign', campaignId);
+  const campaign = lastSaid<CampaignDefinition>(definitions.historyOf('campaign', campaignId))?.document;
   if (campaign === undefined)
     return spendFault('unknown_campaign', `no campaign ${JSON.stringify(campaignId)} is defined`);
-  const account = lastDocument<AccountDefinition>(definitions, 'account', campaign.accountId);
+  const account = lastSaid<AccountDefinition>(definitions.historyOf('account', campaign.accountId))?.document;
   if (account === undefined) {
     return spendFault(
       'unknown_account',

@@ -164,6 +164,10 @@ describe('publishing', () => {
     });
     expect(log.find('campaign', 'c')).toBeUndefined();
     expect(log.list('campaign')).toEqual([]);
+    expect(log.listSaid('campaign')).toMatchObject([
+      { id: 'c', revision: 3, isWithdrawn: true, document: paused },
+    ]);
+    expect(log.listSaid('account')).toEqual(log.list('account'));
     expect(
       await publisher.publish(publication('campaign', 'c', { name: 'c', accountId: 'a', channel: 'mail' })),
     ).toMatchObject({ outcome: 'published', revision: 4 });

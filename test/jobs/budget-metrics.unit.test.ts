@@ -12,27 +12,36 @@ const document = readDocument('account', {
   currency: 'EUR',
   dailyBudgetMicros: 450_000_000,
 });
+const DAY_MS = Date.UTC(2024, 0, 1);
 let reads: number;
 let isAway: boolean;
+let isWithdrawn: boolean;
+let spentMicros: number;
 let registry: Registry;
 let metrics: ReturnType<typeof createBudgetMetrics>;
 
 beforeEach(() => {
   reads = 0;
   isAway = false;
+  isWithdrawn = false;
+  spentMicros = 0;
   registry = new Registry();
   metrics = createBudgetMetrics(registry, {
     redis: {
       async getBuffer() {
         reads += 1;
         if (isAway) throw new Error('Redis is away');
-        return encodeAccount(newAccount('display'));
+        const state = newAccount('display');
+        if (spentMicros > 0)
+          state.days.push({ startMs: DAY_MS, settledMicros: spentMicros, auctions: [], books: [] });
+        return encodeAccount(state);
       },
-      hget: async () => String(Date.UTC(2024, 0, 1, 12)),
+      hget: async () => String(DAY_MS + 12 * 3_600_000),
     } as never,
     namespace: namespaceOf('default'),
     generation: 1,
-    accounts: () => [{ id: 'display', revision: 1, hash: '', document }] as never,
+    accounts: () =>
+      [{ id: 'display', revision: 1, hash: '', document, ...(isWithdrawn ? { isWithdrawn } : {}) }] as never,
   });
 });
 
@@ -54,4 +63,15 @@ it('shows nothing while another process leads, or Redis is away', async () => {
   expect(await registry.metrics()).toContain('{account=');
   isAway = true;
   expect(await registry.metrics()).not.toContain('{account=');
+});
+
+it('shows what a withdrawn account spends today, without a budget that nobody has given; nothing once that is over', async () => {
+  metrics.leads(true);
+  isWithdrawn = true;
+  expect(await registry.metrics()).not.toContain('{account=');
+  spentMicros = 7_000_000;
+  const text = await registry.metrics();
+  expect(text).toContain('flywheel_account_settled_today_micros{account="display",currency="EUR"} 7000000');
+  for (const name of ['free', 'daily_budget', 'planned_today', 'overshoot_today'])
+    expect(text).toContain(`flywheel_account_${name}_micros{account="display",currency="EUR"} 0`);
 });

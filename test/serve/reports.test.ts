@@ -338,6 +338,12 @@ describe('GET /v1/reports/campaigns', () => {
         costPerThousandMicros: 0,
       },
     ]);
+    here.definitions.set('account', 'other', { name: 'Other', currency: 'CHF', dailyBudgetMicros: 1 });
+    here.definitions.set('campaign', 'c2', { name: 'Social', accountId: 'other', channel: 'social' });
+    here.definitions.withdraw('account', 'other');
+    here.definitions.withdraw('campaign', 'c2');
+    const { rows } = await here.get('/v1/reports/campaigns');
+    expect(rows[1]).toMatchObject({ campaign: 'c2', name: 'Social', currency: 'CHF' });
     const by = await here.get('/v1/reports/campaigns?campaign=c1&by=country');
     expect(by.rows.map((row: { segment: string; clicks: number }) => [row.segment, row.clicks])).toEqual([
       ['DE', 10],
