@@ -270,7 +270,7 @@ describe('a process that bids', () => {
       if (!most.isRest) rests -= 1;
       leases.reserve(most, most.leftMicros);
     }
-    expect(rests).toBeLessThanOrEqual(5);
+    expect(rests).toBe(4);
   });
 
   it('counts what it holds for those who bid less, where the ledger would not grant what a dear bid needs', async () => {
