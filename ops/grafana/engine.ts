@@ -161,11 +161,13 @@ const stream: PanelSpec[] = [
   },
   {
     title: 'Failures and fences',
-    description: 'Steps that failed and are tried again, and commits refused because another has taken over.',
+    description:
+      'Steps that failed and are tried again, commits refused because another has taken over, and offsets of the log that held no record.',
     unit: 'cps',
     queries: [
       { expr: rate('flywheel_stream_failures_total', 'step'), legend: '{{step}}' },
       { expr: rate('flywheel_stream_fenced_total'), legend: 'fenced' },
+      { expr: rate('flywheel_stream_offsets_skipped_total'), legend: 'offsets without a record' },
     ],
   },
   {
