@@ -14,10 +14,15 @@ const ALL_DUE = 'ALLDUE';
 /** Members that are set at a time: Lua's stack takes fewer than 8,000 words. */
 const ALL_DUE_AT_ONCE = 2_000;
 
-/** ARGV: nonce, seq, then all commands in one MessagePack array, each an array of its words. */
+/**
+ * ARGV: nonce, seq, then all commands in one MessagePack array, each an array of its words. While a cluster moves the partition's
+ * slot to another server, keys that are there can be written and new ones can not: the script would end half-way. The question
+ * for two keys that never are is refused then, before anything is written, on either server.
+ */
 const COMMIT = `
 local fence = redis.call('HMGET', KEYS[1], 'nonce', 'seq')
 if fence[1] ~= ARGV[1] or fence[2] ~= ARGV[2] then return 'FENCED' end
+redis.call('EXISTS', KEYS[1] .. ':none', KEYS[1] .. ':nor')
 local function allDue(set, score)
   local keys = redis.call('ZRANGE', set, 0, -1)
   for from = 1, #keys, ${ALL_DUE_AT_ONCE} do

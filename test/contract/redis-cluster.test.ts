@@ -14,6 +14,8 @@ import { duplicateOf, openRedis, type RedisClient } from '../../platform/redis.t
 import { createBuyerReads } from '../../serve/buyer-reads.ts';
 import { readRolling } from '../../serve/reports/rolling-counts.ts';
 import { createStateReader } from '../../serve/state.ts';
+import { CommandList, runFenced } from '../../stream/commit.ts';
+import { emptyHead } from '../../stream/state.ts';
 import { type RedisNodes, redisCli, redisNodes } from './support/redis-nodes.ts';
 
 const namespace = namespaceOf('contract-cluster');
@@ -100,6 +102,38 @@ describe('on a cluster', () => {
     expect(await readRolling(reader, 'funnel', 2, '1h')).toEqual(
       all.map((partition) => ({ watermarkMs: 3_600_000 + partition, cells: [['DE||', [partition, 1]]] })),
     );
+  });
+
+  test('while its slot moves to another server nothing of a commit is written; then all of it', async () => {
+    const [id] = partitions;
+    const keys = partitionKeys(namespaceOf('contract-moving'), id!);
+    const slot = redisCli(nodes.ports[0]!, ['cluster', 'keyslot', keys.head]);
+    const from = nodes.ports[Math.floor((Number(slot) * 3) / 16_384)]!;
+    const to = nodes.ports.find((port) => port !== from)!;
+    const idOf = (port: number) => redisCli(port, ['cluster', 'myid']);
+    await redis.hset(keys.head, 'nonce', 'n', 'seq', 4);
+    await redis.set(keys.buyer('u:1'), 'before');
+    const head = { ...emptyHead(), nonce: 'n', seq: 4 };
+    const commit = () => {
+      const commands = new CommandList();
+      commands.add('MSET', keys.buyer('u:1'), 'after');
+      commands.add('HSET', keys.outbox, 5, 'a batch');
+      commands.add('HSET', keys.head, 'seq', 5);
+      return runFenced(redis, keys, head, commands.bytes());
+    };
+    const states = () => Promise.all([redis.get(keys.buyer('u:1')), redis.hget(keys.head, 'seq')]);
+    redisCli(to, ['cluster', 'setslot', slot, 'importing', idOf(from)]);
+    redisCli(from, ['cluster', 'setslot', slot, 'migrating', idOf(to)]);
+    await expect(commit()).rejects.toThrow();
+    expect(await states()).toEqual(['before', '4']);
+    // The head has moved, the others have not.
+    redisCli(from, ['migrate', '127.0.0.1', String(to), keys.head, '0', '1000']);
+    await expect(commit()).rejects.toThrow();
+    expect(redisCli(to, ['-c', 'exists', keys.outbox])).toBe('0');
+    redisCli(from, ['migrate', '127.0.0.1', String(to), keys.buyer('u:1'), '0', '1000']);
+    for (const port of nodes.ports) redisCli(port, ['cluster', 'setslot', slot, 'node', idOf(to)]);
+    await vi.waitFor(async () => expect(await commit()).toBe('OK'), 15_000);
+    expect(await states()).toEqual(['after', '5']);
   });
 
   test('no server has more than one of the twelve partitions of `events` beyond its share', async () => {
