@@ -7,8 +7,13 @@ export const LEASE_MS = 5_000;
 const RENEW_MS = 1_500;
 const TRY_MS = 1_000;
 
-/** Renews and gives back only what is still ours. */
-const RENEW = `if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0`;
+/** Renews what is still ours, or what is nobody's: a process that stood still for longer than its lease, or a Redis that was lost, ends no turn that no other wants. */
+const RENEW = `
+local holder = redis.call('get', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('set', KEYS[1], ARGV[1], 'px', ARGV[2])
+return 1`;
+/** Gives back only what is still ours. */
 const GIVE_BACK = `if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0`;
 
 export interface LeadershipOptions {

@@ -83,12 +83,14 @@ function wellFormedBytes(bytes: Buffer, text: string): Buffer {
 type SpendRecord = ReportRecord | NoticeRecord | LeaseRequestRecord | ClockRecord | DefinitionRecord;
 
 function tooFarAhead(timeMs: number, receivedMs: number, appendMs: number): Decoded | null {
-  const limitMs = Math.min(receivedMs, appendMs) + futureMaxMs;
-  if (timeMs <= limitMs) return null;
-  const ahead = Math.round((timeMs - limitMs + futureMaxMs) / 1_000);
+  const nowMs = Math.min(receivedMs, appendMs);
+  if (timeMs <= nowMs + futureMaxMs) return null;
+  const ahead = Math.round((timeMs - nowMs) / 1_000);
+  // Of a broker whose clock is behind everything live is ahead.
+  const when = receivedMs <= appendMs ? 'it was received' : 'Kafka took it, by the clock of the broker';
   return reject(
     'future',
-    `the event time is ${ahead} s ahead of when it was received; at most ${futureMaxMs / 1_000} s are taken`,
+    `the event time is ${ahead} s ahead of when ${when}; at most ${futureMaxMs / 1_000} s are taken`,
   );
 }
 
