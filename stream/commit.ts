@@ -225,7 +225,7 @@ export type CommitReply = 'OK' | 'FENCED';
 export async function runFenced(
   redis: RedisClient,
   keys: PartitionKeys,
-  head: Head,
+  head: Pick<Head, 'nonce' | 'seq'>,
   commands: Buffer,
 ): Promise<CommitReply> {
   const reply = await redis.eval(COMMIT, 1, keys.head, head.nonce, head.seq, commands);

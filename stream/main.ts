@@ -9,7 +9,13 @@ import type { Producer } from '../platform/kafka.ts';
 import { readPartition } from '../platform/kafka-read.ts';
 import type { TopicAdmin } from '../platform/kafka-topics.ts';
 import { ensureGeneration } from '../platform/kafka-topics.ts';
-import { type PartitionId, partitionKeys, type StatefulTopic, statefulTopics } from '../platform/keys.ts';
+import {
+  type PartitionId,
+  type PartitionKeys,
+  partitionKeys,
+  type StatefulTopic,
+  statefulTopics,
+} from '../platform/keys.ts';
 import type { Namespace } from '../platform/namespace.ts';
 import type { RedisClient } from '../platform/redis.ts';
 import {
@@ -31,7 +37,8 @@ import { type PartitionFigures, registerPartitionMetrics } from './partition-met
 import { columns } from './rows.ts';
 import { createSink, RefusedRow, type Sink } from './sink.ts';
 import { Source, type TopicPartition } from './source.ts';
-import { takeOver } from './take-over.ts';
+import { untilReplicated } from './sure-commit.ts';
+import { type TakenOver, takeOver } from './take-over.ts';
 import { createTurns } from './turns.ts';
 
 export interface StreamParts {
@@ -91,10 +98,22 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
   const gates = createGates();
   const ownerName = `${parts.config.streamSlot}@${hostname()}:${process.pid}`;
   const idOf = identify(parts.namespace, generations);
+  let closed = false;
   const failed = (error: Error): void => {
     metrics.failed('source');
     parts.log('warn', `Kafka: ${error.message}`);
   };
+  /** What the owner before left goes out at once: the state that it is of must not be lost by a failover either. */
+  async function keepByReplicas(keys: PartitionKeys, { work }: TakenOver): Promise<void> {
+    const ports = {
+      redis: parts.redis,
+      keys,
+      observer: { failed: () => metrics.failed('take-over') },
+      limits: limitsOf(parts.config),
+    };
+    if ((await untilReplicated(ports, work.head, undefined, () => closed)) === 'FENCED')
+      throw new Error('another has taken over meanwhile');
+  }
   const ownership = createOwnership({
     ...parts,
     source: () => source,
@@ -103,6 +122,7 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
       const keys = partitionKeys(parts.namespace, id);
       const taken = await takeOver(parts.redis, id, keys, log, foldMetrics.of(id.topic), ownerName);
       const left = taken.undelivered.map(({ batch }) => batch);
+      if (left.length > 0) await keepByReplicas(keys, taken);
       pass(parts.failpoint, 'after-take-over', left);
       return taken;
     },
@@ -147,6 +167,7 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
 
   return {
     async close() {
+      closed = true;
       clearInterval(looking);
       live.close();
       await ownership.close();

@@ -11,7 +11,7 @@ import { createFolder, type Folder } from './folder.ts';
 import { createLoader, type Loader } from './loading.ts';
 import { MessageQueue } from './message-queue.ts';
 import type { OwnerParts } from './owner-parts.ts';
-import { commitUntilKnown, untilReplicated } from './sure-commit.ts';
+import { commitUntilKnown, connectionOf, untilReplicated } from './sure-commit.ts';
 import type { TakenOver } from './take-over.ts';
 import type { Work } from './work.ts';
 
@@ -274,9 +274,11 @@ export class Owner {
     const commands = commitCommands(work, keys, batch, timers, delivered, looksAgain);
     observer.step('before-commit', [batch]);
     const isStopped = (): boolean => this.#stopped;
+    const connection = connectionOf(this.#parts.redis);
     if ((await commitUntilKnown(this.#parts, work.head, commands, isStopped)) === 'FENCED') return 'FENCED';
     work.counters.committed();
-    await untilReplicated(this.#parts, isStopped);
+    const committed = { nonce: work.head.nonce, seq: work.head.seq + 1 };
+    if ((await untilReplicated(this.#parts, committed, connection, isStopped)) === 'FENCED') return 'FENCED';
     this.#delivery.cleared(delivered.length);
     work.head.seq += 1;
     observer.step('after-commit', [batch]);

@@ -1,24 +1,49 @@
 // A commit whose outcome is known: tried until Redis answers, read back when the answer was lost, and kept by as many
 // replicas as are asked for before anything of it leaves.
-import { type CommitReply, runFenced } from './commit.ts';
+import type { Redis } from 'ioredis';
+import type { RedisClient } from '../platform/redis.ts';
+import { CommandList, type CommitReply, runFenced } from './commit.ts';
 import type { OwnerParts } from './owner-parts.ts';
 import type { Head } from './state.ts';
 
-type Ports = Pick<OwnerParts, 'redis' | 'keys' | 'observer' | 'limits'>;
+type Ports = Pick<OwnerParts, 'redis' | 'keys'> & {
+  readonly observer: Pick<OwnerParts['observer'], 'failed'>;
+  readonly limits: Pick<OwnerParts['limits'], 'waitReplicas'>;
+};
 
 const REDIS_RETRY_MS = 200;
 const REPLICAS_MS = 1_000;
 
-/** What has left cannot be taken back, so a commit that a failover could still lose does not leave. */
+/** Which connection this client has now: WAIT speaks of what was written on its own. A cluster has none (`runStream` refuses it). */
+export function connectionOf(redis: RedisClient): unknown {
+  return (redis as Redis).stream;
+}
+
+/**
+ * What has left cannot be taken back, so a commit that a failover could still lose does not leave.
+ * @param head nonce and seq as they stand with the commit
+ * @param writtenOn the connection before it was written; undefined if that is not known
+ * @returns FENCED if it was lost by a failover meanwhile
+ */
 export async function untilReplicated(
-  { redis, observer, limits }: Ports,
+  { redis, keys, observer, limits }: Ports,
+  head: Pick<Head, 'nonce' | 'seq'>,
+  writtenOn: unknown,
   isStopped: () => boolean,
-): Promise<void> {
+): Promise<CommitReply> {
   const { waitReplicas } = limits;
-  if (waitReplicas === 0) return;
-  for (;;) {
+  if (waitReplicas === 0) return 'OK';
+  for (let connection = writtenOn; ; ) {
+    if (connection === undefined || connection !== connectionOf(redis)) {
+      // Something has to be written on this one, and only if the commit stands where it leads to.
+      connection = connectionOf(redis);
+      const commands = new CommandList();
+      commands.add('HSET', keys.head, 'seq', head.seq);
+      if ((await runFenced(redis, keys, head, commands.bytes())) === 'FENCED') return 'FENCED';
+    }
     const have = Number(await redis.call('WAIT', waitReplicas, REPLICAS_MS));
-    if (have >= waitReplicas) return;
+    if (connection !== connectionOf(redis)) continue;
+    if (have >= waitReplicas) return 'OK';
     observer.failed(new Error(`${have} of ${waitReplicas} replicas have the commit: waiting`));
     if (isStopped()) throw new Error('stopped while replicas were waited for');
   }

@@ -2,7 +2,10 @@
 // does when a host goes dark, or when its Redis was made a replica and lives on.
 import { connect, createServer, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { partitionKeys } from '../../platform/keys.ts';
+import { namespaceOf } from '../../platform/namespace.ts';
 import { openRedis, type RedisClient } from '../../platform/redis.ts';
+import { connectionOf, untilReplicated } from '../../stream/sure-commit.ts';
 import { type RedisNodes, redisCli, redisNodes } from './support/redis-nodes.ts';
 
 /** Twice what a silent connection is given. */
@@ -89,4 +92,35 @@ test('one that was made a replica is left for who is there now, by a script too'
     .toBe('OK');
   expect(redisCli(after!, ['get', 'replica'])).toBe('after');
   redisCli(before!, ['replicaof', 'no', 'one']);
+});
+
+test('a commit is out of its process only when a replica has it; one that a failover lost is fenced', async () => {
+  const [first, second] = nodes.ports;
+  redisCli(second!, ['replicaof', '127.0.0.1', String(first)]);
+  await expect
+    .poll(() => redisCli(first!, ['info', 'replication']), { timeout: MENDED_MS_MAX })
+    .toContain('state=online');
+  const keys = partitionKeys(namespaceOf('failover'), { topic: 'events', generation: 1, partition: 0 });
+  const failures: string[] = [];
+  const ports = {
+    redis: client,
+    keys,
+    observer: { failed: (error: unknown) => void failures.push(String(error)) },
+    limits: { waitReplicas: 1 },
+  };
+  const committed = { nonce: 'n', seq: 5 };
+  const connection = connectionOf(client);
+  await client.hset(keys.head, 'nonce', 'n', 'seq', 5);
+  expect(await untilReplicated(ports, committed, connection, () => false)).toBe('OK');
+  expect(redisCli(second!, ['hget', keys.head, 'seq'])).toBe('5');
+  redisCli(second!, ['replicaof', 'no', 'one']);
+  await client.hset(keys.head, 'seq', 6);
+  await expect(untilReplicated(ports, { ...committed, seq: 6 }, connection, () => true)).rejects.toThrow(
+    'stopped',
+  );
+  expect(failures).toEqual(['Error: 0 of 1 replicas have the commit: waiting']);
+  // The one that did not get it is the one in charge now.
+  balancer.leadTo(second!);
+  client.disconnect(true);
+  expect(await untilReplicated(ports, { ...committed, seq: 6 }, connection, () => false)).toBe('FENCED');
 });

@@ -5,22 +5,35 @@ import { namespaceOf } from '../../platform/namespace.ts';
 import { emptyHead } from '../../stream/state.ts';
 import { commitUntilKnown, untilReplicated } from '../../stream/sure-commit.ts';
 
+const CONNECTION = 'this one';
 const head = { ...emptyHead(), nonce: 'mine', seq: 4 };
 
 function ports(replies: (string | Error)[], stored: [nonce: string, seq: string], waitReplicas = 0) {
   const failures: string[] = [];
+  const asked: string[] = [];
   const next = async (): Promise<unknown> => {
     const reply = replies.shift();
     if (reply instanceof Error) throw reply;
     return reply;
   };
   const made = {
-    redis: { eval: next, call: next, hmget: async () => stored },
+    redis: {
+      stream: CONNECTION,
+      eval() {
+        asked.push('eval');
+        return next();
+      },
+      call() {
+        asked.push('call');
+        return next();
+      },
+      hmget: async () => stored,
+    },
     keys: partitionKeys(namespaceOf('sure'), { topic: 'events', generation: 1, partition: 0 }),
     observer: { failed: (error: Error) => failures.push(error.message) },
     limits: { waitReplicas },
   };
-  return { failures, ports: made as unknown as Parameters<typeof commitUntilKnown>[0] };
+  return { failures, asked, ports: made as unknown as Parameters<typeof commitUntilKnown>[0] };
 }
 
 const commit = (given: ReturnType<typeof ports>, isStopped = (): boolean => false) =>
@@ -50,13 +63,24 @@ it('is given up with the outage’s error when the owner is stopped', async () =
   );
 });
 
+const committed = { nonce: 'mine', seq: 5 };
+
 it('is not let out before as many replicas have it as are asked for', async () => {
   const late = ports(['0', '1', '2'], ['', ''], 2);
-  await untilReplicated(late.ports, () => false);
+  expect(await untilReplicated(late.ports, committed, CONNECTION, () => false)).toBe('OK');
   expect(late.failures).toEqual([
     '0 of 2 replicas have the commit: waiting',
     '1 of 2 replicas have the commit: waiting',
   ]);
-  await expect(untilReplicated(ports(['1'], ['', ''], 2).ports, () => true)).rejects.toThrow('stopped');
-  await untilReplicated(ports([], ['', '']).ports, () => false);
+  const stopped = untilReplicated(ports(['1'], ['', ''], 2).ports, committed, CONNECTION, () => true);
+  await expect(stopped).rejects.toThrow('stopped');
+  expect(await untilReplicated(ports([], ['', '']).ports, committed, CONNECTION, () => false)).toBe('OK');
+});
+
+it('is asked for anew on a new connection, which has written nothing of its own, and may lead to who does not have it', async () => {
+  const kept = ports(['OK', '2'], ['', ''], 2);
+  expect(await untilReplicated(kept.ports, committed, 'the one before', () => false)).toBe('OK');
+  expect(kept.asked).toEqual(['eval', 'call']);
+  const lost = ports(['FENCED'], ['', ''], 2);
+  expect(await untilReplicated(lost.ports, committed, 'the one before', () => false)).toBe('FENCED');
 });
