@@ -131,9 +131,10 @@ describe('the oracle’s memory of notices', () => {
 
 describe('the oracle’s ledger', { timeout: 120_000 }, () => {
   it.each([
-    ['', openAttacked, 'foreignCampaign'],
-    [', near to what the account can hold', openNearlyFull, 'overflow'],
-  ])('agrees with ours on every record and every sum%s', (_where, open, way) => {
+    ['', openAttacked, 'foreignCampaign', 50],
+    // Few leases are granted there: what is paced and returned is met in the other.
+    [', near to what the account can hold', openNearlyFull, 'overflow', 20],
+  ])('agrees with ours on every record and every sum%s', (_where, open, way, often) => {
     const seen = new Map<string, number>();
     const stepped = new Set<number>();
     let returned = 0;
@@ -185,8 +186,8 @@ describe('the oracle’s ledger', { timeout: 120_000 }, () => {
     // Every way a record can go was met often.
     const ways = ['applied', 'late', 'duplicate', 'control', 'unknownCampaign', 'currency', way];
     for (const way of ways) expect(seen.get(way) ?? 0).toBeGreaterThan(10);
-    expect(stepped.size).toBeGreaterThan(50);
-    expect(returned).toBeGreaterThan(50);
+    expect(stepped.size).toBeGreaterThan(often);
+    expect(returned).toBeGreaterThan(often);
     expect(withdrawn).toBeGreaterThan(10);
   });
 });
