@@ -10,8 +10,7 @@ import type { PendingCheck } from './pending.ts';
 import { IntentOver, type Sender } from './send.ts';
 import type { DeliveryWriter } from './writer.ts';
 
-/** A state that cannot be trusted now is asked again after so long; a receiver without a secret likewise. */
-export const UNKNOWN_RETRY_MS = 1_000;
+/** A receiver without a secret is tried again after so long. */
 const NO_SECRET_RETRY_MS = 30_000;
 
 export interface AttemptPorts {
@@ -49,17 +48,18 @@ function later(delivery: Delivery, waitMs: number, ports: AttemptPorts): Deliver
 }
 
 /**
- * Answers the delivery as it stands afterwards: what changed is in Kafka by then.
+ * Answers the delivery as it stands afterwards: what changed is in Kafka by then. Null: whether its trigger still waits cannot be
+ * known now, and nothing has changed.
  * @throws what the writer throws, and when the turn is over: then nothing more may be done here
  */
 export async function attemptDelivery(
   delivery: Delivery,
   receiver: InForce<ReceiverDefinition>,
   ports: AttemptPorts,
-): Promise<Delivery> {
+): Promise<Delivery | null> {
   const { writer, pending, secrets, metrics, nowMs, failpoint } = ports;
   const standing = await pending.standing(delivery.trigger);
-  if (standing === 'unknown') return later(delivery, UNKNOWN_RETRY_MS, ports);
+  if (standing === 'unknown') return null;
   if (standing === 'gone') {
     const detail = 'the trigger was acknowledged elsewhere or has expired';
     const settled: Delivery = { ...delivery, status: 'settled', atMs: nowMs(), detail };

@@ -12,10 +12,11 @@ import {
 import { type DeliveryFold, deliveryIdOf } from '../platform/delivery-log.ts';
 import type { Producer } from '../platform/kafka.ts';
 import { receiptMessage } from '../platform/trigger-offer.ts';
-import { type AttemptPorts, attemptDelivery, UNKNOWN_RETRY_MS } from './attempt.ts';
+import { type AttemptPorts, attemptDelivery } from './attempt.ts';
 import { createDueQueue, type DueQueue } from './due-queue.ts';
 import type { HasExpired } from './expiry.ts';
 import { createOwed, isOpen } from './owed.ts';
+import { unknownPauseMs } from './pending.ts';
 
 /** Deliveries that wait for one receiver; more are dead at once, to be replayed, so that memory stays bounded. */
 export const WAITING_MAX = 50_000;
@@ -77,6 +78,8 @@ class LaneDispatcher implements Dispatcher {
   #ports: DispatchPorts;
   #owed = createOwed();
   #lanes = new Map<string, Lane>();
+  /** How often it could not be known of a delivery, one time after the other, whether its trigger still waits. */
+  #unknown = new Map<string, number>();
   #draining = false;
   #underWay = new Set<Promise<void>>();
 
@@ -254,6 +257,8 @@ class LaneDispatcher implements Dispatcher {
 
   async #attempt(delivery: Delivery): Promise<void> {
     const { metrics, writer, nowMs } = this.#ports;
+    const unknownBefore = this.#unknown.get(delivery.id) ?? 0;
+    this.#unknown.delete(delivery.id);
     // What stands in the queue and is no longer the latest was replaced meanwhile.
     if (this.#owed.find(delivery) !== delivery) return;
     const receiver = this.#active(delivery.receiver);
@@ -270,6 +275,12 @@ class LaneDispatcher implements Dispatcher {
       return;
     }
     const after = await attemptDelivery(delivery, receiver, this.#ports);
+    if (after === null) {
+      // Its slot is for others meanwhile, and less and less often for it.
+      this.#unknown.set(delivery.id, unknownBefore + 1);
+      this.#admit({ ...delivery, dueMs: nowMs() + unknownPauseMs(unknownBefore) });
+      return;
+    }
     if (after.status === 'queued' && after.attempt > delivery.attempt) metrics.retry(receiver.id);
     if (after.status === 'dead') metrics.dead(receiver.id, after.answer === 410 ? 'gone' : 'exhausted');
     this.#admit(after);
@@ -285,7 +296,7 @@ class LaneDispatcher implements Dispatcher {
       const standing = await pending.standing(first.trigger);
       if (standing === 'waiting') return this.#conclude(trigger);
       if (standing === 'gone' || this.#draining || signal.aborted) break;
-      await new Promise((resolve) => setTimeout(resolve, UNKNOWN_RETRY_MS));
+      await new Promise((resolve) => setTimeout(resolve, unknownPauseMs(0)));
     }
     if (!this.#owed.of(trigger).some(isOpen)) this.#owed.finish(trigger);
   }

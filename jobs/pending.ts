@@ -1,14 +1,17 @@
 // Asks, before anybody is written to, whether the trigger still waits: by a state that has applied everything that
-// stood in the log when it was asked, so that a receipt that Kafka had before is never overlooked.
+// stood in the log when it was asked, so that a receipt that Kafka had before is never overlooked. Each partition answers for
+// itself: one that stands still or lags delays no question of another.
 import type { WaitingTrigger } from '../domain/delivery.ts';
-import type { TopicAdmin } from '../platform/kafka-topics.ts';
-import { buyerPartition, partitionKeys } from '../platform/keys.ts';
+import type { TopicAdmin, Watermarks } from '../platform/kafka-topics.ts';
+import { buyerPartition, type PartitionKeys, partitionKeys } from '../platform/keys.ts';
 import type { Namespace } from '../platform/namespace.ts';
 import type { RedisClient } from '../platform/redis.ts';
 import { withholdingReason } from '../platform/trigger-offer.ts';
 
 const LOOK_MS = 20;
 const PATIENCE_MS = 2_000;
+const UNKNOWN_PAUSE_MS = 1_000;
+const UNKNOWN_PAUSE_MS_MAX = 30_000;
 
 /** `unknown`: the partition's state cannot be trusted now; ask again later. */
 export type Standing = 'waiting' | 'gone' | 'unknown';
@@ -18,8 +21,8 @@ export interface PendingCheck {
 }
 
 export interface PendingPorts {
-  readonly redis: RedisClient;
-  readonly admin: TopicAdmin;
+  readonly redis: Pick<RedisClient, 'hmget'>;
+  readonly admin: Pick<TopicAdmin, 'watermarks'>;
   readonly namespace: Namespace;
   /** Of `events`. */
   readonly generation: number;
@@ -31,59 +34,105 @@ interface Question {
   readonly answer: (standing: Standing) => void;
 }
 
-/** Questions that come while others are being answered wait, and are then answered together. */
+/** The questions of one partition. */
+interface Line {
+  readonly partition: number;
+  readonly keys: PartitionKeys;
+  waiting: Question[];
+  busy: boolean;
+  /** The end that its state did not come to in time: until it has, nobody waits for it again. Negative: none. */
+  missedEnd: number;
+}
+
+/** How long to wait before a question that was answered `unknown` so often before is asked once more: 1, 2, 4 … 30 s. */
+export function unknownPauseMs(timesBefore: number): number {
+  return Math.min(UNKNOWN_PAUSE_MS * 2 ** timesBefore, UNKNOWN_PAUSE_MS_MAX);
+}
+
+/**
+ * The ends of the log as they stand after the call: one request at a time, shared by whoever asked before it began. Not one
+ * that is under way already: a receipt may have come since.
+ */
+function sharedEnds(admin: PendingPorts['admin'], topic: string): () => Promise<Watermarks[]> {
+  let underWay: Promise<unknown> = Promise.resolve();
+  let next: Promise<Watermarks[]> | null = null;
+  async function request(): Promise<Watermarks[]> {
+    await underWay;
+    next = null;
+    const asked = admin.watermarks(topic);
+    underWay = asked.catch(() => {});
+    return asked;
+  }
+  return () => {
+    next ??= request();
+    return next;
+  };
+}
+
+/** Questions that come while others of their partition are being answered wait, and are then answered together. */
 export function createPendingCheck(ports: PendingPorts): PendingCheck {
   const { redis, admin, namespace, generation, nowMs } = ports;
-  let waiting: Question[] = [];
-  let busy = false;
+  const ends = sharedEnds(admin, namespace.topics.events);
+  const lines = new Map<number, Line>();
 
-  async function look(partition: number, end: number, questions: readonly Question[]): Promise<void> {
-    const keys = partitionKeys(namespace, { topic: 'events', generation, partition });
+  function lineOf(partition: number): Line {
+    let line = lines.get(partition);
+    if (line === undefined) {
+      const keys = partitionKeys(namespace, { topic: 'events', generation, partition });
+      line = { partition, keys, waiting: [], busy: false, missedEnd: -1 };
+      lines.set(partition, line);
+    }
+    return line;
+  }
+
+  /** Whether the partition's state may be trusted and has come to that end, within a patience that one that lags has used up. */
+  async function comesTo(line: Line, end: number): Promise<boolean> {
     const untilMs = performance.now() + PATIENCE_MS;
     for (;;) {
-      // The head first: triggers that are read after it are at least as new.
-      const [ready, stamp, offset] = await redis.hmget(keys.head, 'ready', 'stamp', 'offset');
-      const withheld = withholdingReason(ready ?? null, stamp ?? null, nowMs()) !== null;
-      if (!withheld && Number(offset ?? 0) >= end) break;
-      if (withheld || performance.now() > untilMs) {
-        for (const { answer } of questions) answer('unknown');
-        return;
+      const [ready, stamp, offset] = await redis.hmget(line.keys.head, 'ready', 'stamp', 'offset');
+      if (withholdingReason(ready ?? null, stamp ?? null, nowMs()) !== null) return false;
+      const reached = Number(offset ?? 0);
+      if (reached >= end) {
+        line.missedEnd = -1;
+        return true;
+      }
+      // Whoever asks holds a slot of its receiver meanwhile: behind a partition that lags for an hour all would be held.
+      if (reached < line.missedEnd) return false;
+      if (performance.now() > untilMs) {
+        line.missedEnd = end;
+        return false;
       }
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
-    const found = await redis.hmget(keys.triggers, ...questions.map(({ trigger }) => trigger.id));
-    for (const [index, { answer }] of questions.entries()) answer(found[index] === null ? 'gone' : 'waiting');
   }
 
-  async function answerAll(): Promise<void> {
-    while (waiting.length > 0) {
-      const questions = waiting;
-      waiting = [];
-      try {
-        const ends = await admin.watermarks(namespace.topics.events);
-        const byPartition = new Map<number, Question[]>();
-        for (const question of questions) {
-          const partition = buyerPartition(question.trigger.key);
-          byPartition.set(partition, [...(byPartition.get(partition) ?? []), question]);
-        }
-        await Promise.all(
-          [...byPartition].map(([partition, own]) => look(partition, ends[partition]!.high, own)),
-        );
-      } catch {
-        for (const { answer } of questions) answer('unknown');
-      }
+  async function standings(line: Line, questions: readonly Question[]): Promise<Standing[]> {
+    const end = (await ends())[line.partition]!.high;
+    // The head first: triggers that are read after it are at least as new.
+    if (!(await comesTo(line, end))) return questions.map(() => 'unknown');
+    const found = await redis.hmget(line.keys.triggers, ...questions.map(({ trigger }) => trigger.id));
+    return found.map((trigger) => (trigger === null ? 'gone' : 'waiting'));
+  }
+
+  async function answerAll(line: Line): Promise<void> {
+    while (line.waiting.length > 0) {
+      const questions = line.waiting;
+      line.waiting = [];
+      const found = await standings(line, questions).catch(() => []);
+      for (const [index, { answer }] of questions.entries()) answer(found[index] ?? 'unknown');
     }
-    busy = false;
+    line.busy = false;
   }
 
   return {
     standing(trigger) {
       return new Promise((answer) => {
-        waiting.push({ trigger, answer });
-        if (busy) return;
-        busy = true;
+        const line = lineOf(buyerPartition(trigger.key));
+        line.waiting.push({ trigger, answer });
+        if (line.busy) return;
+        line.busy = true;
         // Questions of the same turn of the event loop go together.
-        setImmediate(() => void answerAll());
+        setImmediate(() => void answerAll(line));
       });
     },
   };

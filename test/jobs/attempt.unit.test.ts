@@ -18,7 +18,7 @@ it('without a secret says once, in the delivery, what is missing, and is no atte
     warn: () => {},
   } as unknown as AttemptPorts;
 
-  const first = await attemptDelivery(delivery, receiver, ports);
+  const first = (await attemptDelivery(delivery, receiver, ports))!;
   expect(first).toMatchObject({ status: 'queued', attempt: 0, atMs: 1_000, dueMs: 31_000 });
   expect(first.detail).toContain('crm-signing');
   expect(written).toEqual([first]);
