@@ -181,7 +181,7 @@ async function lead(parts: Parts, lost: AbortSignal): Promise<void> {
     writer,
     expiry,
     pending: createPendingCheck({ ...parts, nowMs: Date.now }),
-    secrets: openWebhookSecrets(config.jobsSecretsFile),
+    secrets: openWebhookSecrets(config.jobsSecretsFile, log.warn),
     intentLifeMs: config.jobsIntentLifeMs,
     signal: over,
     nowMs: Date.now,

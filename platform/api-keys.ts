@@ -2,14 +2,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { chmod, readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import {
-  changeHashedKeys,
-  type HashedKey,
-  readHashedKeysIfAny,
-  type Scope,
-  writePrivate,
-} from './hashed-keys.ts';
+import { changeHashedKeys, type HashedKey, readHashedKeysIfAny, type Scope } from './hashed-keys.ts';
 import { PlatformError } from './platform-error.ts';
+import { writePrivate } from './private-file.ts';
 
 /** 192 bits: a plain hash keeps such a key, it cannot be guessed back. */
 const KEY_BYTES = 24;

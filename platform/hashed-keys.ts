@@ -1,17 +1,13 @@
 // The file of hashed API keys that every `serve` reads: its shape, and changes to it that neither tear it nor lose each other.
 import { hkdfSync } from 'node:crypto';
-import { mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
-import path from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { PlatformError } from './platform-error.ts';
+import { lockFile, writePrivate } from './private-file.ts';
 
-const OWNER_ONLY = 0o600;
 /** Names become labels of metrics and `source` of records. */
 export const KEY_NAMES_MAX = 1_000;
 const KEYS_MAX = 10_000;
-/** A change takes milliseconds; who waits longer for another one waits for a process that died. */
-const LOCK_WAIT_MS = 5_000;
-const LOCK_RETRY_MS = 20;
 
 export const PER_SECOND_MAX = 1_000_000;
 export const BURST_MAX = 10_000_000;
@@ -118,8 +114,7 @@ export async function changeHashedKeys<Result>(
   file: string,
   change: (keys: readonly HashedKey[]) => { readonly keys: readonly HashedKey[]; readonly result: Result },
 ): Promise<Result> {
-  await mkdir(path.dirname(path.resolve(file)), { recursive: true });
-  const unlock = await lock(`${file}.lock`);
+  const unlock = await lockFile(file);
   try {
     const before = await readHashedKeysIfAny(file);
     const { keys, result } = change(before?.keys ?? []);
@@ -134,37 +129,4 @@ export async function changeHashedKeys<Result>(
   } finally {
     await unlock();
   }
-}
-
-/** Whoever makes the lock file holds it. One whose holder died is not taken over: two who try could both succeed. */
-async function lock(file: string): Promise<() => Promise<void>> {
-  const untilMs = performance.now() + LOCK_WAIT_MS;
-  for (;;) {
-    try {
-      const handle = await open(file, 'wx', OWNER_ONLY);
-      await handle.close();
-      return () => unlink(file);
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
-      if (performance.now() > untilMs) {
-        const advice = `another process changes the API keys: ${file} has been there for ${LOCK_WAIT_MS / 1_000} s. If none does, remove it and try again`;
-        throw new PlatformError('KEYS_LOCKED', advice, { cause });
-      }
-    }
-    await new Promise((resolve) => setTimeout(resolve, LOCK_RETRY_MS));
-  }
-}
-
-/** The file appears whole and private, or not at all, whatever happens to the machine. */
-export async function writePrivate(file: string, content: unknown): Promise<void> {
-  await mkdir(path.dirname(path.resolve(file)), { recursive: true });
-  const unfinished = `${file}.${process.pid}.new`;
-  const handle = await open(unfinished, 'w', OWNER_ONLY);
-  try {
-    await handle.writeFile(`${JSON.stringify(content, null, 2)}\n`);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(unfinished, file);
 }

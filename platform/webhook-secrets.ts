@@ -1,15 +1,16 @@
 // The receivers' signing secrets: a file of its own beside the keys, readable by its owner alone. They never stand in a
 // definition, so neither in the log, in ClickHouse nor in git.
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
-import path from 'node:path';
+import { readFile, stat } from 'node:fs/promises';
 import { z } from 'zod';
 import { PlatformError } from './platform-error.ts';
+import { lockFile, writePrivate } from './private-file.ts';
 
 /** Standard Webhooks: `whsec_` and the base64 of 24 to 64 random bytes. */
 const secret = z.string().regex(/^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/);
 /** More than one while a secret is exchanged: each message is signed with all of them. */
 const secretsFile = z.record(z.string(), z.array(secret).min(1).max(4));
+type Secrets = z.infer<typeof secretsFile>;
 const SECRET_BYTES = 32;
 
 export interface WebhookSecrets {
@@ -18,7 +19,7 @@ export interface WebhookSecrets {
 }
 
 /** @throws PlatformError SECRETS_UNREADABLE */
-async function readSecrets(file: string): Promise<Record<string, string[]>> {
+async function readSecrets(file: string): Promise<Secrets> {
   try {
     return secretsFile.parse(JSON.parse(await readFile(file, 'utf8')));
   } catch (cause) {
@@ -31,9 +32,21 @@ async function readSecrets(file: string): Promise<Record<string, string[]>> {
   }
 }
 
-export function openWebhookSecrets(file: string): WebhookSecrets {
+/**
+ * A file that cannot be read, such as one that somebody is writing, leaves the secrets that were read before.
+ * @param warn told of it, once for each change of the file
+ */
+export function openWebhookSecrets(file: string, warn: (message: string) => void): WebhookSecrets {
   let readAt = -1;
-  let secrets: Record<string, string[]> = {};
+  let secrets: Promise<Secrets> = Promise.resolve({});
+  async function readOrKeep(before: Promise<Secrets>): Promise<Secrets> {
+    try {
+      return await readSecrets(file);
+    } catch (error) {
+      warn(`${(error as Error).message}; until it can, those from before go on signing`);
+      return before;
+    }
+  }
   return {
     async keysOf(name) {
       const changedAt = await stat(file).then(
@@ -41,22 +54,29 @@ export function openWebhookSecrets(file: string): WebhookSecrets {
         () => -1,
       );
       if (changedAt !== readAt) {
-        secrets = await readSecrets(file);
         readAt = changedAt;
+        secrets = readOrKeep(secrets);
       }
-      const own = Object.hasOwn(secrets, name) ? secrets[name]! : [];
+      const read = await secrets;
+      const own = Object.hasOwn(read, name) ? read[name]! : [];
       return own.map((text) => Buffer.from(text.slice('whsec_'.length), 'base64'));
     },
   };
 }
 
-/** Adds a fresh secret of that name in front; the one before it goes on signing too. Returns it, for the receiver. */
+/**
+ * Adds a fresh secret of that name in front; the one before it goes on signing too. Returns it, for the receiver.
+ * @throws PlatformError SECRETS_UNREADABLE, KEYS_LOCKED
+ */
 export async function addWebhookSecret(file: string, name: string): Promise<string> {
-  const secrets = await readSecrets(file);
-  const fresh = `whsec_${randomBytes(SECRET_BYTES).toString('base64')}`;
-  secrets[name] = [fresh, ...(secrets[name] ?? [])].slice(0, 2);
-  await mkdir(path.dirname(path.resolve(file)), { recursive: true });
-  await writeFile(`${file}.new`, `${JSON.stringify(secrets, null, 2)}\n`, { mode: 0o600 });
-  await rename(`${file}.new`, file);
-  return fresh;
+  const unlock = await lockFile(file);
+  try {
+    const secrets = await readSecrets(file);
+    const fresh = `whsec_${randomBytes(SECRET_BYTES).toString('base64')}`;
+    const before = Object.hasOwn(secrets, name) ? secrets[name]! : [];
+    await writePrivate(file, { ...secrets, [name]: [fresh, ...before].slice(0, 2) });
+    return fresh;
+  } finally {
+    await unlock();
+  }
 }

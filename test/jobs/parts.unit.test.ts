@@ -1,19 +1,10 @@
-// The small parts of the sender: secrets, signatures, queues, what it remembers, what it shows.
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+// The small parts of the sender: queues, what it remembers, what it shows.
 import { Registry } from 'prom-client';
-import { Webhook } from 'standardwebhooks';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Delivery } from '../../domain/delivery.ts';
 import { createDueQueue } from '../../jobs/due-queue.ts';
-import { webhookHeaders } from '../../jobs/message.ts';
 import { createJobsMetrics } from '../../jobs/metrics.ts';
 import { createOwed } from '../../jobs/owed.ts';
-import { addWebhookSecret, openWebhookSecrets } from '../../platform/webhook-secrets.ts';
-
-const dir = mkdtempSync(path.join(tmpdir(), 'flywheel-secrets-'));
-afterAll(() => rmSync(dir, { recursive: true }));
 
 function deliveryOf(id: string, change: Partial<Delivery> = {}): Delivery {
   return {
@@ -26,38 +17,6 @@ function deliveryOf(id: string, change: Partial<Delivery> = {}): Delivery {
     ...change,
   } as Delivery;
 }
-
-describe('secrets', () => {
-  it('are kept from others, and both sign while one is exchanged', async () => {
-    const file = path.join(dir, 'new', 'secrets.json');
-    const secrets = openWebhookSecrets(file);
-    expect(await secrets.keysOf('crm')).toEqual([]);
-    const before = await addWebhookSecret(file, 'crm');
-    expect(statSync(file).mode & 0o777).toBe(0o600);
-    expect(await secrets.keysOf('crm')).toHaveLength(1);
-    const fresh = await addWebhookSecret(file, 'crm');
-    expect(await secrets.keysOf('other')).toEqual([]);
-    const body = '{"a":"ü"}';
-    const headers = webhookHeaders('msg_1', Date.now(), body, await secrets.keysOf('crm'));
-    for (const secret of [before, fresh])
-      expect(new Webhook(secret).verify(body, headers)).toEqual({ a: 'ü' });
-    const third = await addWebhookSecret(file, 'crm');
-    const later = webhookHeaders('msg_1', Date.now(), body, await secrets.keysOf('crm'));
-    expect(() => new Webhook(before).verify(body, later)).toThrow();
-    expect(new Webhook(third).verify(body, later)).toEqual({ a: 'ü' });
-    expect(readFileSync(file, 'utf8')).not.toContain(before);
-  });
-
-  it('that cannot be read are an error that says where, without showing them', async () => {
-    const file = path.join(dir, 'broken.json');
-    writeFileSync(file, '{"crm": ["whsec_short"]}');
-    const error = await openWebhookSecrets(file)
-      .keysOf('crm')
-      .catch((thrown: Error) => thrown);
-    expect((error as Error).message).toContain(file);
-    expect((error as Error).message).not.toContain('short');
-  });
-});
 
 describe('a queue', () => {
   it('gives what is due, the earliest first and of equals the first', () => {
