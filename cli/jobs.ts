@@ -14,6 +14,7 @@ function line(level: 'info' | 'warn' | 'error') {
 const log: JobsLog = {
   info: line('info'),
   warn: line('warn'),
+  error: line('error'),
   fatal(error) {
     line('error')(error.message);
     process.exit(1);

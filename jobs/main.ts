@@ -3,7 +3,6 @@
 // Read `lead` top to bottom: open the transactional id (which fences the leader before), read what is owed, go on.
 import { randomBytes, randomInt } from 'node:crypto';
 import type { AccountDefinition, InForce, ReceiverDefinition } from '../domain/definition.ts';
-import { waitingTrigger } from '../domain/delivery.ts';
 import { type ClickHouse, openClickHouse } from '../platform/clickhouse.ts';
 import type { Config } from '../platform/config.ts';
 import { type DefinitionLog, openDefinitionLog } from '../platform/definition-log.ts';
@@ -16,14 +15,13 @@ import {
 } from '../platform/delivery-log.ts';
 import { createFailpoint, type Failpoint } from '../platform/failpoint.ts';
 import { createProducer, type Producer } from '../platform/kafka.ts';
-import { type LogRecord, readPartition } from '../platform/kafka-read.ts';
+import { readPartition } from '../platform/kafka-read.ts';
 import { ensureGeneration, openTopicAdmin, type TopicAdmin } from '../platform/kafka-topics.ts';
 import { openTransactionalProducer, type TransactionalProducer } from '../platform/kafka-transactions.ts';
 import { jobsLeaderKey } from '../platform/keys.ts';
 import { createRegistry, serveMetrics } from '../platform/metrics.ts';
-import { type Namespace, namespaceOf, topicPartitions } from '../platform/namespace.ts';
+import { type Namespace, namespaceOf } from '../platform/namespace.ts';
 import { openRedis, type RedisClient } from '../platform/redis.ts';
-import { compileValidator } from '../platform/validate.ts';
 import { openWebhookSecrets } from '../platform/webhook-secrets.ts';
 import { keepBackfilled } from './backfill.ts';
 import { type BudgetMetrics, createBudgetMetrics } from './budget-metrics.ts';
@@ -39,6 +37,7 @@ import { saidOnce } from './said-once.ts';
 import { createSender, type Sender } from './send.ts';
 import { createSourceMetrics, type SourceMetrics } from './source-metrics.ts';
 import { watchSources } from './source-watch.ts';
+import { readTriggers } from './trigger-reader.ts';
 import { createDeliveryWriter } from './writer.ts';
 
 /** How long a turn that ends waits for what is under way. */
@@ -48,6 +47,7 @@ const CHANCE_STEPS = 2 ** 32;
 export interface JobsLog {
   info(message: string): void;
   warn(message: string): void;
+  error(message: string): void;
   /** Told when receipts can no longer be written: the process is to end, its successor writes them. */
   fatal(error: Error): void;
 }
@@ -81,18 +81,6 @@ interface Parts {
   readonly stop: AbortSignal;
 }
 
-const validateTrigger = compileValidator(waitingTrigger);
-
-/** A record that is no trigger is passed by: the stream alone writes here, and the oracle looks at every one. */
-function triggerOf({ value }: LogRecord) {
-  try {
-    const checked = validateTrigger(JSON.parse(value?.toString('utf8') ?? ''));
-    return checked.ok ? checked.value : null;
-  } catch {
-    return null;
-  }
-}
-
 async function disable({ publisher, log }: Parts, receiver: InForce<ReceiverDefinition>): Promise<void> {
   const published = await publisher.publish({
     type: 'receiver',
@@ -104,29 +92,6 @@ async function disable({ publisher, log }: Parts, receiver: InForce<ReceiverDefi
     precondition: (current) => current?.hash === receiver.hash,
   });
   log.warn(`receiver ${receiver.id} answered 410 Gone: ${published.outcome}`);
-}
-
-/** Triggers of all partitions, from where the leader before had come to. */
-async function readTriggers(
-  { config, namespace, admin }: Parts,
-  cursors: ReadonlyMap<number, number>,
-  dispatcher: Dispatcher,
-  signal: AbortSignal,
-): Promise<void> {
-  const topic = namespace.topics.triggers;
-  const watermarks = await admin.watermarks(topic);
-  const partitions = Array.from({ length: topicPartitions.triggers }, (_, partition) => partition);
-  await Promise.all(
-    partitions.map(async (partition) => {
-      const from = cursors.get(partition) ?? watermarks[partition]!.low;
-      const brokers = config.kafkaBrokers;
-      for await (const batch of readPartition({ brokers, topic, partition, from, signal }))
-        await dispatcher.take(
-          partition,
-          batch.map((record) => ({ offset: record.offset, trigger: triggerOf(record) })),
-        );
-    }),
-  );
 }
 
 /** Replays that are asked for from now on; the leader's own records come by too and say nothing new. */
@@ -208,7 +173,7 @@ async function lead(parts: Parts, lost: AbortSignal): Promise<void> {
       warn: log.warn,
     });
     const readers = [
-      readTriggers(parts, fold.cursors, dispatcher, readersOver),
+      readTriggers({ ...parts, brokers: config.kafkaBrokers }, fold.cursors, dispatcher, readersOver),
       readReplays(parts, next, dispatcher, readersOver),
       keepBackfilled({ ...parts, nowMs: Date.now, warn: log.warn }, readersOver),
       keepForgetting({ ...parts, eachRecord, expiry, writer, warn: log.warn }, readersOver),

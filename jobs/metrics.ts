@@ -20,6 +20,8 @@ export interface JobsMetrics {
   receipt(): void;
   /** So many keys of the topic are forgotten. */
   forgot(keys: number): void;
+  /** So many were deleted before they were taken: nobody is told of them. */
+  lostTriggers(count: number): void;
   leads(leading: boolean): void;
   /** Asked at each scrape; null while another process leads. */
   showOpen(read: (() => ReadonlyMap<string, OpenDeliveries>) | null): void;
@@ -65,6 +67,11 @@ export function createJobsMetrics(registry: Registry): JobsMetrics {
   const forgotten = new Counter({
     name: 'flywheel_deliveries_forgotten_total',
     help: 'Deliveries and replays that were taken out of the topic, a week behind the end of their trigger.',
+    registers,
+  });
+  const lost = new Counter({
+    name: 'flywheel_delivery_triggers_lost_total',
+    help: 'Offsets of the topic triggers that were deleted before a leader took them: sent to no receiver.',
     registers,
   });
   const leads = new Gauge({ name: 'flywheel_jobs_leads', help: '1 while this process sends.', registers });
@@ -130,6 +137,7 @@ export function createJobsMetrics(registry: Registry): JobsMetrics {
     settled: (receiver) => settled.inc({ receiver }),
     receipt: () => receipts.inc(),
     forgot: (keys) => forgotten.inc(keys),
+    lostTriggers: (count) => lost.inc(count),
     leads: (leading) => leads.set(leading ? 1 : 0),
     showOpen(read) {
       readOpen = read;
