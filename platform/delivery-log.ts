@@ -124,27 +124,41 @@ export function foldDelivery(fold: DeliveryFold, record: DeliveriesTopicRecord):
   }
 }
 
-/** Every committed record up to the topic's end as it is now, in order; null for what is no record of it. Answers where to read on. */
-export async function eachDeliveryRecord(
+/** A record of the topic; null for what is none of it. */
+export interface DeliveryAt {
+  readonly offset: number;
+  readonly record: DeliveriesTopicRecord | null;
+}
+
+/** Every committed record up to the topic's end as it is now, in order. Answers where to read on. */
+export async function eachDeliveryBatch(
   brokers: string,
   namespace: Namespace,
-  each: (record: DeliveriesTopicRecord | null, offset: number) => void,
+  each: (batch: readonly DeliveryAt[]) => void,
 ): Promise<number> {
   const topic = namespace.topics.deliveries;
   const admin = openTopicAdmin(brokers);
   const [watermarks] = await admin.watermarks(topic).finally(() => admin.close());
   const { low, high } = watermarks!;
   for await (const batch of readPartition({ brokers, topic, partition: 0, from: low, to: high }))
-    for (const record of batch) each(readDeliveryRecord(record), record.offset);
+    each(batch.map((record) => ({ offset: record.offset, record: readDeliveryRecord(record) })));
   return high;
 }
 
-/** The whole topic, record by record; null for what is no record of it. */
-export async function readDeliveryRecords(
+/** As `eachDeliveryBatch`, one by one. */
+export function eachDeliveryRecord(
   brokers: string,
   namespace: Namespace,
-): Promise<{ readonly offset: number; readonly record: DeliveriesTopicRecord | null }[]> {
-  const records: { offset: number; record: DeliveriesTopicRecord | null }[] = [];
+  each: (record: DeliveriesTopicRecord | null, offset: number) => void,
+): Promise<number> {
+  return eachDeliveryBatch(brokers, namespace, (batch) => {
+    for (const { record, offset } of batch) each(record, offset);
+  });
+}
+
+/** The whole topic, record by record; null for what is no record of it. */
+export async function readDeliveryRecords(brokers: string, namespace: Namespace): Promise<DeliveryAt[]> {
+  const records: DeliveryAt[] = [];
   await eachDeliveryRecord(brokers, namespace, (record, offset) => records.push({ offset, record }));
   return records;
 }

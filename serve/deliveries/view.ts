@@ -1,9 +1,9 @@
 // Follows the topic `deliveries`, so that every `serve` can say how each delivery stands; memory is bounded.
-import type { Delivery, DeliveryStatus } from '../../domain/delivery.ts';
+import type { DeliveriesTopicRecord, Delivery, DeliveryStatus } from '../../domain/delivery.ts';
 import {
+  eachDeliveryBatch,
   emptyDeliveryFold,
   foldDelivery,
-  readDeliveries,
   readDeliveryRecord,
 } from '../../platform/delivery-log.ts';
 import { readPartition } from '../../platform/kafka-read.ts';
@@ -28,6 +28,8 @@ export interface DeliveryViewOptions {
   readonly namespace: Namespace;
   /** Told when following the topic failed and is tried again. */
   readonly onWarning: (message: string) => void;
+  /** For tests. */
+  readonly readToEnd?: typeof eachDeliveryBatch;
 }
 
 /**
@@ -47,28 +49,41 @@ export function trimDeliveries(deliveries: Map<string, Delivery>, max: number): 
   forget(() => true);
 }
 
+/** The deliveries of the records that were told so far, trimmed after each batch: the topic has weeks of them. */
+function createDeliveryMemory() {
+  const fold = emptyDeliveryFold();
+  return {
+    deliveries: fold.deliveries as ReadonlyMap<string, Delivery>,
+    take(records: Iterable<DeliveriesTopicRecord | null>): void {
+      for (const record of records) if (record !== null) foldDelivery(fold, record);
+      // Wishes are the sender's business.
+      fold.replays.clear();
+      trimDeliveries(fold.deliveries, REMEMBERED_MAX);
+    },
+  };
+}
+
 /** Opens at once and reads behind it: only the routes of the deliveries wait for it. */
-export function openDeliveryView({ brokers, namespace, onWarning }: DeliveryViewOptions): DeliveryView {
+export function openDeliveryView({
+  brokers,
+  namespace,
+  onWarning,
+  readToEnd = eachDeliveryBatch,
+}: DeliveryViewOptions): DeliveryView {
   const topic = namespace.topics.deliveries;
   const stopping = new AbortController();
   const { signal } = stopping;
-  let fold = emptyDeliveryFold();
+  let memory = createDeliveryMemory();
   let next: number | null = null;
 
   async function follow(): Promise<void> {
     if (next === null) {
-      const read = await readDeliveries(brokers, namespace);
-      fold = read.fold;
-      next = read.next;
-      trimDeliveries(fold.deliveries, REMEMBERED_MAX);
+      memory = createDeliveryMemory();
+      next = await readToEnd(brokers, namespace, (batch) => memory.take(batch.map(({ record }) => record)));
     }
     for await (const batch of readPartition({ brokers, topic, partition: 0, from: next, signal })) {
-      for (const record of batch) {
-        const read = readDeliveryRecord(record);
-        if (read !== null) foldDelivery(fold, read);
-        next = record.offset + 1;
-      }
-      trimDeliveries(fold.deliveries, REMEMBERED_MAX);
+      memory.take(batch.map(readDeliveryRecord));
+      next = batch.at(-1)!.offset + 1;
     }
   }
 
@@ -85,8 +100,8 @@ export function openDeliveryView({ brokers, namespace, onWarning }: DeliveryView
 
   return {
     isCaughtUp: () => next !== null,
-    find: (id) => fold.deliveries.get(id),
-    latest: () => [...fold.deliveries.values()].reverse(),
+    find: (id) => memory.deliveries.get(id),
+    latest: () => [...memory.deliveries.values()].reverse(),
     async close() {
       stopping.abort();
       await following;

@@ -1,7 +1,9 @@
 // What the API says of deliveries and what it writes when one is to be sent again.
 import { describe, expect, it } from 'vitest';
 import type { Delivery } from '../../domain/delivery.ts';
-import { trimDeliveries } from '../../serve/deliveries/view.ts';
+import type { DeliveryAt } from '../../platform/delivery-log.ts';
+import { namespaceOf } from '../../platform/namespace.ts';
+import { openDeliveryView, trimDeliveries } from '../../serve/deliveries/view.ts';
 import { appOf, NOW_MS, SECRET, WRITE, world } from './without-parts.ts';
 
 function deliveryOf(id: string, status: Delivery['status'], receiver = 'crm'): Delivery {
@@ -129,5 +131,38 @@ describe('what is remembered', () => {
 
   it('nothing goes while there is room', () => {
     expect(kept(3, 'delivered', 'dead', 'settled')).toEqual(['0', '1', '2']);
+  });
+
+  // The whole topic was kept at the start, and trimmed once it was read.
+  it('is bounded while weeks of it are read at the start', async () => {
+    const batchOf = (from: number): DeliveryAt[] =>
+      Array.from({ length: 4_000 }, (_none, index) => ({
+        offset: from + index,
+        record: deliveryOf(`msg_${from + index}`, index % 40 === 0 ? 'dead' : 'delivered'),
+      }));
+    const sizes: number[] = [];
+    let told = (): void => {};
+    const read = new Promise<void>((resolve) => {
+      told = resolve;
+    });
+    const view = openDeliveryView({
+      brokers: '',
+      namespace: namespaceOf('x'),
+      onWarning: (message) => expect.unreachable(message),
+      async readToEnd(_brokers, _namespace, each) {
+        await null;
+        for (let from = 0; from < 300_000; from += 4_000) {
+          each(batchOf(from));
+          sizes.push([...view.latest()].length);
+        }
+        told();
+        // The rest would be followed: there is no Kafka here.
+        return new Promise<number>(() => {});
+      },
+    });
+    await read;
+    expect(Math.max(...sizes)).toBe(100_000);
+    expect(view.find('msg_0')?.status).toBe('dead');
+    expect(view.isCaughtUp()).toBe(false);
   });
 });
