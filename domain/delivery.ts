@@ -138,7 +138,8 @@ export function answered(
   const { status, retryAfter } = answer;
   const detail = firstOf(answer.detail, 1_024);
   const next = { ...before, atMs: nowMs, answer: status, detail };
-  if (status >= 200 && status < 300) return { ...next, status: 'delivered' };
+  // What a receiver says of its success explains nothing, and would be kept for weeks by everybody who reads the topic.
+  if (status >= 200 && status < 300) return { ...next, status: 'delivered', detail: '' };
   const failures = before.failures + 1;
   const pauseMs = receiver.retryAfterMs[before.failures];
   if (status === 410 || pauseMs === undefined) return { ...next, failures, status: 'dead' };

@@ -9,10 +9,11 @@ import {
   isReceiptDue,
   type WaitingTrigger,
 } from '../domain/delivery.ts';
-import { type DeliveryFold, deliveryIdOf } from '../platform/delivery-log.ts';
+import { deliveryIdOf } from '../platform/delivery-log.ts';
 import type { Producer } from '../platform/kafka.ts';
 import { receiptMessage } from '../platform/trigger-offer.ts';
 import { type AttemptPorts, attemptDelivery } from './attempt.ts';
+import type { Beginning } from './beginning.ts';
 import { createDueQueue, type DueQueue } from './due-queue.ts';
 import type { HasExpired } from './expiry.ts';
 import { createOwed, isOpen } from './owed.ts';
@@ -45,7 +46,7 @@ export interface DispatchPorts extends AttemptPorts {
 
 export interface Dispatcher {
   /** Goes on where the one before stopped. */
-  resume(fold: DeliveryFold): Promise<void>;
+  resume(beginning: Beginning): Promise<void>;
   /** Records of one partition of `triggers`, in order; resolves when they are deliveries in Kafka. */
   take(partition: number, triggers: readonly ReadTrigger[]): Promise<void>;
   replay(request: DeliveryReplay): Promise<void>;
@@ -88,7 +89,8 @@ class LaneDispatcher implements Dispatcher {
     ports.metrics.showOpen(() => this.#owed.open(ports.nowMs()));
   }
 
-  async resume({ deliveries, replays }: DeliveryFold): Promise<void> {
+  async resume({ deliveries, replays, finished }: Beginning): Promise<void> {
+    for (const id of finished) this.#owed.putFinished(id);
     for (const delivery of deliveries.values()) {
       // Whoever wrote this intent may still begin to send it, and then wait for the answer.
       const waitMs = delivery.status === 'sending' ? delivery.intentLifeMs + delivery.timeoutMs : 0;

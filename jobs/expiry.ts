@@ -25,3 +25,8 @@ export async function readExpiry({ redis, namespace, generation }: ExpiryPorts):
   );
   return ({ key, expiresMs }, agoMs = 0) => watermarks[buyerPartition(key)]! > expiresMs + agoMs;
 }
+
+/** As `readExpiry`; nothing is known to have expired while Redis cannot be asked. */
+export function expiryOrNone(ports: ExpiryPorts): Promise<HasExpired> {
+  return readExpiry(ports).catch((): HasExpired => () => false);
+}

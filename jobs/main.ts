@@ -7,12 +7,7 @@ import { type ClickHouse, openClickHouse } from '../platform/clickhouse.ts';
 import type { Config } from '../platform/config.ts';
 import { type DefinitionLog, openDefinitionLog } from '../platform/definition-log.ts';
 import { createPublisher, type Publisher } from '../platform/definition-publish.ts';
-import {
-  deliveryMessage,
-  eachDeliveryRecord,
-  readDeliveries,
-  readDeliveryRecord,
-} from '../platform/delivery-log.ts';
+import { deliveryMessage, eachDeliveryRecord, readDeliveryRecord } from '../platform/delivery-log.ts';
 import { createFailpoint, type Failpoint } from '../platform/failpoint.ts';
 import { createProducer, type Producer } from '../platform/kafka.ts';
 import { readPartition } from '../platform/kafka-read.ts';
@@ -24,9 +19,10 @@ import { type Namespace, namespaceOf } from '../platform/namespace.ts';
 import { openRedis, type RedisClient } from '../platform/redis.ts';
 import { openWebhookSecrets } from '../platform/webhook-secrets.ts';
 import { keepBackfilled } from './backfill.ts';
+import { createBeginning } from './beginning.ts';
 import { type BudgetMetrics, createBudgetMetrics } from './budget-metrics.ts';
 import { createDispatcher, type Dispatcher } from './dispatch.ts';
-import { readExpiry } from './expiry.ts';
+import { expiryOrNone, readExpiry } from './expiry.ts';
 import { type ForgetPorts, keepForgetting } from './forget.ts';
 import { runForLeadership } from './leadership.ts';
 import { createJobsMetrics, type JobsMetrics } from './metrics.ts';
@@ -113,9 +109,14 @@ async function readReplays(
  * Reads what is owed. Whatever the leader before had written must be readable: a transaction of this id that a dying broker
  * forgot to end would hold all readers up for ever, and ends with this one (docs/decisions/triggers.md).
  */
-async function beginTurn({ config, namespace }: Parts, transactional: TransactionalProducer) {
+async function beginTurn(parts: Parts, transactional: TransactionalProducer) {
+  const { config, namespace } = parts;
   await transactional.append([deliveryMessage(namespace, { kind: 'turn', atMs: Date.now() })]);
-  return readDeliveries(config.kafkaBrokers, namespace);
+  const { beginning, take } = createBeginning(await expiryOrNone(parts));
+  const next = await eachDeliveryRecord(config.kafkaBrokers, namespace, (record) => {
+    if (record !== null) take(record);
+  });
+  return { beginning, next };
 }
 
 async function lead(parts: Parts, lost: AbortSignal): Promise<void> {
@@ -133,7 +134,7 @@ async function lead(parts: Parts, lost: AbortSignal): Promise<void> {
     transactionalId: `flywheel-jobs-${namespace.name}`,
     onWarning: log.warn,
   });
-  const { fold, next } = await beginTurn(parts, transactional).catch(async (error: unknown) => {
+  const { beginning, next } = await beginTurn(parts, transactional).catch(async (error: unknown) => {
     await transactional.close();
     throw error;
   });
@@ -163,7 +164,7 @@ async function lead(parts: Parts, lost: AbortSignal): Promise<void> {
   metrics.leads(true);
   parts.budgetMetrics.leads(true);
   try {
-    await dispatcher.resume(fold);
+    await dispatcher.resume(beginning);
     // Not waited for at the end: it only reads, and what it finds then is left out.
     void watchSources({
       ...parts,
@@ -173,7 +174,7 @@ async function lead(parts: Parts, lost: AbortSignal): Promise<void> {
       warn: log.warn,
     });
     const readers = [
-      readTriggers({ ...parts, brokers: config.kafkaBrokers }, fold.cursors, dispatcher, readersOver),
+      readTriggers({ ...parts, brokers: config.kafkaBrokers }, beginning.cursors, dispatcher, readersOver),
       readReplays(parts, next, dispatcher, readersOver),
       keepBackfilled({ ...parts, nowMs: Date.now, warn: log.warn }, readersOver),
       keepForgetting({ ...parts, eachRecord, expiry, writer, warn: log.warn }, readersOver),

@@ -1,5 +1,6 @@
 // What the leader remembers: the deliveries of each trigger that is not yet answered by all its receivers.
 import type { Delivery } from '../domain/delivery.ts';
+import { type BoundedSet, createBoundedSet } from './bounded-set.ts';
 import type { OpenDeliveries } from './metrics.ts';
 
 /** Triggers of which nothing is open but something dead, and ids of what is finished: remembered so many. */
@@ -16,6 +17,8 @@ export interface Owed {
   of(trigger: string): readonly Delivery[];
   /** The trigger is answered: only that its deliveries were taken is remembered. */
   finish(trigger: string): void;
+  /** Remembers that a delivery is finished of which nothing else is known. */
+  putFinished(id: string): void;
   triggers(): readonly string[];
   open(nowMs: number): ReadonlyMap<string, OpenDeliveries>;
 }
@@ -24,18 +27,15 @@ export function isOpen({ status }: Delivery): boolean {
   return status === 'queued' || status === 'sending';
 }
 
-function dropOldest(kept: Set<string>, most: number): string | undefined {
-  if (kept.size <= most) return undefined;
-  const [oldest] = kept;
-  kept.delete(oldest!);
-  return oldest;
+export function createFinished(): BoundedSet {
+  return createBoundedSet(FINISHED_MAX);
 }
 
 export function createOwed(): Owed {
   const groups = new Map<string, Map<string, Delivery>>();
   const ids = new Set<string>();
-  const dead = new Set<string>();
-  const finished = new Set<string>();
+  const dead = createBoundedSet(DEAD_MAX);
+  const finished = createFinished();
 
   function forget(trigger: string): void {
     for (const id of groups.get(trigger)?.keys() ?? []) ids.delete(id);
@@ -44,10 +44,7 @@ export function createOwed(): Owed {
   }
 
   function finish(trigger: string): void {
-    for (const id of groups.get(trigger)?.keys() ?? []) {
-      finished.add(id);
-      dropOldest(finished, FINISHED_MAX);
-    }
+    for (const id of groups.get(trigger)?.keys() ?? []) finished.add(id);
     forget(trigger);
   }
 
@@ -63,13 +60,16 @@ export function createOwed(): Owed {
       ids.add(delivery.id);
       finished.delete(delivery.id);
       const all = [...group.values()];
-      if (all.some(isOpen) || !all.some(({ status }) => status === 'dead')) dead.delete(trigger);
-      else dead.add(trigger);
-      const oldest = dropOldest(dead, DEAD_MAX);
+      if (all.some(isOpen) || !all.some(({ status }) => status === 'dead')) {
+        dead.delete(trigger);
+        return;
+      }
+      const oldest = dead.add(trigger);
       if (oldest !== undefined) forget(oldest);
     },
     of: (trigger) => [...(groups.get(trigger)?.values() ?? [])],
     finish,
+    putFinished: (id) => void finished.add(id),
     triggers: () => [...groups.keys()],
     open(nowMs) {
       const result = new Map<string, OpenDeliveries>();

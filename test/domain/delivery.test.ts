@@ -48,7 +48,10 @@ const answer = (status: number, retryAfter?: string) => ({ status, retryAfter, d
 
 describe('an answer', () => {
   it.each([200, 201, 204, 299])('%i delivers', (status) => {
-    expect(answered(deliveryOf(), answer(status), crm, NOW_MS, 0).status).toBe('delivered');
+    expect(answered(deliveryOf(), answer(status), crm, NOW_MS, 0)).toMatchObject({
+      status: 'delivered',
+      detail: '',
+    });
   });
 
   it('410 is final, whatever is left of the schedule', () => {

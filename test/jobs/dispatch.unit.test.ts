@@ -1,7 +1,7 @@
 // The leader's work where partitions cannot be asked.
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { createBeginning } from '../../jobs/beginning.ts';
 import { createPendingCheck } from '../../jobs/pending.ts';
-import { emptyDeliveryFold } from '../../platform/delivery-log.ts';
 import { dispatching, partitions, triggerOf } from './dispatching.ts';
 
 beforeEach(() => void vi.useFakeTimers({ now: 1_000_000 }));
@@ -23,7 +23,7 @@ it('a hundred deliveries of a partition that stays behind let a fresh one of ano
     },
   };
   const { dispatcher, sent, written } = dispatching({ pending });
-  await dispatcher.resume(emptyDeliveryFold());
+  await dispatcher.resume(createBeginning(() => false).beginning);
   await dispatcher.take(
     0,
     many.map((trigger, offset) => ({ offset, trigger })),

@@ -1,8 +1,9 @@
 // A dispatcher whose parts are stand-ins: what it writes, sends and asks is written down, and time is vitest's.
 import type { InForce, ReceiverDefinition } from '../../domain/definition.ts';
-import type { DeliveriesTopicRecord, WaitingTrigger } from '../../domain/delivery.ts';
+import type { DeliveriesTopicRecord, Delivery, WaitingTrigger } from '../../domain/delivery.ts';
 import { createDispatcher, type DispatchPorts } from '../../jobs/dispatch.ts';
 import type { PendingPorts } from '../../jobs/pending.ts';
+import { deliveryIdOf } from '../../platform/delivery-log.ts';
 import { buyerPartition } from '../../platform/keys.ts';
 import { namespaceOf, topicPartitions } from '../../platform/namespace.ts';
 
@@ -18,6 +19,16 @@ export function triggerOf(id: string, partition: number): WaitingTrigger {
   return {
     ...{ id, definition: 'won', revision: 1, on: 'transition', key: keyIn(partition) },
     ...{ from: 'a', to: 'b', timeMs: 0, expiresMs: 1, data: {} },
+  };
+}
+
+/** As it stands in the topic. */
+export function deliveryOf(trigger: WaitingTrigger, change: Partial<Delivery> = {}): Delivery {
+  const id = deliveryIdOf(namespace, GENERATION, 'crm', trigger.id);
+  return {
+    ...{ kind: 'delivery', id, receiver: 'crm', status: 'queued', attempt: 0, failures: 0, dueMs: 0 },
+    ...{ createdMs: 0, atMs: 0, answer: 0, detail: '', intentLifeMs: 0, timeoutMs: 0, trigger },
+    ...change,
   };
 }
 

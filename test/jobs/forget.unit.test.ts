@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { DeliveriesTopicRecord, Delivery, DeliveryStatus } from '../../domain/delivery.ts';
 import { partitionOf } from '../../domain/hash.ts';
+import { createBeginning } from '../../jobs/beginning.ts';
 import { createDispatcher, type DispatchPorts } from '../../jobs/dispatch.ts';
 import { type HasExpired, readExpiry } from '../../jobs/expiry.ts';
 import { createForgettable, forgetOnce } from '../../jobs/forget.ts';
@@ -49,10 +50,11 @@ function forgettable(records: readonly DeliveriesTopicRecord[], hasExpired = LON
 
 describe('a leader that begins', () => {
   async function begin(hasExpired: HasExpired): Promise<string[]> {
-    const fold = emptyDeliveryFold();
+    // As read while nothing could be known of the partitions.
+    const { beginning, take } = createBeginning(() => false);
     for (let n = 0; n < 1_000; n += 1) {
-      foldDelivery(fold, delivery(`old-${n}`, n % 2 === 0 ? 'delivered' : 'dead'));
-      foldDelivery(fold, delivery(`new-${n}`, 'delivered', EXPIRES_MS + WEEK_MS));
+      take(delivery(`old-${n}`, n % 2 === 0 ? 'delivered' : 'dead'));
+      take(delivery(`new-${n}`, 'delivered', EXPIRES_MS + WEEK_MS));
     }
     const asked: string[] = [];
     const ports = {
@@ -71,7 +73,7 @@ describe('a leader that begins', () => {
       fail: (error: Error) => expect.unreachable(error.message),
     } as unknown as DispatchPorts;
     const dispatcher = createDispatcher(ports);
-    await dispatcher.resume(fold);
+    await dispatcher.resume(beginning);
     await dispatcher.drain();
     return asked;
   }

@@ -1,0 +1,33 @@
+// What a leader begins with: the topic `deliveries`, of which it keeps what something may still come of. The topic has weeks.
+import type { DeliveriesTopicRecord, Delivery } from '../domain/delivery.ts';
+import { type DeliveryFold, emptyDeliveryFold, foldDelivery } from '../platform/delivery-log.ts';
+import type { BoundedSet } from './bounded-set.ts';
+import type { HasExpired } from './expiry.ts';
+import { createFinished } from './owed.ts';
+
+export interface Beginning extends DeliveryFold {
+  /** Ids of what is delivered or settled and whose trigger has expired. */
+  readonly finished: BoundedSet;
+}
+
+function isOver({ status }: Delivery): boolean {
+  return status === 'delivered' || status === 'settled';
+}
+
+/** Told the records in order. */
+export function createBeginning(hasExpired: HasExpired) {
+  const beginning: Beginning = { ...emptyDeliveryFold(), finished: createFinished() };
+  const { deliveries, finished } = beginning;
+  return {
+    beginning,
+    take(record: DeliveriesTopicRecord): void {
+      foldDelivery(beginning, record);
+      if (record.kind === 'forgotten') finished.delete(record.key);
+      if (record.kind !== 'delivery') return;
+      finished.delete(record.id);
+      if (!isOver(record) || !hasExpired(record.trigger)) return;
+      deliveries.delete(record.id);
+      finished.add(record.id);
+    },
+  };
+}
