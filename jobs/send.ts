@@ -8,6 +8,8 @@ import { assertLiteralAllowed, ForbiddenAddress, isAllowedHost, publicLookup } f
 /** Of an answer so much is kept, to show why it failed. */
 const ANSWER_CHARACTERS_MAX = 500;
 const ANSWER_BYTES_MAX = 65_536;
+/** The status says what came of it: what else is said is not waited for. */
+const ANSWER_READ_MS_MAX = 1_000;
 const IDLE_CONNECTION_MS = 10_000;
 
 /** The intent's time was over before a byte was written, because this process stood still. */
@@ -45,16 +47,22 @@ async function* guardedBody({ body, mayStart }: Attempt): AsyncGenerator<Buffer>
   yield Buffer.from(body);
 }
 
+/** As much as comes whole and in time. Never fails: the receiver has answered, and what it has taken must not be sent again. */
 async function beginningOf(body: AsyncIterable<Buffer> & { destroy(): unknown }): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of body) {
-    chunks.push(chunk);
-    bytes += chunk.length;
-    if (bytes > ANSWER_BYTES_MAX) {
-      body.destroy();
-      break;
+  const timer = setTimeout(() => body.destroy(), ANSWER_READ_MS_MAX);
+  try {
+    for await (const chunk of body) {
+      chunks.push(chunk);
+      bytes += chunk.length;
+      // Leaving the loop destroys the body.
+      if (bytes > ANSWER_BYTES_MAX) break;
     }
+  } catch {
+    // The rest was cut off, by either side.
+  } finally {
+    clearTimeout(timer);
   }
   return Buffer.concat(chunks).toString('utf8').slice(0, ANSWER_CHARACTERS_MAX).toWellFormed();
 }
