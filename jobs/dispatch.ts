@@ -18,6 +18,7 @@ import { createDueQueue, type DueQueue } from './due-queue.ts';
 import type { HasExpired } from './expiry.ts';
 import { createOwed, isOpen } from './owed.ts';
 import { unknownPauseMs } from './pending.ts';
+import { concludeRemembered } from './remembered.ts';
 
 /** Deliveries that wait for one receiver; more are dead at once, to be replayed, so that memory stays bounded. */
 export const WAITING_MAX = 50_000;
@@ -81,7 +82,7 @@ class LaneDispatcher implements Dispatcher {
   #lanes = new Map<string, Lane>();
   /** How often it could not be known of a delivery, one time after the other, whether its trigger still waits. */
   #unknown = new Map<string, number>();
-  #draining = false;
+  #draining = new AbortController();
   #underWay = new Set<Promise<void>>();
 
   constructor(ports: DispatchPorts) {
@@ -102,6 +103,7 @@ class LaneDispatcher implements Dispatcher {
     }
     // Nothing waits any more of what has expired: there are weeks of it, and each would be a question to Redis.
     const hasExpired = await this.#ports.expiry().catch((): HasExpired => () => false);
+    const remembered: WaitingTrigger[] = [];
     for (const trigger of this.#owed.triggers()) {
       const group = this.#owed.of(trigger);
       for (const delivery of group.filter(isOpen)) this.#lane(delivery.receiver).queue.add(delivery);
@@ -109,8 +111,9 @@ class LaneDispatcher implements Dispatcher {
       // Somebody wished one of them sent again: that it has expired is said of it then.
       if (group.some(({ id }) => replays.has(id))) continue;
       if (hasExpired(group[0]!.trigger)) this.#owed.finish(trigger);
-      else this.#track(this.#concludeAgain(trigger));
+      else remembered.push(group[0]!.trigger);
     }
+    this.#track(this.#concludeAgain(remembered));
     for (const replay of replays.values()) await this.replay(replay);
     for (const receiver of this.#lanes.keys()) this.#pump(receiver);
   }
@@ -166,7 +169,7 @@ class LaneDispatcher implements Dispatcher {
   }
 
   async drain(): Promise<void> {
-    this.#draining = true;
+    this.#draining.abort();
     for (const { timer } of this.#lanes.values()) clearTimeout(timer);
     await Promise.allSettled(this.#underWay);
     this.#ports.metrics.showOpen(null);
@@ -240,7 +243,7 @@ class LaneDispatcher implements Dispatcher {
     const lane = this.#lane(receiver);
     clearTimeout(lane.timer);
     const concurrency = this.#active(receiver)?.document.concurrency ?? 1;
-    while (!this.#draining && !this.#ports.signal.aborted && lane.inFlight < concurrency) {
+    while (!this.#draining.signal.aborted && !this.#ports.signal.aborted && lane.inFlight < concurrency) {
       const next = lane.queue.take(this.#ports.nowMs());
       if ('waitMs' in next) {
         if (next.waitMs !== null)
@@ -290,17 +293,17 @@ class LaneDispatcher implements Dispatcher {
   }
 
   /** A receipt that the leader before may have written already is only written if the trigger still waits. */
-  async #concludeAgain(trigger: string): Promise<void> {
-    const { pending, signal } = this.#ports;
-    const [first] = this.#owed.of(trigger);
-    if (first === undefined) return;
-    for (;;) {
-      const standing = await pending.standing(first.trigger);
-      if (standing === 'waiting') return this.#conclude(trigger);
-      if (standing === 'gone' || this.#draining || signal.aborted) break;
-      await new Promise((resolve) => setTimeout(resolve, unknownPauseMs(0)));
-    }
-    if (!this.#owed.of(trigger).some(isOpen)) this.#owed.finish(trigger);
+  #concludeAgain(triggers: readonly WaitingTrigger[]): Promise<void> {
+    const { pending, expiry, signal } = this.#ports;
+    return concludeRemembered(triggers, {
+      pending,
+      expiry,
+      signal: AbortSignal.any([signal, this.#draining.signal]),
+      conclude: async ({ id }, standing) => {
+        if (standing === 'waiting') await this.#conclude(id);
+        else if (!this.#owed.of(id).some(isOpen)) this.#owed.finish(id);
+      },
+    });
   }
 
   /** Writes the receipt when it is due, and forgets the trigger when nothing of it is left to do. */

@@ -10,6 +10,8 @@ import { withholdingReason } from '../platform/trigger-offer.ts';
 
 const LOOK_MS = 20;
 const PATIENCE_MS = 2_000;
+/** Triggers that one command names: Redis does nothing else meanwhile. */
+const ASKED_AT_ONCE = 500;
 const UNKNOWN_PAUSE_MS = 1_000;
 const UNKNOWN_PAUSE_MS_MAX = 30_000;
 
@@ -38,7 +40,7 @@ interface Question {
 interface Line {
   readonly partition: number;
   readonly keys: PartitionKeys;
-  waiting: Question[];
+  readonly waiting: Question[];
   busy: boolean;
   /** The end that its state did not come to in time: until it has, nobody waits for it again. Negative: none. */
   missedEnd: number;
@@ -116,8 +118,7 @@ export function createPendingCheck(ports: PendingPorts): PendingCheck {
 
   async function answerAll(line: Line): Promise<void> {
     while (line.waiting.length > 0) {
-      const questions = line.waiting;
-      line.waiting = [];
+      const questions = line.waiting.splice(0, ASKED_AT_ONCE);
       const found = await standings(line, questions).catch(() => []);
       for (const [index, { answer }] of questions.entries()) answer(found[index] ?? 'unknown');
     }

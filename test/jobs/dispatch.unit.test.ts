@@ -1,8 +1,9 @@
 // The leader's work where partitions cannot be asked.
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { createBeginning } from '../../jobs/beginning.ts';
+import type { HasExpired } from '../../jobs/expiry.ts';
 import { createPendingCheck } from '../../jobs/pending.ts';
-import { dispatching, partitions, triggerOf } from './dispatching.ts';
+import { deliveryOf, dispatching, partitions, triggerOf } from './dispatching.ts';
 
 beforeEach(() => void vi.useFakeTimers({ now: 1_000_000 }));
 afterEach(() => void vi.useRealTimers());
@@ -49,4 +50,61 @@ it('a hundred deliveries of a partition that stays behind let a fresh one of ano
   world.offsets[0] = 10;
   await vi.advanceTimersByTimeAsync(31_000);
   expect(sent).toHaveLength(many.length + fresh.length);
+});
+
+// Each was asked of every second, with a timer of its own, for as long as the replay took.
+it('what a leader remembers of a partition that is being replayed is asked for some at a time, and later and later', async () => {
+  const world = partitions();
+  world.ready[0] = '0';
+  const { beginning, take } = createBeginning(() => false);
+  const many = Array.from({ length: 3_000 }, (_none, number) => triggerOf(`many-${number}`, 0));
+  const other = triggerOf('other', 1);
+  for (const trigger of [...many, other]) take(deliveryOf(trigger, { status: 'delivered' }));
+  for (const { id } of [many[2_000]!, many[2_999]!, other]) world.waiting.add(id);
+  let questions = 0;
+  const check = createPendingCheck(world.ports);
+  let hasExpired: HasExpired = () => false;
+  const { dispatcher, receipts } = dispatching({
+    expiry: async () => hasExpired,
+    pending: {
+      standing(trigger) {
+        questions += 1;
+        return check.standing(trigger);
+      },
+    },
+  });
+  await dispatcher.resume(beginning);
+  await vi.advanceTimersByTimeAsync(60_000);
+  // Six rounds, and the one of the other partition.
+  expect(questions).toBeLessThanOrEqual(6 * 1_000 + 1);
+  expect(receipts.map((receipt) => JSON.parse(receipt).trigger)).toEqual(['other']);
+
+  // Half have expired meanwhile, which is no question; the others are asked of when the partition can tell.
+  hasExpired = ({ expiresMs }) => expiresMs > 1;
+  for (const trigger of many.slice(0, 1_500)) Object.assign(trigger, { expiresMs: 2 });
+  world.ready[0] = '1';
+  questions = 0;
+  await vi.advanceTimersByTimeAsync(31_000);
+  expect(questions).toBe(1_500);
+  expect(receipts.map((receipt) => JSON.parse(receipt).trigger).sort()).toEqual([
+    'many-2000',
+    'many-2999',
+    'other',
+  ]);
+});
+
+it('a leader that ends waits for no question that cannot be answered', async () => {
+  const world = partitions();
+  world.ready[0] = '0';
+  const { beginning, take } = createBeginning(() => false);
+  take(deliveryOf(triggerOf('one', 0), { status: 'delivered' }));
+  const { dispatcher } = dispatching({ pending: createPendingCheck(world.ports) });
+  await dispatcher.resume(beginning);
+  await vi.advanceTimersByTimeAsync(20_000);
+  let drained = false;
+  void dispatcher.drain().then(() => {
+    drained = true;
+  });
+  await vi.advanceTimersByTimeAsync(0);
+  expect(drained).toBe(true);
 });

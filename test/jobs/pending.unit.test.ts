@@ -64,3 +64,13 @@ it('what was unknown is asked again later and later', () => {
     1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000,
   ]);
 });
+
+it('no command names more than five hundred', async () => {
+  const world = partitions();
+  world.waiting.add('t1199');
+  const { standing } = createPendingCheck(world.ports);
+  const asked = Array.from({ length: 1_200 }, (_none, number) => standing(triggerOf(`t${number}`, 0)));
+  await vi.advanceTimersByTimeAsync(10);
+  expect((await Promise.all(asked)).filter((answer) => answer === 'waiting')).toHaveLength(1);
+  expect(world.asked).toEqual([500, 500, 200]);
+});
