@@ -10,6 +10,7 @@ const FINISHED_MAX = 200_000;
 export interface Owed {
   /** True if it was taken before, also when it is finished. */
   knows(id: string): boolean;
+  /** True if nothing can come of it any more. One that was dead when its trigger was finished can still be wished again. */
   isFinished(id: string): boolean;
   find(delivery: Pick<Delivery, 'id' | 'trigger'>): Delivery | undefined;
   put(delivery: Delivery): void;
@@ -36,6 +37,8 @@ export function createOwed(): Owed {
   const ids = new Set<string>();
   const dead = createBoundedSet(DEAD_MAX);
   const finished = createFinished();
+  /** Of these, what was dead. */
+  const finishedDead = createFinished();
 
   function forget(trigger: string): void {
     for (const id of groups.get(trigger)?.keys() ?? []) ids.delete(id);
@@ -44,13 +47,16 @@ export function createOwed(): Owed {
   }
 
   function finish(trigger: string): void {
-    for (const id of groups.get(trigger)?.keys() ?? []) finished.add(id);
+    for (const { id, status } of groups.get(trigger)?.values() ?? []) {
+      finished.add(id);
+      if (status === 'dead') finishedDead.add(id);
+    }
     forget(trigger);
   }
 
   return {
     knows: (id) => ids.has(id) || finished.has(id),
-    isFinished: (id) => finished.has(id),
+    isFinished: (id) => finished.has(id) && !finishedDead.has(id),
     find: ({ id, trigger }) => groups.get(trigger.id)?.get(id),
     put(delivery) {
       const trigger = delivery.trigger.id;
@@ -59,6 +65,7 @@ export function createOwed(): Owed {
       groups.set(trigger, group);
       ids.add(delivery.id);
       finished.delete(delivery.id);
+      finishedDead.delete(delivery.id);
       const all = [...group.values()];
       if (all.some(isOpen) || !all.some(({ status }) => status === 'dead')) {
         dead.delete(trigger);

@@ -108,3 +108,25 @@ it('a leader that ends waits for no question that cannot be answered', async () 
   await vi.advanceTimersByTimeAsync(0);
   expect(drained).toBe(true);
 });
+
+// It was answered 202 and lay there until another process led.
+it('a dead one whose trigger was finished at the beginning is settled when it is wished again; a delivered one is left alone', async () => {
+  const { beginning, take } = createBeginning(() => false);
+  const [dead, delivered] = (['dead', 'delivered'] as const).map((status) =>
+    deliveryOf(triggerOf(status, 0), { status, attempt: 3 }),
+  );
+  for (const delivery of [dead!, delivered!]) take(delivery);
+  const { dispatcher, written, sent } = dispatching({
+    expiry: async () => () => true,
+    pending: createPendingCheck(partitions().ports),
+  });
+  await dispatcher.resume(beginning);
+  for (const delivery of [dead!, { ...delivered!, status: 'dead' as const }])
+    await dispatcher.replay({ kind: 'replay', id: delivery.id, by: 'team', atMs: 0, delivery });
+  await vi.advanceTimersByTimeAsync(100);
+  expect(written).toMatchObject([
+    { id: dead!.id, status: 'queued', detail: 'replayed by team' },
+    { id: dead!.id, status: 'settled', attempt: 3 },
+  ]);
+  expect(sent).toEqual([]);
+});
