@@ -47,11 +47,18 @@ type Funnel = InForce<FunnelDefinition>;
 export async function keepBackfilled(ports: BackfillPorts, signal: AbortSignal): Promise<void> {
   const { definitions, redis, namespace, generation, metrics, warn } = ports;
   let wake: () => void = () => {};
-  const forget = definitions.onChange(({ type }) => type === 'funnel' && wake());
+  // Also while a turn is under way, which has listed the funnels already.
+  let changed = false;
+  const forget = definitions.onChange(({ type }) => {
+    if (type !== 'funnel') return;
+    changed = true;
+    wake();
+  });
   const known = new Map<string, BackfillProgress>();
   metrics.showBackfills(() => [...known.values()]);
   try {
     while (!signal.aborted) {
+      changed = false;
       // A lost Redis has forgotten what was done; then it is done again, and changes nothing.
       const all = await readBackfills(redis, namespace, generation).catch((error: Error) => {
         warn(`how far backfills are cannot be read: ${error.message}`);
@@ -62,6 +69,7 @@ export async function keepBackfilled(ports: BackfillPorts, signal: AbortSignal):
         for (const each of all) known.set(`${each.funnel}@${each.revision}`, each);
         await backfillAll(ports, known, signal);
       }
+      if (changed && all !== null) continue;
       const idle = all !== null && [...known.values()].every(({ status }) => isOver(status));
       await pause(idle ? IDLE_MS : PAUSE_MS, signal, (woken) => {
         wake = woken;
@@ -85,12 +93,7 @@ async function backfillAll(
     known.set(`${progress.funnel}@${progress.revision}`, progress);
     await writeBackfill(ports.redis, ports.namespace, ports.generation, progress);
   };
-  for (const progress of known.values()) {
-    const isCurrent = funnels.some(
-      ({ id, revision }) => id === progress.funnel && revision === progress.revision,
-    );
-    if (!isCurrent && !isOver(progress.status)) await save({ ...progress, status: 'stopped', detail: '' });
-  }
+  await stopOld(ports, known, funnels, save);
   for (const funnel of funnels) {
     if (signal.aborted) return;
     const before = known.get(`${funnel.id}@${funnel.revision}`) ?? unstarted(funnel.id, funnel.revision);
@@ -102,6 +105,27 @@ async function backfillAll(
       ports.warn(`the past of funnel ${funnel.id} could not be computed and is tried again: ${detail}`);
       const latest = known.get(`${funnel.id}@${funnel.revision}`) ?? before;
       await save({ ...latest, status: 'failed', detail }).catch(() => {});
+    }
+  }
+}
+
+/** Revisions that are no longer in force go no further. */
+async function stopOld(
+  { warn }: BackfillPorts,
+  known: Map<string, BackfillProgress>,
+  funnels: readonly Funnel[],
+  save: Save,
+): Promise<void> {
+  for (const [key, progress] of [...known]) {
+    const { funnel, revision, status } = progress;
+    if (isOver(status) || funnels.some((each) => each.id === funnel && each.revision === revision)) continue;
+    try {
+      await save({ ...progress, status: 'stopped', detail: '' });
+    } catch (error) {
+      warn(
+        `that funnel ${funnel}@${revision} is stopped cannot be said and is tried again: ${(error as Error).message}`,
+      );
+      known.set(key, progress);
     }
   }
 }

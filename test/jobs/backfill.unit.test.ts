@@ -21,12 +21,14 @@ function world() {
   const warnings: string[] = [];
   const offsets = new Array<number>(PARTITIONS).fill(END);
   const refuses = new Set<string>();
-  const funnels = ['one', 'two'].map((id) => ({
-    id,
-    revision: 1,
-    hash: '',
+  const funnelOf = (id: string) => ({
+    ...{ id, revision: 1, hash: '' },
     document: readDocument('funnel', { name: id, steps: ['view', 'order'], windowMs: 1_000 }),
-  }));
+  });
+  const funnels = ['one', 'two'].map(funnelOf);
+  let told: (change: { type: string }) => void = () => {};
+  /** What happens when the past is read or written next. */
+  const next: { read(): void; write(value: string): void } = { read() {}, write() {} };
   const row = {
     offset: 1,
     timeMs: START_MS,
@@ -42,7 +44,10 @@ function world() {
     generation: 1,
     redis: {
       hgetall: async () => Object.fromEntries(stored),
-      hset: async (_key: string, field: string, value: string) => stored.set(field, value),
+      async hset(_key: string, field: string, value: string) {
+        next.write(value);
+        stored.set(field, value);
+      },
       hkeys: async () => [],
       hget: async (key: string, field: string) =>
         field === 'seq' ? '0' : String(offsets[Number(/\.(\d+)\./.exec(key)![1])]),
@@ -51,8 +56,11 @@ function world() {
     definitions: {
       find: (type: string, id: string) =>
         type === 'funnel' ? funnels.find((each) => each.id === id) : undefined,
-      list: () => funnels,
-      onChange: () => () => {},
+      list: () => [...funnels],
+      onChange(listener: typeof told) {
+        told = listener;
+        return () => {};
+      },
     },
     producer: {
       async sendBatch(messages: readonly { key: string; value: string }[]) {
@@ -67,11 +75,11 @@ function world() {
       any: async () => true,
       total: async () => keys.length,
       keys: async (_bounds: unknown, after: string) => keys.filter((key) => key > after).slice(0, 3),
-      pasts: async (_bounds: unknown, asked: readonly string[]) => ({
-        keys: asked.map((key) => ({ key, rows: [row], changes: [] })),
-        visitors: [],
-        merged: new Set(),
-      }),
+      async pasts(_bounds: unknown, asked: readonly string[]) {
+        next.read();
+        const found = asked.map((key) => ({ key, rows: [row], changes: [] }));
+        return { keys: found, visitors: [], merged: new Set() };
+      },
     },
     metrics: { backfilled() {}, showBackfills() {} },
     failpoint: () => {},
@@ -85,7 +93,11 @@ function world() {
     stop.abort();
     await over;
   };
-  return { written, warnings, offsets, refuses, progressOf, end };
+  const add = (id: string): void => {
+    funnels.push(funnelOf(id));
+    told({ type: 'funnel' });
+  };
+  return { written, warnings, offsets, refuses, funnels, next, add, progressOf, end };
 }
 
 const recordsOf = (funnel: string, some = keys): string[] => some.map((key) => `${funnel} ${key}`);
@@ -124,6 +136,35 @@ it('a record that Kafka refuses holds up no other; it is said, and tried again b
   for (const funnel of ['one', 'two'])
     expect(progressOf(funnel)).toMatchObject({ status: 'done', records: 4, refused: [], detail: '' });
   expect(written).toHaveLength(8);
+  await end();
+});
+
+// It woke nobody up, and waited for the look that is taken each minute.
+it('a funnel that comes while others are computed has its turn at once', async () => {
+  const { next, add, progressOf, end } = world();
+  next.read = () => {
+    next.read = () => {};
+    add('three');
+  };
+  await vi.advanceTimersByTimeAsync(5_000);
+  for (const funnel of ['one', 'two', 'three']) expect(progressOf(funnel)).toMatchObject({ status: 'done' });
+  await end();
+});
+
+// It ended the turn of all jobs.
+it('a Redis that does not take that a funnel is stopped ends nothing, and is told again', async () => {
+  const { offsets, warnings, funnels, next, progressOf, end } = world();
+  offsets[3] = END - 5;
+  await vi.advanceTimersByTimeAsync(60_000);
+  funnels.shift();
+  next.write = (value) => {
+    if (!value.includes('stopped')) return;
+    next.write = () => {};
+    throw new Error('Redis is away');
+  };
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(warnings).toEqual([expect.stringContaining('funnel one@1 is stopped cannot be said')]);
+  expect(progressOf('one')).toMatchObject({ status: 'stopped' });
   await end();
 });
 
