@@ -16,12 +16,11 @@ import { type AttemptPorts, attemptDelivery } from './attempt.ts';
 import type { Beginning } from './beginning.ts';
 import { createDueQueue, type DueQueue } from './due-queue.ts';
 import type { HasExpired } from './expiry.ts';
+import { freshDelivery, WAITING_MAX } from './fresh-delivery.ts';
 import { createOwed, isOpen } from './owed.ts';
 import { unknownPauseMs } from './pending.ts';
 import { concludeRemembered } from './remembered.ts';
 
-/** Deliveries that wait for one receiver; more are dead at once, to be replayed, so that memory stays bounded. */
-export const WAITING_MAX = 50_000;
 const TIMER_MS_MAX = 60_000;
 const TAKEN_AT_ONCE = 500;
 
@@ -199,24 +198,7 @@ class LaneDispatcher implements Dispatcher {
       if (!isMeantFor(document, trigger) || this.#owed.knows(id)) return [];
       const overflows = this.#lane(receiver).queue.size >= WAITING_MAX;
       if (overflows) metrics.dead(receiver, 'overflow');
-      return [
-        {
-          kind: 'delivery',
-          id,
-          receiver,
-          status: overflows ? 'dead' : 'queued',
-          attempt: 0,
-          failures: 0,
-          dueMs: at,
-          createdMs: at,
-          atMs: at,
-          answer: 0,
-          detail: overflows ? `more than ${WAITING_MAX} wait for this receiver` : '',
-          intentLifeMs: 0,
-          timeoutMs: 0,
-          trigger,
-        },
-      ];
+      return [freshDelivery(id, receiver, trigger, at, overflows)];
     });
   }
 
