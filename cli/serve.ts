@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { type Config, readConfig } from '../platform/config.ts';
 import type { ServeLog } from '../serve/dependencies.ts';
 import { startServe } from '../serve/main.ts';
+import { runProcess } from './run-process.ts';
 
 const CLOSE_MS_MAX = 20_000;
 
@@ -16,22 +17,16 @@ function line(level: 'info' | 'warn' | 'error') {
 
 const log: ServeLog = { info: line('info'), warn: line('warn'), error: line('error') };
 
-function waitForSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
+async function runServeCommand(config: Config): Promise<void> {
+  await runProcess({
+    async start(fatal) {
+      const serving = await startServe(config, log, { onFatal: fatal });
+      const ready = { ready: 'serve', namespace: serving.namespace.name, url: serving.url };
+      return { ready, close: serving.close };
+    },
+    onError: log.error,
+    closeMsMax: CLOSE_MS_MAX,
   });
-}
-
-/** Runs until a signal; resolves when everything is closed. */
-export async function runServeCommand(config: Config): Promise<void> {
-  const stopped = waitForSignal();
-  const serving = await startServe(config, log);
-  process.stdout.write(
-    `${JSON.stringify({ ready: 'serve', namespace: serving.namespace.name, url: serving.url })}\n`,
-  );
-  await stopped;
-  setTimeout(() => process.exit(1), CLOSE_MS_MAX).unref();
-  await serving.close();
 }
 
 export function register(program: Command): void {

@@ -47,7 +47,7 @@ export interface Dependencies {
   readonly generations: Generations;
   /** Its messages fail when they are unacknowledged after `DELIVERY_TIMEOUT_MS` of `main.ts`. */
   readonly producer: Producer;
-  /** False once no broker can be reached. */
+  /** False once no broker can be reached, or the producer has failed for good. */
   kafkaIsUp(): boolean;
   readonly redis: Redis | Cluster;
   readonly clickhouse: ClickHouseClient;

@@ -39,7 +39,8 @@ async function pingClickhouse({ clickhouse }: Dependencies): Promise<void> {
 async function readinessOf(dependencies: Dependencies): Promise<z.infer<typeof readiness>> {
   const [kafka, redis, clickhouse, definitions] = await Promise.all([
     check(async () => {
-      if (!dependencies.kafkaIsUp()) throw new Error('no broker can be reached');
+      if (!dependencies.kafkaIsUp())
+        throw new Error('no broker can be reached, or the producer has failed for good');
     }),
     check(() => dependencies.redis.ping()),
     check(() => pingClickhouse(dependencies)),

@@ -7,6 +7,7 @@ import { noticeSecretOf } from '../platform/hashed-keys.ts';
 import { createProducer } from '../platform/kafka.ts';
 import { ensureGeneration, openTopicAdmin } from '../platform/kafka-topics.ts';
 import { type Namespace, namespaceOf } from '../platform/namespace.ts';
+import type { PlatformError } from '../platform/platform-error.ts';
 import { openRedis, type RedisClient } from '../platform/redis.ts';
 import { buildApp } from './app.ts';
 import { watchBrokers } from './broker-watch.ts';
@@ -32,6 +33,12 @@ export interface Serving {
   close(): Promise<void>;
 }
 
+export interface ServeOptions {
+  /** Told when nothing more can be written to Kafka, ever: the process has to end. Until then it says that it is not ready. */
+  readonly onFatal?: (error: PlatformError) => void;
+  readonly openProducer?: typeof createProducer;
+}
+
 type Close = () => unknown;
 
 async function generationsOf(config: Config, namespace: Namespace, redis: RedisClient) {
@@ -44,7 +51,13 @@ async function generationsOf(config: Config, namespace: Namespace, redis: RedisC
 }
 
 /** Each part that is open has its way to close in `closes`. */
-async function openParts(config: Config, namespace: Namespace, log: ServeLog, closes: Close[]) {
+async function openParts(
+  config: Config,
+  namespace: Namespace,
+  log: ServeLog,
+  closes: Close[],
+  { onFatal = () => {}, openProducer = createProducer }: ServeOptions,
+) {
   const onWarning = (message: string): void => log.warn(message);
   const metrics = serveMetrics();
   const keysFile = await openKeysFile(config.serveKeysFile, { registry: metrics.registry, log });
@@ -63,12 +76,16 @@ async function openParts(config: Config, namespace: Namespace, log: ServeLog, cl
   closes.push(() => definitionLog.close());
   const deliveries = openDeliveryView({ brokers: config.kafkaBrokers, namespace, onWarning });
   closes.push(() => deliveries.close());
-  const producer = await createProducer({
+  let canWrite = true;
+  const producer = await openProducer({
     brokers: config.kafkaBrokers,
     clientId: 'flywheel-serve',
     deliveryTimeoutMs: DELIVERY_TIMEOUT_MS,
     onWarning,
-    onFatal: (error) => log.error(error.message),
+    onFatal: (error) => {
+      canWrite = false;
+      onFatal(error);
+    },
   });
   closes.push(() => producer.close());
   const publisher = createPublisher({ log: definitionLog, producer, namespace, nowMs: Date.now });
@@ -86,7 +103,7 @@ async function openParts(config: Config, namespace: Namespace, log: ServeLog, cl
     deliveries,
     publisher,
     producer,
-    brokers,
+    kafkaIsUp: () => canWrite && brokers.isUp(),
   };
 }
 
@@ -98,16 +115,19 @@ async function closeInTurn(closes: Close[]): Promise<void> {
  * Listens before all is ready, so that /readyz can say what is missing, and resolves when it is.
  * @throws PlatformError of the part that cannot be opened; then all others are closed again
  */
-export async function startServe(config: Config, log: ServeLog): Promise<Serving> {
+export async function startServe(
+  config: Config,
+  log: ServeLog,
+  options: ServeOptions = {},
+): Promise<Serving> {
   const namespace = namespaceOf(config.namespace);
   const closes: Close[] = [];
   try {
-    const parts = await openParts(config, namespace, log, closes);
+    const parts = await openParts(config, namespace, log, closes, options);
     const app = await buildApp({
       ...parts,
       config,
       namespace,
-      kafkaIsUp: () => parts.brokers.isUp(),
       keys: parts.keysFile.keys,
       noticeSecret: noticeSecretOf(parts.keysFile.initial),
       log,
