@@ -32,13 +32,18 @@ const COMMANDS: Record<string, () => Promise<CommandModule>> = {
   bench: () => import('./bench.ts'),
 };
 
-/** `flywheel … | head`: whoever reads has gone, and that is no fault. */
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  // `flywheel up > log`: what runs must not end because a line about it has no room.
-  if (error.code === 'ENOSPC' && process.argv[2] === 'up') return;
-  throw error;
-});
+/** What runs until it is told to end must not end because a line about it has no room, or nobody who reads it. */
+const RUNS_ON: readonly string[] = ['up', 'serve', 'stream', 'jobs'];
+const NOT_WRITTEN: readonly string[] = ['ENOSPC', 'EDQUOT', 'EIO', 'EPIPE'];
+
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (RUNS_ON.includes(process.argv[2] ?? '') && NOT_WRITTEN.includes(error.code ?? '')) return;
+    // `flywheel … | head`: whoever reads has gone, and that is no fault.
+    if (stream === process.stdout && error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+}
 
 async function main(): Promise<void> {
   const program = new Command('flywheel')

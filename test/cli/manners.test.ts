@@ -1,15 +1,18 @@
 // How commands end: when what they ask is not there, when the time that they were given is over, when nobody reads on.
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, inject, it } from 'vitest';
 import { DEFAULT_PORTS } from '../../ops/local/ports.ts';
+import { ensureApiKeys } from '../../platform/api-keys.ts';
+import { readConfig } from '../../platform/config.ts';
+import { migrate } from '../../platform/migrate.ts';
 import { endChildren, startChild } from '../e2e/support/child.ts';
 
 const NOBODY = 'http://127.0.0.1:1';
@@ -73,6 +76,34 @@ it('up goes on though the disk that its output goes to is full', async () => {
     stderr: expect.stringMatching(/^serve needs port \d+[^\n]*\n$/),
   });
   taken.close();
+  await rm(folder, { recursive: true });
+});
+
+it('serve goes on though the disk that its log goes to is full', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'flywheel-manners-'));
+  const hashedFile = path.join(folder, 'keys.hashed.json');
+  const environment = {
+    FLYWHEEL_NAMESPACE: 'manners',
+    FLYWHEEL_DIR: folder,
+    KAFKA_BROKERS: inject('kafkaBrokers'),
+    REDIS_URL: inject('redisUrl'),
+    CLICKHOUSE_URL: inject('clickhouseUrl'),
+    SERVE_PORT: '0',
+    SERVE_KEYS_FILE: hashedFile,
+  };
+  await ensureApiKeys({ plainFile: path.join(folder, 'keys.json'), hashedFile });
+  await migrate({ config: readConfig(environment) });
+  const serve = startChild('serve', environment, [], '/dev/full');
+  const { url } = await serve.ready;
+  const isBroken = async (): Promise<string | undefined> =>
+    /^flywheel_keys_file_broken (\d)$/m.exec(await (await fetch(`${url}/metrics`)).text())?.[1];
+  const keys = await readFile(hashedFile, 'utf8');
+  // It says in its log that the file is broken, and then that it is whole again.
+  await writeFile(hashedFile, 'broken');
+  await expect.poll(isBroken, { timeout: 60_000 }).toBe('1');
+  await writeFile(hashedFile, keys);
+  await expect.poll(isBroken, { timeout: 60_000 }).toBe('0');
+  expect((await serve.stop()).code).toBe(0);
   await rm(folder, { recursive: true });
 });
 

@@ -1,6 +1,7 @@
 // A `flywheel` command as a process of its own: what tests kill, stop and start again. It is the built one (test/setup/stack.ts
 // sees to it that it is built from the sources as they are), which starts in half the time.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 export interface Ended {
@@ -44,12 +45,19 @@ export async function endChildren(): Promise<void> {
   );
 }
 
-/** @param environment beside PATH, all that the command sees */
-export function startChild(command: string, environment: Record<string, string>, args: string[] = []): Child {
+/** @param environment beside PATH, all that the command sees; @param errorsTo a file for its standard error, not seen by `errors` */
+export function startChild(
+  command: string,
+  environment: Record<string, string>,
+  args: string[] = [],
+  errorsTo?: string,
+): Child {
+  const stderr = errorsTo === undefined ? 'pipe' : openSync(errorsTo, 'a');
   const child = spawn(process.execPath, ['--enable-source-maps', MAIN, command, ...args], {
     env: { PATH: process.env.PATH, ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', stderr],
   });
+  if (typeof stderr === 'number') closeSync(stderr);
   running.add(child);
   let output = '';
   let errors = '';
@@ -68,7 +76,7 @@ export function startChild(command: string, environment: Record<string, string>,
     return Promise.race([what, tooLate]).finally(() => clearTimeout(timer));
   };
   const printed = new Promise<Record<string, unknown>>((resolve, reject) => {
-    child.stdout.on('data', (chunk: Buffer) => {
+    child.stdout!.on('data', (chunk: Buffer) => {
       output += chunk.toString('utf8');
       const line = output.split('\n').find((each) => each.startsWith('{"ready"'));
       if (line !== undefined && output.includes(`${line}\n`)) resolve(JSON.parse(line));
@@ -80,7 +88,7 @@ export function startChild(command: string, environment: Record<string, string>,
   const ready = within(printed, READY_MS_MAX, 'was not ready');
   // A test that expects the end does not ask for readiness.
   ready.catch(() => {});
-  child.stderr.on('data', (chunk: Buffer) => {
+  child.stderr?.on('data', (chunk: Buffer) => {
     errors += chunk.toString('utf8');
   });
   return {
