@@ -19,7 +19,7 @@ import { isoTimeMs } from './iso-time.ts';
 const TAKEN_UP_MS_MAX = 10_000;
 const LOOK_MS = 200;
 
-interface Place {
+export interface Place {
   readonly namespace: Namespace;
   readonly redis: RedisClient;
   readonly admin: TopicAdmin;
@@ -63,11 +63,17 @@ async function untilTakenUp(isTakenUp: () => Promise<boolean>): Promise<boolean>
 
 const laterBy = 'no owner has taken it up yet; the next one will';
 
-async function pause(place: Place): Promise<string> {
+/** Whether a living owner says that it stands still: what else is the matter with the partition is told before that as its health. */
+async function standsStill(place: Place): Promise<boolean> {
+  const { owner } = await statusOf(place);
+  return owner !== null && (await place.redis.hget(place.keys.head, 'paused')) === '1';
+}
+
+export async function pause(place: Place): Promise<string> {
   const before = await readControl(place.redis, place.keys);
   if (before.paused) return `is paused already, at offset ${(await statusOf(place)).offset}`;
   await pausePartition(place.redis, place.keys);
-  const isTaken = await untilTakenUp(async () => (await statusOf(place)).health === 'paused');
+  const isTaken = await untilTakenUp(() => standsStill(place));
   const { offset, high } = await statusOf(place);
   return isTaken ? `paused at offset ${offset}; its log ends at ${high}` : `to be paused: ${laterBy}`;
 }
