@@ -110,7 +110,7 @@ interface RewindOptions {
   readonly hold?: true;
 }
 
-async function rewind(place: Place, { to, hold }: RewindOptions): Promise<string> {
+export async function rewind(place: Place, { to, hold }: RewindOptions): Promise<string> {
   const { redis, admin, namespace, topic, partition, keys } = place;
   const target = await targetOf(place, to);
   const before = await statusOf(place);
@@ -129,7 +129,9 @@ async function rewind(place: Place, { to, hold }: RewindOptions): Promise<string
   const isTaken = await untilTakenUp(async () => (await readControl(redis, keys)).rewind === null);
   if (!isTaken) return `to begin again: ${laterBy}`;
   const stays = hold === true ? `, and stays at ${target} until it is resumed` : '';
-  return `begins again at offset 0 (it stood at ${before.offset}); the log makes its state anew${stays}`;
+  const { paused } = await readControl(redis, keys);
+  const stands = paused ? `, but it is still paused: flywheel resume ${topic} ${partition}` : '';
+  return `begins again at offset 0 (it stood at ${before.offset}); the log makes its state anew${stays}${stands}`;
 }
 
 export function register(program: Command): void {

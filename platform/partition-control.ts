@@ -40,8 +40,13 @@ export async function resumePartition(redis: Store, keys: Keys): Promise<void> {
   await redis.hdel(keys.control, 'paused', 'hold');
 }
 
-/** @param holdAt where the rebuilt partition is to stand still; null: nowhere */
+/**
+ * A hold that an earlier rewind asked for ends, a pause does not.
+ * @param holdAt where the rebuilt partition is to stand still; null: nowhere
+ */
 export async function requestRewind(redis: Store, keys: Keys, holdAt: number | null): Promise<void> {
   const hold = holdAt === null ? [] : ['hold', String(holdAt)];
   await redis.hset(keys.control, 'rewind', randomUUID(), ...hold);
+  // Last: without it first, a partition that is held would go on from where it stands.
+  if (holdAt === null) await redis.hdel(keys.control, 'hold');
 }

@@ -1,6 +1,6 @@
 // What `pause` and `rewind` say, with an owner that heeds what stands in Redis at its next look.
 import { expect, it } from 'vitest';
-import { type Place, pause } from '../../cli/control.ts';
+import { type Place, pause, rewind } from '../../cli/control.ts';
 import type { TopicAdmin } from '../../platform/kafka-topics.ts';
 import { partitionKeys } from '../../platform/keys.ts';
 import { namespaceOf, topicPartitions } from '../../platform/namespace.ts';
@@ -59,4 +59,17 @@ it('pause says that a partition is paused, though batches of it wait too long', 
   const owedSince = String(Date.now() - 2 * UNDELIVERED_MS_MAX);
   const place = placeOf({}, { owed: '12', owedSince });
   expect(await pause(place)).toBe('paused at offset 7; its log ends at 9');
+});
+
+it('rewind ends a hold that an earlier one asked for, or moves it', async () => {
+  const control: Record<string, string> = { hold: '4' };
+  expect(await rewind(placeOf(control), { to: '0' })).toMatch(/^begins again at offset 0 .* anew$/);
+  expect(control).toEqual({});
+  expect(await rewind(placeOf(control), { to: '5', hold: true })).toContain('stays at 5 until it is resumed');
+  expect(control).toEqual({ hold: '5' });
+});
+
+it('rewind says that a paused partition stands still until it is resumed', async () => {
+  const said = await rewind(placeOf({ paused: '1' }), { to: '0' });
+  expect(said).toContain('but it is still paused: flywheel resume events 3');
 });
