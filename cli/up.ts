@@ -16,13 +16,13 @@ import { type Config, readConfig, readExternalParts } from '../platform/config.t
 import { openTopicAdmin } from '../platform/kafka-topics.ts';
 import { migrate } from '../platform/migrate.ts';
 import { namespaceOf } from '../platform/namespace.ts';
-import { lagOf, type PartitionProgress, readProgress, waitUntilDrained } from '../platform/progress.ts';
-import { openRedis } from '../platform/redis.ts';
+import { lagOf } from '../platform/progress.ts';
 import { FeedError } from './feed/post.ts';
 import { createRoom } from './feed/room.ts';
 import { runFeed } from './feed/run.ts';
 import { runTrickle } from './feed/trickle.ts';
 import { addUpOptions, dirOf, type UpOptions } from './up-options.ts';
+import { isDrainedInTime, looking, pauseNotice } from './up-progress.ts';
 import { createSteps, progressBar, type Steps } from './up-steps.ts';
 import { describeSummary, readSummary, type Summary } from './up-summary.ts';
 
@@ -201,6 +201,7 @@ async function feed(options: UpOptions, running: Running, steps: Steps, signal: 
     60,
     async (show) => {
       let fed = false;
+      const sayPaused = pauseNotice(steps.print);
       const logId = await logIdOf(config);
       const report = await looking(config, signal, (look) =>
         runFeed({
@@ -213,7 +214,11 @@ async function feed(options: UpOptions, running: Running, steps: Steps, signal: 
           untilMs: options.until,
           buyers: options.buyers,
           signal,
-          untilRoom: createRoom(async () => lagOf(await look()), signal),
+          untilRoom: createRoom(async () => {
+            const progress = await look();
+            sayPaused(progress);
+            return lagOf(progress);
+          }, signal),
           onProgress: ({ sent, rejected, retries, share, elapsedMs }) => {
             fed = true;
             const total = share > 0 ? Math.round(sent / share) : undefined;
@@ -236,37 +241,12 @@ async function feed(options: UpOptions, running: Running, steps: Steps, signal: 
 async function drain({ config }: Running, steps: Steps, signal: AbortSignal): Promise<void> {
   await steps.run('drain', 10, (report) =>
     looking(config, signal, async (look) => {
-      const drained = await waitUntilDrained(look, DRAIN_MS_MAX, (progress) => {
-        const undelivered = progress.reduce((sum, partition) => sum + partition.undelivered, 0);
-        const unflushed = progress.filter((partition) => !partition.flushed).length;
-        report(
-          `${lagOf(progress)} records, ${undelivered} batches, ${unflushed} partitions' aggregates left`,
-        );
-      });
-      if (!drained) throw new Stopped('not drained in time; see the log of stream', 1);
-      return 'all has arrived';
+      const sayPaused = pauseNotice(steps.print);
+      if (await isDrainedInTime({ look, timeoutMs: DRAIN_MS_MAX, signal, report, sayPaused }))
+        return 'all has arrived';
+      throw new Stopped('not drained in time; see the log of stream', 1);
     }),
   );
-}
-
-/** Work that looks at how far the stream is. */
-async function looking<Result>(
-  config: Config,
-  signal: AbortSignal,
-  work: (look: () => Promise<PartitionProgress[]>) => Promise<Result>,
-): Promise<Result> {
-  const redis = await openRedis({ url: config.redisUrl, onWarning: () => {} });
-  const admin = openTopicAdmin(config.kafkaBrokers);
-  const namespace = namespaceOf(config.namespace);
-  try {
-    return await work(() => {
-      signal.throwIfAborted();
-      return readProgress(namespace, redis, admin);
-    });
-  } finally {
-    await admin.close();
-    redis.disconnect();
-  }
 }
 
 async function summarise({ config, keys, url }: Running): Promise<Summary> {

@@ -15,6 +15,8 @@ export interface PartitionProgress {
   readonly undelivered: number;
   /** Whether ClickHouse has the latest value of every aggregate. */
   readonly flushed: boolean;
+  /** Its owner stands still, as it was asked to. */
+  readonly paused: boolean;
 }
 
 type Applied = Omit<PartitionProgress, 'high'>;
@@ -49,8 +51,8 @@ export async function readProgress(
 async function readApplied(namespace: Namespace, redis: RedisClient, id: PartitionId): Promise<Applied> {
   const keys = partitionKeys(namespace, id);
   // One connection, one node: Redis answers in this order.
-  const [[offset, fired, flushed], undelivered] = await Promise.all([
-    redis.hmget(keys.head, 'offset', 'fired', 'flushed'),
+  const [[offset, fired, flushed, paused], undelivered] = await Promise.all([
+    redis.hmget(keys.head, 'offset', 'fired', 'flushed', 'paused'),
     redis.hlen(keys.outbox),
   ]);
   const version = BigInt(offset ?? 0) * 4_194_304n + BigInt(fired ?? 0);
@@ -60,6 +62,7 @@ async function readApplied(namespace: Namespace, redis: RedisClient, id: Partiti
     offset: Number(offset ?? 0),
     undelivered,
     flushed: (flushed ?? '') === version.toString() || offset === null,
+    paused: paused === '1',
   };
 }
 
@@ -80,17 +83,23 @@ const CHECK_MS = 200;
 /**
  * Resolves true when everything in the log is applied, delivered and flushed; false when `timeoutMs` have passed before.
  * @param onProgress told of every look
+ * @param isNotYet whether a look that failed is to be repeated; never, if it is left out
  */
 export async function waitUntilDrained(
   look: () => Promise<PartitionProgress[]>,
   timeoutMs: number,
   onProgress: (progress: readonly PartitionProgress[]) => void = () => {},
+  isNotYet: (error: unknown) => boolean = () => false,
 ): Promise<boolean> {
   const untilMs = performance.now() + timeoutMs;
   for (;;) {
-    const progress = await look();
-    onProgress(progress);
-    if (isDrained(progress)) return true;
+    const progress = await look().catch((error: unknown) => {
+      if (!isNotYet(error)) throw error;
+    });
+    if (progress !== undefined) {
+      onProgress(progress);
+      if (isDrained(progress)) return true;
+    }
     if (performance.now() > untilMs) return false;
     await new Promise((resolve) => setTimeout(resolve, CHECK_MS));
   }
