@@ -6,6 +6,7 @@ import { generationsKey, statefulTopics } from './keys.ts';
 import type { Namespace } from './namespace.ts';
 import { topicPartitions } from './namespace.ts';
 import { isPlatformError, PlatformError } from './platform-error.ts';
+import { type TopicSettings, topicSettings } from './topic-settings.ts';
 
 const REQUEST_TIMEOUT_MS = 10_000;
 const LEADERS_TIMEOUT_MS = 15_000;
@@ -13,19 +14,10 @@ const LEADERS_CHECK_MS = 50;
 /** Kafka's protocol: offset requests by these instead of a time. */
 const LATEST = -1n;
 const EARLIEST = -2n;
+/** Kafka's protocol: settings of a topic, not of a broker. */
+const TOPIC_RESOURCE = 2 as const;
 
-export type TopicName = keyof Namespace['topics'];
-const topicNames = Object.keys(topicPartitions) as TopicName[];
-
-/** A reject carries up to a whole refused body (5 MiB at collect) as base64, and its reason. */
-const messageBytesMax: Record<TopicName, number> = {
-  events: 1_048_576,
-  spend: 1_048_576,
-  definitions: 1_048_576,
-  rejected: 8_388_608,
-  triggers: 1_048_576,
-  deliveries: 1_048_576,
-};
+const topicNames = Object.keys(topicPartitions) as (keyof Namespace['topics'])[];
 
 export interface TopicDescription {
   readonly topic: string;
@@ -44,6 +36,8 @@ export interface TopicAdmin {
   createMissing(namespace: Namespace, replicas?: number): Promise<string[]>;
   /** Topics in the order asked for. @throws PlatformError TOPIC_MISSING */
   describe(topics: readonly string[]): Promise<TopicDescription[]>;
+  /** The settings that each topic has, its own or its broker's; null: this client may not read them. */
+  settings(topics: readonly string[]): Promise<ReadonlyMap<string, TopicSettings> | null>;
   /** One entry a partition, by partition number. */
   watermarks(topic: string): Promise<Watermarks[]>;
   /** The first offset of a partition that was appended at or after a time; null if none was. */
@@ -117,6 +111,25 @@ class PlatformaticTopicAdmin implements TopicAdmin {
     });
   }
 
+  async settings(topics: readonly string[]): Promise<ReadonlyMap<string, TopicSettings> | null> {
+    const resources = topics.map((resourceName) => ({
+      resourceType: TOPIC_RESOURCE,
+      resourceName,
+    }));
+    try {
+      const described = await this.#admin.describeConfigs({ resources });
+      return new Map(
+        described.map(({ resourceName, configs }) => [
+          resourceName,
+          Object.fromEntries(configs.map(({ name, value }) => [name, value ?? ''])),
+        ]),
+      );
+    } catch (error) {
+      if (mentions(error, 'TOPIC_AUTHORIZATION_FAILED')) return null;
+      throw this.#fault(error);
+    }
+  }
+
   async watermarks(topic: string): Promise<Watermarks[]> {
     const [description] = await this.describe([topic]);
     const count = description!.partitions;
@@ -185,20 +198,6 @@ class PlatformaticTopicAdmin implements TopicAdmin {
       },
     );
   }
-}
-
-function topicSettings(name: TopicName): Record<string, string> {
-  return {
-    'message.timestamp.type': 'LogAppendTime',
-    'max.message.bytes': String(messageBytesMax[name]),
-    // Each record of a delivery is its whole state; the week before compaction keeps every intent for the oracle.
-    ...(name === 'deliveries'
-      ? { 'cleanup.policy': 'compact', 'min.compaction.lag.ms': '604800000' }
-      : { 'cleanup.policy': 'delete' }),
-    // The log is what everything is replayed from: how long it is kept is a decision of operations, not of age.
-    'retention.ms': '-1',
-    'retention.bytes': '-1',
-  };
 }
 
 /** Errors of the client hold the broker's answers in nested `errors` and `cause`. */

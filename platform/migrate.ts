@@ -7,12 +7,13 @@ import { type DefinitionLog, openDefinitionLog } from './definition-log.ts';
 import { createPublisher, type Published, type Publisher } from './definition-publish.ts';
 import { createFailpoint } from './failpoint.ts';
 import { createProducer } from './kafka.ts';
-import { ensureGeneration, openTopicAdmin } from './kafka-topics.ts';
+import { ensureGeneration, openTopicAdmin, type TopicAdmin } from './kafka-topics.ts';
 import type { StatefulTopic } from './keys.ts';
 import { migrateSql } from './migrate-sql.ts';
 import { type Namespace, namespaceOf } from './namespace.ts';
 import { PlatformError } from './platform-error.ts';
 import { openRedis } from './redis.ts';
+import { topicFaults } from './topic-settings.ts';
 
 const DELIVERY_TIMEOUT_MS = 30_000;
 /** The author of what came from files. */
@@ -43,8 +44,7 @@ export async function migrate(options: MigrateOptions): Promise<Migrated> {
   const namespace = namespaceOf(config.namespace);
   const files = await readDefinitionFiles(options.definitionsDir ?? projectFolder('definitions'));
 
-  const { topics, generations } = await migrateTopics(config, namespace);
-  print(topics.length > 0 ? `topics: made ${topics.join(', ')}` : 'topics: all there');
+  const { topics, generations } = await migrateTopics(config, namespace, print);
   print(`generations: ${describeGenerations(generations)}`);
 
   const migrations = await migrateDatabase(config, namespace);
@@ -73,10 +73,32 @@ function describeGenerations(generations: Readonly<Record<StatefulTopic, number>
     .join(', ');
 }
 
-async function migrateTopics(config: Config, namespace: Namespace) {
+/** Topics that somebody made beforehand may be others than the log needs. @throws PlatformError TOPIC_MISMATCH */
+async function checkTopics(
+  admin: TopicAdmin,
+  namespace: Namespace,
+  print: (line: string) => void,
+): Promise<void> {
+  const names = Object.keys(namespace.topics) as (keyof Namespace['topics'])[];
+  const topics = names.map((name) => namespace.topics[name]);
+  const described = await admin.describe(topics);
+  const settings = await admin.settings(topics);
+  if (settings === null) print('topics: their settings may not be read by this client and are not checked');
+  const faults = names.flatMap((name, index) => {
+    const { topic, partitions } = described[index]!;
+    return topicFaults(name, topic, partitions, settings?.get(topic) ?? null);
+  });
+  const fatal = faults.filter(({ isFatal }) => isFatal);
+  if (fatal.length > 0) throw new PlatformError('TOPIC_MISMATCH', fatal.map(({ said }) => said).join('\n'));
+  for (const { said } of faults) print(`topics: ${said}`);
+}
+
+async function migrateTopics(config: Config, namespace: Namespace, print: (line: string) => void) {
   const admin = openTopicAdmin(config.kafkaBrokers);
   try {
     const topics = await admin.createMissing(namespace);
+    print(topics.length > 0 ? `topics: made ${topics.join(', ')}` : 'topics: all there');
+    await checkTopics(admin, namespace, print);
     const redis = await openRedis({ url: config.redisUrl });
     try {
       return { topics, generations: await ensureGeneration(namespace, admin, redis) };
