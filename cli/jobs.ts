@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { type JobsLog, startJobs } from '../jobs/main.ts';
 import { type Config, readConfig } from '../platform/config.ts';
+import { runProcess } from './run-process.ts';
 
 const CLOSE_MS_MAX = 20_000;
 
@@ -21,22 +22,16 @@ const log: JobsLog = {
   },
 };
 
-function waitForSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
+async function runJobsCommand(config: Config): Promise<void> {
+  await runProcess({
+    async start(_fatal, signal) {
+      const jobs = await startJobs(config, log, signal);
+      const ready = { ready: 'jobs', namespace: jobs.namespace.name, metrics: jobs.metricsUrl };
+      return { ready, close: jobs.close };
+    },
+    onError: line('error'),
+    closeMsMax: CLOSE_MS_MAX,
   });
-}
-
-/** Runs until a signal; resolves when everything is closed. */
-export async function runJobsCommand(config: Config): Promise<void> {
-  const stopped = waitForSignal();
-  const jobs = await startJobs(config, log);
-  process.stdout.write(
-    `${JSON.stringify({ ready: 'jobs', namespace: jobs.namespace.name, metrics: jobs.metricsUrl })}\n`,
-  );
-  await stopped;
-  setTimeout(() => process.exit(1), CLOSE_MS_MAX).unref();
-  await jobs.close();
 }
 
 export function register(program: Command): void {

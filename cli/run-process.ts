@@ -8,7 +8,7 @@ interface Running {
 }
 
 export interface ProcessWork {
-  /** @param fatal told when the work can not go on; @param signal aborted when it is to end */
+  /** @param fatal told when the work can not go on; @param signal aborted when it is to end: then it rejects, if it is not ready yet */
   start(fatal: (error: Error) => void, signal: AbortSignal): Promise<Running>;
   readonly onError: (message: string) => void;
   /** After so long a close is given up, with 1. */
@@ -38,7 +38,10 @@ async function runToItsEnd({ start, onError, closeMsMax }: ProcessWork, host: Ho
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) host.once(signal, end);
   const asked = new Promise((resolve) => ending.signal.addEventListener('abort', resolve));
-  const running = await start(fatal, ending.signal);
+  const running = await start(fatal, ending.signal).catch((error: unknown) => {
+    if (!ending.signal.aborted) throw error;
+  });
+  if (running === undefined) return code;
   host.stdout.write(`${JSON.stringify(running.ready)}\n`);
   await asked;
   await running.close();

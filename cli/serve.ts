@@ -19,8 +19,8 @@ const log: ServeLog = { info: line('info'), warn: line('warn'), error: line('err
 
 async function runServeCommand(config: Config): Promise<void> {
   await runProcess({
-    async start(fatal) {
-      const serving = await startServe(config, log, { onFatal: fatal });
+    async start(fatal, signal) {
+      const serving = await startServe(config, log, { onFatal: fatal, signal });
       const ready = { ready: 'serve', namespace: serving.namespace.name, url: serving.url };
       return { ready, close: serving.close };
     },

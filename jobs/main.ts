@@ -16,6 +16,7 @@ import { openTransactionalProducer, type TransactionalProducer } from '../platfo
 import { jobsLeaderKey } from '../platform/keys.ts';
 import { createRegistry, serveMetrics } from '../platform/metrics.ts';
 import { type Namespace, namespaceOf } from '../platform/namespace.ts';
+import { type Opened, openOrClose } from '../platform/opening.ts';
 import { openRedis, type RedisClient } from '../platform/redis.ts';
 import { openWebhookSecrets } from '../platform/webhook-secrets.ts';
 import { keepBackfilled } from './backfill.ts';
@@ -194,90 +195,83 @@ async function lead(parts: Parts, lost: AbortSignal): Promise<void> {
   }
 }
 
-type Close = () => unknown;
+async function open(config: Config, log: JobsLog, closes: Opened): Promise<Jobs> {
+  const namespace = namespaceOf(config.namespace);
+  const stopping = new AbortController();
+  const redis = await openRedis({ url: config.redisUrl, onWarning: log.warn });
+  closes.add(() => redis.disconnect());
+  const admin = openTopicAdmin(config.kafkaBrokers);
+  closes.add(() => admin.close());
+  const { events: generation, spend } = await ensureGeneration(namespace, admin, redis);
+  const definitions = await openDefinitionLog({
+    brokers: config.kafkaBrokers,
+    namespace,
+    onWarning: log.warn,
+  });
+  closes.add(() => definitions.close());
+  const producer = await createProducer({
+    brokers: config.kafkaBrokers,
+    clientId: 'flywheel-jobs-receipts',
+    deliveryTimeoutMs: 0,
+    // A past says the same few names and links thousands of times over: the largest are beyond Kafka's limit unpacked.
+    compression: 'gzip',
+    onWarning: log.warn,
+    onFatal: log.fatal,
+  });
+  closes.add(() => producer.close());
+  const clickhouse = openClickHouse({ url: config.clickhouseUrl, database: namespace.database });
+  closes.add(() => clickhouse.close());
+  const registry = createRegistry();
+  const server = await serveMetrics(registry, { host: config.serveHost, port: config.jobsMetricsPort });
+  closes.add(() => server.close());
+  const sender = createSender({ allowedHosts: config.jobsAllowHosts });
+  closes.add(() => sender.close());
+  const parts: Parts = {
+    config,
+    namespace,
+    redis,
+    clickhouse,
+    admin,
+    generation,
+    definitions,
+    publisher: createPublisher({ log: definitions, producer, namespace, nowMs: Date.now }),
+    producer,
+    reader: openPastReader(clickhouse, generation),
+    sender,
+    metrics: createJobsMetrics(registry),
+    sourceMetrics: createSourceMetrics(registry, Date.now),
+    budgetMetrics: createBudgetMetrics(registry, {
+      redis,
+      namespace,
+      generation: spend,
+      accounts: () => definitions.listSaid<AccountDefinition>('account'),
+    }),
+    failpoint: createFailpoint(config.failpoint),
+    log,
+    stop: stopping.signal,
+  };
+  await definitions.caughtUp();
+  const candidacy = runForLeadership(
+    {
+      redis,
+      key: jobsLeaderKey(namespace),
+      token: randomBytes(8).toString('hex'),
+      signal: stopping.signal,
+      onWarning: log.warn,
+    },
+    (lost) => lead(parts, lost),
+  );
+  closes.add(async () => {
+    stopping.abort();
+    await candidacy;
+  });
+  return { namespace, metricsUrl: server.url, close: closes.closeAll };
+}
 
 /**
  * Opens the parts and stands for the leadership from then on.
- * @throws PlatformError of the part that cannot be opened
+ * @throws PlatformError of the part that cannot be opened, or the signal's reason; then all others are closed again
  */
-export async function startJobs(config: Config, log: JobsLog): Promise<Jobs> {
-  const namespace = namespaceOf(config.namespace);
-  const closes: Close[] = [];
-  const closeInTurn = async (): Promise<void> => {
-    for (let close = closes.pop(); close !== undefined; close = closes.pop()) await close();
-  };
-  const stopping = new AbortController();
-  try {
-    const redis = await openRedis({ url: config.redisUrl, onWarning: log.warn });
-    closes.push(() => redis.disconnect());
-    const admin = openTopicAdmin(config.kafkaBrokers);
-    closes.push(() => admin.close());
-    const { events: generation, spend } = await ensureGeneration(namespace, admin, redis);
-    const definitions = await openDefinitionLog({
-      brokers: config.kafkaBrokers,
-      namespace,
-      onWarning: log.warn,
-    });
-    closes.push(() => definitions.close());
-    const producer = await createProducer({
-      brokers: config.kafkaBrokers,
-      clientId: 'flywheel-jobs-receipts',
-      deliveryTimeoutMs: 0,
-      // A past says the same few names and links thousands of times over: the largest are beyond Kafka's limit unpacked.
-      compression: 'gzip',
-      onWarning: log.warn,
-      onFatal: log.fatal,
-    });
-    closes.push(() => producer.close());
-    const clickhouse = openClickHouse({ url: config.clickhouseUrl, database: namespace.database });
-    closes.push(() => clickhouse.close());
-    const registry = createRegistry();
-    const server = await serveMetrics(registry, { host: config.serveHost, port: config.jobsMetricsPort });
-    closes.push(() => server.close());
-    const sender = createSender({ allowedHosts: config.jobsAllowHosts });
-    closes.push(() => sender.close());
-    const parts: Parts = {
-      config,
-      namespace,
-      redis,
-      clickhouse,
-      admin,
-      generation,
-      definitions,
-      publisher: createPublisher({ log: definitions, producer, namespace, nowMs: Date.now }),
-      producer,
-      reader: openPastReader(clickhouse, generation),
-      sender,
-      metrics: createJobsMetrics(registry),
-      sourceMetrics: createSourceMetrics(registry, Date.now),
-      budgetMetrics: createBudgetMetrics(registry, {
-        redis,
-        namespace,
-        generation: spend,
-        accounts: () => definitions.listSaid<AccountDefinition>('account'),
-      }),
-      failpoint: createFailpoint(config.failpoint),
-      log,
-      stop: stopping.signal,
-    };
-    await definitions.caughtUp();
-    const candidacy = runForLeadership(
-      {
-        redis,
-        key: jobsLeaderKey(namespace),
-        token: randomBytes(8).toString('hex'),
-        signal: stopping.signal,
-        onWarning: log.warn,
-      },
-      (lost) => lead(parts, lost),
-    );
-    closes.push(async () => {
-      stopping.abort();
-      await candidacy;
-    });
-    return { namespace, metricsUrl: server.url, close: closeInTurn };
-  } catch (error) {
-    await closeInTurn();
-    throw error;
-  }
+export function startJobs(config: Config, log: JobsLog, signal: AbortSignal): Promise<Jobs> {
+  return openOrClose((closes) => open(config, log, closes), signal);
 }

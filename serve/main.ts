@@ -7,6 +7,7 @@ import { noticeSecretOf } from '../platform/hashed-keys.ts';
 import { createProducer } from '../platform/kafka.ts';
 import { ensureGeneration, openTopicAdmin } from '../platform/kafka-topics.ts';
 import { type Namespace, namespaceOf } from '../platform/namespace.ts';
+import { type Opened, openOrClose } from '../platform/opening.ts';
 import type { PlatformError } from '../platform/platform-error.ts';
 import { openRedis, type RedisClient } from '../platform/redis.ts';
 import { buildApp } from './app.ts';
@@ -37,9 +38,9 @@ export interface ServeOptions {
   /** Told when nothing more can be written to Kafka, ever: the process has to end. Until then it says that it is not ready. */
   readonly onFatal?: (error: PlatformError) => void;
   readonly openProducer?: typeof createProducer;
+  /** Aborted when it is to end, also before it is ready. */
+  readonly signal?: AbortSignal;
 }
-
-type Close = () => unknown;
 
 async function generationsOf(config: Config, namespace: Namespace, redis: RedisClient) {
   const admin = openTopicAdmin(config.kafkaBrokers);
@@ -55,27 +56,27 @@ async function openParts(
   config: Config,
   namespace: Namespace,
   log: ServeLog,
-  closes: Close[],
+  closes: Opened,
   { onFatal = () => {}, openProducer = createProducer }: ServeOptions,
 ) {
   const onWarning = (message: string): void => log.warn(message);
   const metrics = serveMetrics();
   const keysFile = await openKeysFile(config.serveKeysFile, { registry: metrics.registry, log });
-  closes.push(() => keysFile.close());
+  closes.add(() => keysFile.close());
   const redis = await openRedis({
     url: config.redisUrl,
     autoPipelining: true,
     commandTimeoutMs: REDIS_COMMAND_TIMEOUT_MS,
     onWarning,
   });
-  closes.push(() => redis.disconnect());
+  closes.add(() => redis.disconnect());
   const generations = await generationsOf(config, namespace, redis);
   const clickhouse = openClickHouse({ url: config.clickhouseUrl, database: namespace.database });
-  closes.push(() => clickhouse.close());
+  closes.add(() => clickhouse.close());
   const definitionLog = await openDefinitionLog({ brokers: config.kafkaBrokers, namespace, onWarning });
-  closes.push(() => definitionLog.close());
+  closes.add(() => definitionLog.close());
   const deliveries = openDeliveryView({ brokers: config.kafkaBrokers, namespace, onWarning });
-  closes.push(() => deliveries.close());
+  closes.add(() => deliveries.close());
   let canWrite = true;
   const producer = await openProducer({
     brokers: config.kafkaBrokers,
@@ -87,12 +88,12 @@ async function openParts(
       onFatal(error);
     },
   });
-  closes.push(() => producer.close());
+  closes.add(() => producer.close());
   const publisher = createPublisher({ log: definitionLog, producer, namespace, nowMs: Date.now });
   const monotonicMs = () => performance.now();
-  closes.push(keepComplete({ log: definitionLog, publisher, monotonicMs, onWarning }));
+  closes.add(keepComplete({ log: definitionLog, publisher, monotonicMs, onWarning }));
   const brokers = watchBrokers(config.kafkaBrokers, (up) => log.warn(`Kafka is ${up ? 'back' : 'away'}`));
-  closes.push(() => brokers.close());
+  closes.add(() => brokers.close());
   return {
     metrics,
     keysFile,
@@ -107,38 +108,29 @@ async function openParts(
   };
 }
 
-async function closeInTurn(closes: Close[]): Promise<void> {
-  for (let close = closes.pop(); close !== undefined; close = closes.pop()) await close();
+async function open(config: Config, log: ServeLog, options: ServeOptions, closes: Opened): Promise<Serving> {
+  const namespace = namespaceOf(config.namespace);
+  const parts = await openParts(config, namespace, log, closes, options);
+  const app = await buildApp({
+    ...parts,
+    config,
+    namespace,
+    keys: parts.keysFile.keys,
+    noticeSecret: noticeSecretOf(parts.keysFile.initial),
+    log,
+    clock: { nowMs: Date.now, monotonicMs: () => performance.now() },
+  });
+  closes.add(prepareClose(app, LAST_ANSWERS_MS));
+  const url = await app.listen({ host: config.serveHost, port: config.servePort });
+  await parts.definitionLog.caughtUp();
+  return { url, namespace, close: closes.closeAll };
 }
 
 /**
  * Listens before all is ready, so that /readyz can say what is missing, and resolves when it is.
- * @throws PlatformError of the part that cannot be opened; then all others are closed again
+ * @throws PlatformError of the part that cannot be opened, or the signal's reason; then all others are closed again
  */
-export async function startServe(
-  config: Config,
-  log: ServeLog,
-  options: ServeOptions = {},
-): Promise<Serving> {
-  const namespace = namespaceOf(config.namespace);
-  const closes: Close[] = [];
-  try {
-    const parts = await openParts(config, namespace, log, closes, options);
-    const app = await buildApp({
-      ...parts,
-      config,
-      namespace,
-      keys: parts.keysFile.keys,
-      noticeSecret: noticeSecretOf(parts.keysFile.initial),
-      log,
-      clock: { nowMs: Date.now, monotonicMs: () => performance.now() },
-    });
-    closes.push(prepareClose(app, LAST_ANSWERS_MS));
-    const url = await app.listen({ host: config.serveHost, port: config.servePort });
-    await parts.definitionLog.caughtUp();
-    return { url, namespace, close: () => closeInTurn(closes) };
-  } catch (error) {
-    await closeInTurn(closes);
-    throw error;
-  }
+export function startServe(config: Config, log: ServeLog, options: ServeOptions = {}): Promise<Serving> {
+  const { signal = new AbortController().signal } = options;
+  return openOrClose((closes) => open(config, log, options, closes), signal);
 }

@@ -38,3 +38,13 @@ it('closes and ends with 1 when it can no longer do its work, though that was wh
   await runProcess({ start, onError, closeMsMax: CLOSE_MS_MAX }, host);
   expect(noted).toEqual(['the Kafka producer failed for good', '{}', 'closed', 'exit 1']);
 });
+
+it('ends with 0 where it is told to before it is ready', async () => {
+  const { host, noted, signals } = hostOf();
+  const start: ProcessWork['start'] = (_fatal, signal) =>
+    new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+  const ended = runProcess({ start, onError: () => {}, closeMsMax: CLOSE_MS_MAX }, host);
+  signals.emit('SIGTERM');
+  await ended;
+  expect(noted).toEqual(['exit 0']);
+});
