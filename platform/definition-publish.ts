@@ -84,7 +84,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     const record = nextRevision(publication, document, hash, before, options.nowMs());
     const offset = await append(producer, namespace, record);
     failpoint('definition-appended');
-    if (await log.verdictAt(offset)) {
+    if (offset < 0 ? await becameRevision(log, publication, record) : await log.verdictAt(offset)) {
       await place(record);
       return { outcome: 'published', revision: record.revision, hash };
     }
@@ -124,6 +124,34 @@ export function createPublisher(options: PublisherOptions): Publisher {
   };
 }
 
+/**
+ * Whether a record that stands in the log, nobody knows where, is the one that holds of its number: a broker that was started again
+ * may answer that it has the record already, and not at which offset. One of that number is read in any case, this or who was first.
+ */
+function becameRevision(
+  log: DefinitionLog,
+  { type, id }: Pick<Publication, 'type' | 'id'>,
+  record: DefinitionRecord,
+): Promise<boolean> {
+  return new Promise((resolve) => {
+    const look = (): void => {
+      const held = log.historyOf(type, id)[record.revision - 1];
+      if (held === undefined) return;
+      forget();
+      resolve(isSame(held, record));
+    };
+    const forget = log.onChange(look);
+    look();
+  });
+}
+
+/** Also by whom and when: two may say the same at the same time, and one of them is first. */
+function isSame(held: DefinitionRecord, { hash, previousHash, by, why, at }: DefinitionRecord): boolean {
+  const isOne = held.hash === hash && held.previousHash === previousHash;
+  return isOne && held.by === by && held.why === why && held.at === at;
+}
+
+/** Where the record stands; below 0 if it does, but the broker does not say where. */
 async function append(
   producer: Producer,
   namespace: Namespace,
