@@ -25,6 +25,11 @@ export function unreachable(url: string, cause: unknown): PlatformError {
   return new PlatformError('SERVE_REFUSED', `serve at ${url} cannot be reached: is it up?`, { cause });
 }
 
+function unanswered(url: string, timeoutMs: number, cause: unknown): PlatformError {
+  const message = `serve at ${url} did not answer within ${timeoutMs / 1_000} s: it may still be at what it was asked`;
+  return new PlatformError('SERVE_REFUSED', message, { cause });
+}
+
 /**
  * The answer to one request with the secret key, whatever its status.
  * @throws PlatformError SERVE_REFUSED if there is none within `timeoutMs`
@@ -35,13 +40,14 @@ export async function askServe(
   timeoutMs: number,
   { headers, ...init }: { method?: string; body?: string; headers?: Readonly<Record<string, string>> } = {},
 ): Promise<Response> {
+  const signal = AbortSignal.timeout(timeoutMs);
   try {
     return await fetch(`${url}${route}`, {
       ...init,
       headers: { authorization: `Bearer ${secretKey}`, ...headers },
-      signal: AbortSignal.timeout(timeoutMs),
+      signal,
     });
   } catch (cause) {
-    throw unreachable(url, cause);
+    throw signal.aborted ? unanswered(url, timeoutMs, cause) : unreachable(url, cause);
   }
 }
