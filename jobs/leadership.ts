@@ -30,6 +30,10 @@ async function tryTake({ redis, key, token }: LeadershipOptions): Promise<boolea
   return (await redis.set(key, token, 'PX', LEASE_MS, 'NX')) === 'OK';
 }
 
+async function giveBack({ redis, key, token }: LeadershipOptions): Promise<void> {
+  await redis.eval(GIVE_BACK, 1, key, token).catch(() => {});
+}
+
 /**
  * Waits for its turn, leads, and begins again when `lead` ends. `lead` gets a signal that is raised when another has
  * taken the turn (that the candidacy ends it must see by itself); Redis being away is no reason to stop, since Kafka holds the line.
@@ -44,12 +48,15 @@ export async function runForLeadership(
       onWarning(`the leadership could not be asked for: ${error.message}`);
       return false;
     });
-    if (!taken) {
+    if (!taken || signal.aborted) {
+      if (taken) await giveBack(options);
       await pause(TRY_MS, signal);
       continue;
     }
     const turn = new AbortController();
     const renewal = setInterval(() => {
+      // One that ends takes nothing any more: whoever comes next would wait for it.
+      if (turn.signal.aborted) return;
       redis.eval(RENEW, 1, key, token, LEASE_MS).then(
         (kept) => {
           if (kept !== 0 || turn.signal.aborted) return;
@@ -65,7 +72,7 @@ export async function runForLeadership(
       onWarning(`the turn ended: ${(error as Error).message}`);
     } finally {
       clearInterval(renewal);
-      await redis.eval(GIVE_BACK, 1, key, token).catch(() => {});
+      await giveBack(options);
     }
     if (!signal.aborted) await pause(TRY_MS, signal);
   }

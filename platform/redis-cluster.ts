@@ -13,6 +13,9 @@ type Nodes = ConstructorParameters<typeof Cluster>[0];
 type Options = NonNullable<ConstructorParameters<typeof Cluster<'legacy'>>[1]>;
 type SendCommand = Parameters<Cluster['sendCommand']>;
 
+/** A failover that no node has told of is found by asking. */
+const SLOTS_REFRESH_MS = 5_000;
+
 /** Closed by `disconnect`. */
 export class BoundedCluster extends Cluster<'legacy'> {
   readonly #made: [Nodes, Options, WaitBounds];
@@ -27,6 +30,12 @@ export class BoundedCluster extends Cluster<'legacy'> {
       this.#attempts = 0;
     });
     this.on('reconnecting', () => this.#countAttempt());
+    // ioredis' own interval can outlive a `disconnect`, and keeps the process.
+    const refreshing = setInterval(() => {
+      if (this.status === 'ready') this.refreshSlotsCache();
+    }, SLOTS_REFRESH_MS);
+    refreshing.unref();
+    this.once('end', () => clearInterval(refreshing));
   }
 
   /** A command's clock starts before it is queued; the node that it is sent to later does not start it again. */

@@ -10,8 +10,6 @@ const RECONNECT_DELAY_MS_MAX = 500;
  * address is another's by now. The system alone would notice after a quarter of an hour.
  */
 const SILENCE_MS_MAX = 10_000;
-/** A failover that no node has told of is found by asking. */
-const SLOTS_REFRESH_MS = 5_000;
 /** A cluster that was never ready is given up after so many attempts; one that was is tried for as long as it takes. */
 const FIRST_ATTEMPTS_MAX = 10;
 const RETRIES_PER_COMMAND_DEFAULT = 3;
@@ -114,7 +112,6 @@ function clusterOf(connection: RedisConnection): BoundedCluster {
     {
       lazyConnect: true,
       enableAutoPipelining: connection.autoPipelining ?? false,
-      slotsRefreshInterval: SLOTS_REFRESH_MS,
       // Null ends the client for good.
       clusterRetryStrategy: (times) =>
         wasReady || times <= FIRST_ATTEMPTS_MAX ? reconnectDelayMs(times) : null,

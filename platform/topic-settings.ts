@@ -58,7 +58,8 @@ export function topicFaults(
   const count = topicPartitions[name];
   if (partitions !== count) {
     const said = `${topic} has ${partitions} partitions and must have ${count}: delete it if it is empty, then migrate makes it; or choose another namespace`;
-    faults.push({ said, isFatal: true });
+    // More of them than are written to stay empty.
+    faults.push({ said, isFatal: partitions < count || name !== 'triggers' });
   }
   for (const [setting, wanted] of Object.entries(actual === null ? {} : topicSettings(name))) {
     const given = actual?.[setting];

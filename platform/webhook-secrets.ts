@@ -32,18 +32,28 @@ async function readSecrets(file: string): Promise<Secrets> {
   }
 }
 
+/** The file was not opened or not read: what stands in it is not known. */
+function isOfSystem(error: unknown): boolean {
+  return ((error as Error).cause as NodeJS.ErrnoException | undefined)?.code !== undefined;
+}
+
 /**
  * A file that cannot be read, such as one that somebody is writing, leaves the secrets that were read before.
  * @param warn told of it, once for each change of the file
  */
 export function openWebhookSecrets(file: string, warn: (message: string) => void): WebhookSecrets {
   let readAt = -1;
+  let warnedAt: number | undefined;
   let secrets: Promise<Secrets> = Promise.resolve({});
-  async function readOrKeep(before: Promise<Secrets>): Promise<Secrets> {
+  async function readOrKeep(before: Promise<Secrets>, changedAt: number): Promise<Secrets> {
     try {
       return await readSecrets(file);
     } catch (error) {
-      warn(`${(error as Error).message}; until it can, those from before go on signing`);
+      if (warnedAt !== changedAt)
+        warn(`${(error as Error).message}; until it can, those from before go on signing`);
+      warnedAt = changedAt;
+      // What was no secrets is read again when it has changed; what could not be opened, at the next question.
+      if (isOfSystem(error)) readAt = -1;
       return before;
     }
   }
@@ -55,7 +65,7 @@ export function openWebhookSecrets(file: string, warn: (message: string) => void
       );
       if (changedAt !== readAt) {
         readAt = changedAt;
-        secrets = readOrKeep(secrets);
+        secrets = readOrKeep(secrets, changedAt);
       }
       const read = await secrets;
       const own = Object.hasOwn(read, name) ? read[name]! : [];

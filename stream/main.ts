@@ -98,12 +98,14 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
   const gates = createGates();
   const ownerName = `${parts.config.streamSlot}@${hostname()}:${process.pid}`;
   const idOf = identify(parts.namespace, generations);
-  let closed = false;
   const failed = (error: Error): void => {
     metrics.failed('source');
     parts.log('warn', `Kafka: ${error.message}`);
   };
-  /** What the owner before left goes out at once: the state that it is of must not be lost by a failover either. */
+  /**
+   * What the owner before left goes out at once: the state that it is of must not be lost by a failover either. Asked once: this
+   * partition is tried again, and no other waits for it.
+   */
   async function keepByReplicas(keys: PartitionKeys, { work }: TakenOver): Promise<void> {
     const ports = {
       redis: parts.redis,
@@ -111,7 +113,7 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
       observer: { failed: () => metrics.failed('take-over') },
       limits: limitsOf(parts.config),
     };
-    if ((await untilReplicated(ports, work.head, undefined, () => closed)) === 'FENCED')
+    if ((await untilReplicated(ports, work.head, undefined, () => true)) === 'FENCED')
       throw new Error('another has taken over meanwhile');
   }
   const ownership = createOwnership({
@@ -167,7 +169,6 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
 
   return {
     async close() {
-      closed = true;
       clearInterval(looking);
       live.close();
       await ownership.close();
@@ -298,5 +299,6 @@ function figuresOf({ namespace, now }: StreamParts, source: Source, owner: Owner
     windows: windows.size,
     triggers: triggers.size,
     paused: owner.isHeld,
+    full: source.isPaused({ topic: namespace.topics[id.topic], partition: id.partition }),
   };
 }

@@ -49,8 +49,9 @@ export function createOwnership(parts: OwnershipParts): Ownership {
   const stalls = createStallWatch();
   /** Those whose next record is looked for in the log when they are taken over. */
   const stalled = new Set<string>();
-  /** Of rebalances and looks that are under way. */
-  let busy = 0;
+  /** Rebalances that are under way. */
+  let rebalances = 0;
+  let isLooking = false;
   let closed = false;
   /** `fatal` was told. */
   let hopeless = false;
@@ -73,7 +74,7 @@ export function createOwnership(parts: OwnershipParts): Ownership {
   }
 
   /** @returns where to read from; undefined if it is not ours any more */
-  async function own(partition: TopicPartition): Promise<number | undefined> {
+  async function own(partition: TopicPartition, before?: Owner): Promise<number | undefined> {
     const { log, taken } = await take(partition);
     const { readFrom } = taken;
     const isStalled = stalled.has(nameOf(partition));
@@ -81,6 +82,8 @@ export function createOwnership(parts: OwnershipParts): Ownership {
     if (!isOurs(partition)) return undefined;
     stalled.delete(nameOf(partition));
     const owner = parts.ownerOf({ ...taken, readFrom: from }, partition, log);
+    // It is unread for as long as it was, until this one has read on.
+    if (before?.unread !== undefined) owner.noteUnread(before.unread);
     owners.set(nameOf(partition), owner);
     void owner.ended.then((end) => {
       if (end !== 'stopped') again(partition, owner, end).catch(parts.sourceFailed);
@@ -89,9 +92,9 @@ export function createOwnership(parts: OwnershipParts): Ownership {
   }
 
   /** Takes over if Redis and Kafka let it; undefined if they do not, or if it is not ours any more by then. */
-  async function tryToOwn(partition: TopicPartition): Promise<number | undefined> {
+  async function tryToOwn(partition: TopicPartition, before?: Owner): Promise<number | undefined> {
     try {
-      return await own(partition);
+      return await own(partition, before);
     } catch (error) {
       parts.takeOverFailed();
       if (error instanceof TakeOverError) {
@@ -105,9 +108,9 @@ export function createOwnership(parts: OwnershipParts): Ownership {
   }
 
   /** As soon as Redis and Kafka let it, while it is ours and the process goes on. */
-  async function ownPatiently(partition: TopicPartition): Promise<void> {
+  async function ownPatiently(partition: TopicPartition, before?: Owner): Promise<void> {
     while (!hopeless && isOurs(partition)) {
-      const offset = await tryToOwn(partition);
+      const offset = await tryToOwn(partition, before);
       if (offset !== undefined) return parts.source().restart(partition, offset);
       await sleep(BACKOFF_MS);
     }
@@ -120,7 +123,7 @@ export function createOwnership(parts: OwnershipParts): Ownership {
     await parts.source().afterNextPoll();
     if (owners.get(nameOf(partition)) !== before || !isOurs(partition)) return;
     owners.delete(nameOf(partition));
-    await ownPatiently(partition);
+    await ownPatiently(partition, before);
   }
 
   async function release(partition: TopicPartition): Promise<void> {
@@ -133,6 +136,7 @@ export function createOwnership(parts: OwnershipParts): Ownership {
     const topics = new Set([...owners.values()].map(({ work }) => work.id.topic));
     const ends = new Map<StatefulTopic, readonly LogEnds[]>();
     for (const topic of topics) ends.set(topic, await parts.admin.watermarks(parts.namespace.topics[topic]));
+    if (rebalances > 0) return;
     const endOf = ({ topic, partition }: PartitionId): number => ends.get(topic)?.[partition]?.high ?? 0;
     const all = [...owners].map(([name, { work, expected, backlog }]) => ({
       name,
@@ -151,17 +155,17 @@ export function createOwnership(parts: OwnershipParts): Ownership {
   }
 
   /** Without a look in between: while the group waits for its answer the client reads nothing. */
-  async function alone<Result>(work: () => Promise<Result>): Promise<Result> {
-    busy += 1;
+  async function rebalancing<Result>(work: () => Promise<Result>): Promise<Result> {
+    rebalances += 1;
     try {
       return await work();
     } finally {
-      busy -= 1;
+      rebalances -= 1;
     }
   }
 
   async function takeAll(partitions: readonly TopicPartition[]) {
-    const offsets = await Promise.all(partitions.map(tryToOwn));
+    const offsets = await Promise.all(partitions.map((partition) => tryToOwn(partition)));
     return partitions.flatMap((partition, index) => {
       const offset = offsets[index];
       if (offset !== undefined) return [{ ...partition, offset }];
@@ -171,10 +175,10 @@ export function createOwnership(parts: OwnershipParts): Ownership {
   }
 
   return {
-    assigned: (partitions) => alone(() => takeAll(partitions)),
+    assigned: (partitions) => rebalancing(() => takeAll(partitions)),
 
     async revoked(partitions) {
-      await alone(() => Promise.all(partitions.map(release)));
+      await rebalancing(() => Promise.all(partitions.map(release)));
     },
 
     messages: (partition, messages) => owners.get(nameOf(partition))?.push(messages),
@@ -188,8 +192,18 @@ export function createOwnership(parts: OwnershipParts): Ownership {
 
     // The client does not always say that a partition's fetch has stopped, nor of which.
     async lookForStalls() {
-      if (busy > 0) stalls.look([]);
-      else await alone(look);
+      // One that waits for Kafka for longer than until the next one is enough.
+      if (isLooking) return;
+      if (rebalances > 0) {
+        stalls.look([]);
+        return;
+      }
+      isLooking = true;
+      try {
+        await look();
+      } finally {
+        isLooking = false;
+      }
     },
 
     async close() {

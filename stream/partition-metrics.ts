@@ -20,6 +20,8 @@ export interface PartitionFigures {
   readonly triggers: number;
   /** Told by an operator to apply nothing. */
   readonly paused: boolean;
+  /** Read no further for now: enough waits. */
+  readonly full: boolean;
 }
 
 type Measure = (figures: PartitionFigures) => number;
@@ -50,6 +52,11 @@ const gauges: readonly [name: string, help: string, measure: Measure][] = [
     'flywheel_stream_paused',
     '1 while an operator keeps the partition from applying anything.',
     ({ paused }) => (paused ? 1 : 0),
+  ],
+  [
+    'flywheel_stream_backlog_full',
+    '1 while the partition is read no further, because as much of it waits as memory is given to.',
+    ({ full }) => (full ? 1 : 0),
   ],
   ['flywheel_stream_states_cached', 'States that are held in memory.', ({ states }) => states],
   ['flywheel_stream_windows_held', 'Rolling windows that are held.', ({ windows }) => windows],

@@ -130,6 +130,11 @@ export class Source {
     return this.#assigned.get(nameOf(partition)) === partition;
   }
 
+  /** Whether the client fetches no more of it for now. */
+  isPaused(partition: TopicPartition): boolean {
+    return this.#paused.has(nameOf(partition));
+  }
+
   /** Resolves when a poll that begins after this call has returned. */
   async afterNextPoll(): Promise<void> {
     const target = this.#polls + 2;
@@ -142,8 +147,10 @@ export class Source {
     if (!this.isAssigned(partition)) return;
     const name = nameOf(partition);
     // An eager group's assignment can only be replaced as a whole, which would lose the places of the others.
-    if (this.#eager) await this.#seek(partition, offset);
-    else {
+    if (this.#eager) {
+      await this.#seek(partition, offset);
+      if (!this.isAssigned(partition)) return;
+    } else {
       if (this.#read.has(name)) this.#consumer.incrementalUnassign([{ ...partition }]);
       this.#consumer.incrementalAssign([{ ...partition, offset } as Assignment]);
     }

@@ -119,9 +119,13 @@ const stream: PanelSpec[] = [
   },
   {
     title: 'Lag by topic',
-    description: 'Records in the log that are not applied.',
+    description:
+      'Records in the log that are not applied, and how many partitions are read no further for now, because enough of them waits.',
     unit: 'short',
-    queries: [{ expr: 'sum by (topic) (flywheel_stream_lag_records)', legend: '{{topic}}' }],
+    queries: [
+      { expr: 'sum by (topic) (flywheel_stream_lag_records)', legend: '{{topic}}' },
+      { expr: 'sum(flywheel_stream_backlog_full)', legend: 'partitions with a full backlog' },
+    ],
   },
   {
     title: 'Batch size',

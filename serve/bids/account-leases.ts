@@ -161,11 +161,15 @@ export class AccountLeases {
       const lacking = unserved(this.#good, needs);
       if (lacking.length === 0) return;
       for (const { wantedMicros, leastMicros } of lacking) this.want(wantedMicros, leastMicros);
+      // Of what no lease would be granted for, none is asked: it would serve nobody, and keep what is free from others.
+      const canBeServed = ({ leastMicros }: BidNeed): boolean => leastMicros <= this.#grantableMicros;
+      const servable = needs.filter(canBeServed);
       if (needs.length > 1) {
-        const togetherMicros = needs.reduce((sum, { wantedMicros }) => sum + wantedMicros, 0);
+        const togetherMicros = servable.reduce((sum, { wantedMicros }) => sum + wantedMicros, 0);
         this.#togetherMicros = Math.max(this.#togetherMicros, togetherMicros);
       }
-      this.lack(Math.max(...lacking.map(({ leastMicros }) => leastMicros)));
+      const asked = lacking.some(canBeServed) ? lacking.filter(canBeServed) : lacking;
+      this.lack(Math.max(...asked.map(({ leastMicros }) => leastMicros)));
       const leftMs = untilMs - clock.monotonicMs();
       if (leftMs <= 0 || !this.#isAsking() || !(await this.#isWokenWithin(leftMs))) return;
     }
@@ -468,6 +472,9 @@ export class AccountLeases {
   async #fallAsleep(): Promise<void> {
     this.#giveUpRequest();
     this.#retire(() => true);
+    // What was wanted then is no measure for who comes after the pause.
+    this.#togetherMicros = 0;
+    this.#lackedMicros = 0;
     await this.#giveBack();
     if (this.#ports.clock.monotonicMs() - this.#wantedAtMs < IDLE_MS && !this.#closed) this.#schedule(0);
   }

@@ -107,6 +107,17 @@ export function registerBids(app: FastifyInstance, deps: BidPorts, reader: State
     return account === undefined ? null : keeper.of(account.id);
   }
 
+  /** What all bids of an account may come to at the most. */
+  function ceilingsOf(definitions: readonly BidDefinitions[]): Map<AccountLeases | null, number> {
+    const most = new Map<AccountLeases | null, number>();
+    for (const each of definitions) {
+      const leases = leasesOf(each);
+      const maxBidMicros = each.campaign?.document.maxBidMicros || Number.POSITIVE_INFINITY;
+      most.set(leases, (most.get(leases) ?? 0) + maxBidMicros);
+    }
+    return most;
+  }
+
   /** Where no lease holds what they need, the bids say what they want together, and wait for it a moment. */
   async function awaitLeases(
     requests: readonly BidRequest[],
@@ -115,11 +126,13 @@ export function registerBids(app: FastifyInstance, deps: BidPorts, reader: State
     waitMs: number,
   ): Promise<void> {
     const needs = new Map<AccountLeases, BidNeed[]>();
+    const mostMicros = ceilingsOf(definitions);
     for (const [index, request] of requests.entries()) {
       const leases = leasesOf(definitions[index]!);
       const leastMicros = leastOf(request.floorMicros);
-      // A single bid takes what there is, down to its floor: what it would set aside need not be known for that.
-      if (leases === null || (requests.length === 1 && leases.holds(leastMicros))) continue;
+      // A single bid takes what there is, down to its floor. What bids would set aside need not be known where there is enough for all.
+      const enoughMicros = requests.length === 1 ? leastMicros : mostMicros.get(leases);
+      if (leases === null || leases.holds(enoughMicros ?? Number.POSITIVE_INFINITY)) continue;
       const micros = wantedMicros(request, definitions[index]!, leases, readings[index]!);
       if (micros === 0) continue;
       const need = { wantedMicros: micros, leastMicros };

@@ -36,11 +36,18 @@ it("refuses a topic whose records carry their senders' times, and says what to d
 });
 
 it('refuses another count of partitions, also of a topic without state', async () => {
-  const migrating = migrateAfter('settings-count', 'triggers', APPEND_TIME, 1 + topicPartitions.triggers);
+  const migrating = migrateAfter('settings-count', 'triggers', APPEND_TIME, topicPartitions.triggers - 1);
   await expect(migrating).rejects.toMatchObject({
     code: 'TOPIC_MISMATCH',
     message: expect.stringContaining('triggers has'),
   });
+});
+
+it('says that triggers have more partitions than are written to, which worked before it looked', async () => {
+  const more = 1 + topicPartitions.triggers;
+  expect(
+    await migrateAfter('settings-more', 'triggers', { ...APPEND_TIME, 'retention.ms': '-1' }, more),
+  ).toEqual([expect.stringContaining(`triggers has ${more} partitions and must have`)]);
 });
 
 it('warns of a log that is kept for a week, and of deliveries that are not compacted', async () => {

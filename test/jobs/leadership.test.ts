@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => redis.disconnect());
 
-function candidate(key: string) {
+function candidate(key: string, endsAfterMs = 0) {
   const stopping = new AbortController();
   const turns: AbortSignal[] = [];
   const running = runForLeadership(
@@ -18,7 +18,8 @@ function candidate(key: string) {
     (signal) => {
       turns.push(signal);
       return new Promise((resolve) => {
-        for (const each of [signal, stopping.signal]) each.addEventListener('abort', () => resolve());
+        for (const each of [signal, stopping.signal])
+          each.addEventListener('abort', () => setTimeout(resolve, endsAfterMs));
       });
     },
   );
@@ -50,5 +51,18 @@ it('ends when another has it, and comes again when that one has given it back', 
   await vi.waitFor(() => expect(one.turns[0]!.aborted).toBe(true), 5_000);
   await redis.del(key);
   await vi.waitFor(() => expect(one.turns).toHaveLength(2), 5_000);
+  await one.stop();
+});
+
+it('takes nothing any more while it ends, however long that takes', async () => {
+  const key = `leadership-${randomUUID()}`;
+  const one = candidate(key, 4_000);
+  await vi.waitFor(() => expect(one.turns).toHaveLength(1), 5_000);
+  await redis.set(key, 'another', 'PX', 60_000);
+  await vi.waitFor(() => expect(one.turns[0]!.aborted).toBe(true), 5_000);
+  await redis.del(key);
+  // Two renewals later.
+  await new Promise((resolve) => setTimeout(resolve, 3_300));
+  expect([await redis.exists(key), one.turns.length]).toEqual([0, 1]);
   await one.stop();
 });

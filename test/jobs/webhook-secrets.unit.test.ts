@@ -1,5 +1,14 @@
 // The receivers' signing secrets: who can read them, what signs, and what a file that is broken or written to costs.
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Webhook } from 'standardwebhooks';
@@ -57,6 +66,21 @@ it('a file that cannot be read leaves the secrets from before, and says so once 
   write('{}', 1_002);
   expect(await secrets.keysOf('crm')).toEqual([]);
   expect(warnings).toHaveLength(2);
+});
+
+it('a file that could not be opened is tried again, also if it does not change', async () => {
+  const file = path.join(dir, 'refused.json');
+  const warnings: string[] = [];
+  const secrets = openWebhookSecrets(file, (message) => warnings.push(message));
+  // What a file that one may not read looks like to everybody, root included.
+  mkdirSync(file);
+  utimesSync(file, 1_000, 1_000);
+  for (let look = 0; look < 3; look += 1) expect(await secrets.keysOf('crm')).toEqual([]);
+  expect(warnings).toHaveLength(1);
+  rmSync(file, { recursive: true });
+  await addWebhookSecret(file, 'crm');
+  utimesSync(file, 1_000, 1_000);
+  expect(await secrets.keysOf('crm')).toHaveLength(1);
 });
 
 it('eight who add one at once all get theirs', async () => {

@@ -331,6 +331,24 @@ describe('a process that bids', () => {
     expect(place(4, third)).toBe(4);
   });
 
+  it('asks for nothing more for bids of one request none of which any lease would serve', async () => {
+    const world = worldOf(new Ledger({ dailyBudgetMicros: 8_000_000 }));
+    const leases = new AccountLeases('acme', portsOf(world, 'p1'));
+    const needs = Array.from({ length: 3 }, () => ({ wantedMicros: 2_000_000, leastMicros: 1_900_000 }));
+    for (let request = 0; request < 10; request += 1) {
+      void leases.waitForLeases(needs, 300);
+      await pass(world, 2_500);
+    }
+    expect(world.ledger.requests).toHaveLength(1);
+    // One that could be served is asked for beside those that could not.
+    const mixed = [...needs, { wantedMicros: 1_250_000, leastMicros: 1_250_000 }];
+    bid(leases, leases.heldMicros - 100_000, 1);
+    void leases.waitForLeases(mixed, 300);
+    await pass(world, 2_500);
+    expect(world.ledger.requests).toHaveLength(2);
+    expect(leases.holds(1_250_000)).toBe(true);
+  });
+
   it('asks for the share that it would get where the bids of one request want more, and lets them go on with it', async () => {
     const world = worldOf(new Ledger({ dailyBudgetMicros: 8_000_000 }));
     const leases = new AccountLeases('acme', portsOf(world, 'p1'));

@@ -88,7 +88,15 @@ it('a partition that has gone to another process is not shown any more', async (
   const registry = new Registry();
   const figures: PartitionFigures = {
     ...{ topic: 'events', partition: 3, lag: 7, watermarkMs: 2_000, waitingMs: 1_500 },
-    ...{ paused: false, undelivered: 1, undeliveredMs: 90_000, states: 2, windows: 3, triggers: 4 },
+    ...{
+      paused: false,
+      full: false,
+      undelivered: 1,
+      undeliveredMs: 90_000,
+      states: 2,
+      windows: 3,
+      triggers: 4,
+    },
   };
   let owned: PartitionFigures[] = [figures];
   registerPartitionMetrics(registry, ['events', 'spend'], () => owned);

@@ -143,6 +143,8 @@ it('whoever reads nothing is followed by one that begins at the next record ther
   await ownership.lookForStalls();
   await vi.waitFor(() => expect(restarted).toEqual([[partition, 9]]), 3_000);
   expect(made.map(({ readFrom }) => readFrom)).toEqual([7, 9]);
+  // It knows since when nothing is read.
+  expect(made[1]!.notes).toEqual([{ expected: 7, high: 90, sinceMs: 1_000 }]);
 });
 
 it('whoever reads nothing is told, by where the log ended and since when', async () => {

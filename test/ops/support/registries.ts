@@ -33,7 +33,7 @@ function streamRegistry(): Registry {
   registerPartitionMetrics(registry, ['events', 'spend', 'rejected'], () => [
     {
       ...{ topic: 'events', partition: 3, lag: 1, watermarkMs: 1, waitingMs: 1 },
-      ...{ paused: false, undelivered: 0, undeliveredMs: 0, states: 1, windows: 1, triggers: 1 },
+      ...{ paused: false, full: false, undelivered: 0, undeliveredMs: 0, states: 1, windows: 1, triggers: 1 },
     },
   ]);
   return registry;
