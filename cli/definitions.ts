@@ -1,10 +1,11 @@
 // Definitions as files, so that a team can keep them in git: written from a running `serve`, and put in force through it.
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { isDefinitionType } from '../platform/definition-document.ts';
 import { readDefinitionFolder } from '../platform/definition-files.ts';
 import { PlatformError } from '../platform/platform-error.ts';
 import { askServe, problemIn, type ServeTarget } from './ask-serve.ts';
+import { writeWholeJson } from './whole-file.ts';
 
 interface Operation {
   readonly op: string;
@@ -69,12 +70,6 @@ export interface Exported {
   readonly removed: readonly string[];
 }
 
-/** Beside, then in its place: a file that was cut where the export was killed would be refused by the import. */
-async function writeWhole(file: string, text: string): Promise<void> {
-  await writeFile(`${file}.new`, text);
-  await rename(`${file}.new`, file);
-}
-
 /** Writes what is in force as `<folder>/<type>/<id>.json`, and removes the files of what is not: a later import changes nothing. */
 export async function exportDefinitions(target: ServeTarget, folder: string): Promise<Exported> {
   const { body } = await request<{ definitions: { type: string; id: string; document: unknown }[] }>(
@@ -84,8 +79,8 @@ export async function exportDefinitions(target: ServeTarget, folder: string): Pr
   const stale = new Set(await definitionFiles(folder));
   for (const { type, id, document } of body.definitions) {
     const name = path.join(type, `${id}.json`);
-    await mkdir(path.join(folder, type), { recursive: true });
-    await writeWhole(path.join(folder, name), `${JSON.stringify(document, null, 2)}\n`);
+    // One that was cut where the export was killed would be refused by the import.
+    await writeWholeJson(path.join(folder, name), document);
     stale.delete(name);
   }
   for (const name of stale) await rm(path.join(folder, name));

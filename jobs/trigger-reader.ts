@@ -29,7 +29,7 @@ function triggerOf({ value }: LogRecord) {
   }
 }
 
-export type Beginning =
+export type FirstOffset =
   | { readonly is: 'kept' | 'anew'; readonly from: number }
   | { readonly is: 'cut'; readonly from: number; readonly lost: number };
 
@@ -37,7 +37,7 @@ export type Beginning =
  * Where a partition is to be read on. `cut`: what came next was deleted before anybody took it. `anew`: the topic was made anew, so
  * all that it has is still to be taken (what was taken before is known by its id).
  */
-export function beginningOf(cursor: number | undefined, { low, high }: Watermarks): Beginning {
+export function beginningOf(cursor: number | undefined, { low, high }: Watermarks): FirstOffset {
   if (cursor === undefined) return { is: 'kept', from: low };
   if (cursor < low) return { is: 'cut', from: low, lost: low - cursor };
   if (cursor > high) return { is: 'anew', from: low };

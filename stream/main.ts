@@ -111,7 +111,7 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
       redis: parts.redis,
       keys,
       observer: { failed: () => metrics.failed('take-over') },
-      limits: limitsOf(parts.config),
+      limits: { waitReplicas: parts.config.streamWaitReplicas },
     };
     if ((await untilReplicated(ports, work.head, undefined, () => true)) === 'FENCED')
       throw new Error('another has taken over meanwhile');

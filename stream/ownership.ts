@@ -1,5 +1,6 @@
 // Which partitions this process owns: taken over when the group gives them, again when an owner has failed or reads nothing, and let
 // go when the group takes them back. One that can not be taken over is tried on and on; nobody waits for it.
+import { setTimeout as wait } from 'node:timers/promises';
 import type { TopicAdmin } from '../platform/kafka-topics.ts';
 import type { PartitionId, StatefulTopic } from '../platform/keys.ts';
 import type { Namespace } from '../platform/namespace.ts';
@@ -42,7 +43,6 @@ export interface Ownership extends Pick<SourceListener, 'assigned' | 'revoked' |
 
 const nameOf = ({ topic, partition }: TopicPartition): string => `${topic}:${partition}`;
 const shown = ({ topic, partition }: TopicPartition): string => `${topic} ${partition}`;
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 export function createOwnership(parts: OwnershipParts): Ownership {
   const owners = new Map<string, Owner>();
@@ -112,14 +112,14 @@ export function createOwnership(parts: OwnershipParts): Ownership {
     while (!hopeless && isOurs(partition)) {
       const offset = await tryToOwn(partition, before);
       if (offset !== undefined) return parts.source().restart(partition, offset);
-      await sleep(BACKOFF_MS);
+      await wait(BACKOFF_MS);
     }
   }
 
   /** Fenced or failed: taken again only after a poll that began later has returned and the partition is still ours. */
   async function again(partition: TopicPartition, before: Owner, end: string): Promise<void> {
     parts.log('warn', `${shown(partition)}: owner ${end}, taking over again if still assigned`);
-    await sleep(BACKOFF_MS);
+    await wait(BACKOFF_MS);
     await parts.source().afterNextPoll();
     if (owners.get(nameOf(partition)) !== before || !isOurs(partition)) return;
     owners.delete(nameOf(partition));

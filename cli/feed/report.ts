@@ -1,8 +1,9 @@
 // What a feed did: kept in a file while it runs, so that one that was killed goes on where it was, and read by
 // `flywheel verify`, which must find at least what it says.
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
+import { writeWholeJson } from '../whole-file.ts';
 import { FeedError } from './post.ts';
 
 const count = z.int().min(0);
@@ -141,9 +142,4 @@ export async function readReport(file: string): Promise<FeedReport | null> {
   }
 }
 
-/** Whole or not at all: a kill leaves the one before. */
-export async function writeReport(file: string, report: FeedReport): Promise<void> {
-  await mkdir(path.dirname(file), { recursive: true });
-  await writeFile(`${file}.new`, `${JSON.stringify(report, null, 2)}\n`);
-  await rename(`${file}.new`, file);
-}
+export const writeReport: (file: string, report: FeedReport) => Promise<void> = writeWholeJson;

@@ -1,30 +1,18 @@
 // A producer that fails for good (to librdkafka a broker that lost the end of its log is that) writes nothing more until the
 // process is started again: who balances the load has to hear it, and so has whoever can start it again.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { expect, inject, it, onTestFinished } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { ensureApiKeys } from '../../platform/api-keys.ts';
-import { readConfig } from '../../platform/config.ts';
 import { createProducer, type ProducerOptions } from '../../platform/kafka.ts';
-import { migrate } from '../../platform/migrate.ts';
 import { PlatformError } from '../../platform/platform-error.ts';
 import { startServe } from '../../serve/main.ts';
+import { openStage } from '../e2e/support/stage.ts';
 import { silentLog } from './serving.ts';
 
 it('serve with a dead producer is not ready, and says that it has to end', async () => {
-  const dir = await mkdtemp(path.join(tmpdir(), 'flywheel-dead-producer-'));
-  const config = readConfig({
-    FLYWHEEL_NAMESPACE: 'dead-producer',
-    FLYWHEEL_DIR: dir,
-    KAFKA_BROKERS: inject('kafkaBrokers'),
-    REDIS_URL: inject('redisUrl'),
-    CLICKHOUSE_URL: inject('clickhouseUrl'),
-    SERVE_PORT: '0',
-    SERVE_KEYS_FILE: path.join(dir, 'keys.hashed.json'),
-  });
+  const stage = await openStage('dead-producer');
+  const { config, dir } = stage;
   await ensureApiKeys({ plainFile: path.join(dir, 'keys.json'), hashedFile: config.serveKeysFile });
-  await migrate({ config });
   let given: ProducerOptions | undefined;
   const said: string[] = [];
   const serving = await startServe(config, silentLog, {
@@ -36,7 +24,7 @@ it('serve with a dead producer is not ready, and says that it has to end', async
   });
   onTestFinished(async () => {
     await serving.close();
-    await rm(dir, { recursive: true });
+    await stage.close();
   });
   const readiness = async () => {
     const response = await fetch(`${serving.url}/readyz`);

@@ -142,13 +142,19 @@ describe('a connection to Redis that breaks', () => {
     expect(told(viewer)).toEqual(['ready']);
   });
 
-  it('is not ready before Redis has heard who looks', async () => {
+  /** One that was ready, whose connection broke and came back to a Redis that does not hear who looks. */
+  async function openUnheard() {
     const viewer = await open();
     await vi.advanceTimersByTimeAsync(READY_WITHIN_MS);
     connection.emit('close');
     answer = () => Promise.reject(new Error('away'));
     connection.emit('ready');
     await vi.advanceTimersByTimeAsync(READY_WITHIN_MS);
+    return viewer;
+  }
+
+  it('is not ready before Redis has heard who looks', async () => {
+    const viewer = await openUnheard();
     expect(told(viewer)).toEqual(['open null', 'ready', 'dropped']);
     answer = async () => {};
     await vi.advanceTimersByTimeAsync(6_000);
@@ -202,12 +208,7 @@ describe('a connection to Redis that breaks', () => {
   });
 
   it('again before the stream was told who looks: the `ready` that was owed is not said in the new gap', async () => {
-    const viewer = await open();
-    await vi.advanceTimersByTimeAsync(READY_WITHIN_MS);
-    connection.emit('close');
-    answer = () => Promise.reject(new Error('away'));
-    connection.emit('ready');
-    await vi.advanceTimersByTimeAsync(READY_WITHIN_MS);
+    const viewer = await openUnheard();
     answer = async () => {};
     connection.emit('close');
     await vi.advanceTimersByTimeAsync(12_000);
