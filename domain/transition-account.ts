@@ -110,17 +110,12 @@ export function accountDueMs(state: AccountState, context: AccountContext): numb
   return dueMs;
 }
 
-/** What was withdrawn is refused further money by the ledger, which hears first what is given back. */
-function checkLease(
-  state: AccountState,
-  { document: definition, isWithdrawn }: LastSaid<AccountDefinition>,
-): Rejected | undefined {
-  if (state.currency === '') return isWithdrawn ? rejected('unknownAccount', state.id) : undefined;
-  if (isWithdrawn || state.currency === definition.currency) return undefined;
-  return rejected(
-    'currency',
-    `the account was begun in ${state.currency}, its definition says ${definition.currency}`,
-  );
+/**
+ * Nobody holds a lease of an account that never had a record. Of all others the ledger hears what is given back, also
+ * where it grants nothing more: what rides with a request that is rejected is not heard.
+ */
+function checkLease(state: AccountState, { isWithdrawn }: LastSaid<AccountDefinition>): Rejected | undefined {
+  return state.currency === '' && isWithdrawn ? rejected('unknownAccount', state.id) : undefined;
 }
 
 function checkSpend(

@@ -102,14 +102,23 @@ function takeReturns(
   }
 }
 
+/** Whether the definition lets nobody bid: it was withdrawn, or its budget is in another money than the account's. */
+function grantsNothing(
+  { currency }: AccountState,
+  { document, isWithdrawn }: LastSaid<AccountDefinition>,
+): boolean {
+  return isWithdrawn === true || document.currency !== currency;
+}
+
 /** Takes back what is given back; then grants what is asked for, up to the account's share of what is free, or refuses. */
 export function grantLease(
   state: AccountState,
   record: LeaseRequestRecord,
-  { document: definition, isWithdrawn }: LastSaid<AccountDefinition>,
+  said: LastSaid<AccountDefinition>,
   context: AccountContext,
   effects: Effect[],
 ): 'control' | 'duplicate' {
+  const { document: definition } = said;
   if (leaseGrant(state, record.lease) !== 'pending') return 'duplicate';
   const voids = record.voids ?? [];
   const isVoid = (lease: Lease): boolean => lease.process === record.process && voids.includes(lease.id);
@@ -118,7 +127,7 @@ export function grantLease(
 
   const fromMs = Math.max(context.nowMs, context.appendMs);
   const dayMs = dayStartOf(fromMs, state.utcOffsetMinutes);
-  const freeNowMicros = isWithdrawn ? 0 : Math.max(0, freeMicros(state, definition, dayMs));
+  const freeNowMicros = grantsNothing(state, said) ? 0 : Math.max(0, freeMicros(state, definition, dayMs));
   const share = Math.floor(definition.leaseShare * freeNowMicros);
   const amountMicros = Math.min(record.amountMicros, share);
   const untilMs = Math.min(fromMs + definition.leaseTtlMs, dayMs + DAY_MS);

@@ -3,11 +3,12 @@
 
 import { findLease, leaseGrant } from '../../domain/account/leases.ts';
 import { type AccountSummary, accountSummary } from '../../domain/account/summary.ts';
-import { type Lease, newAccount } from '../../domain/account.ts';
+import { type AccountState, type Lease, newAccount } from '../../domain/account.ts';
 import type { AccountDefinition } from '../../domain/definition.ts';
 import type { LeaseRequestRecord } from '../../domain/spend-record.ts';
 import type { ServeClock } from '../dependencies.ts';
 import type { AccountReading } from '../state.ts';
+import { type GivenBack, ToGiveBack } from './given-back.ts';
 import {
   amountToAsk,
   type BidNeed,
@@ -16,7 +17,6 @@ import {
   type HeldLease,
   isLow,
   isOver,
-  isUntouched,
   keptMsOf,
   leaseFor,
   type Moment,
@@ -37,8 +37,6 @@ const ANSWER_WAIT_MS = 10_000;
 const ASK_AGAIN_MS = 2_000;
 /** Between requests: near a budget's end the leases get small, not many. */
 const ASK_SPACING_MS = 200;
-/** As many as a request may void, and as many as it may return the rests of. */
-const VOIDS_MAX = 16;
 /**
  * Leases of one account at a time, the one in the air counted; so many more where none of them holds what a bid needs.
  * Rests that bids pass over do not count: they would stand in the way of the next lease until they end.
@@ -65,6 +63,7 @@ interface Request {
   readonly lackedMicros: number;
   readonly sent: Moment;
   readonly ttlMs: number;
+  readonly gives: GivenBack;
 }
 
 /** The leases of one account; opened by the first bid, asleep while nobody bids. */
@@ -73,10 +72,7 @@ export class AccountLeases {
   readonly #ports: LeasePorts;
   #held: HeldLease[] = [];
   #request: Request | null = null;
-  /** Ids whose money no bid will ever use: named in the next request, so that it is free again. */
-  #unused: string[] = [];
-  /** What bids have left of leases that are let go, likewise. */
-  #rests: { readonly lease: string; readonly amountMicros: number }[] = [];
+  readonly #toGiveBack = new ToGiveBack();
   #reading: AccountReading | null = null;
   #wantedAtMs = Number.NEGATIVE_INFINITY;
   /** Nothing will come before then: a refusal, or a part that is away. */
@@ -320,9 +316,18 @@ export class AccountLeases {
     this.#request = null;
     if (answer === 'refused') {
       this.#putOff();
+      this.#warnOfCurrency(state!);
       return;
     }
     this.#hold(request, findLease(state!, request.id)!);
+  }
+
+  /** No budget in another money than the account's is bid from, however much of it there is. */
+  #warnOfCurrency({ currency }: AccountState): void {
+    const defined = this.#definition?.currency;
+    if (defined === undefined || currency === '' || currency === defined) return;
+    const fields = { account: this.account, currency, defined };
+    this.#ports.warn('no lease is granted: the account was begun in another currency', fields);
   }
 
   #hold(request: Request, lease: Lease): void {
@@ -335,7 +340,7 @@ export class AccountLeases {
     if (isOver(deadlines, now)) {
       // What the day's end has cut short is no fault: the new day's is asked for at once, for those who wait.
       if (lifeMs > 0 && lifeMs < request.ttlMs) {
-        this.#unused.push(id);
+        this.#toGiveBack.voids(id);
         this.#spacedUntilMs = now.monotonicMs;
         return;
       }
@@ -371,7 +376,7 @@ export class AccountLeases {
 
   /** A lease that no bid can come from is given back; for now there is no better one. */
   #decline(lease: string, why: string, fields: Readonly<Record<string, unknown>>): void {
-    this.#unused.push(lease);
+    this.#toGiveBack.voids(lease);
     this.#putOff();
     this.#ports.warn(why, { account: this.account, lease, ...fields });
   }
@@ -388,6 +393,7 @@ export class AccountLeases {
       sent: this.#now,
       ttlMs: definition.leaseTtlMs,
       lackedMicros: Math.max(this.#lackedMicros, this.#beyondMicros),
+      gives: this.#toGiveBack.next(),
     };
     const amountMicros = this.#amountFor(definition);
     this.#request = request;
@@ -397,7 +403,7 @@ export class AccountLeases {
     this.#spacedUntilMs = request.sent.monotonicMs + ASK_SPACING_MS;
     this.#pollMs = ANSWER_POLL_MS;
     try {
-      await this.#send(id, amountMicros, request.sent.wallMs);
+      await this.#send(id, amountMicros, request.sent.wallMs, request.gives);
     } catch (error) {
       // It may be in the log all the same: its money is given back by the next one.
       this.#giveUpRequest();
@@ -425,36 +431,31 @@ export class AccountLeases {
     });
   }
 
-  async #send(lease: string, amountMicros: number, timestamp: number): Promise<void> {
-    const voids = this.#unused.slice(0, VOIDS_MAX);
-    const returns = this.#rests.slice(0, VOIDS_MAX);
+  async #send(lease: string, amountMicros: number, timestamp: number, gives: GivenBack): Promise<void> {
     await this.#ports.send({
       kind: 'leaseRequest',
       lease,
       account: this.account,
       process: this.#ports.process,
       amountMicros,
-      ...(voids.length === 0 ? {} : { voids }),
-      ...(returns.length === 0 ? {} : { returns }),
+      ...gives,
       timestamp,
     });
     // Until Kafka has said that it has it, it is said again; the ledger hears it once.
-    this.#unused = this.#unused.filter((id) => !voids.includes(id));
-    this.#rests = this.#rests.filter((rest) => !returns.includes(rest));
+    this.#toGiveBack.sent(gives);
   }
 
   /** Lets go of leases: no bid will come from them any more, and what none has set aside is given back with the next request. */
   #retire(isOver: (lease: HeldLease) => boolean): void {
     const over = this.#held.filter(isOver);
     this.#held = this.#held.filter((lease) => !over.includes(lease));
-    for (const lease of over) {
-      if (isUntouched(lease)) this.#unused.push(lease.id);
-      else if (lease.leftMicros > 0) this.#rests.push({ lease: lease.id, amountMicros: lease.leftMicros });
-    }
+    for (const lease of over) this.#toGiveBack.letGo(lease);
   }
 
   #giveUpRequest(): void {
-    if (this.#request !== null) this.#unused.push(this.#request.id);
+    if (this.#request === null) return;
+    this.#toGiveBack.again(this.#request.gives);
+    this.#toGiveBack.voids(this.#request.id);
     this.#request = null;
   }
 
@@ -465,8 +466,8 @@ export class AccountLeases {
 
   /** A request for nothing, which only gives back. */
   async #giveBack(): Promise<void> {
-    while (this.#unused.length + this.#rests.length > 0)
-      await this.#send(this.#ports.newId(), 0, this.#ports.clock.nowMs());
+    while (!this.#toGiveBack.isEmpty)
+      await this.#send(this.#ports.newId(), 0, this.#ports.clock.nowMs(), this.#toGiveBack.next());
   }
 
   async #fallAsleep(): Promise<void> {

@@ -40,6 +40,7 @@ export type Step =
   | { act: 'report'; period: 'hour' | 'day'; ageMs: number; asOfMs: number; cost: number; place: Place }
   | { act: 'budget'; daily: number; total: number | null; stepMs: number }
   | { act: 'withdraw'; isWithdrawn: boolean }
+  | { act: 'currency'; currency: string }
   | { act: 'pass'; byMs: number }
   | { act: 'repeat'; index: number };
 
@@ -91,6 +92,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     byMs: fc.oneof(fc.nat(120_000), fc.nat(2 * HOUR_MS), fc.nat(DAY_MS), fc.constant(36 * DAY_MS)),
   }),
   fc.record({ act: act('withdraw'), isWithdrawn: mostly(false, true) }),
+  fc.record({ act: act('currency'), currency: mostly('USD', 'EUR') }),
   fc.record({ act: act('repeat'), index: fc.nat(100) }),
 );
 
@@ -165,6 +167,9 @@ export function perform(ledger: Ledger, one: Step, sent: SpendRecord[]): void {
       return;
     case 'withdraw':
       ledger.isWithdrawn = one.isWithdrawn;
+      return;
+    case 'currency':
+      ledger.definition = { ...ledger.definition!, currency: one.currency };
       return;
     case 'pass':
       ledger.passTo(ledger.nowMs + one.byMs);

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { settledCells } from '../../domain/account/book.ts';
-import { outstandingMicros } from '../../domain/account/leases.ts';
+import { leaseGrant, outstandingMicros } from '../../domain/account/leases.ts';
 import { rememberNotice } from '../../domain/account/notices.ts';
 import { newAccount } from '../../domain/account.ts';
 import { settings as settingsSchema } from '../../domain/definition.ts';
@@ -139,6 +139,7 @@ describe('the oracle’s ledger', { timeout: 120_000 }, () => {
     const stepped = new Set<number>();
     let returned = 0;
     let withdrawn = 0;
+    let inOther = 0;
     fc.assert(
       fc.property(attack, (steps) => {
         const ledger = open();
@@ -146,12 +147,14 @@ describe('the oracle’s ledger', { timeout: 120_000 }, () => {
         for (const one of steps) perform(ledger, one, sent);
         const { account, facts } = judgeAgain(ledger);
         const verdicts = new Map(facts.spend.map((fact) => [fact.offset, fact.verdict]));
-        ledger.met.forEach(({ record, outcome, isWithdrawn }, offset) => {
+        ledger.met.forEach(({ record, outcome, isWithdrawn, definition }, offset) => {
           const expected = outcome.verdict === 'rejected' ? outcome.reason : outcome.verdict;
           seen.set(expected, (seen.get(expected) ?? 0) + 1);
           if (record.kind === 'leaseRequest') {
             expect(facts.rejected.get(offset)).toBe(outcome.verdict === 'rejected' ? expected : undefined);
             if (isWithdrawn && outcome.verdict === 'control') withdrawn += 1;
+            if (definition?.currency === 'EUR' && leaseGrant(ledger.state, record.lease) === 'refused')
+              inOther += 1;
             return;
           }
           expect(facts.rejected.get(offset) ?? verdicts.get(offset)).toBe(expected);
@@ -189,5 +192,6 @@ describe('the oracle’s ledger', { timeout: 120_000 }, () => {
     expect(stepped.size).toBeGreaterThan(often);
     expect(returned).toBeGreaterThan(often);
     expect(withdrawn).toBeGreaterThan(10);
+    expect(inOther).toBeGreaterThan(10);
   });
 });

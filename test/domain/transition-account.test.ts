@@ -104,7 +104,6 @@ describe('what is rejected', () => {
     ledger.send(report({ costMicros: 1 }));
     ledger.definition = { ...ledger.definition!, currency: 'EUR' };
     expect(ledger.send(report({ costMicros: 1, currency: 'EUR' }))).toMatchObject({ reason: 'currency' });
-    expect(ledger.send(leaseRequest())).toMatchObject({ reason: 'currency' });
     expect(ledger.send(report({ costMicros: 1, asOf: at(2) })).verdict).toBe('applied');
   });
 });
@@ -441,6 +440,34 @@ describe('leases', () => {
       ['used', 'returned', 150],
       ['back', 'refused', 0],
     ]);
+  });
+
+  it('hears what is given back where the definition names another currency, and grants nothing in it', () => {
+    const ledger = openLedger(definition);
+    for (const lease of ['used', 'unused']) ledger.send(leaseRequest({ lease, amountMicros: 200 }));
+    ledger.send(notice({ lease: 'used', costMicros: 30, heldMicros: 50 }));
+    ledger.definition = { ...ledger.definition!, currency: 'EUR' };
+    const back = {
+      amountMicros: 500,
+      voids: ['unused'],
+      returns: [{ lease: 'used', amountMicros: 150 }],
+    };
+    expect(ledger.send(leaseRequest({ lease: 'back', ...back })).verdict).toBe('control');
+    // Said again it gives nothing back a second time.
+    expect(ledger.send(leaseRequest({ lease: 'again', ...back })).verdict).toBe('control');
+    for (const lease of ['back', 'again']) expect(leaseGrant(ledger.state, lease)).toBe('refused');
+    expect(
+      rowsOf(ledger.effects, 'leases')
+        .slice(2)
+        .map(({ lease, status, amount_micros }) => [lease, status, amount_micros]),
+    ).toEqual([
+      ['unused', 'voided', 200],
+      ['used', 'returned', 150],
+      ['back', 'refused', 0],
+      ['again', 'refused', 0],
+    ]);
+    const summary = accountSummary(ledger.state, ledger.definition, ledger.nowMs);
+    expect(summary).toMatchObject({ settledTodayMicros: 30, outstandingMicros: 0 });
   });
 
   it('voids what the same process names, and only that', () => {

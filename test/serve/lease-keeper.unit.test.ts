@@ -75,7 +75,7 @@ interface World {
   wallMs: number;
   monotonicMs: number;
   /** What becomes of a request on its way. */
-  fate: 'taken' | 'lost' | 'takenButFailed' | 'unanswered';
+  fate: 'taken' | 'lost' | 'takenButFailed' | 'unanswered' | 'rejected';
   readonly warnings: string[];
 }
 
@@ -97,6 +97,8 @@ function portsOf(world: World, process: string): LeasePorts {
     }),
     async send(record) {
       if (world.fate === 'lost') throw new Error('Kafka is away');
+      // As the stream rejects what comes from a machine whose clock is ahead: none of it is heard.
+      if (world.fate === 'rejected') return;
       world.ledger.take(record, world.wallMs);
       if (world.fate === 'takenButFailed') throw new Error('no acknowledgement came');
     },
@@ -655,6 +657,44 @@ describe('a process that bids', () => {
     expect(world.ledger.requests.at(-1)!.returns).toBeUndefined();
   });
 
+  it('says again what rode with requests that nobody heard, and all of it is heard in the end', async () => {
+    const world = worldOf(new Ledger());
+    const leases = new AccountLeases('acme', portsOf(world, 'p1'));
+    leases.want(1_000_000);
+    await pass(world, 100);
+    const first = leases.leaseFor(1)!;
+    leases.reserve(first, 1_000_000);
+    world.fate = 'rejected';
+    await pass(world, 50_000);
+    leases.want(1_000_000);
+    // The lease ends meanwhile, and requests are given up before and after.
+    await pass(world, 45_000);
+    expect(world.warnings).toContain('a lease request was not answered');
+    expect(leases.leaseFor(1)).toBeUndefined();
+    world.fate = 'taken';
+    leases.want(1_000_000);
+    await pass(world, 15_000);
+    const kept = world.ledger.state.leases.find(({ id }) => id === first.id)!;
+    expect(kept.amountMicros - kept.freedMicros).toBe(1_000_000);
+    await leases.close();
+    expect(outstandingMicros(world.ledger.state)).toBe(1_000_000);
+  });
+
+  it('gives back what it holds where its account’s definition names another currency meanwhile, and says so', async () => {
+    const world = worldOf(new Ledger());
+    const leases = new AccountLeases('acme', portsOf(world, 'p1'));
+    leases.want(1_000_000);
+    await pass(world, 100);
+    leases.reserve(leases.leaseFor(1)!, 1_000_000);
+    (world.ledger.definition as { currency: string }).currency = 'USD';
+    await pass(world, 50_000);
+    leases.want(1_000_000);
+    await pass(world, 15_000);
+    expect(world.warnings).toContain('no lease is granted: the account was begun in another currency');
+    expect(world.warnings).not.toContain('a lease request was not answered');
+    expect(outstandingMicros(world.ledger.state)).toBe(1_000_000);
+  });
+
   it('does not lock a small budget by what its leases held beyond few bids', async () => {
     const world = worldOf(new Ledger({ dailyBudgetMicros: 20_000_000 }));
     const leases = new AccountLeases('acme', portsOf(world, 'p1'));
@@ -740,7 +780,7 @@ describe('a process that bids', () => {
 
 describe('several processes', () => {
   it('never set aside more than the day’s budget together, whatever is lost on the way', async () => {
-    const fates = ['taken', 'taken', 'lost', 'takenButFailed', 'unanswered'] as const;
+    const fates = ['taken', 'taken', 'lost', 'takenButFailed', 'unanswered', 'rejected'] as const;
     const step = fc.record({
       who: fc.nat(2),
       priceMicros: fc.integer({ min: 1, max: 4_000_000 }),

@@ -134,15 +134,14 @@ export class AccountLedger {
     { epoch, watermarkMs }: SpendMoment,
   ): string | undefined {
     if (definition === undefined) return 'unknownAccount';
-    const currency = this.currency === '' ? definition.currency : this.currency;
     if (record.kind === 'leaseRequest') {
-      // What was withdrawn grants nothing more, and hears what it is given back.
-      if (!this.#isInForce(epoch)) return this.currency === '' ? 'unknownAccount' : undefined;
-      return definition.currency === currency ? undefined : 'currency';
+      // What grants nothing more hears what it is given back all the same.
+      return this.#isInForce(epoch) || this.currency !== '' ? undefined : 'unknownAccount';
     }
     const campaign = epoch.spentFor.get(record.campaign);
     if (campaign === undefined) return 'unknownCampaign';
     if (campaign.accountId !== this.id) return 'foreignCampaign';
+    const currency = this.currency === '' ? definition.currency : this.currency;
     if (record.currency !== currency) return 'currency';
     const utcOffsetMinutes = this.currency === '' ? definition.utcOffsetMinutes : this.utcOffsetMinutes;
     if (record.kind === 'report') {
@@ -229,7 +228,8 @@ export class AccountLedger {
     const usedToday = this.settledOn(dayMs) + outstandingMicros(ofDay);
     const usedInAll = this.settledMicros + outstandingMicros(this.leases);
     const free = Math.min(dailyBudgetMicros - usedToday, (totalBudgetMicros ?? MICROS_MAX) - usedInAll);
-    const share = this.#isInForce(moment.epoch) ? Math.floor(definition.leaseShare * Math.max(0, free)) : 0;
+    const grants = this.#isInForce(moment.epoch) && definition.currency === this.currency;
+    const share = grants ? Math.floor(definition.leaseShare * Math.max(0, free)) : 0;
     const amountMicros = Math.min(record.amountMicros, share);
     const untilMs = Math.min(fromMs + definition.leaseTtlMs, dayMs + DAY_MS);
     const { lease, process } = record;
