@@ -8,6 +8,7 @@ import type { AccountDefinition } from '../../domain/definition.ts';
 import type { LeaseRequestRecord } from '../../domain/spend-record.ts';
 import type { ServeClock } from '../dependencies.ts';
 import type { AccountReading } from '../state.ts';
+import { Demand } from './demand.ts';
 import { type GivenBack, ToGiveBack } from './given-back.ts';
 import {
   amountToAsk,
@@ -24,6 +25,7 @@ import {
   reserve,
   unserved,
 } from './lease.ts';
+import { Waiters } from './waiters.ts';
 
 /** An account that nobody bid for since then is left alone. */
 const IDLE_MS = 60_000;
@@ -78,21 +80,12 @@ export class AccountLeases {
   /** Nothing will come before then: a refusal, or a part that is away. */
   #putOffUntilMs = Number.NEGATIVE_INFINITY;
   #spacedUntilMs = Number.NEGATIVE_INFINITY;
-  #reservedMicros = 0;
-  #dearestMicros = 0;
-  /** The most that the bids of one request wanted together since the last lease, and the leases did not serve. */
-  #togetherMicros = 0;
-  /** The most that a bid needed since the last lease and no lease held. */
-  #lackedMicros = 0;
-  /** What the ledger would grant at most, by the last reading. */
-  #grantableMicros = Number.POSITIVE_INFINITY;
-  /** The ledger gave less than was lacked: nothing is asked for that reason until then. */
-  #lackingUntilMs = Number.NEGATIVE_INFINITY;
+  readonly #demand = new Demand();
+  readonly #waiters = new Waiters();
   #pollMs = ANSWER_POLL_MS;
   #timer: NodeJS.Timeout | undefined;
   #stepping: Promise<void> | null = null;
   #closed = false;
-  #waiting: (() => void)[] = [];
 
   constructor(account: string, ports: LeasePorts) {
     this.account = account;
@@ -111,9 +104,9 @@ export class AccountLeases {
   /** Somebody bids for the account, not below the least: leases are kept ready from now on. */
   want(dearestMicros: number, leastMicros = 1): void {
     this.#wantedAtMs = this.#ports.clock.monotonicMs();
-    this.#dearestMicros = Math.max(this.#dearestMicros, dearestMicros);
+    this.#demand.wants(dearestMicros);
     // Where the ledger would not grant so much either, no other lease would serve it better.
-    if (leastMicros <= this.#grantableMicros) passOver(this.#held, leastMicros);
+    if (this.#demand.canBeServed(leastMicros)) passOver(this.#held, leastMicros);
     if (this.#timer === undefined && this.#stepping === null && !this.#closed) this.#schedule(0);
   }
 
@@ -135,14 +128,14 @@ export class AccountLeases {
 
   /** A bid was not placed for want of so much: leases that were sized by cheaper bids are no reason to wait for their end. */
   lack(leastMicros: number): void {
-    this.#lackedMicros = Math.max(this.#lackedMicros, leastMicros);
+    this.#demand.lacks(leastMicros);
     this.#hurry();
   }
 
   /** Sets a bid's price aside; asks ahead when that leaves too little. */
   reserve(lease: HeldLease, priceMicros: number): void {
     reserve(lease, priceMicros);
-    this.#reservedMicros += priceMicros;
+    this.#demand.reserved(priceMicros);
     this.#hurry();
   }
 
@@ -157,29 +150,11 @@ export class AccountLeases {
       const lacking = unserved(this.#good, needs);
       if (lacking.length === 0) return;
       for (const { wantedMicros, leastMicros } of lacking) this.want(wantedMicros, leastMicros);
-      // Of what no lease would be granted for, none is asked: it would serve nobody, and keep what is free from others.
-      const canBeServed = ({ leastMicros }: BidNeed): boolean => leastMicros <= this.#grantableMicros;
-      const servable = needs.filter(canBeServed);
-      if (needs.length > 1) {
-        const togetherMicros = servable.reduce((sum, { wantedMicros }) => sum + wantedMicros, 0);
-        this.#togetherMicros = Math.max(this.#togetherMicros, togetherMicros);
-      }
-      const asked = lacking.some(canBeServed) ? lacking.filter(canBeServed) : lacking;
-      this.lack(Math.max(...asked.map(({ leastMicros }) => leastMicros)));
+      this.#demand.lackTogether(needs, lacking);
+      this.#hurry();
       const leftMs = untilMs - clock.monotonicMs();
-      if (leftMs <= 0 || !this.#isAsking() || !(await this.#isWokenWithin(leftMs))) return;
+      if (leftMs <= 0 || !this.#isAsking() || !(await this.#waiters.isWokenWithin(leftMs))) return;
     }
-  }
-
-  /** False if the time was over first. */
-  async #isWokenWithin(timeoutMs: number): Promise<boolean> {
-    let timer: NodeJS.Timeout | undefined;
-    const isWoken = await new Promise<boolean>((resolve) => {
-      timer = setTimeout(() => resolve(false), timeoutMs);
-      this.#waiting.push(() => resolve(true));
-    });
-    clearTimeout(timer);
-    return isWoken;
   }
 
   /** Stops, and gives back what no bid has set aside. */
@@ -190,7 +165,7 @@ export class AccountLeases {
     this.#giveUpRequest();
     this.#retire(() => true);
     await this.#giveBack();
-    this.#wake();
+    this.#waiters.wake();
   }
 
   get #now(): Moment {
@@ -239,7 +214,7 @@ export class AccountLeases {
   async #step(): Promise<void> {
     try {
       this.#reading = await this.#ports.read(this.account);
-      this.#grantableMicros = this.#grantable();
+      this.#demand.mayBeGranted(this.#grantable());
       this.#takeAnswer();
       const nowMs = this.#ports.clock.monotonicMs();
       const good = this.#good;
@@ -282,21 +257,8 @@ export class AccountLeases {
   /** Whether another lease is wanted, and may be held. */
   #isShort(nowMs: number): boolean {
     const serving = this.#good.filter((lease) => !lease.isRest);
-    if (this.#isLacking(nowMs)) return serving.length < 2 * HELD_MAX;
+    if (this.#demand.isLacking(nowMs, this)) return serving.length < 2 * HELD_MAX;
     return serving.length < HELD_MAX && isLow(serving, nowMs);
-  }
-
-  #isLacking(nowMs: number): boolean {
-    if (nowMs < this.#lackingUntilMs) return false;
-    // What the ledger would grant of what bids want together serves some of them.
-    if (this.#beyondMicros > 0 && this.#grantableMicros > 0) return true;
-    // Not where it would not grant so much: its leases would serve nobody, and keep what is free from others.
-    const lackedMicros = this.#lackedMicros;
-    return lackedMicros > 0 && lackedMicros <= this.#grantableMicros && !this.holds(lackedMicros);
-  }
-
-  get #beyondMicros(): number {
-    return this.#togetherMicros === 0 ? 0 : Math.max(0, this.#togetherMicros - this.heldMicros);
   }
 
   /** Takes the answer to the own request, and to no other. */
@@ -368,10 +330,8 @@ export class AccountLeases {
       return;
     }
     this.#held.push(held);
-    if (amountMicros < request.lackedMicros) this.#lackingUntilMs = now.monotonicMs + ASK_AGAIN_MS;
-    this.#reservedMicros = 0;
-    this.#dearestMicros = 0;
-    this.#wake();
+    this.#demand.granted(amountMicros, request.lackedMicros, now.monotonicMs);
+    this.#waiters.wake();
   }
 
   /** A lease that no bid can come from is given back; for now there is no better one. */
@@ -388,18 +348,15 @@ export class AccountLeases {
       return;
     }
     const id = this.#ports.newId();
+    const amountMicros = this.#amountFor(definition);
     const request = {
       id,
       sent: this.#now,
       ttlMs: definition.leaseTtlMs,
-      lackedMicros: Math.max(this.#lackedMicros, this.#beyondMicros),
+      lackedMicros: this.#demand.ask(this),
       gives: this.#toGiveBack.next(),
     };
-    const amountMicros = this.#amountFor(definition);
     this.#request = request;
-    // What this one was not asked for is lacked by whoever comes meanwhile.
-    this.#lackedMicros = 0;
-    this.#togetherMicros = 0;
     this.#spacedUntilMs = request.sent.monotonicMs + ASK_SPACING_MS;
     this.#pollMs = ANSWER_POLL_MS;
     try {
@@ -423,12 +380,8 @@ export class AccountLeases {
   }
 
   #amountFor(definition: AccountDefinition): number {
-    return amountToAsk({
-      plannedNextMicros: this.#summary(definition).plannedNextMicros,
-      reservedMicros: this.#reservedMicros,
-      dearestMicros: this.#dearestMicros,
-      beyondMicros: this.#beyondMicros,
-    });
+    const { plannedNextMicros } = this.#summary(definition);
+    return amountToAsk({ plannedNextMicros, ...this.#demand.needFor(this) });
   }
 
   async #send(lease: string, amountMicros: number, timestamp: number, gives: GivenBack): Promise<void> {
@@ -461,7 +414,7 @@ export class AccountLeases {
 
   #putOff(): void {
     this.#putOffUntilMs = this.#ports.clock.monotonicMs() + ASK_AGAIN_MS;
-    this.#wake();
+    this.#waiters.wake();
   }
 
   /** A request for nothing, which only gives back. */
@@ -474,13 +427,8 @@ export class AccountLeases {
     this.#giveUpRequest();
     this.#retire(() => true);
     // What was wanted then is no measure for who comes after the pause.
-    this.#togetherMicros = 0;
-    this.#lackedMicros = 0;
+    this.#demand.forgetLacking();
     await this.#giveBack();
     if (this.#ports.clock.monotonicMs() - this.#wantedAtMs < IDLE_MS && !this.#closed) this.#schedule(0);
-  }
-
-  #wake(): void {
-    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 }
