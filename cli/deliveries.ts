@@ -1,7 +1,7 @@
 // `flywheel deliveries`: what receivers are owed, dead letters and their replay, signing secrets.
 import { type Command, InvalidArgumentError } from 'commander';
-import { secretName } from '../domain/definition.ts';
 import { type DeliveryStatus, deliveryStatuses } from '../domain/delivery.ts';
+import { secretName } from '../domain/receiver-definition.ts';
 import { readConfig } from '../platform/config.ts';
 import { deliveryMessage, readDeliveries } from '../platform/delivery-log.ts';
 import { createProducer } from '../platform/kafka.ts';

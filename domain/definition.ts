@@ -1,13 +1,10 @@
 // Definitions: versioned documents that say what is counted, scored, spent and shown.
-// One zod schema a kind; files in `definitions/<kind>/<id>.json` hold the first ones. What a field means is told by its description,
+// One zod schema a kind (of experiments and of receivers in files of their own); files in `definitions/<kind>/<id>.json` hold the first ones. What a field means is told by its description,
 // which the API's page shows.
 import { z } from 'zod';
-
-const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/);
-const days = (n: number): number => n * 86_400_000;
-const durationMs = z.int().min(0).max(days(800));
-const micros = z.int().min(0).max(9_000_000_000_000_000);
-const finite = z.number().min(-1e6).max(1e6);
+import { behaviour, days, durationMs, finite, id, micros } from './definition-fields.ts';
+import { experiment, segment } from './experiment-definition.ts';
+import { receiver, trigger } from './receiver-definition.ts';
 
 /** The seven standard behaviours; a definition may name others beside them. */
 export const standardBehaviours = [
@@ -20,7 +17,6 @@ export const standardBehaviours = [
   'fulfil',
 ] as const;
 export const deepBehaviours = ['contact', 'inquiry', 'order'] as const;
-const behaviour = z.string().regex(/^[a-z][A-Za-z0-9]{0,31}$/);
 
 /** Limits and lateness of the stream itself. They are definitions, so that a replay uses the same. */
 export const settings = z.object({
@@ -300,114 +296,6 @@ export const campaign = z.object({
     .describe('It bids for buyers of these only (ISO 3166-1); none named: of all.'),
 });
 export type CampaignDefinition = z.infer<typeof campaign>;
-
-const attributeCondition = z.object({
-  attribute: z.string().min(1).max(128),
-  operator: z.enum(['equals', 'notEquals', 'in', 'notIn', 'greaterThan', 'lessThan', 'exists']),
-  value: z
-    .unknown()
-    .optional()
-    .describe('A list for `in` and `notIn`; false with `exists` asks for absence.'),
-});
-
-/** Buyers who are alike, for targeting: all conditions must hold. */
-export const segment = z.object({
-  name: z.string().max(256),
-  conditions: z.array(attributeCondition).min(1).max(50).describe('All must hold.'),
-});
-export type SegmentDefinition = z.infer<typeof segment>;
-
-/** Who is meant: by an attribute, or by a segment (`in: false` means those outside it). */
-export const targeting = z.union([
-  attributeCondition,
-  z.object({ segment: id, in: z.boolean().default(true) }),
-]);
-
-export const experiment = z.object({
-  name: z.string().max(256),
-  status: z.enum(['draft', 'running', 'stopped']),
-  seed: z
-    .string()
-    .max(256)
-    .optional()
-    .describe(
-      'Of the hash; the id if absent. Another one deals out the variations anew to those who have not been shown one yet; who has keeps it. To deal anew to all, make an experiment of another id.',
-    ),
-  hashVersion: z
-    .union([z.literal(1), z.literal(2)])
-    .default(2)
-    .describe('GrowthBook’s.'),
-  coverage: z.number().min(0).max(1).default(1).describe('The share of those who are meant who take part.'),
-  variations: z
-    .array(
-      z.object({
-        key: id,
-        value: z
-          .unknown()
-          .describe(
-            'All of one type: true or false, texts, numbers or objects. Null: the default of who asks.',
-          ),
-        weight: z.number().min(0).max(1),
-      }),
-    )
-    .min(2)
-    .max(20)
-    .describe('What there is to see; the weights are the shares of those who take part, 1 together.'),
-  namespace: z
-    .object({ id: z.string(), from: z.number().min(0).max(1), to: z.number().min(0).max(1) })
-    .optional()
-    .describe('Experiments with parts of one namespace that do not overlap exclude each other.'),
-  targeting: z.array(targeting).default([]).describe('Who is meant: all of it must hold; none: everybody.'),
-  fallback: id.describe('The variant of those who are not in the experiment.'),
-  forced: id
-    .optional()
-    .describe(
-      'For trying one out: everybody new who would be in it gets this variant, and is not in it meanwhile.',
-    ),
-});
-export type ExperimentDefinition = z.infer<typeof experiment>;
-
-/** What is worth telling somebody: a lifecycle transition, or an opportunity that opened or qualified. */
-export const trigger = z.object({
-  name: z.string().max(128),
-  on: z.enum(['transition', 'opportunity']).describe('A change of a buyer’s stage, or of an opportunity.'),
-  to: z
-    .array(z.string())
-    .min(1)
-    .describe('Stages for `transition`, `opened` or `qualified` for `opportunity`.'),
-});
-export type TriggerDefinition = z.infer<typeof trigger>;
-
-const minutes = (n: number): number => n * 60_000;
-const hours = (n: number): number => n * 3_600_000;
-
-/** What a receiver calls its signing secret by. */
-export const secretName = id;
-
-/** Where triggers are pushed to: a webhook by the Standard Webhooks specification. */
-export const receiver = z.object({
-  name: z.string().max(128),
-  url: z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' }).max(2_048),
-  triggers: z.array(id).max(100).default([]).describe('The triggers that it gets; none named: all.'),
-  secret: secretName.describe(
-    'The name of its signing secret. The secret itself never stands in a definition.',
-  ),
-  status: z.enum(['active', 'disabled']).default('active'),
-  timeoutMs: durationMs
-    .min(100)
-    .max(60_000)
-    .default(15_000)
-    .describe('An attempt that is not answered by then has failed.'),
-  concurrency: z.int().min(1).max(64).default(4).describe('Requests to it at a time.'),
-  retryAfterMs: z
-    .array(durationMs.max(days(7)))
-    .max(30)
-    .default([5_000, minutes(5), minutes(30), hours(2), hours(5), hours(10), hours(14), hours(20), hours(24)])
-    .describe(
-      'Pauses after the first, second, … failed attempt; after the last one the delivery is dead. By default those of Standard Webhooks.',
-    ),
-});
-export type ReceiverDefinition = z.infer<typeof receiver>;
 
 export const definitionSchemas = {
   settings,

@@ -1,6 +1,6 @@
 // Deliveries: what a receiver is owed of a trigger. Each record of the topic `deliveries` is the whole state of one.
 import { z } from 'zod';
-import type { ReceiverDefinition } from './definition.ts';
+import type { ReceiverDefinition } from './receiver-definition.ts';
 import { epochMs, id, key } from './record-fields.ts';
 import { firstOf } from './text.ts';
 

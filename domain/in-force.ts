@@ -14,8 +14,8 @@ import {
   type ScoreDefinition,
   type Settings,
   settings as settingsSchema,
-  type TriggerDefinition,
 } from './definition.ts';
+import type { TriggerDefinition } from './receiver-definition.ts';
 import { noFloors, type TimeFloors } from './time-floors.ts';
 
 /** A definition as a partition keeps it. */

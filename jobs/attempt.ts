@@ -1,6 +1,7 @@
 // One attempt at one delivery, step by step; what a crash between two steps leaves is in docs/decisions/triggers.md.
-import type { InForce, ReceiverDefinition } from '../domain/definition.ts';
+import type { InForce } from '../domain/definition.ts';
 import { type Answer, answered, type Delivery } from '../domain/delivery.ts';
+import type { ReceiverDefinition } from '../domain/receiver-definition.ts';
 import type { Failpoint } from '../platform/failpoint.ts';
 import type { Namespace } from '../platform/namespace.ts';
 import type { WebhookSecrets } from '../platform/webhook-secrets.ts';

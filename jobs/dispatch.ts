@@ -1,6 +1,6 @@
 // The leader's work: takes triggers into deliveries, keeps a queue for each receiver so that one that is down delays
 // nobody else, attempts what is due, and answers a trigger with a receipt when all its receivers have it.
-import type { InForce, ReceiverDefinition } from '../domain/definition.ts';
+import type { InForce } from '../domain/definition.ts';
 import {
   type Delivery,
   type DeliveryCursor,
@@ -9,6 +9,7 @@ import {
   isReceiptDue,
   type WaitingTrigger,
 } from '../domain/delivery.ts';
+import type { ReceiverDefinition } from '../domain/receiver-definition.ts';
 import { deliveryIdOf } from '../platform/delivery-log.ts';
 import type { Producer } from '../platform/kafka.ts';
 import { receiptMessage } from '../platform/trigger-offer.ts';

@@ -2,7 +2,8 @@
 // computing the pasts of funnels, and looking after the health of sources.
 // Read `lead` top to bottom: open the transactional id (which fences the leader before), read what is owed, go on.
 import { randomBytes, randomInt } from 'node:crypto';
-import type { AccountDefinition, InForce, ReceiverDefinition } from '../domain/definition.ts';
+import type { AccountDefinition, InForce } from '../domain/definition.ts';
+import type { ReceiverDefinition } from '../domain/receiver-definition.ts';
 import { type ClickHouse, openClickHouse } from '../platform/clickhouse.ts';
 import type { Config } from '../platform/config.ts';
 import { type DefinitionLog, openDefinitionLog } from '../platform/definition-log.ts';

@@ -8,15 +8,13 @@ import {
   deepBehaviours,
   definitionSchemas,
   definitionTypes,
-  type ExperimentDefinition,
   type OpportunityDefinition,
-  type ReceiverDefinition,
   readDocument,
   type ScoreDefinition,
-  type SegmentDefinition,
   type Settings,
-  type TriggerDefinition,
 } from '../domain/definition.ts';
+import type { ExperimentDefinition, SegmentDefinition } from '../domain/experiment-definition.ts';
+import type { ReceiverDefinition, TriggerDefinition } from '../domain/receiver-definition.ts';
 import { canonicalJson } from './canonical.ts';
 import { countryMeantBy, isCountry, isCurrency } from './iso-codes.ts';
 import { PlatformError } from './platform-error.ts';

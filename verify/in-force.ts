@@ -10,8 +10,8 @@ import {
   type ScoreDefinition,
   type Settings,
   settings as settingsSchema,
-  type TriggerDefinition,
 } from '../domain/definition.ts';
+import type { TriggerDefinition } from '../domain/receiver-definition.ts';
 import type { DefinitionRecord } from '../domain/record.ts';
 
 /** A definition and the offset of the record that brought it into force here. */

@@ -3,8 +3,8 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Counter } from 'prom-client';
 import { z } from 'zod';
-import type { ExperimentDefinition, SegmentDefinition } from '../../domain/definition.ts';
 import type { SegmentLookup } from '../../domain/experiment-assignment.ts';
+import type { ExperimentDefinition, SegmentDefinition } from '../../domain/experiment-definition.ts';
 import { buyerPartition } from '../../platform/keys.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { entityTagOf, isUnchanged } from '../entity-tag.ts';

@@ -1,8 +1,9 @@
 // One experiment for one buyer, as an OFREP 0.3 evaluation: who was exposed keeps what was seen, everybody else is
 // assigned by hash. Pure: the plugin reads the state and logs the exposure.
 import type { Buyer } from '../../domain/buyer.ts';
-import type { ExperimentDefinition, InForce } from '../../domain/definition.ts';
+import type { InForce } from '../../domain/definition.ts';
 import { assign, type SegmentLookup } from '../../domain/experiment-assignment.ts';
+import type { ExperimentDefinition } from '../../domain/experiment-definition.ts';
 
 export type ExperimentInForce = InForce<ExperimentDefinition>;
 

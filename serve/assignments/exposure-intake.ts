@@ -3,7 +3,7 @@
 import type { FastifyInstance, FastifySchemaCompiler } from 'fastify';
 import { z } from 'zod';
 import { buyerKeyOf, type ExposureRecord } from '../../domain/buyer-record.ts';
-import type { ExperimentDefinition } from '../../domain/definition.ts';
+import type { ExperimentDefinition } from '../../domain/experiment-definition.ts';
 import { id } from '../../domain/record-fields.ts';
 import { jsonText } from '../../platform/json-text.ts';
 import type { Outgoing } from '../../platform/kafka.ts';

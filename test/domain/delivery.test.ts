@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { receiver as receiverSchema } from '../../domain/definition.ts';
 import {
   answered,
   type Delivery,
@@ -9,6 +8,7 @@ import {
   isReceiptDue,
   retryAfterMs,
 } from '../../domain/delivery.ts';
+import { receiver as receiverSchema } from '../../domain/receiver-definition.ts';
 
 const NOW_MS = Date.UTC(2026, 0, 15, 12);
 const crm = receiverSchema.parse({ name: 'crm', url: 'https://crm.example/', secret: 'crm' });

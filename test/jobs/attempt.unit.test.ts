@@ -1,7 +1,8 @@
 // One attempt where nothing can be sent.
 import { expect, it } from 'vitest';
-import type { InForce, ReceiverDefinition } from '../../domain/definition.ts';
+import type { InForce } from '../../domain/definition.ts';
 import type { DeliveriesTopicRecord, Delivery } from '../../domain/delivery.ts';
+import type { ReceiverDefinition } from '../../domain/receiver-definition.ts';
 import { type AttemptPorts, attemptDelivery } from '../../jobs/attempt.ts';
 
 const delivery = { id: 'msg_1', receiver: 'crm', status: 'queued', attempt: 0, detail: '' } as Delivery;

@@ -1,6 +1,7 @@
 // A dispatcher whose parts are stand-ins: what it writes, sends and asks is written down, and time is vitest's.
-import type { InForce, ReceiverDefinition } from '../../domain/definition.ts';
+import type { InForce } from '../../domain/definition.ts';
 import type { DeliveriesTopicRecord, Delivery, WaitingTrigger } from '../../domain/delivery.ts';
+import type { ReceiverDefinition } from '../../domain/receiver-definition.ts';
 import { createDispatcher, type DispatchPorts } from '../../jobs/dispatch.ts';
 import type { PendingPorts } from '../../jobs/pending.ts';
 import { deliveryIdOf } from '../../platform/delivery-log.ts';

@@ -6,9 +6,9 @@ import type {
   AccountDefinition,
   CampaignDefinition,
   OpportunityDefinition,
-  TriggerDefinition,
 } from '../../../domain/definition.ts';
 import { qualityOf, subjectOf } from '../../../domain/opportunity.ts';
+import type { TriggerDefinition } from '../../../domain/receiver-definition.ts';
 import { type Measure, mappingOf, type Past } from './past.ts';
 
 interface SpendRow {

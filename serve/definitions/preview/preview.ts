@@ -6,14 +6,13 @@ import type {
   BehaviourMap,
   CampaignDefinition,
   DefinitionType,
-  ExperimentDefinition,
   FunnelDefinition,
   LifecycleDefinition,
   OpportunityDefinition,
   ScoreDefinition,
-  SegmentDefinition,
-  TriggerDefinition,
 } from '../../../domain/definition.ts';
+import type { ExperimentDefinition, SegmentDefinition } from '../../../domain/experiment-definition.ts';
+import type { TriggerDefinition } from '../../../domain/receiver-definition.ts';
 import { checkChange } from '../../../platform/definition-check.ts';
 import { iso } from '../../answer.ts';
 import type { Dependencies } from '../../dependencies.ts';

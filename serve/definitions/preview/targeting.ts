@@ -1,6 +1,7 @@
 // Whom segments and experiments would have meant among the buyers of the last days.
-import type { ExperimentDefinition, SegmentDefinition } from '../../../domain/definition.ts';
+
 import { assign, holds } from '../../../domain/experiment-assignment.ts';
+import type { ExperimentDefinition, SegmentDefinition } from '../../../domain/experiment-definition.ts';
 import type { Measure, Past } from './past.ts';
 
 const known = ['country', 'industry', 'channel', 'level', 'stage'] as const;
