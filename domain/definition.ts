@@ -1,6 +1,6 @@
 // Definitions: versioned documents that say what is counted, scored, spent and shown.
-// One zod schema a kind (of experiments and of receivers in files of their own); files in `definitions/<kind>/<id>.json` hold the first ones. What a field means is told by its description,
-// which the API's page shows.
+// One zod schema a kind (those of experiments and receivers in files of their own); files in `definitions/<kind>/<id>.json` hold the
+// first ones. What a field means is told by its description, which the API's page shows.
 import { z } from 'zod';
 import { behaviour, days, durationMs, finite, id, micros } from './definition-fields.ts';
 import { experiment, segment } from './experiment-definition.ts';
@@ -245,7 +245,9 @@ export const account = z.object({
     .max(1)
     .default(0.25)
     .describe('The largest part of what is free that one lease may take.'),
-  bidLifeMs: durationMs.default(60_000).describe('How long a bid may still win after it was given.'),
+  bidLifeMs: durationMs
+    .default(60_000)
+    .describe('How long a bid may still win after it was given; a second at the least.'),
   noticeHorizonMs: durationMs
     .default(3_600_000)
     .describe(

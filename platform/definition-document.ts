@@ -123,6 +123,9 @@ function newFaults(type: DefinitionType, document: unknown, before: unknown): st
   return crossFieldFaults(type, document).filter((reason) => !already.has(reason));
 }
 
+/** An answer has its way to the exchange, whose auction takes its time: of what lives for less nothing would be won. */
+const BID_LIFE_MS_MIN = 1_000;
+
 const stages = ['new', 'mature', 'retained', 'churned'];
 const opportunityMoments = ['opened', 'qualified'];
 
@@ -135,8 +138,15 @@ function crossFieldFaults(type: DefinitionType, document: unknown): string[] {
         : ['latenessMs must be less than idMemoryMs, or a forgotten message id could be applied again'];
     }
     case 'account': {
-      const { currency } = document as AccountDefinition;
-      return isCurrency(currency) ? [] : [`currency: ${currency} is no currency of ISO 4217`];
+      const { currency, bidLifeMs } = document as AccountDefinition;
+      return [
+        ...(isCurrency(currency) ? [] : [`currency: ${currency} is no currency of ISO 4217`]),
+        ...(bidLifeMs >= BID_LIFE_MS_MIN
+          ? []
+          : [
+              `bidLifeMs: a bid that lives for ${bidLifeMs} ms is over before it can win; the least is ${BID_LIFE_MS_MIN}`,
+            ]),
+      ];
     }
     case 'campaign': {
       const { channel, countries } = document as CampaignDefinition;

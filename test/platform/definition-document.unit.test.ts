@@ -173,6 +173,12 @@ describe('one document', () => {
       { ...account, currency: 'XXQ' },
       'currency: XXQ is no currency of ISO 4217',
     ],
+    [
+      'bids that live for no time',
+      'account',
+      { ...account, bidLifeMs: 0 },
+      'bidLifeMs: a bid that lives for 0 ms is over before it can win; the least is 1000',
+    ],
     ['an empty channel', 'campaign', { ...campaign, channel: ' ' }, 'channel: it may not be empty'],
     [
       'a country by a name that is not its code',
@@ -289,6 +295,14 @@ describe('one document', () => {
     // What was exported is imported again.
     const set = [{ type: 'account', id: 'x', document: old }];
     expect(planSet(log, set, { withdrawOthers: false })).toMatchObject({ ok: true, unchanged: 1 });
+  });
+
+  test('an account keeps the life of bids that it had, and gets another only if it is long enough', () => {
+    const old = { ...account, bidLifeMs: 0 };
+    const changed = { ...old, dailyBudgetMicros: 7 };
+    expect(checkDocument('account', 'x', changed, old)).toMatchObject({ ok: true });
+    expect(checkDocument('account', 'x', { ...old, bidLifeMs: 999 }, old)).toMatchObject({ ok: false });
+    expect(checkDocument('account', 'x', { ...old, bidLifeMs: 1_000 }, old)).toMatchObject({ ok: true });
   });
 
   test.each([

@@ -52,7 +52,7 @@ const documents: Record<string, unknown> = {
     dailyBudgetMicros: 10_000_000,
     totalBudgetMicros: 30_000_000,
     leaseTtlMs: 1_000,
-    bidLifeMs: 0,
+    bidLifeMs: 1_000,
     noticeHorizonMs: 0,
   },
   'campaign/slow-display': { name: 'Slow', accountId: 'slow', channel: 'display' },

@@ -255,10 +255,11 @@ export function smallFeed(nowMs: number): LogEntry[] {
   ];
 }
 
-export const QUICK_LEASE_MS = 1_000;
+/** A lease of the quick account, and the bids from it. */
+export const QUICK_LEASE_MS = 2_000;
 
 /**
- * Frees what the quick account's leases still hold, and asks for one that stays: to be sent more than a lease's life
+ * Frees what the quick account's leases still hold, and asks for one that stays: to be sent more than that
  * behind the rest.
  */
 export function laterLeases(nowMs: number): LogEntry[] {
