@@ -33,10 +33,18 @@ function label(value: unknown): string | undefined {
   return plain?.includes('|') ? plain.replaceAll('|', '/') : plain;
 }
 
+/**
+ * ISO 3166-1 has GB for what many call UK: of all codes that it does not have the one in everyday use, and definitions may only
+ * name GB. All others stay as they are: what a code means must not change with the runtime, or a replay would differ.
+ */
+export function countryMeant(code: string): string {
+  return code === 'UK' ? 'GB' : code;
+}
+
 /** ISO 3166-1 alpha-2 in capitals. A name such as `Germany` says nothing: what is known by a code stands. */
 function countryOf(value: unknown): string | undefined {
   const code = text(value);
-  return code !== undefined && COUNTRY.test(code) ? code.toUpperCase() : undefined;
+  return code !== undefined && COUNTRY.test(code) ? countryMeant(code.toUpperCase()) : undefined;
 }
 
 /** The first that can be used: an empty field hides none that is filled. */

@@ -1,5 +1,5 @@
 // What one impression is worth to a campaign, and what is bid for it.
-import { UNKNOWN } from './attributes.ts';
+import { countryMeant, UNKNOWN } from './attributes.ts';
 
 export const bidReasons = [
   'bid',
@@ -56,8 +56,8 @@ export function bidPrice(input: BidInput, leaseLeftMicros: number | null): BidPr
   const none = (reason: BidReason): BidPrice => ({ bidMicros: 0, reason, worthMicros });
   const minimumMicros = Math.max(1, input.minimumMicros ?? 1);
   if (input.status === 'paused') return none('paused');
-  const country = input.country || UNKNOWN.country;
-  if (countries.length > 0 && !countries.includes(country)) {
+  const country = countryMeant(input.country || UNKNOWN.country);
+  if (countries.length > 0 && !countries.some((named) => countryMeant(named) === country)) {
     return none(country === UNKNOWN.country ? 'countryUnknown' : 'countryExcluded');
   }
   if (worthMicros === 0) return none('zeroValue');

@@ -1,5 +1,6 @@
 // Which variation of an experiment somebody gets: GrowthBook's rules, so that its SDKs and this agree.
 // Deterministic: the same experiment, key and attributes always give the same answer.
+import { countryMeant } from './attributes.ts';
 import { growthBookHash } from './hash.ts';
 
 /** From (inclusive) and to (exclusive) in [0, 1]. */
@@ -120,10 +121,19 @@ function isAbove(left: unknown, right: unknown): boolean {
   return false;
 }
 
+/** A country is asked for and told by either name: what was defined before GB stood for UK goes on to mean the same. */
+function comparable(attribute: string, value: unknown): unknown {
+  if (attribute !== 'country') return value;
+  if (Array.isArray(value)) return value.map((each) => comparable(attribute, each));
+  return typeof value === 'string' ? countryMeant(value) : value;
+}
+
 /** Whether one condition holds; an absent attribute equals nothing and is in no list. `exists: false` asks for absence. */
 export function holds(condition: TargetingCondition, attributes: Readonly<Record<string, unknown>>): boolean {
-  const { attribute, operator, value } = condition;
-  const own = Object.hasOwn(attributes, attribute) ? (attributes[attribute] ?? undefined) : undefined;
+  const { attribute, operator } = condition;
+  const value = comparable(attribute, condition.value);
+  const given = Object.hasOwn(attributes, attribute) ? (attributes[attribute] ?? undefined) : undefined;
+  const own = comparable(attribute, given);
   switch (operator) {
     case 'equals':
       return own !== undefined && own === value;

@@ -24,11 +24,12 @@ function at(record: SegmentRecord, place: string): unknown {
     .reduce<unknown>((inner, name) => (inner as Record<string, unknown> | null)?.[name], record);
 }
 
-/** What a place says of it; undefined where it has nothing that counts. A country is its code of two letters. */
+/** What a place says of it; undefined where it has nothing that counts. A country is its code of two letters, GB where it says UK. */
 function read(name: keyof typeof places, value: unknown): string | undefined {
   if (typeof value !== 'string' || value.length === 0 || value.length > CHARACTERS_MAX) return undefined;
   if (name !== 'country') return value.split('|').join('/');
-  return /^[a-z]{2}$/i.test(value) ? value.toUpperCase() : undefined;
+  if (!/^[a-z]{2}$/i.test(value)) return undefined;
+  return /^uk$/i.test(value) ? 'GB' : value.toUpperCase();
 }
 
 export function statedAttributes(record: SegmentRecord): StatedAttributes {

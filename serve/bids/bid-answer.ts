@@ -1,7 +1,7 @@
 // One bid: what it is worth, from which lease it comes, and everything that explains it.
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { UNKNOWN } from '../../domain/attributes.ts';
+import { countryMeant, UNKNOWN } from '../../domain/attributes.ts';
 import { type BidInput, type BidPrice, bidPrice, bidReasons } from '../../domain/bid.ts';
 import { newBuyer } from '../../domain/buyer.ts';
 import type {
@@ -149,6 +149,13 @@ function missing(
 /** What a bid stands on where nothing is known. */
 const NOBODY: ScoredBuyer = newBuyer('');
 
+/** A request, or a state of before, may say UK; campaigns and scores name GB. */
+function byCodeInForce(country: ScoredBuyer['country']): ScoredBuyer['country'] {
+  if (country === null) return null;
+  const value = countryMeant(country.value);
+  return value === country.value ? country : { ...country, value };
+}
+
 /** The buyer as the state knows it; what the request says of it goes over that. */
 function scoredBuyer(request: BidRequest, reading: BuyerReading | null): ScoredBuyer {
   const known = reading?.buyer ?? NOBODY;
@@ -158,7 +165,7 @@ function scoredBuyer(request: BidRequest, reading: BuyerReading | null): ScoredB
   };
   return {
     engagement: known.engagement,
-    country: said('country'),
+    country: byCodeInForce(said('country')),
     industry: said('industry'),
     level: said('level'),
   };

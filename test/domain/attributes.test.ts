@@ -25,6 +25,9 @@ it.each([
   // A name is no code: it hides none, and takes nobody's country away.
   [{ traits: { country: 'Germany' } }, {}],
   [{ traits: { country: 'Germany' }, context: { location: { country: 'DE' } } }, { country: 'DE' }],
+  // Definitions may only name GB.
+  [{ traits: { country: 'UK' } }, { country: 'GB' }],
+  [{ context: { location: { country: 'uk' } } }, { country: 'GB' }],
   [{ traits: { country: 'ZZ' } }, { country: 'ZZ' }],
   [{ properties: { channel: 'a|b' } }, { channel: 'a/b' }],
   [{ context: { campaign: { medium: null, source: 'fair' } } }, { channel: 'fair' }],
@@ -38,6 +41,7 @@ it('is read in the same way by the oracle, which has code of its own', () => {
     '',
     'DE',
     'de',
+    'Uk',
     'Germany',
     'a|b',
     'x'.repeat(64),

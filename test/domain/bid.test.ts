@@ -47,6 +47,14 @@ describe('bidPrice', () => {
     expect(priceOf({ ...input, ...change })).toMatchObject({ bidMicros: 0, reason });
   });
 
+  it('takes a country that is called UK for GB, whoever calls it so', () => {
+    for (const [country, named] of [
+      ['UK', 'GB'],
+      ['GB', 'UK'],
+    ] as const)
+      expect(priceOf({ ...input, countries: [named], country }).reason).toBe('bid');
+  });
+
   it('takes a country that the campaign names', () => {
     expect(priceOf({ ...input, countries: ['DE', 'US'], country: 'US' }).reason).toBe('bid');
   });

@@ -213,6 +213,17 @@ describe('holds', () => {
     expect(holds(failing, attributes)).toBe(false);
   });
 
+  it('takes a country that is called UK for GB, on either side, and no other attribute', () => {
+    for (const country of ['UK', 'GB']) {
+      for (const named of ['UK', 'GB']) {
+        expect(holds(condition('country', 'equals', named), { country })).toBe(true);
+        expect(holds(condition('country', 'in', ['DE', named]), { country })).toBe(true);
+        expect(holds(condition('country', 'notIn', [named]), { country })).toBe(false);
+      }
+    }
+    expect(holds(condition('language', 'equals', 'GB'), { language: 'UK' })).toBe(false);
+  });
+
   it('asks all conditions', () => {
     const both = experiment({
       targeting: [condition('country', 'equals', 'DE'), condition('orders', 'greaterThan', 5)],

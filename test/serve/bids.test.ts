@@ -229,6 +229,16 @@ describe('POST /v1/bids', () => {
     expect(verifyNotice(Buffer.from('0123456789abcdef'), signed)).toMatchObject({ country: code });
   });
 
+  it('bids for GB where the request, or a state of before, says UK', async () => {
+    here.definitions.set('campaign', 'british', { ...campaign, countries: ['GB'] });
+    await here.setBuyer('u:brit', { country: { value: 'UK', timeMs: 1, messageId: 'm' } }, W);
+    for (const who of [{ country: 'UK' }, { buyerKey: 'u:brit' }]) {
+      const { body } = await placed({ campaignId: 'british', ...who });
+      expect(body).toMatchObject({ reason: 'bid', inputs: { country: 'GB' } });
+      expect(body.inputs.factors).toContainEqual(expect.objectContaining({ name: 'country', value: 'GB' }));
+    }
+  });
+
   it.each([
     ['paused', { campaignId: 'paused' }, 'paused'],
     ['for other countries', { campaignId: 'search', country: 'US' }, 'countryExcluded'],
