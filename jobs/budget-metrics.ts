@@ -1,6 +1,6 @@
 // How much of its budget each account has left, for Prometheus: read from the ledger in Redis when it asks, by the process that leads.
 import { Gauge, type Registry } from 'prom-client';
-import { type AccountSummary, accountSummary } from '../domain/account/summary.ts';
+import { type AccountSummary, accountSummary, withoutBudget } from '../domain/account/summary.ts';
 import { newAccount } from '../domain/account.ts';
 import type { AccountDefinition, LastSaid } from '../domain/definition.ts';
 import { decodeAccount } from '../platform/codec.ts';
@@ -60,11 +60,6 @@ const gauges: readonly [name: string, help: string, measure: (summary: AccountSu
   ],
   ['flywheel_account_multiplier_ratio', 'The pacing multiplier of bids.', ({ multiplier }) => multiplier],
 ];
-
-/** An account that was withdrawn has no budget and no plan; what it spends today, by bids and reports of before, is shown. */
-function withoutBudget(summary: AccountSummary): AccountSummary {
-  return { ...summary, dailyBudgetMicros: 0, plannedTodayMicros: 0, freeMicros: 0 };
-}
 
 async function readAccount(
   { redis, namespace, generation }: BudgetParts,

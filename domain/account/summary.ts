@@ -80,6 +80,12 @@ export function accountSummary(
   };
 }
 
+/** An account that was withdrawn has no budget and no plan; what it spends, by bids and reports of before, is shown. */
+export function withoutBudget(summary: AccountSummary): AccountSummary {
+  const budget = { dailyBudgetMicros: 0, totalBudgetMicros: 0, freeMicros: 0 };
+  return { ...summary, ...budget, plannedTodayMicros: 0, plannedNextMicros: 0 };
+}
+
 /** What one campaign has settled on the account's day of `nowMs`, and in all. */
 export function campaignSettled(
   state: AccountState,

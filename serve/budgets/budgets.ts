@@ -1,9 +1,10 @@
 // How much of its budget a campaign and its account have spent, hold in leases and still have free: one trip to Redis.
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { accountSummary, campaignSettled } from '../../domain/account/summary.ts';
+import { accountSummary, campaignSettled, withoutBudget } from '../../domain/account/summary.ts';
 import { HOURS, newAccount } from '../../domain/account.ts';
 import type { AccountDefinition, CampaignDefinition } from '../../domain/definition.ts';
+import { lastSaid } from '../../platform/last-said.ts';
 import { iso, isoOrNull, isoTime, unknownDefinition } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { problemError } from '../problem-details.ts';
@@ -17,13 +18,17 @@ const budgetAnswer = z.object({
   campaign: z.string(),
   account: z.string(),
   currency: z.string().meta({ examples: ['EUR'] }),
-  status: z.enum(['active', 'paused']),
+  status: z.enum(['active', 'paused', 'withdrawn']).meta({
+    description: '`withdrawn`: the campaign is defined no more; what was spent for it counts all the same.',
+  }),
   asOf: isoTime
     .nullable()
     .meta({ description: 'The watermark of the account’s partition; null before its first record.' }),
   day: z.object({ start: isoTime, end: isoTime }).nullable().meta({ description: 'The account’s own day.' }),
   campaignSettled: z.object({ todayMicros: micros, totalMicros: micros }),
-  budget: z.object({ dailyMicros: micros, totalMicros: micros.nullable() }),
+  budget: z
+    .object({ dailyMicros: micros, totalMicros: micros.nullable() })
+    .meta({ description: 'As the account’s definition says; none (0) once that was withdrawn.' }),
   settled: z.object({ todayMicros: micros, totalMicros: micros }),
   outstanding: z
     .object({ todayMicros: micros, totalMicros: micros })
@@ -63,24 +68,26 @@ export function registerBudgets(
   };
   app.get('/v1/campaigns/:id/budget', { schema }, async (request): Promise<z.infer<typeof budgetAnswer>> => {
     const { id } = request.params as { id: string };
-    const campaign = definitionLog.find<CampaignDefinition>('campaign', id);
+    // Withdrawn ones too: what was spent for them is settled, and takes from the account's budget.
+    const campaign = lastSaid<CampaignDefinition>(definitionLog.historyOf('campaign', id));
     if (campaign === undefined) throw unknownDefinition('campaign', id);
-    const { accountId, status } = campaign.document;
-    const account = definitionLog.find<AccountDefinition>('account', accountId);
+    const { accountId } = campaign.document;
+    const account = lastSaid<AccountDefinition>(definitionLog.historyOf('account', accountId));
     if (account === undefined) {
       const detail = `The campaign names the account ${JSON.stringify(accountId)}, which is not defined.`;
       throw problemError({ status: 409, code: 'unknown_account', detail });
     }
     const { state: stored, watermarkMs } = await reader.account(accountId);
     const state = stored ?? newAccount(accountId);
-    const summary = accountSummary(state, account.document, watermarkMs);
+    const defined = accountSummary(state, account.document, watermarkMs);
+    const summary = account.isWithdrawn ? withoutBudget(defined) : defined;
     const own = campaignSettled(state, id, watermarkMs);
     const isPlanned = state.pacing.dayMs === summary.dayStartMs && state.pacing.hourShares.length === HOURS;
     return {
       campaign: id,
       account: accountId,
       currency: state.currency === '' ? account.document.currency : state.currency,
-      status,
+      status: campaign.isWithdrawn ? 'withdrawn' : campaign.document.status,
       asOf: isoOrNull(watermarkMs),
       day: watermarkMs === 0 ? null : { start: iso(summary.dayStartMs), end: iso(summary.dayEndMs) },
       campaignSettled: { todayMicros: own.settledTodayMicros, totalMicros: own.settledTotalMicros },

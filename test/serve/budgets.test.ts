@@ -97,6 +97,30 @@ it('answers a full budget before the account’s first record', async () => {
   expect(body).toMatchObject({ status: 'paused', freeMicros: 100_000_000, settled: { todayMicros: 0 } });
 });
 
+it('answers what was spent for a campaign that was withdrawn, and with it of an account that was', async () => {
+  here.definitions.withdraw('campaign', 'search');
+  const spent = {
+    status: 'withdrawn',
+    campaignSettled: { todayMicros: 25_000_000, totalMicros: 40_000_000 },
+    settled: { todayMicros: 30_000_000, totalMicros: 50_000_000 },
+    outstanding: { todayMicros: 10_000_000, totalMicros: 10_000_000 },
+  };
+  expect(await budget('search')).toMatchObject({
+    ...spent,
+    budget: { dailyMicros: 100_000_000, totalMicros: 500_000_000 },
+    freeMicros: 60_000_000,
+    versions: { campaign: { id: 'search', revision: 4 }, account: { id: 'acme', revision: 2 } },
+  });
+  here.definitions.withdraw('account', 'acme');
+  expect(await budget('search')).toMatchObject({
+    ...spent,
+    budget: { dailyMicros: 0, totalMicros: 0 },
+    freeMicros: 0,
+    plan: { plannedTodayMicros: 0, plannedNextMicros: 0 },
+    versions: { account: { id: 'acme', revision: 3 } },
+  });
+});
+
 it('answers problems for what is not there, and takes secret keys only', async () => {
   expect((await budget('nothing', 404)).code).toBe('unknown_definition');
   expect((await budget('orphan', 409)).code).toBe('unknown_account');
