@@ -5,7 +5,10 @@
 const LONG_CHARACTERS = 10;
 /** Two letters more or less make another word: `received` is not when. */
 const LENGTH_APART_MAX = 1;
-/** Left out, each stands for all countries or for a default: `Country code` and `country_iso` are meant as much as `Country`. */
+/**
+ * Left out, each stands for all countries or for a default: `Country code` and `geo_country` are meant as much as `Country`. Where
+ * it does stand in a row, such others beside it are passed by.
+ */
 const DEFAULTED: readonly string[] = ['country', 'channel', 'currency'];
 /** So short that other words are one letter away: `Post`, `Host`. */
 const SHORT = 'cost';
@@ -29,7 +32,7 @@ const plain = (name: string): string => name.toLowerCase().replace(/[^a-z]/g, ''
 function isMeant(given: string, known: string): boolean {
   const [a, b] = [plain(given), plain(known)];
   if (known === SHORT) return a === b || a === `${b}s`;
-  if (DEFAULTED.includes(known) && a.startsWith(b)) return true;
+  if (DEFAULTED.includes(known) && a.includes(b)) return true;
   const most = b.length >= LONG_CHARACTERS ? 2 : 1;
   return Math.abs(a.length - b.length) <= LENGTH_APART_MAX && distance(a, b) <= most;
 }

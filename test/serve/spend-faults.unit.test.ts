@@ -104,6 +104,11 @@ it.each([
   ['countryCode', 'country'],
   ['country_iso', 'country'],
   ['Country/Territory', 'country'],
+  ['geo_country', 'country'],
+  ['segments.geo_target_country', 'country'],
+  ['userCountryCode', 'country'],
+  ['ad_channel', 'channel'],
+  ['account_currency', 'currency'],
   ['contry', 'country'],
   ['Channel name', 'channel'],
   ['chanel', 'channel'],
@@ -132,6 +137,11 @@ it.each([
 ])('a name of something else is passed by: %j', (name) => {
   const row = { campaign: 'c1', start: '2026-01-05', costMicros: 1, [name]: 'x' };
   expect(takeReport(row, context)).toMatchObject({ taken: true });
+});
+
+it('a name that has one of ours in it is passed by where that one stands beside it', () => {
+  const row = { campaign: 'c1', start: '2026-01-05', cost: '1.50', country: 'FR', geo_country: 'France' };
+  expect(takeReport(row, context)).toMatchObject({ taken: true, record: { country: 'FR' } });
 });
 
 it('so with notices', () => {
