@@ -19,8 +19,23 @@ export function isoOrNull(ms: number | null): string | null {
 
 export const isoTime = z.string().meta({ format: 'date-time', examples: ['2026-01-15T09:30:00.000Z'] });
 
-/** `u:…` and `a:…` are buyers' keys as they are; anything else is a user's id. */
+const kindNames: Readonly<Record<string, string>> = {
+  'u:': 'a user id',
+  'a:': 'an anonymous id',
+  'c:': 'a group id',
+};
+
+/** Whether a key says of what kind somebody is, and not who: where an id was left out. */
+export function isKindAlone(text: string): boolean {
+  return Object.hasOwn(kindNames, text);
+}
+
+/** `u:…` and `a:…` are buyers' keys as they are; anything else is a user's id. @throws 400 for a kind without an id */
 export function buyerKeyOfText(text: string): string {
+  if (isKindAlone(text)) {
+    const detail = `The key ${JSON.stringify(text)} names nobody: ${kindNames[text]} must stand behind ${text}`;
+    throw problemError({ status: 400, code: 'invalid', detail: `${detail} and here there is none.` });
+  }
   const wellFormed = text.toWellFormed();
   return /^[ua]:./s.test(wellFormed) ? wellFormed : `u:${wellFormed}`;
 }

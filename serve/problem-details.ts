@@ -1,7 +1,7 @@
 // Every error that leaves the API is a problem document (RFC 9457), whoever raised it: a route, validation, Fastify or the parser.
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { faultsOf } from '../platform/validate.ts';
+import { type FieldFault, faultsOf } from '../platform/validate.ts';
 
 /** The document's shape; `code` is the stable name that programs should look at. */
 export const problemDetails = z.looseObject({
@@ -105,8 +105,18 @@ const contexts: Readonly<Record<string, string>> = {
   params: 'path',
 };
 
-function validationProblem(error: FastifyError): Problem {
-  const errors = faultsOf(error.validation ?? []);
+/** A parameter that is given several times comes as a list; that it is no text or number is not what its sender did. */
+function asGiven(fault: FieldFault, query: unknown): FieldFault {
+  const value = (query as Readonly<Record<string, unknown>> | undefined)?.[fault.pointer.slice(1)];
+  return Array.isArray(value)
+    ? { ...fault, detail: `is given ${value.length} times, and may be once` }
+    : fault;
+}
+
+function validationProblem(error: FastifyError, query: unknown): Problem {
+  const faults = faultsOf(error.validation ?? []);
+  const errors =
+    error.validationContext === 'querystring' ? faults.map((fault) => asGiven(fault, query)) : faults;
   const context = error.validationContext ?? 'request';
   const where = contexts[context] ?? context;
   const said = errors.map(({ pointer, detail }) => {
@@ -157,7 +167,7 @@ function tooLarge(limitBytes: number | undefined): Problem {
 /** What a thrown value comes to; undefined for what is our own fault. @param request where it is known */
 export function problemOf(error: FastifyError | ProblemError, request?: FastifyRequest): Problem | undefined {
   if ('problem' in error) return error.problem;
-  if (error.validation !== undefined) return validationProblem(error);
+  if (error.validation !== undefined) return validationProblem(error, request?.query);
   if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return tooLarge(request?.routeOptions.bodyLimit);
   if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
     return unsupportedType(request?.headers['content-type']);

@@ -2,7 +2,7 @@
 // code for each fault.
 import type { Buyer } from '../../domain/buyer.ts';
 import { ID_CHARACTERS_MAX, KEY_CHARACTERS_MAX } from '../../domain/record-fields.ts';
-import { buyerKeyOfText } from '../answer.ts';
+import { buyerKeyOfText, isKindAlone } from '../answer.ts';
 import type { EvaluationFailure } from './evaluate.ts';
 
 export interface EvaluationContext {
@@ -34,9 +34,9 @@ function isId(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && value.length <= ID_CHARACTERS_MAX;
 }
 
-/** The buyer's key that it names; undefined for none, and for one too long for any record of the log. */
+/** The buyer's key that it names; undefined for none, for a kind without an id, and for one too long for any record of the log. */
 function keyIn(targetingKey: unknown): string | undefined {
-  if (typeof targetingKey !== 'string') return undefined;
+  if (typeof targetingKey !== 'string' || isKindAlone(targetingKey)) return undefined;
   const key = buyerKeyOfText(targetingKey);
   return key.length <= KEY_CHARACTERS_MAX ? key : undefined;
 }
@@ -53,7 +53,7 @@ export function readContext(body: unknown): ContextResult {
   if (key === undefined)
     return fault(
       'INVALID_CONTEXT',
-      `targetingKey must be a text: u:, a: and at most ${ID_CHARACTERS_MAX} characters, or a user id alone`,
+      `targetingKey must be a text: u: or a: with an id of 1 to ${ID_CHARACTERS_MAX} characters, or a user id alone`,
     );
   const keys = new Set([key]);
   if (isId(context.userId)) keys.add(`u:${context.userId.toWellFormed()}`);

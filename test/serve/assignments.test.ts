@@ -220,6 +220,7 @@ describe('one flag', () => {
     [{ context: {} }, 400, { key: 'form', errorCode: 'TARGETING_KEY_MISSING' }],
     [{ context: { targetingKey: '' } }, 400, { key: 'form', errorCode: 'TARGETING_KEY_MISSING' }],
     [{ context: { targetingKey: 7 } }, 400, { key: 'form', errorCode: 'INVALID_CONTEXT' }],
+    [{ context: { targetingKey: 'u:' } }, 400, { key: 'form', errorCode: 'INVALID_CONTEXT' }],
     [{ context: { targetingKey: 'x'.repeat(257) } }, 400, { key: 'form', errorCode: 'INVALID_CONTEXT' }],
   ])('answers %j with %i %j', async (body, status, expected) => {
     const answer = await evaluate('form', body);

@@ -57,6 +57,32 @@ describe('errors are problem documents', () => {
     ]);
   });
 
+  it('for a parameter that is given several times, in words of what was done', async () => {
+    const opened = await openApp();
+    const query = await opened.inject({
+      url: '/v1/deliveries?limit=5&limit=6&limit=7&receiver=a&receiver=b',
+      headers: bearer(SECRET),
+    });
+    expectProblem(query, 400, 'invalid');
+    expect(query.json().detail).toBe(
+      "The request's query is not as it must be: limit is given 3 times, and may be once; " +
+        'receiver is given 2 times, and may be once.',
+    );
+  });
+
+  it.each([
+    ['/v1/buyers/u:', 'The key "u:" names nobody: a user id must stand behind u: and here there is none.'],
+    ['/v1/buyers/c:', 'The key "c:" names nobody: a group id must stand behind c: and here there is none.'],
+    [
+      '/v1/triggers?key=a:',
+      'The key "a:" names nobody: an anonymous id must stand behind a: and here there is none.',
+    ],
+  ])('for a key without an id: %s', async (url, detail) => {
+    const answer = await (await openApp()).inject({ url, headers: bearer(SECRET) });
+    expectProblem(answer, 400, 'invalid');
+    expect(answer.json().detail).toBe(detail);
+  });
+
   it('for an event with several faults, which are all named and kept', async () => {
     const given = world();
     const opened = await openApp(given);
