@@ -10,15 +10,14 @@ import type { ServeClock } from '../dependencies.ts';
 import type { AccountReading } from '../state.ts';
 import { Demand } from './demand.ts';
 import { type GivenBack, ToGiveBack } from './given-back.ts';
+import { judgeGrant } from './granted.ts';
 import {
   amountToAsk,
   type BidNeed,
   bidLifeMsOf,
-  deadlinesOf,
   type HeldLease,
   isLow,
   isOver,
-  keptMsOf,
   leaseFor,
   type Moment,
   passOver,
@@ -293,52 +292,24 @@ export class AccountLeases {
   }
 
   #hold(request: Request, lease: Lease): void {
-    const { id, amountMicros } = lease;
-    // The day may end before the lease would: the ledger's `until` says so, in the time of the log, and so is when that
-    // life began: not before the request was sent, whatever this process's own wall clock says.
-    const lifeMs = lease.untilMs - (lease.grantedMs ?? request.sent.wallMs);
-    const deadlines = deadlinesOf(request.sent, Math.min(request.ttlMs, lifeMs));
     const now = this.#now;
-    if (isOver(deadlines, now)) {
-      // What the day's end has cut short is no fault: the new day's is asked for at once, for those who wait.
-      if (lifeMs > 0 && lifeMs < request.ttlMs) {
-        this.#toGiveBack.voids(id);
+    const granted = judgeGrant(request, lease, now, this.#definition);
+    if (granted.kind !== 'held') this.#toGiveBack.voids(lease.id);
+    switch (granted.kind) {
+      case 'held':
+        this.#held.push(granted.lease);
+        this.#demand.granted(lease.amountMicros, request.lackedMicros, now.monotonicMs);
+        this.#waiters.wake();
+        return;
+      case 'cutShort':
+        // The new day's is asked for at once, for those who wait.
         this.#spacedUntilMs = now.monotonicMs;
         return;
-      }
-      const tookMs = now.monotonicMs - request.sent.monotonicMs;
-      const fields = { lifeMs, tookMs, wallTookMs: now.wallMs - request.sent.wallMs };
-      this.#decline(id, 'a lease was over before it came: is this machine’s clock ahead?', fields);
-      return;
+      case 'useless':
+        // For now there is no better one.
+        this.#putOff();
+        this.#ports.warn(granted.why, { account: this.account, lease: lease.id, ...granted.fields });
     }
-    const held = {
-      id,
-      amountMicros,
-      leftMicros: amountMicros,
-      ...deadlines,
-      keptMs: keptMsOf(lease),
-      isRest: false,
-    };
-    if (this.bidLifeMs(held) === 0) {
-      const { bidLifeMs, noticeHorizonMs } = this.#definition ?? {};
-      const fields = { keptMs: held.keptMs, bidLifeMs, noticeHorizonMs };
-      this.#decline(
-        id,
-        'no bid from a lease would live: its grant knew no such notice horizon, or bidLifeMs is 0',
-        fields,
-      );
-      return;
-    }
-    this.#held.push(held);
-    this.#demand.granted(amountMicros, request.lackedMicros, now.monotonicMs);
-    this.#waiters.wake();
-  }
-
-  /** A lease that no bid can come from is given back; for now there is no better one. */
-  #decline(lease: string, why: string, fields: Readonly<Record<string, unknown>>): void {
-    this.#toGiveBack.voids(lease);
-    this.#putOff();
-    this.#ports.warn(why, { account: this.account, lease, ...fields });
   }
 
   async #ask(): Promise<void> {
