@@ -60,10 +60,11 @@ export async function* readPartition(options: ReadOptions): AsyncGenerator<LogRe
     let movedMs = performance.now();
     // The end of the partition counts too: the offsets before `to` may be no records (markers of transactions).
     while (next < to && endReachedAt < to && !signal?.aborted) {
-      const records = (await consume(consumer, endReachedAt >= next))
-        .map(toRecord)
-        .filter((record) => record.offset < to);
+      const messages = await consume(consumer, endReachedAt >= next);
+      const records = messages.map(toRecord).filter((record) => record.offset < to);
       if (records.length === 0) {
+        // What comes stands behind: nothing more is before it.
+        if (messages.length > 0) return;
         if (performance.now() - movedMs > patienceMs) throw stuck(options, next, patienceMs);
         continue;
       }
@@ -74,6 +75,19 @@ export async function* readPartition(options: ReadOptions): AsyncGenerator<LogRe
   } finally {
     await new Promise<void>((resolve) => consumer.disconnect(() => resolve()));
   }
+}
+
+/**
+ * When the record at an offset was appended, epoch ms; undefined if none stands there, but a transaction's marker, say.
+ * @throws PlatformError as `readPartition`
+ */
+export async function appendMsAt(
+  options: Pick<ReadOptions, 'brokers' | 'topic' | 'partition' | 'patienceMs'>,
+  offset: number,
+): Promise<number | undefined> {
+  const one = { ...options, from: offset, to: offset + 1 };
+  for await (const [record] of readPartition(one)) return record!.appendedAtMs;
+  return undefined;
 }
 
 /** Readers see what is committed: behind a transaction that nobody ends, nothing is. */

@@ -145,6 +145,8 @@ function headFields(head: Head, seq: number): Word[] {
     receivedText(head),
     'anchor',
     head.anchor === null ? '' : `${head.anchor.watermarkMs}:${head.anchor.appendMs}`,
+    'last',
+    head.last === null ? '' : `${head.last.offset}:${head.last.appendMs}`,
   ];
 }
 

@@ -124,6 +124,10 @@ export function createFolder(work: Work, loader: Loader, { limits, bugs, live, t
       for (const key of lastKeys[from / DECODED_MAX] ?? []) if (work.changed.has(key)) work.states.pack(key);
     }
     loader.learn(fold.timers, fold.looksAgain);
+    if (folded > 0) {
+      const [{ offset, appendMs }] = waiting.slice(folded - 1, folded) as [Message];
+      work.head.last = { offset, appendMs };
+    }
     return { ...begun, folded, skipped: work.head.offset - fold.batch.from - folded };
   }
 

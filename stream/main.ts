@@ -6,7 +6,6 @@ import { type ClickHouse, insertBinary, insertCompact } from '../platform/clickh
 import type { Config } from '../platform/config.ts';
 import { type Failpoint, neverFails } from '../platform/failpoint.ts';
 import type { Producer } from '../platform/kafka.ts';
-import { readPartition } from '../platform/kafka-read.ts';
 import type { TopicAdmin } from '../platform/kafka-topics.ts';
 import { ensureGeneration } from '../platform/kafka-topics.ts';
 import {
@@ -28,6 +27,7 @@ import { bugsOf } from './bugs.ts';
 import { createFoldMetrics } from './fold-metrics.ts';
 import { createGates } from './gates.ts';
 import { openLive } from './live.ts';
+import { createLogLook } from './log-look.ts';
 import { type CommittedFigures, createStreamMetrics, type StreamMetrics } from './metrics.ts';
 import { createOutbox } from './outbox.ts';
 import { Owner } from './owner.ts';
@@ -98,6 +98,7 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
   const gates = createGates();
   const ownerName = `${parts.config.streamSlot}@${hostname()}:${process.pid}`;
   const idOf = identify(parts.namespace, generations);
+  const lookAt = createLogLook(parts.config.kafkaBrokers, parts.log);
   const failed = (error: Error): void => {
     metrics.failed('source');
     parts.log('warn', `Kafka: ${error.message}`);
@@ -122,13 +123,14 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
     async takeOver(partition, log) {
       const id = idOf(partition);
       const keys = partitionKeys(parts.namespace, id);
-      const taken = await takeOver(parts.redis, id, keys, log, foldMetrics.of(id.topic), ownerName);
+      const known = { ...log, appendMsAt: (offset: number) => lookAt.appendMs(partition, offset) };
+      const taken = await takeOver(parts.redis, id, keys, known, foldMetrics.of(id.topic), ownerName);
       const left = taken.undelivered.map(({ batch }) => batch);
       if (left.length > 0) await keepByReplicas(keys, taken);
       pass(parts.failpoint, 'after-take-over', left);
       return taken;
     },
-    firstRecord: (partition, from, to) => firstRecord(parts, partition, from, to),
+    firstRecord: lookAt.firstRecord,
     ownerOf(taken, partition, log) {
       const { id } = taken.work;
       return new Owner(taken, {
@@ -176,18 +178,6 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
       sink.close();
     },
   };
-}
-
-/** Where the first record at or behind an offset stands; the log's end if only markers of transactions follow. */
-async function firstRecord(
-  { config }: StreamParts,
-  { topic, partition }: TopicPartition,
-  from: number,
-  to: number,
-): Promise<number> {
-  const read = { brokers: config.kafkaBrokers, topic, partition, from, to };
-  for await (const [first] of readPartition(read)) return first!.offset;
-  return Math.max(from, to);
 }
 
 function limitsOf(config: Config): OwnerLimits {

@@ -10,7 +10,7 @@ import type { RedisClient } from '../platform/redis.ts';
  */
 const BEGIN = `
 if redis.call('HGET', KEYS[1], 'nonce') ~= ARGV[1] then return 'FENCED' end
-redis.call('HSET', KEYS[1], 'offset', '0', 'fired', '0', 'ordinal', '0', 'watermark', '0', 'anchor', '', 'received', '', 'clearing', '1')
+redis.call('HSET', KEYS[1], 'offset', '0', 'fired', '0', 'ordinal', '0', 'watermark', '0', 'anchor', '', 'received', '', 'last', '', 'clearing', '1')
 redis.call('HDEL', KEYS[1], 'flushed')
 redis.call('HDEL', KEYS[2], 'rewind')
 return 'OK'`;

@@ -23,11 +23,21 @@ export interface Head {
   received: Map<number, ReceivedPosition>;
   /** The last record, other than a clock, that raised the watermark: to what, and when it was appended. Null if its `receivedAt` was supplied. */
   anchor: { readonly watermarkMs: number; readonly appendMs: number } | null;
+  /**
+   * The last record that was folded: by its append time the log is known again. Null before the first, and where an older version
+   * wrote the state; of one that an older version went on with it is an earlier record, which the log has all the same.
+   */
+  last: LastRecord | null;
+}
+
+export interface LastRecord {
+  readonly offset: number;
+  readonly appendMs: number;
 }
 
 /** Where a partition stands that has applied nothing. */
 export function emptyHead(): Omit<Head, 'nonce' | 'seq'> {
-  return { offset: 0, fired: 0, ordinal: 0, watermarkMs: 0, received: new Map(), anchor: null };
+  return { offset: 0, fired: 0, ordinal: 0, watermarkMs: 0, received: new Map(), anchor: null, last: null };
 }
 
 export interface InForceState {

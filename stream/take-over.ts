@@ -30,11 +30,20 @@ return redis.call('HGETALL', KEYS[1])`;
 
 /** The log does not hold what the state needs, or the state is of another log or of a newer flywheel. */
 export class TakeOverError extends Error {
-  readonly code: 'LOG_LOST' | 'GENERATION' | 'OFFSET_AHEAD' | 'STATE_SCHEMA';
+  readonly code: 'LOG_LOST' | 'LOG_CHANGED' | 'GENERATION' | 'OFFSET_AHEAD' | 'STATE_SCHEMA';
   constructor(code: TakeOverError['code'], message: string) {
     super(message);
     this.code = code;
   }
+}
+
+/** A partition as Kafka says now. */
+export interface Log {
+  /** The first offset, and the one after the last. */
+  readonly low: number;
+  readonly high: number;
+  /** When the record at an offset was appended; undefined if none stands there, or if it cannot be known. */
+  appendMsAt(offset: number): Promise<number | undefined>;
 }
 
 export interface TakenOver {
@@ -52,6 +61,8 @@ function parseHead(fields: readonly string[]): Head {
   const number = (name: string): number => Number(named.get(name));
   const [watermark, append] = (named.get('anchor') ?? '').split(':');
   const anchor = append === undefined ? null : { watermarkMs: Number(watermark), appendMs: Number(append) };
+  const [lastOffset, lastAppend] = (named.get('last') ?? '').split(':');
+  const last = lastAppend === undefined ? null : { offset: Number(lastOffset), appendMs: Number(lastAppend) };
   return {
     nonce: named.get('nonce')!,
     seq: number('seq'),
@@ -61,6 +72,7 @@ function parseHead(fields: readonly string[]): Head {
     watermarkMs: number('watermark'),
     received: parseReceived(named.get('received') ?? ''),
     anchor,
+    last,
   };
 }
 
@@ -137,6 +149,22 @@ function checkLog(id: PartitionId, head: Head, readFrom: number, low: number, hi
 }
 
 /**
+ * A log that was cut, and has grown past the stored offset again, shows by the append time of the last record that was folded.
+ * Where that record is gone, or cannot be read, nothing is said: what is refused without reason stands still.
+ */
+async function checkLastRecord(id: PartitionId, { last }: Head, log: Log): Promise<void> {
+  // A broker that tells no times has 0, or -1.
+  if (last === null || last.appendMs <= 0 || last.offset < log.low) return;
+  const appendMs = await log.appendMsAt(last.offset);
+  if (appendMs === undefined || appendMs <= 0 || appendMs === last.appendMs) return;
+  const [found, folded] = [appendMs, last.appendMs].map((ms) => new Date(ms).toISOString());
+  throw new TakeOverError(
+    'LOG_CHANGED',
+    `${id.topic} ${id.partition}: at offset ${last.offset} the log has a record of ${found}, the state was made of one of ${folded}: the log was cut or put back, and has grown again since, so that what stands before offset ${last.offset} may never have been applied; put back copies of Redis and ClickHouse that are no newer than the log, or make them anew`,
+  );
+}
+
+/**
  * Begins again if an operator asks for it, and goes on with it where that was cut off.
  * @throws Error, the request withdrawn and the state as it was, if the log is too short to make it anew
  */
@@ -167,14 +195,13 @@ async function rewindIfAsked(
 
 /**
  * @param owner names this process to who looks
- * @param log low and high watermark of the partition as Kafka says now.
  * @throws TakeOverError when log and state do not belong together.
  */
 export async function takeOver(
   redis: RedisClient,
   id: PartitionId,
   keys: PartitionKeys,
-  log: { readonly low: number; readonly high: number },
+  log: Log,
   counters: FoldCounters,
   owner: string,
 ): Promise<TakenOver> {
@@ -188,6 +215,7 @@ export async function takeOver(
   ]);
   const readFrom = undelivered.reduce((from, { batch }) => Math.min(from, batch.from), head.offset);
   checkLog(id, head, readFrom, log.low, log.high);
+  await checkLastRecord(id, head, log);
   const inForce = { kept, definitions: arrange(kept) };
   return {
     work: createWork({ id, head, inForce, windows, triggers, counters }),

@@ -3,8 +3,9 @@ import { randomUUID } from 'node:crypto';
 import Kafka from 'node-rdkafka';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { createProducer, kafkaClientSettings, type Producer } from '../../platform/kafka.ts';
-import { readPartition } from '../../platform/kafka-read.ts';
+import { appendMsAt, readPartition } from '../../platform/kafka-read.ts';
 import { openTopicAdmin, type TopicAdmin } from '../../platform/kafka-topics.ts';
+import { openTransactionalProducer } from '../../platform/kafka-transactions.ts';
 import { accountPartition, buyerPartition } from '../../platform/keys.ts';
 import { namespaceOf, topicPartitions } from '../../platform/namespace.ts';
 import { openLogReader } from '../../verify/log.ts';
@@ -231,6 +232,22 @@ describe('reading', () => {
       if (followed === 10) stop.abort();
     }
     expect(followed).toBe(10);
+  });
+
+  test('when one record was appended; nothing for an offset that only the marker of a transaction has', async () => {
+    const writer = await openTransactionalProducer({
+      brokers,
+      clientId: 'marker',
+      transactionalId: `marker-${namespace.name}`,
+    });
+    const part = { topic: topics.events, partition: 7 };
+    await writer.append([{ ...part, key: null, value: 'in a transaction' }]);
+    await writer.close();
+    await producer.send(part.topic, part.partition, null, 'behind its marker');
+    const records = await recordsOf(part.topic, part.partition);
+    expect(records.map(({ offset }) => offset)).toEqual([0, 2]);
+    const found = await Promise.all([0, 1, 2].map((offset) => appendMsAt({ brokers, ...part }, offset)));
+    expect(found).toEqual([records[0]!.appendedAtMs, undefined, records[1]!.appendedAtMs]);
   });
 
   test('an offset that the log does not have is an error, not an empty answer', async () => {

@@ -140,11 +140,15 @@ describe('a batch', () => {
     expect([folded, skipped, work.head.offset]).toEqual([4, 5, 9]);
     const { from, to } = fold.batch;
     expect([from, to]).toEqual([0, 8]);
+    // By which the log is known again when it is taken over; held before offset 9, it has a record at 8.
+    expect(work.head.last).toEqual({ offset: 8, appendMs: endMs });
     const verdicts = Array.from({ length: 9 }, (_, offset) => verdictAt(fold.batch, offset).verdict);
     expect(verdicts.map((verdict, offset) => verdict === 'applied' && offset).filter(Boolean)).toEqual([
       2, 4, 6, 8,
     ]);
     waiting.drop(folded);
+    await folder.fold(waiting, 10, () => false);
+    expect([work.head.offset, work.head.last?.offset]).toEqual([10, 8]);
     await folder.fold(waiting, null, () => false);
     expect(work.head.offset).toBe(17);
   });

@@ -33,6 +33,7 @@ function takenAt(offset: number, counters = noCounters): TakenOver {
     watermarkMs: 0,
     received: new Map(),
     anchor: null,
+    last: null,
   };
   const work = createWork({
     id,
@@ -215,7 +216,23 @@ describe('a take-over', () => {
     schema: String(stateSchemaVersion),
   };
   const take = (low: number, high: number, redis = redisWith(head)) =>
-    takeOver(redis, id, keys, { low, high }, noCounters, 'test');
+    takeOver(redis, id, keys, { low, high, appendMsAt: async () => undefined }, noCounters, 'test');
+
+  /** A log from 50 to 500, whose record at any offset was appended then. */
+  function lookingAt(appendMs: number | undefined) {
+    const asked: number[] = [];
+    const appendMsAt = async (offset: number) => {
+      asked.push(offset);
+      return appendMs;
+    };
+    return {
+      asked,
+      take(last: string | undefined) {
+        const redis = redisWith(last === undefined ? head : { ...head, last });
+        return takeOver(redis, id, keys, { low: 50, high: 500, appendMsAt }, noCounters, 'test');
+      },
+    };
+  }
 
   it('reads on at the stored offset if the log still begins there or before', async () => {
     expect((await take(100, 100)).readFrom).toBe(100);
@@ -233,6 +250,29 @@ describe('a take-over', () => {
 
   it('is refused if the log ends before the stored offset: it is another log', async () => {
     await expect(take(0, 99)).rejects.toMatchObject({ code: 'OFFSET_AHEAD' });
+  });
+
+  it('is refused if the last record that was folded is another one: the log was cut and has grown again', async () => {
+    const { take, asked } = lookingAt(1_700_000_000_001);
+    await expect(take('97:1700000000000')).rejects.toMatchObject({
+      code: 'LOG_CHANGED',
+      message: expect.stringMatching(
+        /events 3: at offset 97 the log has a record of 2023-11-14T22:13:20.001Z, the state was made of one of 2023-11-14T22:13:20.000Z: .*put back/,
+      ),
+    });
+    expect(asked).toEqual([97]);
+  });
+
+  it.each([
+    ['it is the same', '97:1700000000000', 1_700_000_000_000],
+    ['it stands there no more, or cannot be read', '97:1700000000000', undefined],
+    ['the broker tells no times now', '97:1700000000000', 0],
+    ['the broker told no times then', '97:0', 1_700_000_000_000],
+    ['it was deleted: the log begins behind it', '49:1700000000000', 1_700_000_000_001],
+    ['an older version wrote the state', undefined, 1_700_000_000_001],
+    ['nothing was folded yet', '', 1_700_000_000_001],
+  ])('goes on if %s', async (_why, last, found) => {
+    expect((await lookingAt(found).take(last)).readFrom).toBe(100);
   });
 
   it('is refused if the topic was made anew since', async () => {

@@ -13,8 +13,8 @@ export interface Snapshot {
 }
 
 /**
- * Fields of the head that are of this run alone, not of the log. The offset is one of them because every run sends what
- * it derives once more, to the log's end, where it is dropped as a repeat.
+ * Fields of the head that are of this run alone, not of the log. The offset and the last record are of them because every run sends
+ * what it derives once more, to the log's end, where it is dropped as a repeat.
  */
 const ownOfTheRun = new Set([
   'nonce',
@@ -23,6 +23,7 @@ const ownOfTheRun = new Set([
   'ready',
   'flushed',
   'offset',
+  'last',
   'owner',
   'paused',
   'oldest',

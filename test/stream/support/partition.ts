@@ -82,6 +82,7 @@ function newHead(): Head {
     watermarkMs: 0,
     received: new Map(),
     anchor: null,
+    last: null,
   };
 }
 
