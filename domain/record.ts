@@ -93,7 +93,7 @@ export const rejectedRecord = z.object({
   sourcePartition: z.int().min(-1),
   /** The offset in the log; for `collect` the place in its request. */
   sourceOffset: z.int().min(0),
-  /** Empty for a record of the log; for `collect` the request's id. */
+  /** Empty for a record of the log; for `collect` the request's id; for one that was to be sent and is too large what caused it. */
   sourceId: z.string().max(256),
   /** The route by which `flywheel replay rejected` submits it again; empty for a record of the log. */
   route: z.string().max(128),

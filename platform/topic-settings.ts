@@ -5,8 +5,11 @@ import { topicPartitions } from './namespace.ts';
 type TopicName = keyof Namespace['topics'];
 export type TopicSettings = Readonly<Record<string, string>>;
 
-/** A reject carries up to a whole refused body (5 MiB at collect) as base64, and its reason. */
-const messageBytesMax: Record<TopicName, number> = {
+/**
+ * Of what one write brings; packed, it may be more. A reject carries up to a whole refused body (5 MiB at collect) as base64, and
+ * its reason.
+ */
+export const messageBytesMax: Record<TopicName, number> = {
   events: 1_048_576,
   spend: 1_048_576,
   definitions: 1_048_576,

@@ -213,7 +213,14 @@ function openSink(parts: StreamParts, metrics: StreamMetrics): Sink {
     insertBinary: (table: string, columns: readonly string[], rows: readonly Buffer[]) =>
       insertBinary(parts.clickhouse, table, columns, rows),
   };
-  return createSink(rowStore, createOutbox(parts.producer, parts.namespace), {
+  const outbox = createOutbox(parts.producer, parts.namespace, {
+    tooLarge({ to }, { detail, sourceId }) {
+      metrics.tooLarge(to);
+      parts.log('error', `put aside: ${detail}; it comes of ${sourceId}, and is kept in events.rejected`);
+    },
+    now: parts.now,
+  });
+  return createSink(rowStore, outbox, {
     inserted: metrics.inserted,
     sent: metrics.sent,
     failed(error, attempt) {

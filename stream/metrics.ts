@@ -2,6 +2,7 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
 import type { StatefulTopic } from '../platform/keys.ts';
 import { topicPartitions } from '../platform/namespace.ts';
+import type { OutboxRecord } from './batch.ts';
 
 /** How one batch went. */
 export interface CommittedFigures {
@@ -21,8 +22,13 @@ export interface StreamMetrics {
   fenced(topic: StatefulTopic, partition: number): void;
   inserted(table: string, rows: number, seconds: number): void;
   sent(records: number, seconds: number): void;
+  /** A record for a topic was put aside. */
+  tooLarge(to: OutboxRecord['to']): void;
   failed(step: FailedStep): void;
 }
+
+/** Rejects are cut before. */
+const outboxTopics = ['events', 'spend', 'triggers'] as const satisfies readonly OutboxRecord['to'][];
 
 const failedSteps = ['source', 'take-over', 'owner', 'sink', 'live'] as const;
 type FailedStep = (typeof failedSteps)[number];
@@ -97,6 +103,12 @@ function deliveryMetrics(registry: Registry) {
       help: 'Records that outboxes wrote into the log: links, merges, triggers, rejects, clocks.',
       registers,
     }),
+    tooLarge: new Counter({
+      name: 'flywheel_outbox_too_large_total',
+      help: 'Records that outboxes would have written and that Kafka would not take for their size: they are kept as rejects.',
+      labelNames: ['topic'],
+      registers,
+    }),
     sends: new Histogram({
       name: 'flywheel_outbox_send_seconds',
       help: 'Until Kafka had acknowledged the records of some batches.',
@@ -119,6 +131,7 @@ export function createStreamMetrics(registry: Registry, topics: readonly Statefu
   for (const topic of topics)
     for (let partition = 0; partition < topicPartitions[topic]; partition += 1)
       for (const counter of [batch.fenced, batch.skipped]) counter.inc({ topic, partition }, 0);
+  for (const topic of outboxTopics) delivery.tooLarge.inc({ topic }, 0);
   for (const step of failedSteps) failures.inc({ step }, 0);
   return {
     committed(topic, partition, { records, batchSeconds, commitSeconds, visibleSeconds, skipped }) {
@@ -137,6 +150,7 @@ export function createStreamMetrics(registry: Registry, topics: readonly Statefu
       delivery.records.inc(count);
       delivery.sends.observe(took);
     },
+    tooLarge: (topic) => delivery.tooLarge.inc({ topic }),
     failed: (step) => failures.inc({ step }),
   };
 }

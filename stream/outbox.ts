@@ -1,20 +1,85 @@
 // Records that a commit keeps go to Kafka here. A failure is fatal to the attempt, never skipped: the sink tries again.
+// What Kafka would refuse for its size, then and ever, is put aside among the rejects: it would hold up all that is behind it.
 
-import type { Producer } from '../platform/kafka.ts';
+import type { RejectedRecord } from '../domain/record.ts';
+import type { Outgoing, Producer } from '../platform/kafka.ts';
 import type { Namespace } from '../platform/namespace.ts';
+import { messageBytesMax } from '../platform/topic-settings.ts';
+import type { OutboxRecord } from './batch.ts';
+import { rawOf } from './reject.ts';
 import type { RecordStore } from './sink.ts';
 
-export function createOutbox(producer: Producer, namespace: Namespace): RecordStore {
+/** What a record has around its key, its value and its source, alone in its batch. */
+const FRAME_BYTES = 256;
+
+export interface OutboxPorts {
+  /** Told of each record that is put aside, before it is. */
+  tooLarge(record: OutboxRecord, rejected: RejectedRecord): void;
+  now(): number;
+}
+
+function bytesOf({ key, value, source }: OutboxRecord): number {
+  return Buffer.byteLength(key ?? '') + Buffer.byteLength(value) + Buffer.byteLength(source) + FRAME_BYTES;
+}
+
+/** By what our topics take, not by what these do: of one that was set to take less, what is sent waits until it is mended. */
+function isTooLarge(record: OutboxRecord): boolean {
+  const most = messageBytesMax[record.to];
+  // No character is more than three bytes of UTF-8 a UTF-16 unit, and nearly all records are short.
+  const atMost = 3 * ((record.key ?? '').length + record.value.length + record.source.length) + FRAME_BYTES;
+  return atMost > most && bytesOf(record) > most;
+}
+
+/** The reject that stands for it: named by the position of what caused it, for one record of the log can cause several. */
+function rejectedOf(record: OutboxRecord, nowMs: number): RejectedRecord {
+  const { to, partition, key, value, source } = record;
+  const [topic = '', , sourcePartition, sourceOffset] = source.split(':');
+  const said = `a record for ${to}/${partition}, of ${key}, has ${bytesOf(record)} bytes; at most ${messageBytesMax[to]} are taken`;
+  return {
+    kind: 'rejected',
+    sourceTopic: topic,
+    sourcePartition: Number(sourcePartition),
+    sourceOffset: Number(sourceOffset),
+    sourceId: source,
+    route: '',
+    source: '',
+    reason: 'tooLarge',
+    ...rawOf(Buffer.from(value), said),
+    at: nowMs,
+  };
+}
+
+/** A reject that an older version kept whole stays what it is, of fewer of its bytes. */
+function cutReject(value: string): RejectedRecord {
+  const rejected = JSON.parse(value) as RejectedRecord;
+  return { ...rejected, ...rawOf(Buffer.from(rejected.raw, 'base64'), rejected.detail) };
+}
+
+export function createOutbox(
+  producer: Pick<Producer, 'sendBatch'>,
+  namespace: Namespace,
+  ports: OutboxPorts,
+): RecordStore {
+  const outgoing = ({ to, partition, key, value, source }: OutboxRecord): Outgoing => ({
+    topic: namespace.topics[to],
+    partition,
+    key,
+    value,
+    headers: { source },
+  });
+
+  function putAside(record: OutboxRecord): OutboxRecord {
+    if (record.to === 'rejected') return { ...record, value: JSON.stringify(cutReject(record.value)) };
+    const rejected = rejectedOf(record, ports.now());
+    ports.tooLarge(record, rejected);
+    const { source } = record;
+    return { to: 'rejected', partition: 0, key: source, value: JSON.stringify(rejected), source };
+  }
+
   return {
     async send(records) {
       await producer.sendBatch(
-        records.map(({ to, partition, key, value, source }) => ({
-          topic: namespace.topics[to],
-          partition,
-          key,
-          value,
-          headers: { source },
-        })),
+        records.map((record) => outgoing(isTooLarge(record) ? putAside(record) : record)),
       );
     },
   };

@@ -35,8 +35,12 @@ export function rejectionsOf({ events, spend }: Scope): Map<string, Rejection> {
   return rejections;
 }
 
+/** Of a larger record only so much is kept, which is what fits its topic as base64. */
+const KEPT_BYTES = 5 * 1_048_576;
+
 function rejection(reason: string, value: Buffer | null, at: number): Rejection {
-  return { reason, raw: (value ?? Buffer.alloc(0)).toString('base64'), at, source: sourceIn(value) };
+  const kept = (value ?? Buffer.alloc(0)).subarray(0, KEPT_BYTES);
+  return { reason, raw: kept.toString('base64'), at, source: sourceIn(value) };
 }
 
 /** Also of what is nested too deeply to be a record. */
