@@ -2,10 +2,11 @@
 // up what the owner before left undelivered.
 import { addRow, type Batch, newBatch, verdictAt } from './batch.ts';
 import { type Decoded, decode, type Message } from './decode.ts';
-import { aggregateRow, linkRow } from './rows.ts';
-import type { Sink } from './sink.ts';
+import { aggregateRow, linkRow, type Row } from './rows.ts';
+import { RETRY_REFUSED_MS, type Sink } from './sink.ts';
 import { versionOf } from './state.ts';
 import type { TakenOver } from './take-over.ts';
+import type { Aggregate } from './window.ts';
 import type { Work } from './work.ts';
 
 /** A batch and the commit that keeps it. */
@@ -34,6 +35,8 @@ export class Delivery {
   #bytesInSink = 0;
   #delivered: CommittedBatch[] = [];
   #flushInFlight = false;
+  /** Latest values that were refused: since when some are, and when they were tried last. */
+  #refused: { readonly onItsWay: OnItsWay; readonly triedMs: number } | undefined;
 
   constructor(
     work: Work,
@@ -138,23 +141,41 @@ export class Delivery {
   /** The latest value of each hour and day that was touched, with the committed position that it is of. */
   flushAggregates(): void {
     if (this.#flushInFlight) return;
+    const nowMs = this.#now();
+    this.#lookAtRefused(nowMs);
     const latest = this.#work.windows.flush(versionOf(this.#work.head));
     if (latest.length === 0) return;
     const { generation, partition } = this.#work.id;
     const batch = newBatch(this.#work.head.offset);
+    const aggregates = new Map<Row, Aggregate>();
     for (const aggregate of latest) {
       const [table, row] = aggregateRow(aggregate, generation, partition);
       addRow(batch, table, row);
+      aggregates.set(row, aggregate);
     }
     this.#flushInFlight = true;
     // It stands in no outbox, but that it is not in is to be seen as well.
-    const onItsWay = { sinceMs: this.#now() };
+    const onItsWay = { sinceMs: nowMs };
     this.#inSink.add(onItsWay);
-    void this.#sink.deliver(batch).then(() => {
-      this.#inSink.delete(onItsWay);
-      this.#work.windows.flushed();
+    void this.#sink.deliverLatest(batch).then((refused) => {
       this.#flushInFlight = false;
+      this.#work.windows.flushed(refused.map((row) => aggregates.get(row)!));
+      if (refused.length > 0) this.#refused ??= { onItsWay, triedMs: nowMs };
+      if (this.#refused?.onItsWay !== onItsWay) this.#inSink.delete(onItsWay);
     });
+  }
+
+  /** They are to be seen as undelivered until they are taken, and hold up none that come after them. */
+  #lookAtRefused(nowMs: number): void {
+    if (this.#refused === undefined) return;
+    const { onItsWay, triedMs } = this.#refused;
+    if (!this.#work.windows.hasRefused()) {
+      this.#inSink.delete(onItsWay);
+      this.#refused = undefined;
+    } else if (nowMs < triedMs || nowMs - triedMs >= RETRY_REFUSED_MS) {
+      this.#work.windows.tryRefusedAgain();
+      this.#refused = { onItsWay, triedMs: nowMs };
+    }
   }
 
   /** The position up to which ClickHouse has every aggregate, 0 while something is on its way. */

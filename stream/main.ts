@@ -225,6 +225,7 @@ function openSink(parts: StreamParts, metrics: StreamMetrics): Sink {
     sent: metrics.sent,
     failed(error, attempt) {
       metrics.failed('sink');
+      if (error instanceof RefusedRow) metrics.refused(error.table);
       const level = error instanceof RefusedRow ? 'error' : 'warn';
       parts.log(level, `delivery failed, attempt ${attempt}: ${(error as Error).message}`);
     },

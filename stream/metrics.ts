@@ -3,6 +3,7 @@ import { Counter, Histogram, type Registry } from 'prom-client';
 import type { StatefulTopic } from '../platform/keys.ts';
 import { topicPartitions } from '../platform/namespace.ts';
 import type { OutboxRecord } from './batch.ts';
+import { columns } from './rows.ts';
 
 /** How one batch went. */
 export interface CommittedFigures {
@@ -21,6 +22,8 @@ export interface StreamMetrics {
   committed(topic: StatefulTopic, partition: number, figures: CommittedFigures): void;
   fenced(topic: StatefulTopic, partition: number): void;
   inserted(table: string, rows: number, seconds: number): void;
+  /** A row that ClickHouse refused for what stands in it, once for each time that it was tried. */
+  refused(table: string): void;
   sent(records: number, seconds: number): void;
   /** A record for a topic was put aside. */
   tooLarge(to: OutboxRecord['to']): void;
@@ -91,6 +94,12 @@ function deliveryMetrics(registry: Registry) {
       labelNames: ['table'],
       registers,
     }),
+    refused: new Counter({
+      name: 'flywheel_sink_refused_rows_total',
+      help: 'Rows that ClickHouse refused for what stands in them, each time that they were tried.',
+      labelNames: ['table'],
+      registers,
+    }),
     inserts: new Histogram({
       name: 'flywheel_sink_insert_seconds',
       help: 'Time of one insert into ClickHouse.',
@@ -131,6 +140,7 @@ export function createStreamMetrics(registry: Registry, topics: readonly Statefu
   for (const topic of topics)
     for (let partition = 0; partition < topicPartitions[topic]; partition += 1)
       for (const counter of [batch.fenced, batch.skipped]) counter.inc({ topic, partition }, 0);
+  for (const table of Object.keys(columns)) if (table !== 'events') delivery.refused.inc({ table }, 0);
   for (const topic of outboxTopics) delivery.tooLarge.inc({ topic }, 0);
   for (const step of failedSteps) failures.inc({ step }, 0);
   return {
@@ -146,6 +156,7 @@ export function createStreamMetrics(registry: Registry, topics: readonly Statefu
       delivery.rows.inc({ table }, count);
       delivery.inserts.observe({ table }, took);
     },
+    refused: (table) => delivery.refused.inc({ table }),
     sent(count, took) {
       delivery.records.inc(count);
       delivery.sends.observe(took);

@@ -1,6 +1,7 @@
 // Behind the commit: rows to ClickHouse in large inserts over many batches, records to Kafka, in order.
 // Both take repeats, so a batch that fails is simply tried again; nothing is skipped and nothing is dropped. One with a row
-// that ClickHouse refuses for what stands in it waits by itself, in its outbox, until a migration or a later version has it taken.
+// that ClickHouse refuses for what stands in it waits by itself, in its outbox, until a migration or a later version has it taken;
+// of an hour's or a day's latest values only the refused ones wait.
 import { firstOf } from '../domain/text.ts';
 import { isRefusedContent } from '../platform/clickhouse.ts';
 import type { Batch, OutboxRecord } from './batch.ts';
@@ -35,6 +36,11 @@ export interface SinkObserver {
 export interface Sink {
   /** Resolves when all rows and records of the batch are in. */
   deliver(batch: Batch): Promise<void>;
+  /**
+   * For rows alone that no outbox keeps, each of which a later one of the same cell replaces. Resolves when all are in but those that
+   * ClickHouse refuses for what stands in them, with these: nobody waits for them here.
+   */
+  deliverLatest(batch: Batch): Promise<readonly Row[]>;
   close(): void;
 }
 
@@ -46,7 +52,7 @@ const RECORDS_PER_SEND_MAX = 20_000;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 5_000;
 /** What was refused for its content would be refused at once again. */
-const RETRY_REFUSED_MS = 60_000;
+export const RETRY_REFUSED_MS = 60_000;
 /** Where more are, tables lack a migration: everything waits, as for a ClickHouse that is away. */
 const REFUSED_AT_ONCE_MAX = 20;
 const ROW_CHARACTERS_MAX = 300;
@@ -58,7 +64,7 @@ export class RefusedRow extends Error {
   constructor(table: Table, row: Row, cause: unknown) {
     const said = firstOf(JSON.stringify(row), ROW_CHARACTERS_MAX);
     super(
-      `ClickHouse refuses a row of ${table}, whose batch is kept and tried again: ${said}: ${(cause as Error).message}`,
+      `ClickHouse refuses a row of ${table}, which is kept and tried again once a minute: ${said}: ${(cause as Error).message}`,
       { cause },
     );
     this.table = table;
@@ -134,6 +140,8 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
   /** Batches with a row that was refused, until it is taken after all. */
   const aside = new Map<Batch, { readonly taken: Promise<void>; tell(): void }>();
   let isTryingAgain = false;
+  /** Batches of latest values, with those of their rows that were refused. */
+  const latest = new Map<Batch, Row[]>();
 
   /** By halves, if a row is refused, down to that row, which is added to the refused. @throws where so many are that it is no row's fault */
   async function insertRows(table: Table, rows: readonly Row[], refused: RefusedRow[]): Promise<void> {
@@ -225,7 +233,10 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
     await untilDone(async () => {
       for (const refused of await insertAll(batches)) {
         observer.failed(refused, 1);
-        putAside(batches.find((batch) => holds(batch, refused))!);
+        const batch = batches.find((each) => holds(each, refused))!;
+        const told = latest.get(batch);
+        if (told === undefined) putAside(batch);
+        else told.push(refused.row);
       }
     });
   }
@@ -276,6 +287,13 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
     async deliver(batch) {
       await Promise.all([rows.add(batch), records.add(batch)]);
       await aside.get(batch)?.taken;
+    },
+    async deliverLatest(batch) {
+      const refused: Row[] = [];
+      latest.set(batch, refused);
+      await rows.add(batch);
+      latest.delete(batch);
+      return refused;
     },
     close() {
       closed = true;

@@ -30,6 +30,8 @@ export interface Window {
   unflushed: Cell[];
   /** Cells of which a value is on its way, which a crash would lose. */
   flushing: Cell[];
+  /** Cells whose latest value ClickHouse refused: they wait until it is tried again, whatever is counted in them meanwhile. */
+  refused: Cell[];
   persisted: boolean;
 }
 
@@ -100,6 +102,7 @@ export function newWindow(
     uncommitted: [],
     unflushed: [],
     flushing: [],
+    refused: [],
     persisted,
   };
 }

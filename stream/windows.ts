@@ -37,8 +37,13 @@ export interface Windows {
    * before `flushed`.
    */
   flush(version: bigint): Aggregate[];
-  /** They have arrived. Until then a window that closes brings its last values once more: no outbox keeps what is on its way. */
-  flushed(): void;
+  /**
+   * They have arrived, but for those that were refused, which `flush` leaves out until they are to be tried again. Until then a
+   * window that closes brings its last values once more: no outbox keeps what is on its way, or was refused.
+   */
+  flushed(refused: readonly Aggregate[]): void;
+  tryRefusedAgain(): void;
+  hasRefused(): boolean;
   hasUnflushed(): boolean;
   /** How many are held. */
   readonly size: number;
@@ -57,6 +62,7 @@ export function createWindows(): Windows {
   let changed = new Set<Window>();
   let unflushed = new Set<Window>();
   let flushing = new Set<Window>();
+  let refused = new Set<Window>();
   let deleted: string[] = [];
 
   function seriesOf(series: string, revision: number): SeriesWindows {
@@ -144,8 +150,9 @@ export function createWindows(): Windows {
     changed.delete(window);
     unflushed.delete(window);
     flushing.delete(window);
+    refused.delete(window);
     if (window.persisted) deleted.push(window.name);
-    for (const cell of new Set([...window.flushing, ...window.unflushed]))
+    for (const cell of new Set([...window.flushing, ...window.unflushed, ...window.refused]))
       closed.push(aggregateOf(window, cell, version()));
   }
 
@@ -197,9 +204,31 @@ export function createWindows(): Windows {
     return latest;
   }
 
-  function flushed(): void {
+  /** Of a window that was closed meanwhile, an outbox has the last values. */
+  function refuse({ series, revision, startMs, cell: name }: Aggregate): void {
+    const grain = grainsOf(series).at(-1)!;
+    const window = seriesOf(series, revision)[grain].get(Math.floor(startMs / grainMs[grain]));
+    const cell = window?.cells.get(name);
+    if (window === undefined || cell === undefined) return;
+    window.unflushed = window.unflushed.filter((waiting) => waiting !== cell);
+    cell.isUnflushed = true;
+    window.refused.push(cell);
+    refused.add(window);
+  }
+
+  function flushed(those: readonly Aggregate[]): void {
     for (const window of flushing) window.flushing = [];
     flushing = new Set();
+    for (const aggregate of those) refuse(aggregate);
+  }
+
+  function tryRefusedAgain(): void {
+    for (const window of refused) {
+      window.unflushed.push(...window.refused);
+      window.refused = [];
+      unflushed.add(window);
+    }
+    refused = new Set();
   }
 
   function load(name: string, fields: Record<string, string>): void {
@@ -228,7 +257,9 @@ export function createWindows(): Windows {
     changes,
     flush,
     flushed,
-    hasUnflushed: () => unflushed.size > 0,
+    tryRefusedAgain,
+    hasRefused: () => refused.size > 0,
+    hasUnflushed: () => unflushed.size > 0 || refused.size > 0,
     get size() {
       return [...byExpiry.values()].reduce((sum, windows) => sum + windows.length, 0);
     },

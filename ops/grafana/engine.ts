@@ -166,12 +166,13 @@ const stream: PanelSpec[] = [
   {
     title: 'Failures and fences',
     description:
-      'Steps that failed and are tried again, commits refused because another has taken over, offsets of the log that held no record, and records that were put aside because Kafka takes none so large.',
+      'Steps that failed and are tried again, commits refused because another has taken over, offsets of the log that held no record, rows that ClickHouse refuses for what stands in them (each once a minute), and records that were put aside because Kafka takes none so large.',
     unit: 'cps',
     queries: [
       { expr: rate('flywheel_stream_failures_total', 'step'), legend: '{{step}}' },
       { expr: rate('flywheel_stream_fenced_total'), legend: 'fenced' },
       { expr: rate('flywheel_stream_offsets_skipped_total'), legend: 'offsets without a record' },
+      { expr: rate('flywheel_sink_refused_rows_total', 'table'), legend: 'refused of {{table}}' },
       { expr: rate('flywheel_outbox_too_large_total', 'topic'), legend: 'too large for {{topic}}' },
     ],
   },

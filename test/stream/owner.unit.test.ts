@@ -61,7 +61,7 @@ function partsOf(): OwnerParts {
   return {
     redis: {} as RedisClient,
     keys,
-    sink: { deliver: async () => {}, close: () => {} },
+    sink: { deliver: async () => {}, deliverLatest: async () => [], close: () => {} },
     limits: {
       batchMax: 10,
       batchBytesMax: 1_000,
@@ -290,7 +290,11 @@ describe('what is not delivered', () => {
   it('waits since the oldest of it was committed, whichever comes in first', async () => {
     let nowMs = 1_000;
     const arrivals: (() => void)[] = [];
-    const sink: Sink = { deliver: () => new Promise((resolve) => arrivals.push(resolve)), close: () => {} };
+    const sink: Sink = {
+      deliver: () => new Promise((resolve) => arrivals.push(resolve)),
+      deliverLatest: async () => [],
+      close: () => {},
+    };
     const delivery = new Delivery(
       taken.work,
       sink,
@@ -314,7 +318,11 @@ describe('what is not delivered', () => {
   });
 
   it('is as many bytes as its records have in the log, also of a batch that is built again', async () => {
-    const sink: Sink = { deliver: () => new Promise(() => {}), close: () => {} };
+    const sink: Sink = {
+      deliver: () => new Promise(() => {}),
+      deliverLatest: async () => [],
+      close: () => {},
+    };
     const left = [{ seq: 3, batch: batchOf(98) }];
     const delivery = new Delivery(
       taken.work,
@@ -330,7 +338,11 @@ describe('what is not delivered', () => {
   });
 
   it('waits since the take-over where the owner before left it, also while its rows are built again', () => {
-    const sink: Sink = { deliver: () => new Promise(() => {}), close: () => {} };
+    const sink: Sink = {
+      deliver: () => new Promise(() => {}),
+      deliverLatest: async () => [],
+      close: () => {},
+    };
     let nowMs = 1_000;
     const left = [{ seq: 3, batch: batchOf(98) }];
     const delivery = new Delivery(

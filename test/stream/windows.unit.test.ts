@@ -130,7 +130,7 @@ it('a window that closes while its values are on their way brings them again, an
     const windows = createWindows();
     windows.count(step(START_MS), definitions, START_MS);
     expect(windows.flush(3n)).toHaveLength(1);
-    if (arrived) windows.flushed();
+    if (arrived) windows.flushed([]);
     return windows.expire(START_MS + 1_000 * HOUR_MS, definitions, () => 4n);
   };
   expect(closes(false).map(({ values, version }) => [values, version])).toEqual([[[1, 0, 0], 4n]]);
@@ -145,6 +145,28 @@ it('a cell that was counted again while its value was on its way is brought once
   windows.count(step(START_MS), definitions, START_MS);
   const closed = windows.expire(START_MS + 1_000 * HOUR_MS, definitions, () => 5n);
   expect(closed.map(({ values }) => values)).toEqual([[2, 0, 0]]);
+});
+
+it('a cell whose value was refused waits until it is to be tried again, and leaves with its window', () => {
+  const definitions = definitionsWith();
+  const windows = createWindows();
+  for (const cell of ['a', 'b']) windows.count(step(START_MS, cell), definitions, START_MS);
+  const [, refused] = windows.flush(3n);
+  // Counted while it was on its way, and again while it waits.
+  windows.count(step(START_MS, 'b'), definitions, START_MS);
+  windows.flushed([refused!]);
+  for (const cell of ['a', 'b']) windows.count(step(START_MS, cell), definitions, START_MS);
+  expect(windows.flush(4n).map(({ cell }) => cell)).toEqual(['a']);
+  windows.flushed([]);
+  expect([windows.hasRefused(), windows.hasUnflushed()]).toEqual([true, true]);
+  windows.tryRefusedAgain();
+  expect(windows.flush(5n).map(({ cell, values }) => [cell, values[0]])).toEqual([['b', 3]]);
+  expect([windows.hasRefused(), windows.hasUnflushed()]).toEqual([false, false]);
+  windows.flushed([refused!]);
+  const closed = windows.expire(START_MS + 1_000 * HOUR_MS, definitions, () => 6n);
+  expect(closed.map(({ cell, values }) => [cell, values[0]])).toEqual([['b', 3]]);
+  windows.flushed([refused!]);
+  expect([windows.hasRefused(), windows.hasUnflushed()]).toEqual([false, false]);
 });
 
 it('a stored window with a foreign name is an error, not a silent loss', () => {
