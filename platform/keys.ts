@@ -29,7 +29,7 @@ export function tagOf(namespace: Namespace, { topic, generation, partition }: Pa
 
 /** The keys of one partition. */
 export interface PartitionKeys {
-  /** Hash: whose it is (nonce, owner, stamp, ready), where it stands (seq, offset, fired, ordinal, watermark, anchor, received), what it is (generation, schema), and what others are told (flushed, paused, oldest, owed). */
+  /** Hash: whose it is (nonce, owner, stamp, ready), where it stands (seq, offset, fired, ordinal, watermark, anchor, received, last), what it is (generation, schema), and what others are told (flushed, paused, oldest, owed). */
   readonly head: string;
   /** Hash: what an operator asks of the partition (partition-control.ts); no part of its state. */
   readonly control: string;

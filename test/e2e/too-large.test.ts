@@ -3,6 +3,8 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { createProducer } from '../../platform/kafka.ts';
 import { buyerPartition } from '../../platform/keys.ts';
 import { validateRejectedRecord } from '../../platform/validate.ts';
+import { nothingImplied } from '../../verify/implied.ts';
+import { verify } from '../../verify/main.ts';
 import { endChildren, startChild } from './support/child.ts';
 import { openStage, type Stage } from './support/stage.ts';
 
@@ -90,4 +92,16 @@ it('are put aside with a reason, and hold nothing up', async () => {
   expect(said).toContain('flywheel_outbox_too_large_total{topic="events"} 1');
   expect(child.errors()).toMatch(new RegExp(`put aside: .*${source}`));
   expect((await child.stop()).code, child.errors()).toBe(0);
+  // What was put aside is not done, and the oracle says so; of the other it keeps as much as the stream does.
+  const { differences } = await verify({
+    config: stage.config,
+    implied: nothingImplied,
+    waitMs: 10_000,
+    onProgress: () => {},
+  });
+  const at = `events ${buyerPartition(VISITOR)} offset ${offset}`;
+  expect(differences.map(({ kind, where }) => `${kind}: ${where}`)).toEqual([
+    `rejected records: ${at}`,
+    `forward records: ${at} to ${buyerPartition(USER)} number 0`,
+  ]);
 });
