@@ -11,7 +11,7 @@ import { createPublisher, type Publisher } from '../platform/definition-publish.
 import { deliveryMessage, eachDeliveryRecord, readDeliveryRecord } from '../platform/delivery-log.ts';
 import { createFailpoint, type Failpoint } from '../platform/failpoint.ts';
 import { createProducer, type Producer } from '../platform/kafka.ts';
-import { readPartition } from '../platform/kafka-read.ts';
+import { followPartition, warnOfStall } from '../platform/kafka-follow.ts';
 import { ensureGeneration, openTopicAdmin, type TopicAdmin } from '../platform/kafka-topics.ts';
 import { openTransactionalProducer, type TransactionalProducer } from '../platform/kafka-transactions.ts';
 import { jobsLeaderKey } from '../platform/keys.ts';
@@ -94,14 +94,13 @@ async function disable({ publisher, log }: Parts, receiver: InForce<ReceiverDefi
 
 /** Replays that are asked for from now on; the leader's own records come by too and say nothing new. */
 async function readReplays(
-  { config, namespace }: Parts,
+  { config, namespace, log }: Parts,
   from: number,
   dispatcher: Dispatcher,
   signal: AbortSignal,
 ): Promise<void> {
-  const topic = namespace.topics.deliveries;
-  const read = readPartition({ brokers: config.kafkaBrokers, topic, partition: 0, from, signal });
-  for await (const batch of read) {
+  const at = { brokers: config.kafkaBrokers, topic: namespace.topics.deliveries, partition: 0, from };
+  for await (const batch of followPartition({ ...at, signal, onStall: warnOfStall(log.warn) })) {
     for (const record of batch.map(readDeliveryRecord))
       if (record?.kind === 'replay') await dispatcher.replay(record);
   }

@@ -1,6 +1,7 @@
 // Reads the topic `triggers` on from where the leader before had come to, or from where it still can be read.
 import { waitingTrigger } from '../domain/delivery.ts';
-import { type LogRecord, type ReadOptions, readPartition } from '../platform/kafka-read.ts';
+import { type FollowOptions, followPartition, warnOfStall } from '../platform/kafka-follow.ts';
+import type { LogRecord } from '../platform/kafka-read.ts';
 import type { TopicAdmin, Watermarks } from '../platform/kafka-topics.ts';
 import type { Namespace } from '../platform/namespace.ts';
 import { compileValidator } from '../platform/validate.ts';
@@ -12,9 +13,9 @@ export interface TriggerReaderPorts {
   readonly namespace: Namespace;
   readonly admin: Pick<TopicAdmin, 'watermarks'>;
   readonly metrics: Pick<JobsMetrics, 'lostTriggers'>;
-  readonly log: { error(message: string): void };
+  readonly log: { warn(message: string): void; error(message: string): void };
   /** For tests. */
-  readonly read?: (options: ReadOptions) => AsyncIterable<LogRecord[]>;
+  readonly follow?: (options: FollowOptions) => AsyncIterable<LogRecord[]>;
 }
 
 const validateTrigger = compileValidator(waitingTrigger);
@@ -51,7 +52,7 @@ export async function readTriggers(
   dispatcher: Pick<Dispatcher, 'take'>,
   signal: AbortSignal,
 ): Promise<void> {
-  const { brokers, namespace, admin, metrics, log, read = readPartition } = ports;
+  const { brokers, namespace, admin, metrics, log, follow = followPartition } = ports;
   const topic = namespace.topics.triggers;
 
   async function begin(partition: number, watermarks: Watermarks): Promise<number> {
@@ -81,7 +82,8 @@ export async function readTriggers(
   await Promise.all(
     watermarks.map(async (own, partition) => {
       const from = await begin(partition, own);
-      for await (const batch of read({ brokers, topic, partition, from, signal }))
+      const onStall = warnOfStall(log.warn);
+      for await (const batch of follow({ brokers, topic, partition, from, signal, onStall }))
         await dispatcher.take(
           partition,
           batch.map((record) => ({ offset: record.offset, trigger: triggerOf(record) })),

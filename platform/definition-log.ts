@@ -4,7 +4,8 @@ import { z } from 'zod';
 import type { DefinitionType, InForce, LastSaid } from '../domain/definition.ts';
 import { type DefinitionRecord, definitionRecord } from '../domain/record.ts';
 import { isDefinitionType } from './definition-document.ts';
-import { type LogRecord, readPartition } from './kafka-read.ts';
+import { followPartition } from './kafka-follow.ts';
+import type { LogRecord } from './kafka-read.ts';
 import { openTopicAdmin } from './kafka-topics.ts';
 import { lastSaid } from './last-said.ts';
 import type { Namespace } from './namespace.ts';
@@ -40,7 +41,7 @@ export interface DefinitionChange {
 }
 
 export interface DefinitionLog {
-  /** True once the topic's end, as seen at the opening, has been passed. */
+  /** True once the topic's end, as seen at the opening, has been passed; not while it goes on and nothing comes of it. */
   isCaughtUp(): boolean;
   caughtUp(): Promise<void>;
   find<Document = unknown>(type: DefinitionType, id: string): InForce<Document> | undefined;
@@ -90,6 +91,7 @@ class FollowedDefinitionLog implements DefinitionLog {
   #waiting = new Set<{ readonly offset: number; readonly passed: () => void }>();
   #listeners = new Set<(change: DefinitionChange) => void>();
   #endAtOpening: number;
+  #isStalled = false;
   #stop = new AbortController();
   #following: Promise<void>;
 
@@ -100,7 +102,7 @@ class FollowedDefinitionLog implements DefinitionLog {
   }
 
   isCaughtUp(): boolean {
-    return this.#next >= this.#endAtOpening;
+    return this.#next >= this.#endAtOpening && !this.#isStalled;
   }
 
   caughtUp(): Promise<void> {
@@ -173,12 +175,12 @@ class FollowedDefinitionLog implements DefinitionLog {
     const topic = namespace.topics.definitions;
     while (!signal.aborted) {
       try {
-        for await (const records of readPartition({
-          brokers,
-          topic,
-          partition: 0,
-          from: this.#next,
-          signal,
+        const onStall = (message: string | null): void => {
+          this.#isStalled = message !== null;
+          if (message !== null) onWarning?.(message);
+        };
+        for await (const records of followPartition({
+          ...{ brokers, topic, partition: 0, from: this.#next, signal, onStall },
         })) {
           for (const record of records) this.#apply(record);
         }

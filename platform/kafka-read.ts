@@ -1,4 +1,5 @@
-// Reading one partition by offset, outside any consumer group: for the definitions, the oracle and the tools.
+// Reading one partition by offset, outside any consumer group: for the definitions, the oracle and the tools. Who reads for as
+// long as its process lives does it by `kafka-follow.ts`.
 // The processor's own reading, with owners and rebalances, is stream/source.ts.
 import type { LibrdKafkaError, Message } from 'node-rdkafka';
 import Kafka from 'node-rdkafka';
@@ -36,6 +37,8 @@ export interface ReadOptions {
   /** With `to`: gives up when it has come no further for so long; absent: a minute. */
   readonly patienceMs?: number;
   readonly signal?: AbortSignal | undefined;
+  /** Told each time that the end of the log is reached, with the offset that is to come next. */
+  readonly onEnd?: (offset: number) => void;
 }
 
 /**
@@ -53,6 +56,7 @@ export async function* readPartition(options: ReadOptions): AsyncGenerator<LogRe
   let endReachedAt = -1;
   consumer.on('partition.eof', (event) => {
     endReachedAt = event.offset;
+    options.onEnd?.(event.offset);
   });
   try {
     consumer.assign([{ topic, partition, offset: from }]);

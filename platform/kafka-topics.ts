@@ -14,6 +14,7 @@ const LEADERS_CHECK_MS = 50;
 /** Kafka's protocol: offset requests by these instead of a time. */
 const LATEST = -1n;
 const EARLIEST = -2n;
+const READ_COMMITTED = 1 as const;
 /** Kafka's protocol: settings of a topic, not of a broker. */
 const TOPIC_RESOURCE = 2 as const;
 
@@ -40,6 +41,8 @@ export interface TopicAdmin {
   settings(topics: readonly string[]): Promise<ReadonlyMap<string, TopicSettings> | null>;
   /** One entry a partition, by partition number. */
   watermarks(topic: string): Promise<Watermarks[]>;
+  /** Where whoever reads what is committed comes to the end: before the first transaction that is under way. */
+  readableEnd(topic: string, partition: number): Promise<number>;
   /** The first offset of a partition that was appended at or after a time; null if none was. */
   offsetAt(topic: string, partition: number, timeMs: number): Promise<number | null>;
   /** Deletes those of the topics that there are. */
@@ -138,6 +141,14 @@ class PlatformaticTopicAdmin implements TopicAdmin {
       this.#offsets(topic, count, LATEST),
     ]);
     return low.map((offset, partition) => ({ low: offset, high: high[partition]! }));
+  }
+
+  async readableEnd(topic: string, partition: number): Promise<number> {
+    const partitions = [{ partitionIndex: partition, timestamp: LATEST }];
+    const [listed] = await this.#attempt(() =>
+      this.#admin.listOffsets({ topics: [{ name: topic, partitions }], isolationLevel: READ_COMMITTED }),
+    );
+    return Number(listed?.partitions[0]?.offset ?? -1);
   }
 
   async offsetAt(topic: string, partition: number, timeMs: number): Promise<number | null> {

@@ -4,9 +4,9 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { TopicAdmin } from '../platform/kafka-topics.ts';
 import type { PartitionId, StatefulTopic } from '../platform/keys.ts';
 import type { Namespace } from '../platform/namespace.ts';
+import { createStallWatch } from '../platform/stalls.ts';
 import type { Owner } from './owner.ts';
 import type { Source, SourceListener, TopicPartition } from './source.ts';
-import { createStallWatch } from './stalls.ts';
 import { type TakenOver, TakeOverError } from './take-over.ts';
 
 const BACKOFF_MS = 500;

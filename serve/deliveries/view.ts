@@ -6,7 +6,7 @@ import {
   foldDelivery,
   readDeliveryRecord,
 } from '../../platform/delivery-log.ts';
-import { readPartition } from '../../platform/kafka-read.ts';
+import { followPartition } from '../../platform/kafka-follow.ts';
 import type { Namespace } from '../../platform/namespace.ts';
 
 const RETRY_DELAY_MS = 500;
@@ -15,7 +15,7 @@ const REMEMBERED_MAX = 100_000;
 const OVER: ReadonlySet<DeliveryStatus> = new Set(['delivered', 'settled']);
 
 export interface DeliveryView {
-  /** True once the topic's end, as seen at the opening, has been passed. */
+  /** True once the topic's end, as seen at the opening, has been passed; not while it goes on and nothing comes of it. */
   isCaughtUp(): boolean;
   find(id: string): Delivery | undefined;
   /** What was changed last comes first. */
@@ -75,13 +75,19 @@ export function openDeliveryView({
   const { signal } = stopping;
   let memory = createDeliveryMemory();
   let next: number | null = null;
+  let isStalled = false;
+  const onStall = (message: string | null): void => {
+    isStalled = message !== null;
+    if (message !== null) onWarning(message);
+  };
 
   async function follow(): Promise<void> {
     if (next === null) {
       memory = createDeliveryMemory();
       next = await readToEnd(brokers, namespace, (batch) => memory.take(batch.map(({ record }) => record)));
     }
-    for await (const batch of readPartition({ brokers, topic, partition: 0, from: next, signal })) {
+    const at = { brokers, topic, partition: 0, from: next };
+    for await (const batch of followPartition({ ...at, signal, onStall })) {
       memory.take(batch.map(readDeliveryRecord));
       next = batch.at(-1)!.offset + 1;
     }
@@ -99,7 +105,7 @@ export function openDeliveryView({
   })();
 
   return {
-    isCaughtUp: () => next !== null,
+    isCaughtUp: () => next !== null && !isStalled,
     find: (id) => memory.deliveries.get(id),
     latest: () => [...memory.deliveries.values()].reverse(),
     async close() {

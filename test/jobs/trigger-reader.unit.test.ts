@@ -24,8 +24,8 @@ it('what is lost is told and counted, and the cursor passes it', async () => {
     ...{ brokers: '', namespace },
     admin: { watermarks: async () => [10, 20, 0].map((low) => ({ low, high: low + 10 })) },
     metrics: { lostTriggers: (count) => void lost.push(count) },
-    log: { error: (message) => void errors.push(message) },
-    async *read({ partition, from }) {
+    log: { warn() {}, error: (message) => void errors.push(message) },
+    async *follow({ partition, from }) {
       reads[partition] = from;
       yield [{ offset: from, value: null } as LogRecord];
     },

@@ -1,6 +1,6 @@
 // Whoever reads nothing though the log goes on: a fetch that has stopped says so once at most, and then looks like a partition at rest.
 
-/** One owner as it is now. */
+/** One reader as it is now. */
 export interface Standing {
   readonly name: string;
   /** The offset that is to come next. */

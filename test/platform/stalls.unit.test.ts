@@ -1,6 +1,6 @@
 // Whose fetch has stopped: the log goes on, nothing waits, and nothing comes from one look to the next.
 import { expect, it } from 'vitest';
-import { createStallWatch, type Standing } from '../../stream/stalls.ts';
+import { createStallWatch, type Standing } from '../../platform/stalls.ts';
 
 const at = (expected: number, high: number, backlog = 0): Standing => ({
   name: 'events:3',

@@ -1,0 +1,114 @@
+// Readers that go on for as long as their process lives, each made to stand still underneath: librdkafka fetches no more and
+// says nothing, as it does of a partition that it has let go.
+import Kafka from 'node-rdkafka';
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  expect,
+  inject,
+  it,
+  type MockInstance,
+  vi,
+} from 'vitest';
+import { openDefinitionLog } from '../../platform/definition-log.ts';
+import { createPublisher } from '../../platform/definition-publish.ts';
+import { deliveryMessage } from '../../platform/delivery-log.ts';
+import { createProducer, type Producer } from '../../platform/kafka.ts';
+import { followPartition } from '../../platform/kafka-follow.ts';
+import { openTopicAdmin } from '../../platform/kafka-topics.ts';
+import { openTransactionalProducer } from '../../platform/kafka-transactions.ts';
+import { namespaceOf } from '../../platform/namespace.ts';
+import { openDeliveryView } from '../../serve/deliveries/view.ts';
+import { deliveryOf, triggerOf } from '../jobs/dispatching.ts';
+
+const namespace = namespaceOf('contract-follow');
+const { topics } = namespace;
+const AT_MS = Date.UTC(2026, 0, 1);
+let brokers: string;
+let producer: Producer;
+/** Its contexts are the consumers. */
+let assign: MockInstance;
+
+beforeAll(async () => {
+  brokers = inject('kafkaBrokers');
+  const admin = openTopicAdmin(brokers);
+  await admin.createMissing(namespace);
+  await admin.close();
+  producer = await createProducer({ brokers, clientId: 'follow', deliveryTimeoutMs: 10_000 });
+});
+afterAll(() => producer.close());
+beforeEach(() => {
+  assign = vi.spyOn(Kafka.KafkaConsumer.prototype, 'assign');
+});
+afterEach(() => void assign.mockRestore());
+
+/** All consumers that there are now fetch no more of it. */
+function pause(topic: string, partition = 0): void {
+  for (const consumer of assign.mock.contexts as Kafka.KafkaConsumer[])
+    if (consumer.assignments().some((each) => each.topic === topic)) consumer.pause([{ topic, partition }]);
+}
+
+it('one that stands still is told of, and gives every record once and in order all the same', async () => {
+  const topic = topics.events;
+  const ending = new AbortController();
+  const told: (string | null)[] = [];
+  const got: string[] = [];
+  const onStall = (message: string | null): void => void told.push(message);
+  const followed = (async () => {
+    const at = { brokers, topic, partition: 3, from: 0, signal: ending.signal, lookMs: 1_000 };
+    for await (const batch of followPartition({ ...at, onStall }))
+      got.push(...batch.map(({ value }) => value!.toString()));
+  })();
+  const send = (value: string) => producer.send(topic, 3, null, value);
+  await send('a');
+  await vi.waitFor(() => expect(got).toEqual(['a']), { timeout: 20_000 });
+  pause(topic, 3);
+  await send('b');
+  await send('c');
+  await vi.waitFor(() => expect(got).toEqual(['a', 'b', 'c']), { timeout: 20_000 });
+  expect(told).toEqual([expect.stringContaining('from offset 1 on, though it can be read up to 3'), null]);
+  await send('d');
+  await vi.waitFor(() => expect(got).toEqual(['a', 'b', 'c', 'd']), { timeout: 20_000 });
+  ending.abort();
+  await followed;
+});
+
+it('definitions and deliveries are not caught up while their reader stands still, say so, and read on', async () => {
+  const warnings: string[] = [];
+  const onWarning = (message: string): void => void warnings.push(message);
+  const log = await openDefinitionLog({ brokers, namespace, onWarning });
+  const view = openDeliveryView({ brokers, namespace, onWarning });
+  const publisher = createPublisher({ log, producer, namespace, nowMs: Date.now });
+  const transactional = await openTransactionalProducer({ brokers, clientId: 'test', transactionalId: 'f' });
+  const at = { timeMs: AT_MS, expiresMs: AT_MS };
+  const told = deliveryOf({ ...triggerOf('t', 0), ...at }, { createdMs: AT_MS });
+  const say = (atMs: number) => transactional.append([deliveryMessage(namespace, { ...told, atMs })]);
+  const document = (dailyBudgetMicros: number) => ({ name: 'a', currency: 'EUR', dailyBudgetMicros });
+  const publish = (micros: number) =>
+    publisher.publish({ type: 'account', id: 'a', document: document(micros), by: 'test', why: '' });
+  await say(AT_MS + 1);
+  await publish(1);
+  await vi.waitFor(() => expect(view.find(told.id)?.atMs).toBe(AT_MS + 1), { timeout: 20_000 });
+  expect([log.isCaughtUp(), view.isCaughtUp()]).toEqual([true, true]);
+
+  pause(topics.definitions);
+  pause(topics.deliveries);
+  const wereBehind = { definitions: false, deliveries: false };
+  const watching = setInterval(() => {
+    wereBehind.definitions ||= !log.isCaughtUp();
+    wereBehind.deliveries ||= !view.isCaughtUp();
+  }, 5);
+  await say(AT_MS + 2);
+  // The publisher reads its own record back before it answers.
+  const published = await publish(2);
+  await vi.waitFor(() => expect(view.find(told.id)?.atMs).toBe(AT_MS + 2), { timeout: 60_000 });
+  clearInterval(watching);
+  expect(published).toMatchObject({ outcome: 'published', revision: 2 });
+  expect(warnings.filter((each) => each.includes(`nothing came of ${topics.definitions} 0`))).toHaveLength(1);
+  expect(warnings.filter((each) => each.includes(`nothing came of ${topics.deliveries} 0`))).toHaveLength(1);
+  expect(wereBehind).toEqual({ definitions: true, deliveries: true });
+  expect([log.isCaughtUp(), view.isCaughtUp()]).toEqual([true, true]);
+  await Promise.all([log.close(), view.close(), transactional.close()]);
+});
