@@ -7,7 +7,6 @@ import type { Config } from '../platform/config.ts';
 import { type Failpoint, neverFails } from '../platform/failpoint.ts';
 import type { Producer } from '../platform/kafka.ts';
 import type { TopicAdmin } from '../platform/kafka-topics.ts';
-import { ensureGeneration } from '../platform/kafka-topics.ts';
 import {
   type PartitionId,
   type PartitionKeys,
@@ -49,6 +48,7 @@ export interface StreamParts {
   /** Never gives a message up: what it sends is in an outbox. */
   readonly producer: Producer;
   readonly admin: TopicAdmin;
+  readonly generations: Readonly<Record<StatefulTopic, number>>;
   readonly registry: Registry;
   readonly failpoint: Failpoint;
   log(level: 'info' | 'warn' | 'error', message: string): void;
@@ -76,14 +76,16 @@ const CLOCK_MS = 5_000;
 /** Far longer than a fetch takes, even of a log that has to be read from the disk. */
 const STALL_LOOK_MS = 10_000;
 
-/** Starts consuming; resolves when the process has joined its group. */
-export async function runStream(parts: StreamParts): Promise<Stream> {
+/**
+ * Starts consuming; resolves when the process has joined its group.
+ * @param signal aborted when it is to end: then it joins no group any more
+ */
+export async function runStream(parts: StreamParts, signal = new AbortController().signal): Promise<Stream> {
   if (parts.config.streamWaitReplicas > 0 && parts.redis.isCluster) {
     throw new Error(
       'STREAM_WAIT_REPLICAS works with one Redis and its replicas; for a cluster set min-replicas-to-write there',
     );
   }
-  const generations = await ensureGeneration(parts.namespace, parts.admin, parts.redis);
   const metrics = createStreamMetrics(parts.registry, statefulTopics);
   const foldMetrics = createFoldMetrics(parts.registry);
   const sink = openSink(parts, metrics);
@@ -97,7 +99,7 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
   const turn = createTurns();
   const gates = createGates();
   const ownerName = `${parts.config.streamSlot}@${hostname()}:${process.pid}`;
-  const idOf = identify(parts.namespace, generations);
+  const idOf = identify(parts.namespace, parts.generations);
   const lookAt = createLogLook(parts.config.kafkaBrokers, parts.log);
   const failed = (error: Error): void => {
     metrics.failed('source');
@@ -165,7 +167,7 @@ export async function runStream(parts: StreamParts): Promise<Stream> {
   registerPartitionMetrics(parts.registry, statefulTopics, () =>
     ownership.all().map((owner) => figuresOf(parts, source, owner)),
   );
-  await source.open();
+  await source.open(signal);
   // While Kafka is away the client itself says so.
   const looking = setInterval(() => void ownership.lookForStalls().catch(() => {}), STALL_LOOK_MS);
 
@@ -198,7 +200,7 @@ function limitsOf(config: Config): OwnerLimits {
   };
 }
 
-function identify(namespace: Namespace, generations: Record<StatefulTopic, number>) {
+function identify(namespace: Namespace, generations: StreamParts['generations']) {
   const byTopic = new Map(statefulTopics.map((topic) => [namespace.topics[topic], topic]));
   return ({ topic: name, partition }: TopicPartition): PartitionId => {
     const topic = byTopic.get(name)!;

@@ -116,11 +116,16 @@ export class Source {
     );
   }
 
-  /** Connects, joins the group and reads until closed. */
-  async open(): Promise<void> {
+  /**
+   * Connects, joins the group and reads until closed. It does not join if the signal is aborted by then: a member that ends
+   * without a word keeps its partitions from the others for a session.
+   */
+  async open(signal: AbortSignal): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.#consumer.connect({}, (error) => (error ? reject(error) : resolve()));
     });
+    if (signal.aborted) await this.close();
+    signal.throwIfAborted();
     this.#consumer.subscribe([...this.#topics]);
     this.#polling = this.#poll();
   }

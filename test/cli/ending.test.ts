@@ -11,7 +11,7 @@ import { endChildren, startChild } from '../e2e/support/child.ts';
 
 afterEach(endChildren);
 
-it.each(['serve', 'jobs'])('%s ends in order though it is not ready yet', async (command) => {
+it.each(['serve', 'jobs', 'stream'])('%s ends in order though it is not ready yet', async (command) => {
   const dir = await mkdtemp(path.join(tmpdir(), 'flywheel-ending-'));
   const hashedFile = path.join(dir, 'keys.hashed.json');
   await ensureApiKeys({ plainFile: path.join(dir, 'keys.json'), hashedFile });
@@ -27,6 +27,7 @@ it.each(['serve', 'jobs'])('%s ends in order though it is not ready yet', async 
     CLICKHOUSE_URL: inject('clickhouseUrl'),
     SERVE_PORT: '0',
     JOBS_METRICS_PORT: '0',
+    STREAM_METRICS_PORT: '0',
     SERVE_KEYS_FILE: hashedFile,
   });
   await asked;
