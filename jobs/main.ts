@@ -3,6 +3,7 @@
 // Read `lead` top to bottom: open the transactional id (which fences the leader before), read what is owed, go on.
 import { randomBytes, randomInt } from 'node:crypto';
 import type { AccountDefinition, InForce } from '../domain/definition.ts';
+import type { DeliveriesTopicRecord } from '../domain/delivery.ts';
 import type { ReceiverDefinition } from '../domain/receiver-definition.ts';
 import { type ClickHouse, openClickHouse } from '../platform/clickhouse.ts';
 import type { Config } from '../platform/config.ts';
@@ -110,13 +111,14 @@ async function readReplays(
  * Reads what is owed. Whatever the leader before had written must be readable: a transaction of this id that a dying broker
  * forgot to end would hold all readers up for ever, and ends with this one (docs/decisions/triggers.md).
  */
-async function beginTurn(parts: Parts, transactional: TransactionalProducer) {
+async function beginTurn(parts: Parts, transactional: TransactionalProducer, signal: AbortSignal) {
   const { config, namespace } = parts;
   await transactional.append([deliveryMessage(namespace, { kind: 'turn', atMs: Date.now() })]);
   const { beginning, take } = createBeginning(await expiryOrNone(parts));
-  const next = await eachDeliveryRecord(config.kafkaBrokers, namespace, (record) => {
+  const each = (record: DeliveriesTopicRecord | null): void => {
     if (record !== null) take(record);
-  });
+  };
+  const next = await eachDeliveryRecord(config.kafkaBrokers, namespace, each, signal);
   return { beginning, next };
 }
 
@@ -135,14 +137,17 @@ async function lead(parts: Parts, lost: AbortSignal): Promise<void> {
     transactionalId: `flywheel-jobs-${namespace.name}`,
     onWarning: log.warn,
   });
-  const { beginning, next } = await beginTurn(parts, transactional).catch(async (error: unknown) => {
+  const readersOver = AbortSignal.any([over, stop]);
+  const begun = await beginTurn(parts, transactional, readersOver).catch(async (error: unknown) => {
     await transactional.close();
-    throw error;
+    if (!readersOver.aborted) throw error;
   });
+  if (begun === undefined) return;
+  const { beginning, next } = begun;
   const writer = createDeliveryWriter(transactional, namespace, fail);
   const expiry = () => readExpiry(parts);
   const eachRecord: ForgetPorts['eachRecord'] = (each) =>
-    eachDeliveryRecord(config.kafkaBrokers, namespace, each);
+    eachDeliveryRecord(config.kafkaBrokers, namespace, each, readersOver);
   const dispatcher = createDispatcher({
     ...parts,
     writer,
@@ -160,7 +165,6 @@ async function lead(parts: Parts, lost: AbortSignal): Promise<void> {
     fail,
   });
   const forgetChanges = definitions.onChange(({ type }) => type === 'receiver' && dispatcher.refresh());
-  const readersOver = AbortSignal.any([over, stop]);
   log.info('this process leads the jobs');
   metrics.leads(true);
   parts.budgetMetrics.leads(true);

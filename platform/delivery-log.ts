@@ -11,6 +11,7 @@ import {
   deliveryReplay,
   deliveryTurn,
 } from '../domain/delivery.ts';
+import { beforeAbort } from './before-abort.ts';
 import type { Outgoing } from './kafka.ts';
 import { type LogRecord, readPartition } from './kafka-read.ts';
 import { openTopicAdmin } from './kafka-topics.ts';
@@ -130,18 +131,25 @@ export interface DeliveryAt {
   readonly record: DeliveriesTopicRecord | null;
 }
 
-/** Every committed record up to the topic's end as it is now, in order. Answers where to read on. */
+/**
+ * Every committed record up to the topic's end as it is now, in order. Answers where to read on. There are weeks of them: whoever
+ * may have to end meanwhile gives a signal.
+ * @throws as `readPartition`; the signal's reason once it is aborted
+ */
 export async function eachDeliveryBatch(
   brokers: string,
   namespace: Namespace,
   each: (batch: readonly DeliveryAt[]) => void,
+  signal?: AbortSignal,
 ): Promise<number> {
   const topic = namespace.topics.deliveries;
   const admin = openTopicAdmin(brokers);
-  const [watermarks] = await admin.watermarks(topic).finally(() => admin.close());
+  const asked = admin.watermarks(topic).finally(() => admin.close());
+  const [watermarks] = await beforeAbort(asked, signal);
   const { low, high } = watermarks!;
-  for await (const batch of readPartition({ brokers, topic, partition: 0, from: low, to: high }))
+  for await (const batch of readPartition({ brokers, topic, partition: 0, from: low, to: high, signal }))
     each(batch.map((record) => ({ offset: record.offset, record: readDeliveryRecord(record) })));
+  signal?.throwIfAborted();
   return high;
 }
 
@@ -150,10 +158,12 @@ export function eachDeliveryRecord(
   brokers: string,
   namespace: Namespace,
   each: (record: DeliveriesTopicRecord | null, offset: number) => void,
+  signal?: AbortSignal,
 ): Promise<number> {
-  return eachDeliveryBatch(brokers, namespace, (batch) => {
+  const eachOf = (batch: readonly DeliveryAt[]): void => {
     for (const { record, offset } of batch) each(record, offset);
-  });
+  };
+  return eachDeliveryBatch(brokers, namespace, eachOf, signal);
 }
 
 /** The whole topic, record by record; null for what is no record of it. */

@@ -3,6 +3,7 @@
 // The processor's own reading, with owners and rebalances, is stream/source.ts.
 import type { LibrdKafkaError, Message } from 'node-rdkafka';
 import Kafka from 'node-rdkafka';
+import { beforeAbort } from './before-abort.ts';
 import { kafkaClientSettings } from './kafka.ts';
 import { PlatformError } from './platform-error.ts';
 
@@ -52,7 +53,13 @@ export async function* readPartition(options: ReadOptions): AsyncGenerator<LogRe
   const patienceMs =
     options.to === undefined ? Number.POSITIVE_INFINITY : (options.patienceMs ?? PATIENCE_MS);
   if (from >= to || signal?.aborted) return;
-  const consumer = await connect(options);
+  const connecting = connect(options);
+  const consumer = await beforeAbort(connecting, signal).catch((error: unknown) => {
+    if (!signal?.aborted) throw error;
+    // A client cannot be stopped while it connects, which takes long where nobody answers.
+    void connecting.then(disconnect, () => {});
+  });
+  if (consumer === undefined) return;
   let endReachedAt = -1;
   consumer.on('partition.eof', (event) => {
     endReachedAt = event.offset;
@@ -77,7 +84,7 @@ export async function* readPartition(options: ReadOptions): AsyncGenerator<LogRe
       movedMs = performance.now();
     }
   } finally {
-    await new Promise<void>((resolve) => consumer.disconnect(() => resolve()));
+    await disconnect(consumer);
   }
 }
 
@@ -92,6 +99,12 @@ export async function appendMsAt(
   const one = { ...options, from: offset, to: offset + 1 };
   for await (const [record] of readPartition(one)) return record!.appendedAtMs;
   return undefined;
+}
+
+function disconnect(consumer: Kafka.KafkaConsumer): Promise<void> {
+  return new Promise((resolve) => {
+    consumer.disconnect(() => resolve());
+  });
 }
 
 /** Readers see what is committed: behind a transaction that nobody ends, nothing is. */

@@ -1,5 +1,6 @@
 // What a process opens on its way to being ready, and closes in turn, the last first: at its end, when one of the parts cannot be
 // opened, and when it is told to end before all are, for some wait as long as a part is away.
+import { beforeAbort } from './before-abort.ts';
 
 export interface Opened {
   /** How to close what was opened just now; at once, if all else is closed already. */
@@ -23,14 +24,6 @@ function opened(): Opened {
   };
 }
 
-function untilAborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    const abort = (): void => reject(signal.reason);
-    if (signal.aborted) abort();
-    else signal.addEventListener('abort', abort, { once: true });
-  });
-}
-
 /**
  * Resolves with what `open` does. When that fails, or the signal is aborted before, closes what is open by then.
  * @throws what `open` throws, the signal's reason
@@ -41,7 +34,7 @@ export async function openOrClose<Value>(
 ): Promise<Value> {
   const parts = opened();
   try {
-    return await Promise.race([open(parts), untilAborted(signal)]);
+    return await beforeAbort(open(parts), signal);
   } catch (error) {
     await parts.closeAll();
     throw error;

@@ -1,4 +1,5 @@
 // Follows the topic `deliveries`, so that every `serve` can say how each delivery stands; memory is bounded.
+import { setTimeout as wait } from 'node:timers/promises';
 import type { DeliveriesTopicRecord, Delivery, DeliveryStatus } from '../../domain/delivery.ts';
 import {
   eachDeliveryBatch,
@@ -84,7 +85,8 @@ export function openDeliveryView({
   async function follow(): Promise<void> {
     if (next === null) {
       memory = createDeliveryMemory();
-      next = await readToEnd(brokers, namespace, (batch) => memory.take(batch.map(({ record }) => record)));
+      const { take } = memory;
+      next = await readToEnd(brokers, namespace, (batch) => take(batch.map(({ record }) => record)), signal);
     }
     const at = { brokers, topic, partition: 0, from: next };
     for await (const batch of followPartition({ ...at, signal, onStall })) {
@@ -98,8 +100,9 @@ export function openDeliveryView({
       try {
         await follow();
       } catch (error) {
+        if (signal.aborted) return;
         onWarning(`the deliveries could not be followed: ${(error as Error).message}`);
-        await new Promise((resolve) => setTimeout(resolve, RETRY_DELAY_MS));
+        await wait(RETRY_DELAY_MS, undefined, { signal }).catch(() => {});
       }
     }
   })();

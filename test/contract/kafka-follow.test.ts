@@ -14,7 +14,7 @@ import {
 } from 'vitest';
 import { openDefinitionLog } from '../../platform/definition-log.ts';
 import { createPublisher } from '../../platform/definition-publish.ts';
-import { deliveryMessage } from '../../platform/delivery-log.ts';
+import { deliveryMessage, eachDeliveryBatch } from '../../platform/delivery-log.ts';
 import { createProducer, type Producer } from '../../platform/kafka.ts';
 import { followPartition } from '../../platform/kafka-follow.ts';
 import { openTopicAdmin } from '../../platform/kafka-topics.ts';
@@ -111,4 +111,23 @@ it('definitions and deliveries are not caught up while their reader stands still
   expect(wereBehind).toEqual({ definitions: true, deliveries: true });
   expect([log.isCaughtUp(), view.isCaughtUp()]).toEqual([true, true]);
   await Promise.all([log.close(), view.close(), transactional.close()]);
+});
+
+it('who reads the deliveries to their end ends in the middle when it is told to', async () => {
+  const deliveries = Array.from({ length: 10_000 }, (_none, number) => {
+    const trigger = { ...triggerOf(`many-${number}`, 0), timeMs: AT_MS, expiresMs: AT_MS };
+    return deliveryMessage(namespace, deliveryOf(trigger, { createdMs: AT_MS, atMs: AT_MS }));
+  });
+  await producer.sendBatch(deliveries);
+  const ending = new AbortController();
+  const reason = new Error('it is to end');
+  let taken = 0;
+  const take = (batch: readonly unknown[]): void => {
+    taken += batch.length;
+    ending.abort(reason);
+  };
+  await expect(eachDeliveryBatch(brokers, namespace, take, ending.signal)).rejects.toBe(reason);
+  expect(taken).toBeLessThanOrEqual(4_000);
+  await eachDeliveryBatch(brokers, namespace, take);
+  expect(taken).toBeGreaterThan(10_000);
 });

@@ -1,5 +1,7 @@
 // What the API says of deliveries and what it writes when one is to be sent again.
-import { describe, expect, it } from 'vitest';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { describe, expect, it, vi } from 'vitest';
 import type { Delivery } from '../../domain/delivery.ts';
 import type { DeliveryAt } from '../../platform/delivery-log.ts';
 import { namespaceOf } from '../../platform/namespace.ts';
@@ -164,5 +166,26 @@ describe('what is remembered', () => {
     expect(Math.max(...sizes)).toBe(100_000);
     expect(view.find('msg_0')?.status).toBe('dead');
     expect(view.isCaughtUp()).toBe(false);
+  });
+
+  it('closes at once while it first reads, though Kafka takes connections and answers nothing', async () => {
+    const sockets: Socket[] = [];
+    const silent = createServer((socket) => sockets.push(socket.on('error', () => {})));
+    await once(silent.listen(0, '127.0.0.1'), 'listening');
+    const asked = once(silent, 'connection');
+    const view = openDeliveryView({
+      brokers: `127.0.0.1:${(silent.address() as AddressInfo).port}`,
+      namespace: namespaceOf('x'),
+      onWarning: (message) => expect.unreachable(message),
+    });
+    await asked;
+    let closed = false;
+    void view.close().then(() => {
+      closed = true;
+    });
+    await vi.waitFor(() => expect(closed).toBe(true), { timeout: 1_000 });
+    expect(view.isCaughtUp()).toBe(false);
+    for (const socket of sockets) socket.destroy();
+    silent.close();
   });
 });
