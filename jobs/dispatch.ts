@@ -20,6 +20,7 @@ import type { HasExpired } from './expiry.ts';
 import { freshDelivery, WAITING_MAX } from './fresh-delivery.ts';
 import { createOwed, isOpen } from './owed.ts';
 import { unknownPauseMs } from './pending.ts';
+import { onReceiversChanged } from './receivers-changed.ts';
 import { concludeRemembered } from './remembered.ts';
 
 const TIMER_MS_MAX = 60_000;
@@ -84,6 +85,11 @@ class LaneDispatcher implements Dispatcher {
   #unknown = new Map<string, number>();
   #draining = new AbortController();
   #underWay = new Set<Promise<void>>();
+  #receiversChanged = onReceiversChanged({
+    triggers: () => this.#owed.triggers(),
+    conclude: (trigger) => this.#concludeUnlessRemembered(trigger),
+    signal: this.#draining.signal,
+  });
 
   constructor(ports: DispatchPorts) {
     this.#ports = ports;
@@ -164,7 +170,7 @@ class LaneDispatcher implements Dispatcher {
   }
 
   refresh(): void {
-    for (const trigger of this.#owed.triggers()) this.#track(this.#conclude(trigger));
+    this.#track(this.#receiversChanged());
     for (const receiver of this.#lanes.keys()) this.#pump(receiver);
   }
 
@@ -287,6 +293,11 @@ class LaneDispatcher implements Dispatcher {
         else if (!this.#owed.of(id).some(isOpen)) this.#owed.finish(id);
       },
     });
+  }
+
+  /** Not what every receiver has, which is only remembered: no receiver changes that, and whether it still waits is being asked. */
+  async #concludeUnlessRemembered(trigger: string): Promise<void> {
+    if (!this.#owed.of(trigger).every(({ status }) => status === 'delivered')) await this.#conclude(trigger);
   }
 
   /** Writes the receipt when it is due, and forgets the trigger when nothing of it is left to do. */

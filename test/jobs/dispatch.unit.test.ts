@@ -1,9 +1,12 @@
 // The leader's work where partitions cannot be asked.
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import type { InForce, ReceiverDefinition } from '../../domain/definition.ts';
 import { createBeginning } from '../../jobs/beginning.ts';
 import type { HasExpired } from '../../jobs/expiry.ts';
 import { createPendingCheck } from '../../jobs/pending.ts';
-import { deliveryOf, dispatching, partitions, triggerOf } from './dispatching.ts';
+import { deliveryIdOf } from '../../platform/delivery-log.ts';
+import type { Producer } from '../../platform/kafka.ts';
+import { deliveryOf, dispatching, namespace, partitions, triggerOf } from './dispatching.ts';
 
 beforeEach(() => void vi.useFakeTimers({ now: 1_000_000 }));
 afterEach(() => void vi.useRealTimers());
@@ -129,4 +132,61 @@ it('a dead one whose trigger was finished at the beginning is settled when it is
     { id: dead!.id, status: 'settled', attempt: 3 },
   ]);
   expect(sent).toEqual([]);
+});
+
+/** As many triggers as that, each delivered to `crm` and dead at `other`. */
+function heldBack(count: number) {
+  const { beginning, take } = createBeginning(() => false);
+  for (let number = 0; number < count; number += 1) {
+    const trigger = triggerOf(`held-${number}`, 0);
+    take(deliveryOf(trigger, { status: 'delivered' }));
+    const id = deliveryIdOf(namespace, 1, 'other', trigger.id);
+    take({ ...deliveryOf(trigger, { status: 'dead' }), id, receiver: 'other' });
+  }
+  return beginning;
+}
+
+function activeReceiver(id: string): InForce<ReceiverDefinition> {
+  const document = { status: 'active', triggers: [], concurrency: 2 };
+  return { id, document } as unknown as InForce<ReceiverDefinition>;
+}
+
+// All receipts were handed to Kafka's client at once, and again at each further change.
+it('writes the receipts that a withdrawn receiver held back some at a time, each once', async () => {
+  const waiting: (() => void)[] = [];
+  const receipts: string[] = [];
+  let most = 0;
+  let receivers = ['crm', 'other'].map(activeReceiver);
+  const { dispatcher } = dispatching({
+    receivers: () => receivers,
+    producer: {
+      sendBatch: (messages: { value: string }[]) =>
+        new Promise<number[]>((resolve) => {
+          receipts.push(JSON.parse(messages[0]!.value).trigger);
+          waiting.push(() => resolve([0]));
+          most = Math.max(most, waiting.length);
+        }),
+    } as unknown as Producer,
+  });
+  await dispatcher.resume(heldBack(3_000));
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(receipts).toEqual([]);
+  receivers = receivers.slice(0, 1);
+  for (let change = 0; change < 5; change += 1) dispatcher.refresh();
+  await vi.waitFor(() => {
+    for (const acknowledge of waiting.splice(0)) acknowledge();
+    expect(receipts).toHaveLength(3_000);
+  });
+  expect(most).toBe(500);
+  expect(new Set(receipts).size).toBe(3_000);
+});
+
+it('answers nothing by a change of receivers of which it is still being asked whether it waits', async () => {
+  const { beginning, take } = createBeginning(() => false);
+  take(deliveryOf(triggerOf('one', 0), { status: 'delivered' }));
+  const { dispatcher, receipts } = dispatching({ pending: { standing: async () => 'unknown' } });
+  await dispatcher.resume(beginning);
+  dispatcher.refresh();
+  await vi.advanceTimersByTimeAsync(100);
+  expect(receipts).toEqual([]);
 });
