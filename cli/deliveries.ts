@@ -1,9 +1,14 @@
 // `flywheel deliveries`: what receivers are owed, dead letters and their replay, signing secrets.
 import { type Command, InvalidArgumentError } from 'commander';
-import { type DeliveryStatus, deliveryStatuses } from '../domain/delivery.ts';
+import {
+  type DeliveriesTopicRecord,
+  type Delivery,
+  type DeliveryStatus,
+  deliveryStatuses,
+} from '../domain/delivery.ts';
 import { secretName } from '../domain/receiver-definition.ts';
 import { readConfig } from '../platform/config.ts';
-import { deliveryMessage, readDeliveries } from '../platform/delivery-log.ts';
+import { deliveryMessage, eachDeliveryRecord } from '../platform/delivery-log.ts';
 import { createProducer } from '../platform/kafka.ts';
 import { namespaceOf } from '../platform/namespace.ts';
 import { PlatformError } from '../platform/platform-error.ts';
@@ -15,21 +20,42 @@ interface Selection {
   readonly receiver?: string;
 }
 
-async function select({ receiver }: Selection, status?: DeliveryStatus) {
+/**
+ * Of the deliveries whose last record `keep` wants, what it answers, by id; the latest change last. Of the others nothing is kept.
+ * There are as many as the topic has: those that are open, and what `jobs` has not forgotten yet, a week behind its trigger's end.
+ */
+export function createSelection<Kept>(keep: (delivery: Delivery) => Kept | null) {
+  const chosen = new Map<string, Kept>();
+  return {
+    chosen: chosen as ReadonlyMap<string, Kept>,
+    take(record: DeliveriesTopicRecord | null): void {
+      if (record?.kind === 'forgotten') chosen.delete(record.key);
+      if (record?.kind !== 'delivery') return;
+      chosen.delete(record.id);
+      const kept = keep(record);
+      if (kept !== null) chosen.set(record.id, kept);
+    },
+  };
+}
+
+async function select<Kept>(
+  { receiver }: Selection,
+  status: DeliveryStatus | undefined,
+  show: (delivery: Delivery) => Kept,
+) {
   const config = readConfig();
   const namespace = namespaceOf(config.namespace);
-  const { fold } = await readDeliveries(config.kafkaBrokers, namespace);
-  const chosen = [...fold.deliveries.values()].filter(
-    (each) =>
-      (receiver === undefined || each.receiver === receiver) &&
-      (status === undefined || each.status === status),
-  );
-  return { config, namespace, chosen };
+  const isWanted = (each: Delivery): boolean =>
+    (receiver === undefined || each.receiver === receiver) &&
+    (status === undefined || each.status === status);
+  const { chosen, take } = createSelection((each) => (isWanted(each) ? show(each) : null));
+  await eachDeliveryRecord(config.kafkaBrokers, namespace, take);
+  return { config, namespace, chosen: [...chosen.values()] };
 }
 
 /** Asks for dead deliveries to be sent again: those named, or all of the selection. */
 async function replay(ids: readonly string[], selection: Selection): Promise<void> {
-  const { config, namespace, chosen } = await select(selection, 'dead');
+  const { config, namespace, chosen } = await select(selection, 'dead', (each) => each);
   const unknown = ids.filter((id) => !chosen.some((each) => each.id === id));
   if (unknown.length > 0)
     throw new PlatformError(
@@ -53,19 +79,10 @@ async function replay(ids: readonly string[], selection: Selection): Promise<voi
 }
 
 async function list(selection: Selection & { readonly status?: DeliveryStatus }): Promise<void> {
-  const { chosen } = await select(selection, selection.status);
-  for (const each of chosen) {
-    const fields = [
-      each.id,
-      each.status,
-      each.receiver,
-      each.trigger.id,
-      each.attempt,
-      each.answer,
-      each.detail,
-    ];
-    process.stdout.write(`${fields.join('\t')}\n`);
-  }
+  const { chosen } = await select(selection, selection.status, (each) =>
+    [each.id, each.status, each.receiver, each.trigger.id, each.attempt, each.answer, each.detail].join('\t'),
+  );
+  for (const line of chosen) process.stdout.write(`${line}\n`);
 }
 
 function nameOfSecret(text: string): string {

@@ -15,6 +15,8 @@ const FORGOTTEN_AFTER_MS = 7 * 86_400_000;
 const FIRST_LOOK_MS = 60_000;
 const LOOK_MS = 86_400_000;
 const AT_ONCE = 500;
+/** Keys that one reading keeps in mind. */
+const KEPT_MAX = 100_000;
 
 export interface ForgetPorts {
   /** The whole topic, in order; null for what is no record of it. */
@@ -38,47 +40,67 @@ export async function keepForgetting(ports: ForgetPorts, signal: AbortSignal): P
   }
 }
 
+/** By as many readings as it takes, of which each keeps only so many keys in mind. */
 export async function forgetOnce(ports: ForgetPorts, signal: AbortSignal): Promise<void> {
   const hasExpired = await ports.expiry();
-  const forgettable = createForgettable();
-  // To read weeks of it takes a while, in which a turn may end.
-  await Promise.race([ports.eachRecord(forgettable.take), aborted(signal)]);
-  const keys = forgettable.keys(hasExpired);
-  for (let from = 0; from < keys.length && !signal.aborted; from += AT_ONCE) {
-    const some = keys.slice(from, from + AT_ONCE);
-    await ports.writer.write(some.map((key) => ({ kind: 'forgotten', key })));
-    ports.metrics.forgot(some.length);
+  let from: number | null = 0;
+  while (from !== null && !signal.aborted) {
+    const forgettable = createForgettable(hasExpired, { from, keptMax: KEPT_MAX });
+    // To read weeks of it takes a while, in which a turn may end.
+    await Promise.race([ports.eachRecord(forgettable.take), aborted(signal)]);
+    const keys = forgettable.keys();
+    for (let first = 0; first < keys.length && !signal.aborted; first += AT_ONCE) {
+      const some = keys.slice(first, first + AT_ONCE);
+      await ports.writer.write(some.map((key) => ({ kind: 'forgotten', key })));
+      ports.metrics.forgot(some.length);
+    }
+    from = forgettable.fullAt();
   }
 }
 
 /** What is kept of each key while the topic is read. */
 interface Kept {
   readonly offset: number;
-  readonly trigger: Parameters<HasExpired>[0];
-  readonly isOpen: boolean;
+  /** Of `triggers`. */
+  readonly partition: number;
 }
 
-/** Told the records in order, knows the keys that may go. */
-export function createForgettable() {
+/**
+ * Told the records in order, knows the keys that may go. Keeps in mind only what is over and a week behind its trigger's end,
+ * which in a topic that is looked through daily is what Kafka has not compacted yet; and no more than `keptMax` of those that
+ * stand at `from` or behind it.
+ */
+export function createForgettable(
+  hasExpired: HasExpired,
+  { from, keptMax }: { readonly from: number; readonly keptMax: number },
+) {
   const kept = new Map<string, Kept>();
-  const wishes = new Map<string, Kept['trigger']>();
+  const wishes = new Set<string>();
   /** Of each partition of `triggers`, where its last two cursors are. */
   const cursors = new Map<number, { readonly last: number; readonly before: number }>();
+  let fullAt: number | null = null;
+  /** Once it was full it keeps nothing more, though there may be room again: the next reading begins there. */
+  const takes = (offset: number): boolean => {
+    if (offset >= from && kept.size + wishes.size >= keptMax) fullAt ??= offset;
+    return offset >= from && fullAt === null;
+  };
   return {
     take(record: DeliveriesTopicRecord | null, offset: number): void {
       if (record === null) return;
       const key = deliveryKey(record);
       switch (record.kind) {
         case 'delivery': {
-          const { key: buyer, expiresMs } = record.trigger;
-          kept.set(key, { offset, trigger: { key: buyer, expiresMs }, isOpen: isOpen(record) });
+          const isOver = !isOpen(record) && hasExpired(record.trigger, FORGOTTEN_AFTER_MS);
+          // One that stands here again is judged as it stands here.
+          kept.delete(key);
+          if (isOver && takes(offset))
+            kept.set(key, { offset, partition: partitionOf(record.trigger.key, topicPartitions.triggers) });
           break;
         }
-        case 'replay': {
-          const { key: buyer, expiresMs } = record.delivery.trigger;
-          wishes.set(key, { key: buyer, expiresMs });
+        case 'replay':
+          wishes.delete(key);
+          if (hasExpired(record.delivery.trigger, FORGOTTEN_AFTER_MS) && takes(offset)) wishes.add(key);
           break;
-        }
         case 'cursor': {
           const { partition } = record;
           cursors.set(partition, { last: offset, before: cursors.get(partition)?.last ?? -1 });
@@ -91,18 +113,17 @@ export function createForgettable() {
         case 'turn':
       }
     },
+    /** The offset from which on nothing was kept any more, because there was no room; null if all was. */
+    fullAt: () => fullAt,
     /**
      * Deliveries that are over, and wishes, a week behind their trigger's end. Not those that the last cursor of their
      * partition may have passed: it stays, and says to whom they were owed.
      */
-    keys(hasExpired: HasExpired): string[] {
-      const isPassed = ({ offset, trigger: { key } }: Kept): boolean =>
-        offset < (cursors.get(partitionOf(key, topicPartitions.triggers))?.before ?? -1);
-      const deliveries = [...kept].filter(
-        ([, each]) => !each.isOpen && isPassed(each) && hasExpired(each.trigger, FORGOTTEN_AFTER_MS),
-      );
-      const asked = [...wishes].filter(([, trigger]) => hasExpired(trigger, FORGOTTEN_AFTER_MS));
-      return [...deliveries, ...asked].map(([key]) => key);
+    keys(): string[] {
+      const isPassed = ({ offset, partition }: Kept): boolean =>
+        offset < (cursors.get(partition)?.before ?? -1);
+      const deliveries = [...kept].filter(([, each]) => isPassed(each)).map(([key]) => key);
+      return [...deliveries, ...wishes];
     },
   };
 }

@@ -1,31 +1,27 @@
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { afterAll, expect, it } from 'vitest';
+// What `flywheel deliveries` keeps in mind of the topic while it reads it.
+import { expect, it } from 'vitest';
+import { createSelection } from '../../cli/deliveries.ts';
+import type { Delivery } from '../../domain/delivery.ts';
+import { deliveryOf, triggerOf } from '../jobs/dispatching.ts';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const dir = mkdtempSync(path.join(tmpdir(), 'flywheel-cli-deliveries-'));
-const file = path.join(dir, 'webhook-secrets.json');
-afterAll(() => rmSync(dir, { recursive: true }));
+const dead = (id: string): Delivery => ({ ...deliveryOf(triggerOf(id, 0), { status: 'dead' }), id });
 
-function secret(name: string) {
-  return spawnSync(process.execPath, ['bin/flywheel.js', 'deliveries', 'secret', name], {
-    cwd: root,
-    env: { PATH: process.env.PATH, JOBS_SECRETS_FILE: file },
-    encoding: 'utf8',
-  });
-}
-
-it('a secret has a name that a receiver could give, and another one is refused before anything is written', () => {
-  for (const name of ['bad/../x', '', '-x', 'x'.repeat(129)]) {
-    const { status, stdout, stderr } = secret(name);
-    expect([status, stdout], name).toEqual([1, '']);
-    expect(stderr).toContain(name === '-x' ? 'unknown option' : 'receivers name it in their definition');
+it('is those that are wanted by their last record, the latest change last, and nothing of all others', () => {
+  const { chosen, take } = createSelection((each) => (each.status === 'dead' ? each.detail : null));
+  for (const id of ['a', 'b', 'c', 'd']) take(dead(id));
+  take({ ...dead('b'), status: 'delivered' });
+  take({ ...dead('a'), detail: 'again' });
+  take({ kind: 'forgotten', key: 'c' });
+  take({ kind: 'cursor', partition: 0, next: 1 });
+  take(null);
+  let most = 0;
+  for (let number = 0; number < 1_000; number += 1) {
+    take({ ...dead(`other-${number}`), status: 'delivered' });
+    most = Math.max(most, chosen.size);
   }
-  expect(existsSync(file)).toBe(false);
-  const { status, stdout } = secret('crm.example');
-  expect(status).toBe(0);
-  expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ 'crm.example': [stdout.trim()] });
+  expect([...chosen]).toEqual([
+    ['d', ''],
+    ['a', 'again'],
+  ]);
+  expect(most).toBe(2);
 });

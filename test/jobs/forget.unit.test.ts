@@ -43,9 +43,10 @@ const at =
 const LONG_AFTER = at(EXPIRES_MS + WEEK_MS + 1);
 
 function forgettable(records: readonly DeliveriesTopicRecord[], hasExpired = LONG_AFTER): string[] {
-  const found = createForgettable();
+  const found = createForgettable(hasExpired, { from: 0, keptMax: 1_000 });
   for (const [offset, record] of records.entries()) found.take(record, offset);
-  return found.keys(hasExpired);
+  expect(found.fullAt()).toBeNull();
+  return found.keys();
 }
 
 describe('a leader that begins', () => {
@@ -163,5 +164,38 @@ describe('out of the topic', () => {
     expect(sizes).toEqual([500, 500, 200]);
     expect(counted).toBe(1_200);
     expect([...fold.deliveries.keys()]).toEqual(['open']);
+  });
+
+  it('all go by several readings, of which each keeps no more in mind than it may', async () => {
+    const topic: DeliveriesTopicRecord[] = [
+      ...Array.from({ length: 250_000 }, (_, n) => delivery(`${n}`, n % 2 === 0 ? 'delivered' : 'dead')),
+      ...Array.from({ length: 3 }, (_, n) => delivery(`young-${n}`, 'delivered', EXPIRES_MS + WEEK_MS)),
+      cursor(),
+      cursor(),
+      delivery('behind', 'delivered'),
+    ];
+    const forgotten: number[] = [];
+    await forgetOnce(
+      {
+        async eachRecord(each) {
+          forgotten.push(0);
+          for (const [offset, record] of topic.entries()) each(record, offset);
+        },
+        expiry: async () => LONG_AFTER,
+        writer: {
+          async write(some) {
+            forgotten[forgotten.length - 1]! += some.length;
+            topic.push(...some);
+          },
+        },
+        metrics: { forgot() {} },
+        warn: (message) => expect.unreachable(message),
+      },
+      new AbortController().signal,
+    );
+    expect(forgotten).toEqual([100_000, 100_000, 50_000]);
+    const fold = emptyDeliveryFold();
+    for (const record of topic) foldDelivery(fold, record);
+    expect([...fold.deliveries.keys()]).toEqual(['young-0', 'young-1', 'young-2', 'behind']);
   });
 });
