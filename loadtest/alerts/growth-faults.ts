@@ -1,7 +1,8 @@
 // Faults of what a team lives with: receivers that do not take their triggers, experiments, pasts of funnels, sources.
+import { Admin } from '@platformatic/kafka';
 import { insertCompact } from '../../platform/clickhouse.ts';
 import { columns } from '../../stream/rows.ts';
-import { define, type Fault, many, nothing, post, run, type Victim } from './victim.ts';
+import { define, type Fault, many, nothing, PER_TICK, post, run, signal, type Victim } from './victim.ts';
 
 const MINUTE_MS = 60_000;
 /** Nothing listens there: the discard service. */
@@ -62,6 +63,28 @@ async function insertHistory({ clickhouse }: Victim): Promise<void> {
   await insertCompact(clickhouse, 'events', columns.events, rows);
 }
 
+/** So that the leader has a place in that partition; what stands there is no trigger, and is passed by. */
+const CUT_PARTITION = 1;
+const CUT_AT_TICK = 5;
+
+async function writeTriggers({ producer, namespace }: Victim): Promise<void> {
+  const message = { topic: namespace.topics.triggers, partition: CUT_PARTITION, key: null, value: 'cut' };
+  await producer.sendBatch(Array.from({ length: PER_TICK }, () => message));
+}
+
+/** Deletes all that is in the partition, while the leader stands still; then another one begins. */
+async function cutTriggers(victim: Victim): Promise<void> {
+  const topic = victim.namespace.topics.triggers;
+  signal(victim, 'jobs', 'SIGSTOP');
+  await writeTriggers(victim);
+  const admin = new Admin({ clientId: 'alerts', bootstrapBrokers: [victim.config.kafkaBrokers] });
+  // Up to the end.
+  const cut = { partition: CUT_PARTITION, offset: -1n };
+  await admin.deleteRecords({ topics: [{ name: topic, partitions: [cut] }] });
+  await admin.close();
+  signal(victim, 'jobs', 'SIGKILL');
+}
+
 export const growthFaults: readonly Fault[] = [
   {
     name: 'receivers do not take their triggers',
@@ -69,6 +92,15 @@ export const growthFaults: readonly Fault[] = [
     async cause(victim, tick) {
       if (tick === 0) await defineReceivers(victim);
       await inquire(victim, tick, 'unheard');
+    },
+    mend: nothing,
+  },
+  {
+    name: 'the topic triggers is cut above what the jobs have taken',
+    alerts: ['FlywheelTriggersLost'],
+    async cause(victim, tick) {
+      if (tick === 0) await writeTriggers(victim);
+      if (tick === CUT_AT_TICK) await cutTriggers(victim);
     },
     mend: nothing,
   },

@@ -172,6 +172,13 @@ const triggers: PanelSpec[] = [
     unit: 's',
     queries: [{ expr: 'max(flywheel_deliveries_oldest_open_seconds) or vector(0)', legend: 'oldest' }],
   },
+  {
+    title: 'Triggers that were lost',
+    description:
+      'Offsets of the topic triggers that were deleted before a leader took them, since its process began; any: FlywheelTriggersLost.',
+    unit: 'short',
+    queries: [{ expr: 'sum(flywheel_delivery_triggers_lost_total) or vector(0)', legend: 'lost' }],
+  },
 ];
 
 export const growth: BoardSpec = {
