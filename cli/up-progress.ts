@@ -3,8 +3,13 @@
 import type { Config } from '../platform/config.ts';
 import { openTopicAdmin } from '../platform/kafka-topics.ts';
 import { namespaceOf } from '../platform/namespace.ts';
-import { isPlatformError } from '../platform/platform-error.ts';
-import { lagOf, type PartitionProgress, readProgress, waitUntilDrained } from '../platform/progress.ts';
+import {
+  isOfAnotherLog,
+  lagOf,
+  type PartitionProgress,
+  readProgress,
+  waitUntilDrained,
+} from '../platform/progress.ts';
 import { openRedis, type RedisClient } from '../platform/redis.ts';
 
 type Look = () => Promise<PartitionProgress[]>;
@@ -40,11 +45,6 @@ export async function looking<Result>(
   }
 }
 
-/** Waiting mends neither: the state belongs to another log. */
-function isForGood(error: unknown): boolean {
-  return isPlatformError(error, 'GENERATION_MISMATCH') || isPlatformError(error, 'TOPIC_MISMATCH');
-}
-
 export interface Drain {
   readonly look: Look;
   readonly timeoutMs: number;
@@ -66,7 +66,7 @@ export function isDrainedInTime({ look, timeoutMs, signal, report, sayPaused }: 
   };
   return waitUntilDrained(look, timeoutMs, onProgress, (error) => {
     signal.throwIfAborted();
-    if (isForGood(error)) return false;
+    if (isOfAnotherLog(error)) return false;
     report(`cannot look, and tries again: ${error instanceof Error ? error.message : String(error)}`);
     return true;
   });

@@ -162,7 +162,7 @@ async function startProcesses(
   let keys: ApiKeyPair | undefined;
   await steps.run('topics, tables, definitions, keys', 3, async (report) => {
     signal.throwIfAborted();
-    await migrate({ config, print: report });
+    await migrate({ config, print: report, warn: steps.print });
     keys = await ensureApiKeys({
       plainFile: path.join(dir, 'keys.json'),
       hashedFile: config.serveKeysFile,

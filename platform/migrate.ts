@@ -25,6 +25,8 @@ export interface MigrateOptions {
   readonly definitionsDir?: string;
   /** Told of each step when it is done. */
   readonly print?: (line: string) => void;
+  /** Told of what is not as the log needs it, though it can be used; absent: as `print`. */
+  readonly warn?: (line: string) => void;
 }
 
 export interface Migrated {
@@ -40,11 +42,11 @@ export interface Migrated {
  *   MIGRATION_CHANGED, MIGRATION_FAILED, DEFINITION_INVALID, DEFINITION_CONFLICT
  */
 export async function migrate(options: MigrateOptions): Promise<Migrated> {
-  const { config, print = () => {} } = options;
+  const { config, print = () => {}, warn = print } = options;
   const namespace = namespaceOf(config.namespace);
   const files = await readDefinitionFiles(options.definitionsDir ?? projectFolder('definitions'));
 
-  const { topics, generations } = await migrateTopics(config, namespace, print);
+  const { topics, generations } = await migrateTopics(config, namespace, print, warn);
   print(`generations: ${describeGenerations(generations)}`);
 
   const migrations = await migrateDatabase(config, namespace);
@@ -77,28 +79,33 @@ function describeGenerations(generations: Readonly<Record<StatefulTopic, number>
 async function checkTopics(
   admin: TopicAdmin,
   namespace: Namespace,
-  print: (line: string) => void,
+  warn: (line: string) => void,
 ): Promise<void> {
   const names = Object.keys(namespace.topics) as (keyof Namespace['topics'])[];
   const topics = names.map((name) => namespace.topics[name]);
   const described = await admin.describe(topics);
   const settings = await admin.settings(topics);
-  if (settings === null) print('topics: their settings may not be read by this client and are not checked');
+  if (settings === null) warn('topics: their settings may not be read by this client and are not checked');
   const faults = names.flatMap((name, index) => {
     const { topic, partitions } = described[index]!;
     return topicFaults(name, topic, partitions, settings?.get(topic) ?? null);
   });
   const fatal = faults.filter(({ isFatal }) => isFatal);
   if (fatal.length > 0) throw new PlatformError('TOPIC_MISMATCH', fatal.map(({ said }) => said).join('\n'));
-  for (const { said } of faults) print(`topics: ${said}`);
+  for (const { said } of faults) warn(`topics: ${said}`);
 }
 
-async function migrateTopics(config: Config, namespace: Namespace, print: (line: string) => void) {
+async function migrateTopics(
+  config: Config,
+  namespace: Namespace,
+  print: (line: string) => void,
+  warn: (line: string) => void,
+) {
   const admin = openTopicAdmin(config.kafkaBrokers);
   try {
     const topics = await admin.createMissing(namespace);
     print(topics.length > 0 ? `topics: made ${topics.join(', ')}` : 'topics: all there');
-    await checkTopics(admin, namespace, print);
+    await checkTopics(admin, namespace, warn);
     const redis = await openRedis({ url: config.redisUrl });
     try {
       return { topics, generations: await ensureGeneration(namespace, admin, redis) };

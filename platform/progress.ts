@@ -2,6 +2,7 @@
 import { ensureGeneration, type TopicAdmin } from './kafka-topics.ts';
 import { type PartitionId, partitionKeys, type StatefulTopic, statefulTopics } from './keys.ts';
 import { type Namespace, topicPartitions } from './namespace.ts';
+import { isPlatformError } from './platform-error.ts';
 import type { RedisClient } from './redis.ts';
 
 export interface PartitionProgress {
@@ -71,6 +72,11 @@ export function isDrained(progress: readonly PartitionProgress[]): boolean {
   return progress.every(
     ({ offset, high, undelivered, flushed }) => offset === high && undelivered === 0 && flushed,
   );
+}
+
+/** The state belongs to another log than there is: a later look says the same. */
+export function isOfAnotherLog(error: unknown): boolean {
+  return isPlatformError(error, 'GENERATION_MISMATCH') || isPlatformError(error, 'TOPIC_MISMATCH');
 }
 
 /** How many records wait, in all partitions. */

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { createRoom } from '../../cli/feed/room.ts';
+import { PlatformError } from '../../platform/platform-error.ts';
 
 function roomOf(lags: (number | Error)[], signal = new AbortController().signal) {
   let looks = 0;
@@ -16,6 +17,14 @@ it('waits while the stream is far behind, and while that cannot be told', async 
   const { untilRoom, looks } = roomOf([9_999, new Error('Kafka is away'), 5_000, 2_000]);
   await untilRoom();
   expect(looks()).toBe(4);
+});
+
+// It looked ten times a second for ever, and said nothing.
+it('ends where the stream is of another log, for which no waiting helps', async () => {
+  const mismatch = new PlatformError('GENERATION_MISMATCH', 'the state in Redis belongs to another events');
+  const { untilRoom, looks } = roomOf([9_999, mismatch, 0]);
+  await expect(untilRoom()).rejects.toBe(mismatch);
+  expect(looks()).toBe(2);
 });
 
 it('does not look again for each item', async () => {

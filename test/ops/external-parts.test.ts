@@ -8,8 +8,9 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Summary } from '../../cli/up-summary.ts';
 import { type Stack, startStack } from '../../ops/local/stack.ts';
+import { Admin } from '../../platform/kafka-admin.ts';
 import { openTopicAdmin } from '../../platform/kafka-topics.ts';
-import { namespaceOf } from '../../platform/namespace.ts';
+import { namespaceOf, topicPartitions } from '../../platform/namespace.ts';
 
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
 const PARTS = ['kafka', 'redis', 'clickhouse'] as const;
@@ -62,10 +63,25 @@ function up(): Promise<{ code: number | null; output: string }> {
   return new Promise((resolve) => child.once('close', (code) => resolve({ code, output })));
 }
 
+/** An operator's own topic: the log can be used so, but does not keep what a replay would need. */
+async function makeEventsKeptForAWeek(): Promise<void> {
+  const admin = new Admin({ clientId: 'test', bootstrapBrokers: [elsewhere.kafkaBrokers!] });
+  const settings = {
+    ...{ 'message.timestamp.type': 'LogAppendTime', 'retention.ms': '604800000' },
+    ...{ 'max.message.bytes': '2097152' },
+  };
+  const configs = Object.entries(settings).map(([name, value]) => ({ name, value }));
+  const topics = [namespaceOf('default').topics.events];
+  await admin.createTopics({ topics, partitions: topicPartitions.events, replicas: 1, configs });
+  await admin.close();
+}
+
 test('all three are worked on as they are, none is started beside them and none is ended', async () => {
   const pids = PARTS.map((part) => elsewhere.pidOf(part));
+  await makeEventsKeptForAWeek();
   const { code, output } = await up();
   expect(code, output).toBe(0);
+  expect(output).toMatch(/^topics: events has retention\.ms 604800000, not -1: /m);
   const summary = JSON.parse(output.trimEnd().split('\n').at(-1)!) as Summary;
   expect(summary.events.total).toBeGreaterThan(0);
 
