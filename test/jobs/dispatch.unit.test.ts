@@ -1,6 +1,7 @@
 // The leader's work where partitions cannot be asked.
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import type { InForce, ReceiverDefinition } from '../../domain/definition.ts';
+import type { InForce } from '../../domain/definition.ts';
+import type { ReceiverDefinition } from '../../domain/receiver-definition.ts';
 import { createBeginning } from '../../jobs/beginning.ts';
 import type { HasExpired } from '../../jobs/expiry.ts';
 import { createPendingCheck } from '../../jobs/pending.ts';
