@@ -75,7 +75,8 @@ async function defineLateAccount(victim: Victim): Promise<void> {
   const utcOffsetMinutes = (wanted > 14 ? wanted - 24 : wanted < -12 ? wanted + 24 : wanted) * 60;
   await define(victim, 'account/behind', () => ({
     ...{ name: 'Spends nothing', currency: 'EUR', dailyBudgetMicros: 100_000_000 },
-    ...{ totalBudgetMicros: null, utcOffsetMinutes },
+    // So small that what is only leased stays far below the plan.
+    ...{ totalBudgetMicros: null, utcOffsetMinutes, leaseShare: 0.01 },
   }));
   await define(victim, 'campaign/behind', () => ({
     ...{ name: 'Shows nothing', accountId: 'behind', channel: 'display' },
@@ -196,7 +197,7 @@ export const faults: readonly Fault[] = [
     async cause(victim, tick) {
       if (tick === 0) await defineLateAccount(victim);
       if (tick === BIDS_FROM_TICK) await reportNothing(victim);
-      await post(victim, '/v1/bids', { bids: [{ campaignId: 'search-electronics', country: 'US' }] });
+      await post(victim, '/v1/bids', { bids: [{ campaignId: 'behind', country: 'US' }] });
     },
     mend: nothing,
   },

@@ -73,11 +73,11 @@ function bidMetrics({ metrics }: BidPorts, keeper: LeaseKeeper) {
   });
   const answered = new Counter({
     name: 'flywheel_bids_total',
-    help: 'Bids answered, by reason: `bid`, or why nothing was bid.',
-    labelNames: ['reason'],
+    help: 'Bids answered, by account and reason: `bid`, or why nothing was bid.',
+    labelNames: ['account', 'reason'],
     registers,
   });
-  for (const reason of answerReasons) answered.inc({ reason }, 0);
+  for (const reason of answerReasons) answered.inc({ account: '', reason }, 0);
   return {
     answered,
     reserved: new Counter({
@@ -87,6 +87,14 @@ function bidMetrics({ metrics }: BidPorts, keeper: LeaseKeeper) {
       registers,
     }),
   };
+}
+
+/**
+ * Whose bid it is counted as. What is not defined is nobody's: it is counted where a series stands from the start, so that
+ * an alert sees the first one too.
+ */
+function accountAsked({ accountId, inputs }: BidAnswer): string {
+  return inputs === null ? '' : (accountId ?? '');
 }
 
 function definitionsOf({ definitionLog }: BidPorts, request: BidRequest): BidDefinitions {
@@ -160,7 +168,7 @@ export function registerBids(app: FastifyInstance, deps: BidPorts, reader: State
       const own = definitions[index]!;
       const reading = readings[index]!;
       const bid = answerBid(request, own, { leases: leasesOf(own), reading, sign });
-      metrics.answered.inc({ reason: bid.reason });
+      metrics.answered.inc({ account: accountAsked(bid), reason: bid.reason });
       if (bid.accountId !== null) metrics.reserved.inc({ account: bid.accountId }, bid.bidMicros);
       return bid;
     });

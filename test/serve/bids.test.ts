@@ -335,6 +335,29 @@ describe('POST /v1/bids', () => {
     expect(again.body.reason).toBe('bid');
   });
 
+  it('counts what is asked of each account, and what is not defined for nobody', async () => {
+    const counted = async () => {
+      const text = (await here.app.inject({ url: '/metrics' })).body;
+      return Object.fromEntries(
+        [...text.matchAll(/^flywheel_bids_total\{account="(.*)",reason="(.*)"\} (\d+)$/gm)].map(
+          ([, account, reason, count]) => [`${account} ${reason}`, Number(count)],
+        ),
+      );
+    };
+    const before = await counted();
+    expect(before[' unknownCampaign']).toBeTypeOf('number');
+    const ids = ['nothing', 'orphan', 'unscored', 'paused', 'paused', 'unowned'];
+    await bid({ bids: ids.map((campaignId) => ({ campaignId, country: 'DE' })) }, '?waitMs=0');
+    const after = await counted();
+    const added = Object.keys(after)
+      .map((name) => [name, after[name]! - (before[name] ?? 0)])
+      .filter(([, count]) => count !== 0);
+    expect(Object.fromEntries(added)).toEqual({
+      ...{ ' unknownCampaign': 1, ' unknownAccount': 1, ' unknownScore': 1 },
+      ...{ 'acme paused': 2, 'nobody noLease': 1 },
+    });
+  });
+
   it('answers what is wrong with a problem', async () => {
     const unknown = await bid({ campaignId: 'nothing' });
     expect([unknown.status, unknown.body.code]).toEqual([404, 'unknown_definition']);
