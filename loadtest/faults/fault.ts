@@ -32,6 +32,8 @@ export interface Fault {
   readonly bitShareMin?: number;
   /** Neither `jobs` nor a part that it needs is hit: nobody may be told anything again. */
   readonly sparesJobs?: boolean;
+  /** A `serve` is killed, and what it had leased is gone for minutes. */
+  readonly killsServe?: boolean;
   readonly eventsPerSecond?: number;
   /** So far behind are the times of what is fed, until the feeder's clock is put right. */
   readonly behindMs?: number;

@@ -5,14 +5,20 @@ import { readDeliveryRecords } from '../../platform/delivery-log.ts';
 import { nothingImplied } from '../../verify/implied.ts';
 import { verify } from '../../verify/main.ts';
 import type { Arena } from './arena/arena.ts';
-import { AUCTIONED, TIGHT_CAMPAIGN, TIGHT_TAKEN_MICROS } from './arena/definitions.ts';
+import { AUCTIONED, TIGHT_CAMPAIGN } from './arena/definitions.ts';
 import { until } from './arena/wait.ts';
 import type { Fault } from './fault.ts';
 import { foldAttempts, receiptFaults } from './receipts.ts';
+import { type Spent, tooLittleSpent } from './spent.ts';
 
 const VERIFY_WAIT_MS = 20_000;
 const TOLD_WITHIN_MS = 60_000;
 const FAULTS_SHOWN = 5;
+
+interface Money extends Spent {
+  readonly settled: number;
+  readonly budget: number;
+}
 
 export interface Judgement {
   readonly acknowledged: number;
@@ -23,8 +29,8 @@ export interface Judgement {
   readonly webhookRepeats: number;
   /** Attempts whose sender was gone before it wrote what came of them: what a message may come again for. */
   readonly attemptsCutOff: number;
-  /** Campaign → cleared, settled, in micros. */
-  readonly money: Readonly<Record<string, { cleared: number; settled: number; budget: number }>>;
+  /** Campaign → in micros. */
+  readonly money: Readonly<Record<string, Money>>;
   readonly verified: { readonly compared: number; readonly differences: number };
   /** What does not hold; empty if all does. */
   readonly faults: readonly string[];
@@ -46,6 +52,7 @@ async function judgeEvents(arena: Arena, faults: string[]): Promise<number> {
   );
   const counts = new Map(rows.map(({ id, applied }) => [id, Number(applied)]));
   const { acknowledged } = arena.feeder;
+  if (acknowledged.size === 0) faults.push('no event was acknowledged');
   const lost = [...acknowledged].filter((id) => !counts.has(id));
   const twice = [...counts].filter(([, applied]) => applied > 1).map(([id]) => id);
   const unknown = [...counts.keys()].filter((id) => !acknowledged.has(id));
@@ -73,6 +80,7 @@ async function judgeTriggers(
 ): Promise<Pick<Judgement, 'triggers' | 'webhookRepeats' | 'attemptsCutOff'>> {
   const { received } = arena.receiver;
   const { all, offered: created } = await triggersOf(arena);
+  if (created.length === 0) faults.push('no trigger was on offer');
   const untold = (): string[] => created.filter((id) => !received.has(id));
   await until('every trigger is told', () => untold().length === 0, TOLD_WITHIN_MS).catch(() => {
     faults.push(`${untold().length} triggers untold: ${untold().slice(0, FAULTS_SHOWN).join(', ')}`);
@@ -94,20 +102,9 @@ interface BudgetAnswer {
   readonly budget: { readonly dailyMicros: number };
 }
 
-/**
- * That a budget was not overspent says something only where it was met. What killed `serve`s had leased comes back minutes later, however
- * much of the budget it is: it cannot be cleared, and is taken all the same.
- */
-function tooLittleSpent(cleared: number, outstanding: number): string[] {
-  if (cleared + outstanding >= TIGHT_TAKEN_MICROS) return [];
-  return [
-    `${TIGHT_CAMPAIGN}: only ${cleared} cleared and ${outstanding} outstanding, too little to be overspent`,
-  ];
-}
-
 /** What the exchange cleared is what the ledger settled, and within the account's budget. */
-async function judgeMoney(arena: Arena, faults: string[]): Promise<Judgement['money']> {
-  const money: Record<string, { cleared: number; settled: number; budget: number }> = {};
+async function judgeMoney(arena: Arena, killsServe: boolean, faults: string[]): Promise<Judgement['money']> {
+  const money: Record<string, Money> = {};
   for (const { campaign } of AUCTIONED) {
     const response = await fetch(`${arena.url}/v1/campaigns/${campaign}/budget`, {
       headers: { authorization: `Bearer ${arena.keys.secret}` },
@@ -116,13 +113,15 @@ async function judgeMoney(arena: Arena, faults: string[]): Promise<Judgement['mo
     const answer = (await response.json()) as BudgetAnswer;
     const cleared = arena.exchange.clearedMicros.get(campaign) ?? 0;
     const settled = answer.campaignSettled.totalMicros;
-    money[campaign] = { cleared, settled, budget: answer.budget.dailyMicros };
+    const outstanding = answer.outstanding.totalMicros;
+    const spent = { cleared, untold: arena.exchange.untoldMicros.get(campaign) ?? 0, outstanding };
+    money[campaign] = { ...spent, settled, budget: answer.budget.dailyMicros };
     if (cleared !== settled) faults.push(`${campaign}: cleared ${cleared}, settled ${settled}`);
     // One campaign an account: what the exchange cleared and may still clear is at most what a day may cost, unless a day has ended.
     if (answer.settled.todayMicros > answer.budget.dailyMicros)
       faults.push(`${campaign}: settled ${answer.settled.todayMicros} of ${answer.budget.dailyMicros}`);
-    if (campaign === TIGHT_CAMPAIGN) faults.push(...tooLittleSpent(cleared, answer.outstanding.totalMicros));
-    const taken = cleared + answer.outstanding.totalMicros;
+    if (campaign === TIGHT_CAMPAIGN) faults.push(...tooLittleSpent(spent, killsServe));
+    const taken = cleared + outstanding;
     if (taken > answer.budget.dailyMicros && answer.settled.todayMicros === answer.settled.totalMicros)
       faults.push(
         `${campaign}: cleared ${cleared}, with what is outstanding ${taken}, of ${answer.budget.dailyMicros}`,
@@ -146,11 +145,14 @@ async function judgeByOracle(arena: Arena, faults: string[]): Promise<Judgement[
 }
 
 /** The load has finished and everything is drained. */
-export async function judge(arena: Arena, { sparesJobs = false }: Fault): Promise<Judgement> {
+export async function judge(
+  arena: Arena,
+  { sparesJobs = false, killsServe = false }: Fault,
+): Promise<Judgement> {
   const faults: string[] = [];
   const rows = await judgeEvents(arena, faults);
   const told = await judgeTriggers(arena, sparesJobs, faults);
-  const money = await judgeMoney(arena, faults);
+  const money = await judgeMoney(arena, killsServe, faults);
   const verified = await judgeByOracle(arena, faults);
   return {
     acknowledged: arena.feeder.acknowledged.size,

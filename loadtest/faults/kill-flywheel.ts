@@ -116,6 +116,7 @@ async function killOne(arena: Arena, name: (typeof NAMES)[number]): Promise<Evid
 export const killFlywheel: Fault = {
   name: 'kill-flywheel',
   title: 'kill -9 of stream, serve and jobs at random moments',
+  killsServe: true,
   bitShareMin: 0.8,
   async run(arena, { kills: count, print }) {
     const evidence: Evidence[] = [];

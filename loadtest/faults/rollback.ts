@@ -179,6 +179,7 @@ export const rollback: Fault = {
   title:
     'Redis from a cut append-only file and from a copy of an hour before, ClickHouse ahead, another batch limit, a serve killed',
   ownParts: true,
+  killsServe: true,
   behindMs: HOUR_MS,
   environment: { STREAM_BATCH_MAX: String(BATCH_MAX.atFirst) },
   definitions: {

@@ -45,3 +45,17 @@ it('a notice that was answered 404 long ago is told at the end', async () => {
 it('one that was put off is told again, and nothing is wrong', async () => {
   await expect(finishAfterSome(503)).resolves.toBeUndefined();
 });
+
+it.each([
+  ['what it tells nothing of', 0.995],
+  ['nothing where it tells of every bid', 0.5],
+])('has sums of its own: %s', async (_what, chance) => {
+  const { url } = await serveThat(204);
+  const target = { url, secretKey: 'secret' };
+  const exchange = startExchange(target, () => chance, { perSecond: 100, prefix: 'test' });
+  await until('some bids are answered', () => (exchange.reasons.get('bid') ?? 0) > 10, 20_000);
+  await exchange.finish();
+  const sum = [...exchange.untoldMicros.values()].reduce((all, micros) => all + micros, 0);
+  const bids = exchange.reasons.get('bid')!;
+  expect([sum, exchange.clearedMicros.size]).toEqual(chance === 0.995 ? [100 * bids, 0] : [0, 1]);
+});

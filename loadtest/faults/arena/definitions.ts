@@ -20,8 +20,10 @@ export const AUCTIONED = [
 /** What the platform reports spend of by itself. */
 export const REPORTED = { campaign: 'mail-return', channel: 'email', currency: 'USD' } as const;
 
-/** A fault counts only if so much of the account's budget was cleared or is outstanding. */
+/** A fault counts only if so much of the account's budget is taken (spent.ts), */
 export const TIGHT_TAKEN_MICROS = 18_000_000;
+/** and so much of that cleared. Each `serve` that is killed may take a quarter of what is free with it. */
+export const TIGHT_CLEARED_MICROS = { afterKills: 5_000_000, else: 10_000_000 } as const;
 
 const tight = {
   name: 'An account that is soon spent',

@@ -18,6 +18,8 @@ const NOTICES_MAX = 64;
 export interface Exchange {
   /** Campaign → what its wins cleared at, in micros. */
   readonly clearedMicros: ReadonlyMap<string, number>;
+  /** Campaign → what was bid and nothing is ever told of, in micros. */
+  readonly untoldMicros: ReadonlyMap<string, number>;
   /** Why there was a bid or none, with how often. */
   readonly reasons: ReadonlyMap<string, number>;
   /** Holds auctions for this campaign alone until its wins cleared at so much, or the time is over. */
@@ -41,6 +43,7 @@ export function startExchange(
   { perSecond, prefix }: { readonly perSecond: number; readonly prefix: string },
 ): Exchange {
   const clearedMicros = new Map<string, number>();
+  const untoldMicros = new Map<string, number>();
   const reasons = new Map<string, number>();
   const notices = new Set<Promise<void>>();
   let finished = false;
@@ -106,6 +109,7 @@ export function startExchange(
       clearedMicros.set(campaign, (clearedMicros.get(campaign) ?? 0) + micros);
       await tell(`${answer.notices.win}?price=${(micros / MICROS).toFixed(6)}`);
     } else if (chance < WIN_SHARE + LOSS_SHARE) await tell(answer.notices.loss);
+    else untoldMicros.set(campaign, (untoldMicros.get(campaign) ?? 0) + answer.bidMicros);
   }
 
   async function run(): Promise<void> {
@@ -127,6 +131,7 @@ export function startExchange(
   running.catch(() => {});
   return {
     clearedMicros,
+    untoldMicros,
     reasons,
     async spend(campaign, micros, timeoutMs) {
       const isSpent = (): boolean => (clearedMicros.get(campaign) ?? 0) >= micros;
