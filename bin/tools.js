@@ -1,13 +1,12 @@
 // The programs that Flywheel needs beside Node, and how to get those that are missing.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { withoutServices } from './no-services.js';
 import { runLogged, StepError } from './steps.js';
 
 const NODE_MAJOR_MIN = 20;
 const JAVA_MAJOR_MIN = 17;
 const REDIS_MAJOR_MIN = 7;
-const POLICY = '/usr/sbin/policy-rc.d';
 
 /**
  * @typedef {object} Tool
@@ -80,7 +79,6 @@ export async function ensureTools({ forTests }) {
   return `installed ${names}`;
 }
 
-/** Installs without starting the packages' services: Flywheel runs its own, with its own data. */
 async function install(packages, asRoot) {
   const env = { DEBIAN_FRONTEND: 'noninteractive' };
   const apt = (log, args) => {
@@ -88,20 +86,9 @@ async function install(packages, asRoot) {
     return runLogged(log, command, rest, { env });
   };
   await apt('apt-update', ['update']);
-  const hadPolicy = existsSync(POLICY);
-  const denyStarts = '#!/bin/sh\nexit 101\n';
-  if (!hadPolicy) {
-    if (asRoot.length === 0) writeFileSync(POLICY, denyStarts, { mode: 0o755 });
-    else spawnSync('sudo', ['-n', 'install', '-m', '755', '/dev/stdin', POLICY], { input: denyStarts });
-  }
-  try {
-    await apt('apt-install', ['install', '-y', '--no-install-recommends', ...packages]);
-  } finally {
-    if (!hadPolicy) {
-      if (asRoot.length === 0) rmSync(POLICY, { force: true });
-      else spawnSync('sudo', ['-n', 'rm', '-f', POLICY]);
-    }
-  }
+  await withoutServices(asRoot, () =>
+    apt('apt-install', ['install', '-y', '--no-install-recommends', ...packages]),
+  );
 }
 
 /** What to put before a command to run it as root; undefined when that is not possible without a password. */
