@@ -4,9 +4,15 @@ import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { flywheelCommandLine } from '../../ops/local/flywheel-process.ts';
 import type { Stack } from '../../ops/local/stack.ts';
+import { openClickHouse } from '../../platform/clickhouse.ts';
 import { type Config, readConfig } from '../../platform/config.ts';
 import type { Outgoing, Producer } from '../../platform/kafka.ts';
+import { openTopicAdmin } from '../../platform/kafka-topics.ts';
+import { namespaceOf } from '../../platform/namespace.ts';
+import { readProgress, waitUntilDrained } from '../../platform/progress.ts';
+import { openRedis } from '../../platform/redis.ts';
 import { endWithUs } from '../measured.ts';
+import { assertApplied } from './applied.ts';
 import { benchDefinitions } from './workload.ts';
 
 const isTypeScript = import.meta.url.endsWith('.ts');
@@ -16,6 +22,7 @@ export const extension = isTypeScript ? 'ts' : 'js';
 export const here = dirname(new URL(import.meta.url).pathname);
 
 const PRODUCE_BATCH = 2_000;
+const DRAIN_MS_MAX = 120_000;
 
 /** Writes all messages, a batch after the other; `written` is told of each, and the next one waits for it. */
 export async function produce(
@@ -88,4 +95,26 @@ export async function endStream(child: ChildProcess): Promise<void> {
   const exited = new Promise((resolve) => child.once('exit', resolve));
   child.kill('SIGTERM');
   await exited;
+}
+
+/** Until all that is in the log is applied and delivered. */
+export async function untilDrained(config: Config): Promise<void> {
+  const redis = await openRedis({ url: config.redisUrl });
+  const admin = openTopicAdmin(config.kafkaBrokers);
+  try {
+    const namespace = namespaceOf(config.namespace);
+    const drained = await waitUntilDrained(() => readProgress(namespace, redis, admin), DRAIN_MS_MAX);
+    if (!drained) throw new Error('the stream has not taken up all of the log in time');
+  } finally {
+    redis.disconnect();
+    await admin.close();
+  }
+}
+
+/** Waits until all is delivered. @throws Error where the stream did something else with the events than to apply them */
+export async function assertAllApplied(config: Config, events: number): Promise<void> {
+  await untilDrained(config);
+  const { database } = namespaceOf(config.namespace);
+  const clickhouse = openClickHouse({ url: config.clickhouseUrl, database });
+  await assertApplied(clickhouse, events).finally(() => clickhouse.close());
 }

@@ -9,10 +9,17 @@ import { openTopicAdmin } from '../../platform/kafka-topics.ts';
 import { partitionKeys } from '../../platform/keys.ts';
 import { migrate } from '../../platform/migrate.ts';
 import { namespaceOf, topicPartitions } from '../../platform/namespace.ts';
-import { readProgress, waitUntilDrained } from '../../platform/progress.ts';
 import { openRedis, type RedisClient } from '../../platform/redis.ts';
 import { type Origin, originOf } from '../measured.ts';
-import { assertRuns, configOf, endStream, startStream, writeDefinitions } from './engine.ts';
+import {
+  assertAllApplied,
+  assertRuns,
+  configOf,
+  endStream,
+  startStream,
+  untilDrained,
+  writeDefinitions,
+} from './engine.ts';
 import { workloadMessages } from './workload.ts';
 
 export interface LatencyBenchOptions {
@@ -42,7 +49,7 @@ const LOOK_MS = 5;
 const SAMPLE_EVERY = 50;
 /** The first events compile the code, Kafka's too, which takes a third of a core for a minute; they are not counted. */
 const WARM_SECONDS = 60;
-const DRAIN_MS_MAX = 120_000;
+const SEEN_MS_MAX = 1_200_000;
 const GENERATION = 1;
 
 interface Sample {
@@ -66,6 +73,7 @@ export async function benchLatency(options: LatencyBenchOptions): Promise<Latenc
     try {
       await untilDrained(config);
       const visible = await driveEvenly(config, child, options);
+      await assertAllApplied(config, eventsDriven(options));
       return {
         eventsPerSecond: options.rate,
         buyers: options.buyers,
@@ -81,24 +89,16 @@ export async function benchLatency(options: LatencyBenchOptions): Promise<Latenc
   }
 }
 
-async function untilDrained(config: Config): Promise<void> {
-  const redis = await openRedis({ url: config.redisUrl });
-  const admin = openTopicAdmin(config.kafkaBrokers);
-  try {
-    const namespace = namespaceOf(config.namespace);
-    const drained = await waitUntilDrained(() => readProgress(namespace, redis, admin), DRAIN_MS_MAX);
-    if (!drained) throw new Error('the stream did not take up the definitions in time');
-  } finally {
-    redis.disconnect();
-    await admin.close();
-  }
-}
-
 /** Nearest-rank percentiles of milliseconds. */
 export function visibleOf(ms: readonly number[]): VisibleMs {
   const sorted = [...ms].sort((a, b) => a - b);
   const at = (share: number): number => sorted[Math.ceil(share * sorted.length) - 1] ?? Number.NaN;
   return { p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1) };
+}
+
+/** How many events `driveEvenly` produces. */
+export function eventsDriven({ rate, seconds }: Pick<LatencyBenchOptions, 'rate' | 'seconds'>): number {
+  return Math.ceil(rate * (WARM_SECONDS + seconds));
 }
 
 /** Produces at an even rate and tells how many milliseconds after its append each sampled event was seen in Redis. */
@@ -111,7 +111,7 @@ export async function driveEvenly(
   const clientId = 'bench-latency';
   const producer = await createProducer({ brokers: config.kafkaBrokers, clientId, deliveryTimeoutMs: 0 });
   const { topics } = namespaceOf(config.namespace);
-  const count = Math.ceil(rate * (WARM_SECONDS + seconds));
+  const count = eventsDriven({ rate, seconds });
   const spanMs = (WARM_SECONDS + seconds) * 1_000;
   const workload = {
     events: count,
@@ -204,7 +204,7 @@ async function lookUntil(
     { length: topicPartitions.events },
     (_, partition) => partitionKeys(namespace, { topic: 'events', generation: GENERATION, partition }).head,
   );
-  const untilMs = performance.now() + 10 * DRAIN_MS_MAX;
+  const untilMs = performance.now() + SEEN_MS_MAX;
   while (!isOver()) {
     if (performance.now() > untilMs) throw new Error(`${waiting.size} samples were never seen`);
     const offsets = await offsetsOf(redis, heads);

@@ -11,8 +11,16 @@ import { lagOf, readProgress } from '../../platform/progress.ts';
 import { openRedis, type RedisClient } from '../../platform/redis.ts';
 import { residentBytes } from '../faults/arena/pid.ts';
 import { type Origin, originOf } from '../measured.ts';
-import { assertRuns, configOf, endStream, produce, startStream, writeDefinitions } from './engine.ts';
-import { driveEvenly, type VisibleMs, visibleOf } from './latency.ts';
+import {
+  assertAllApplied,
+  assertRuns,
+  configOf,
+  endStream,
+  produce,
+  startStream,
+  writeDefinitions,
+} from './engine.ts';
+import { driveEvenly, eventsDriven, type VisibleMs, visibleOf } from './latency.ts';
 import { defaultSpanMs, workloadMessages } from './workload.ts';
 
 export interface MemoryBenchOptions {
@@ -62,6 +70,7 @@ export async function benchMemory(options: MemoryBenchOptions): Promise<MemoryBe
     try {
       const filled = await fill(config, redis, child, options);
       const visible = await driveEvenly(config, child, { rate, seconds, buyers, print });
+      await assertAllApplied(config, buyers * eventsPerBuyer + eventsDriven({ rate, seconds }));
       return {
         buyers,
         events: buyers * eventsPerBuyer,

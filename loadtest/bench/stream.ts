@@ -13,6 +13,7 @@ import { isDrained, lagOf, type PartitionProgress, readProgress } from '../../pl
 import { openRedis } from '../../platform/redis.ts';
 import { cpuSecondsOf, median, type Origin, originOf } from '../measured.ts';
 import {
+  assertAllApplied,
   assertRuns,
   configOf,
   endStream,
@@ -130,6 +131,7 @@ async function measureFull(config: Config, events: number): Promise<Side> {
   try {
     const look = (): Promise<PartitionProgress[]> => readProgress(namespace, redis, admin);
     const { seconds, cpuSeconds } = await timeUntilDelivered(look, child, events);
+    await assertAllApplied(config, events);
     return { eventsPerSecond: events / seconds, cpuSecondsPerMillion: (cpuSeconds / events) * 1e6 };
   } finally {
     await endStream(child);
