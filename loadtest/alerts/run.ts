@@ -101,6 +101,13 @@ async function provoke(fault: Fault, victim: Victim, prometheus: string): Promis
 }
 
 async function main(): Promise<number> {
+  const [wanted = ''] = process.argv.slice(2);
+  const chosen = faults.filter(({ name }) => name.includes(wanted));
+  if (chosen.length === 0) {
+    const names = faults.map(({ name }) => `\n  ${name}`).join('');
+    print(`there is no fault with ${JSON.stringify(wanted)} in its name; there are${names}`);
+    return 1;
+  }
   const dir = await mkdtemp(path.join(tmpdir(), 'flywheel-alerts-'));
   const stack = await startStack({
     dir,
@@ -147,8 +154,7 @@ async function main(): Promise<number> {
     const without = (await firing(prometheus)).map(({ labels }) => labels.alertname!);
     print(`without a fault: ${without.length === 0 ? 'nothing fires' : without.join(', ')}`);
     const results: { fault: string; alerts: Fired[] }[] = [];
-    const [wanted = ''] = process.argv.slice(2);
-    for (const fault of faults.filter(({ name }) => name.includes(wanted))) {
+    for (const fault of chosen) {
       results.push({ fault: fault.name, alerts: await provoke(fault, victim, prometheus) });
     }
     const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: PROJECT, encoding: 'utf8' });
