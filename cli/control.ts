@@ -63,26 +63,29 @@ async function untilTakenUp(isTakenUp: () => Promise<boolean>): Promise<boolean>
 
 const laterBy = 'no owner has taken it up yet; the next one will';
 
-/** Whether a living owner says that it stands still: what else is the matter with the partition is told before that as its health. */
-async function standsStill(place: Place): Promise<boolean> {
+/**
+ * Whether a living owner says that it stands still, or that it does not: what else is the matter with the partition is told before
+ * that as its health. What one of before has said stays in Redis when it is gone.
+ */
+async function ownerSays(place: Place, paused: '0' | '1'): Promise<boolean> {
   const { owner } = await statusOf(place);
-  return owner !== null && (await place.redis.hget(place.keys.head, 'paused')) === '1';
+  return owner !== null && (await place.redis.hget(place.keys.head, 'paused')) === paused;
 }
 
 export async function pause(place: Place): Promise<string> {
   const before = await readControl(place.redis, place.keys);
   if (before.paused) return `is paused already, at offset ${(await statusOf(place)).offset}`;
   await pausePartition(place.redis, place.keys);
-  const isTaken = await untilTakenUp(() => standsStill(place));
+  const isTaken = await untilTakenUp(() => ownerSays(place, '1'));
   const { offset, high } = await statusOf(place);
   return isTaken ? `paused at offset ${offset}; its log ends at ${high}` : `to be paused: ${laterBy}`;
 }
 
-async function resume(place: Place): Promise<string> {
+export async function resume(place: Place): Promise<string> {
   const { paused, holdAt } = await readControl(place.redis, place.keys);
   if (!paused && holdAt === null) return 'was not paused';
   await resumePartition(place.redis, place.keys);
-  const isTaken = await untilTakenUp(async () => (await place.redis.hget(place.keys.head, 'paused')) === '0');
+  const isTaken = await untilTakenUp(() => ownerSays(place, '0'));
   const { offset, lag } = await statusOf(place);
   return isTaken ? `goes on at offset ${offset}, ${lag} records behind` : `to go on: ${laterBy}`;
 }

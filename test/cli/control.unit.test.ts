@@ -1,6 +1,6 @@
-// What `pause` and `rewind` say, with an owner that heeds what stands in Redis at its next look.
-import { expect, it } from 'vitest';
-import { type Place, pause, rewind } from '../../cli/control.ts';
+// What `pause`, `resume` and `rewind` say, with an owner that heeds what stands in Redis at its next look.
+import { expect, it, onTestFinished, vi } from 'vitest';
+import { type Place, pause, resume, rewind } from '../../cli/control.ts';
 import type { TopicAdmin } from '../../platform/kafka-topics.ts';
 import { partitionKeys } from '../../platform/keys.ts';
 import { namespaceOf, topicPartitions } from '../../platform/namespace.ts';
@@ -59,6 +59,19 @@ it('pause says that a partition is paused, though batches of it wait too long', 
   const owedSince = String(Date.now() - 2 * UNDELIVERED_MS_MAX);
   const place = placeOf({}, { owed: '12', owedSince });
   expect(await pause(place)).toBe('paused at offset 7; its log ends at 9');
+});
+
+it('resume says that a partition goes on', async () => {
+  expect(await resume(placeOf({ paused: '1' }))).toBe('goes on at offset 7, 2 records behind');
+});
+
+// The owner was gone before it was paused: what it last said is that it went on.
+it('resume does not say so where nobody owns the partition', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'performance'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const said = resume(placeOf({ paused: '1' }, { stamp: '0', paused: '0' }));
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect(await said).toBe('to go on: no owner has taken it up yet; the next one will');
 });
 
 it('rewind ends a hold that an earlier one asked for, or moves it', async () => {
