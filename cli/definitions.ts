@@ -27,6 +27,8 @@ export interface ImportPlan {
   readonly unchanged: number;
   /** What the plan was compared with. */
   readonly tag: string;
+  /** What was in the folder. It may be another when somebody has read the plan. */
+  readonly asked: object;
 }
 
 const REQUEST_MS_MAX = 120_000;
@@ -113,23 +115,19 @@ async function importBody({ folder, keepOthers, author, reason }: ImportOptions)
 
 /** What the import would change. @throws PlatformError DEFINITION_INVALID with every reason */
 export async function planImport(target: ServeTarget, options: ImportOptions): Promise<ImportPlan> {
-  const { body, tag } = await request<ImportPlan>(
-    target,
-    '/v1/definitions/import?plan=true',
-    await importBody(options),
-  );
-  return { changes: body.changes, unchanged: body.unchanged, tag };
+  const asked = await importBody(options);
+  const { body, tag } = await request<ImportPlan>(target, '/v1/definitions/import?plan=true', asked);
+  return { changes: body.changes, unchanged: body.unchanged, tag, asked };
 }
 
 /** Applies exactly the plan. @throws PlatformError DEFINITION_CONFLICT if anything has changed since it was made */
 export async function applyImport(
   target: ServeTarget,
-  options: ImportOptions,
-  plan: ImportPlan,
+  plan: Pick<ImportPlan, 'tag' | 'asked'>,
 ): Promise<readonly Change[]> {
   const headers = { 'if-match': plan.tag };
   const route = '/v1/definitions/import';
-  const { body } = await request<ImportPlan>(target, route, await importBody(options), headers);
+  const { body } = await request<ImportPlan>(target, route, plan.asked, headers);
   return body.changes;
 }
 

@@ -45,7 +45,7 @@ async function importDefinitions(_what: string, dir: string, options: Options): 
     process.exitCode = 1;
     return report(plan, false);
   }
-  await applyImport(target, importing, plan);
+  await applyImport(target, plan);
   report(plan, true);
 }
 

@@ -1,4 +1,4 @@
-// What commands say of a serve that does not answer, and what an export leaves when it is killed.
+// What commands say of a serve that does not answer, what an export leaves when it is killed, and what an import puts in force.
 import { once } from 'node:events';
 import { link, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type RequestListener } from 'node:http';
@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { askServe } from '../../cli/ask-serve.ts';
-import { exportDefinitions } from '../../cli/definitions.ts';
+import { applyImport, exportDefinitions, planImport } from '../../cli/definitions.ts';
 
 /** The address of a stand-in for serve. */
 async function listening(listener: RequestListener): Promise<string> {
@@ -50,4 +50,24 @@ it('an export never has half of a file where a whole one was', async () => {
   expect(JSON.parse(await readFile(file, 'utf8'))).toEqual({ name: 'as it is' });
   expect(await readFile(before, 'utf8')).toBe('{"name":"as it was"}');
   expect(await readdir(path.join(folder, 'account'))).toEqual(['a.json']);
+});
+
+// Somebody reads the plan for a while, and a colleague pulls into the folder meanwhile.
+it('an import puts in force what it has shown', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'flywheel-import-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  await mkdir(path.join(folder, 'account'));
+  const file = path.join(folder, 'account', 'a.json');
+  await writeFile(file, '{"name":"as it was shown"}');
+  const asked: unknown[] = [];
+  const url = await listening(async (request, response) => {
+    asked.push(JSON.parse(Buffer.concat(await request.toArray()).toString()));
+    response.setHeader('etag', '"7"').end(JSON.stringify({ changes: [], unchanged: 0 }));
+  });
+  const target = { url, secretKey: 'sk' };
+  const plan = await planImport(target, { folder, keepOthers: true, reason: 'merged' });
+  await writeFile(file, '{"name":"as nobody saw it"}');
+  await applyImport(target, plan);
+  expect(asked[0]).toMatchObject({ definitions: [{ document: { name: 'as it was shown' } }] });
+  expect(asked[1]).toEqual(asked[0]);
 });
