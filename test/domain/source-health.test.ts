@@ -64,6 +64,19 @@ describe('quiet', () => {
     expect(statusAt(hours, lastMs + 10 * MINUTE_MS)).toBe('quiet');
   });
 
+  it('a source that has stopped for good: for three weeks, of the 28 days that are looked at', () => {
+    const hours = hoursOf(arrivals(40, () => 120));
+    const lastMs = hours.at(-1)!.lastMs;
+    const statusOn = (days: number) => {
+      const nowMs = lastMs + days * DAY_MS;
+      return statusAt(
+        hours.filter(({ startMs }) => startMs >= nowMs - 28 * DAY_MS),
+        nowMs,
+      );
+    };
+    expect([1, 20.9, 21.1, 30].map(statusOn)).toEqual(['quiet', 'quiet', 'unknown', 'unknown']);
+  });
+
   it('not a source whose history is being fed in, until that stops', () => {
     const hours = hoursOf(arrivals(21, () => 120));
     const nowMs = hours.at(-1)!.lastMs + 2 * DAY_MS;
