@@ -10,7 +10,7 @@ import type { FeedReport } from '../../cli/feed/report.ts';
 import { SIMULATED_DAYS } from '../../cli/feed/sources.ts';
 import type { Summary } from '../../cli/up-summary.ts';
 import { createMarketplace } from '../../simulate/marketplace/marketplace.ts';
-import { sendTraffic } from './support/traffic.ts';
+import { defineReceivers, sendTraffic } from './support/traffic.ts';
 import { expectWatched } from './support/watched.ts';
 
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
@@ -163,6 +163,7 @@ test(
 
     const prometheus = /Prometheus +(http\S+)/.exec(run.output())![1]!;
     expect(run.output()).toMatch(/Grafana .*Import.*engine,growth,campaigns/);
+    await defineReceivers(url, { write, secret }, path.join(dir, 'webhook-secrets.json'));
     await sendTraffic(url, { write, secret });
     await expectWatched(prometheus);
 

@@ -1,5 +1,6 @@
 // One of everything that the metrics tell of, through the public API.
 import { expect } from 'vitest';
+import { addWebhookSecret } from '../../../platform/webhook-secrets.ts';
 
 export interface Keys {
   readonly write: string;
@@ -28,6 +29,33 @@ function messagesOf(buyer: string): Record<string, unknown>[] {
     { type: 'identify', userId: buyer, anonymousId: `visitor-of-${buyer}` },
     { type: 'group', userId: buyer, groupId: 'acme' },
   ];
+}
+
+/** One that is tried again much later, one that is given up at once, neither there: both are called once an opportunity opens. */
+export async function defineReceivers(url: string, { secret }: Keys, secretsFile: string): Promise<void> {
+  await addWebhookSecret(secretsFile, 'nobody');
+  const receiver = {
+    url: 'http://127.0.0.1:9/hooks',
+    triggers: ['opened'],
+    secret: 'nobody',
+    timeoutMs: 1_000,
+  };
+  const documents = {
+    'trigger/opened': { name: 'Opened', on: 'opportunity', to: ['opened'] },
+    'receiver/patient': { ...receiver, name: 'Tried again much later', retryAfterMs: [600_000] },
+    'receiver/hasty': { ...receiver, name: 'Given up at once', retryAfterMs: [100] },
+  };
+  for (const [name, document] of Object.entries(documents)) {
+    const answer = await fetch(`${url}/v1/definitions/${name}`, {
+      method: 'PUT',
+      headers: {
+        ...{ authorization: `Bearer ${secret}`, 'content-type': 'application/json' },
+        'if-none-match': '*',
+      },
+      body: JSON.stringify({ document, author: 'test', reason: 'to be watched' }),
+    });
+    expect([name, answer.status]).toEqual([name, 201]);
+  }
 }
 
 /** Events (with repeats, late ones and some that nobody did), evaluations, bids, notices. */
