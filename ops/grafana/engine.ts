@@ -33,7 +33,7 @@ const glance: PanelSpec[] = [
   {
     title: 'Undelivered',
     description:
-      'Committed batches that ClickHouse or Kafka do not have. Where 2,000 of them, or 32,000 records, wait, a partition applies nothing more.',
+      'Committed batches that ClickHouse or Kafka do not have. Where 2,000 of them, 32,000 records, or 16 MB of records wait, a partition applies nothing more.',
     unit: 'short',
     stat: true,
     queries: [{ expr: 'sum(flywheel_stream_undelivered_batches)', legend: 'batches' }],
