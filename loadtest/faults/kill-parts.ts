@@ -20,8 +20,13 @@ const ROUNDS: readonly (readonly PartName[])[] = [
   ['clickhouse', 'redis'],
 ];
 
+/** How many of a log's lines tell of something that went wrong; that somebody leads or is ready stands in it too. */
+export function complaintsIn(log: string): number {
+  return log.match(/^\{"level":"(?:warn|error)"/gm)?.length ?? 0;
+}
+
 function failuresOf(arena: Arena): number {
-  return [...arena.processes.values()].reduce((sum, { errors }) => sum + errors().split('\n').length, 0);
+  return [...arena.processes.values()].reduce((sum, { errors }) => sum + complaintsIn(errors()), 0);
 }
 
 async function killTogether(arena: Arena, names: readonly PartName[]): Promise<Evidence> {
