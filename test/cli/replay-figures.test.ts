@@ -39,6 +39,44 @@ function sumOf(rows: readonly Record<string, number>[], name: string): number {
   return rows.reduce((sum, row) => sum + row[name]!, 0);
 }
 
+describe('rees46', { timeout: TIMEOUT_MS }, () => {
+  const file = sharedFile('clickstream_rees46_oct2019/rees46_2019_oct_head.csv.gz');
+
+  it.skipIf(file === null)('all of it: views, carts, purchases, buyers', async () => {
+    const { get, stage } = await replayed('rees46', [{ file: file! }], Date.UTC(2019, 9, 1, 3));
+    const behaviours = await stage.rows<{ behaviour: string; count: string }>(
+      `SELECT behaviour, countIf(verdict = 'applied') AS count FROM events FINAL GROUP BY behaviour`,
+    );
+    expect(Object.fromEntries(behaviours.map(({ behaviour, count }) => [behaviour, Number(count)]))).toEqual({
+      view: 17_055,
+      inquiry: 165,
+      order: 214,
+    });
+    const { rows } = await get(`/v1/reports/north-star?${periodOf('2019-10-01', '2019-10-01')}`);
+    expect(sumOf(rows, 'visitors')).toBe(4_504);
+  });
+});
+
+describe('online-retail', { timeout: TIMEOUT_MS }, () => {
+  const file = sharedFile('lifecycle_online_retail/online_retail.csv.gz');
+
+  it.skipIf(file === null)(
+    'all of it: invoices, cancellations, customers, their worth, countries',
+    async () => {
+      const { number } = await replayed('online-retail', [{ file: file! }], Date.UTC(2011, 11, 10));
+      const count = (what: string): Promise<number> => number(`SELECT ${what} FROM events FINAL`);
+      expect(await count(`countIf(verdict = 'applied')`)).toBe(25_900);
+      expect(await count(`countIf(behaviour = 'order')`)).toBe(22_064);
+      expect(await count(`countIf(event = 'Order Cancelled')`)).toBe(3_836);
+      expect(await count(`uniqExactIf(key, startsWith(key, 'u:'))`)).toBe(4_372);
+      expect(await count(`round(sum(JSONExtractFloat(record, 'properties', 'value')), 2)`)).toBe(
+        9_747_747.93,
+      );
+      expect(await count(`uniqExact(JSONExtractString(record, 'properties', 'country'))`)).toBe(36);
+    },
+  );
+});
+
 describe('eshop2008', { timeout: TIMEOUT_MS }, () => {
   const file = sharedFile('clickstream_eshop_2008/eshop_clothing_2008.csv.gz');
 
