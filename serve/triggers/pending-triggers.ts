@@ -5,10 +5,8 @@ import { topicPartitions } from '../../platform/namespace.ts';
 import { type WithholdingReason, withholdingReason } from '../../platform/trigger-offer.ts';
 import { fromRedis, type StateReader } from '../state.ts';
 
-/** Triggers that one partition gives in one trip. */
+/** Triggers that one partition gives in one trip; between trips others are answered. */
 const PAGE = 200;
-/** Triggers that one answer looks at in one partition: a filter that fits nothing must end. */
-const SCANNED_MAX = 20_000;
 
 export interface WithheldPartition {
   readonly partition: number;
@@ -30,7 +28,6 @@ export interface OfferRequest {
 interface PartitionScan {
   readonly partition: number;
   cursor: string;
-  scanned: number;
   done: boolean;
   withheld: WithholdingReason | null;
   found: Map<string, WaitingTrigger>;
@@ -52,8 +49,7 @@ async function scanPage(reader: StateReader, scan: PartitionScan, request: Offer
   );
   scan.withheld = withholdingReason(ready ?? null, stamp ?? null, request.nowMs());
   scan.cursor = cursor;
-  scan.scanned += entries.length / 2;
-  scan.done = scan.withheld !== null || cursor === '0' || scan.scanned >= SCANNED_MAX;
+  scan.done = scan.withheld !== null || cursor === '0';
   if (scan.withheld !== null) {
     scan.found.clear();
     return;
@@ -64,13 +60,15 @@ async function scanPage(reader: StateReader, scan: PartitionScan, request: Offer
   }
 }
 
-/** Up to `limit` triggers, the oldest first among those looked at: one trip unless many are filtered out. */
+/**
+ * Up to `limit` triggers, the oldest first among those looked at: one trip unless many are filtered out. It looks on until it has
+ * `limit` or has seen all, so that nothing which fits is hidden behind others; the stream keeps at most `maxPendingTriggers` in a partition.
+ */
 export async function offerTriggers(reader: StateReader, request: OfferRequest): Promise<Offer> {
   const scans = request.partitions.map(
     (partition): PartitionScan => ({
       partition,
       cursor: '0',
-      scanned: 0,
       done: false,
       withheld: null,
       found: new Map(),

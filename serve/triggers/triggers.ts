@@ -79,9 +79,10 @@ function registerOffer(
 ): void {
   const schema = {
     tags,
-    summary: 'Triggers that wait to be delivered, the oldest first',
+    summary: 'Triggers that wait to be delivered',
     description:
-      'A trigger is offered until it is acknowledged or expires, so a puller acknowledges what it has taken. ' +
+      'Of each partition it looks until `limit` are found or all were seen, and tells the oldest of these first: where more wait than ' +
+      '`limit`, others that were not looked at may be older. Fewer than `limit` are all that there are outside of `withheld`. A trigger is offered until it is acknowledged or expires, so a puller acknowledges what it has taken. ' +
       'A partition is withheld until its owner has passed the log’s end and while the owner is not seen.',
     querystring: querySchema(query),
     response: responses({ 200: offered }),

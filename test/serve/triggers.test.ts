@@ -36,13 +36,10 @@ beforeEach(async () => {
 });
 
 /** A pending trigger as the stream keeps it. */
-async function pend(key: string, change: Record<string, unknown> = {}): Promise<string> {
-  const partition = buyerPartition(key);
-  offset += 1;
-  const id = `${partition}-${offset}-0`;
-  const trigger = {
-    id,
-    definition: 'qualified-opportunity',
+function pending(key: string, at: number, definition: string) {
+  return {
+    id: `${buyerPartition(key)}-${at}-0`,
+    definition,
     revision: 2,
     on: 'opportunity',
     key,
@@ -51,10 +48,15 @@ async function pend(key: string, change: Record<string, unknown> = {}): Promise<
     timeMs: W,
     expiresMs: W + 1_000,
     data: { quality: 0.7 },
-    ...change,
   };
-  await here.redis.hset(here.keysOf('events', partition).triggers, id, JSON.stringify(trigger));
-  return id;
+}
+
+async function pend(key: string, change: Record<string, unknown> = {}): Promise<string> {
+  offset += 1;
+  const trigger = { ...pending(key, offset, 'qualified-opportunity'), ...change };
+  const waiting = here.keysOf('events', buyerPartition(key)).triggers;
+  await here.redis.hset(waiting, trigger.id, JSON.stringify(trigger));
+  return trigger.id;
 }
 
 async function offer(query = '') {
@@ -124,6 +126,19 @@ describe('the offer', () => {
     const wanted = await pend(key, { definition: 'lost-buyer' });
     expect((await offer('?definition=lost-buyer')).triggers.map((trigger) => trigger.id)).toEqual([wanted]);
     expect((await offer('?limit=1000')).triggers).toHaveLength(701);
+  });
+
+  // Each answer began anew and looked at 20,000 of a partition: what lay behind them was offered to nobody until it expired.
+  it('hides nothing that fits behind tens of thousands that do not', async () => {
+    const key = 'u:multitude';
+    const partition = buyerPartition(key);
+    const crowd = Array.from({ length: 25_000 }, (_, index) => pending(key, index, 'qualified-opportunity'));
+    const wanted = Array.from({ length: 100 }, (_, index) => pending(key, 30_000 + index, 'lost-buyer'));
+    const waiting = [...crowd, ...wanted].flatMap((each) => [each.id, JSON.stringify(each)]);
+    await here.redis.hset(here.keysOf('events', partition).triggers, ...waiting);
+    const { triggers } = await offer('?definition=lost-buyer&limit=1000');
+    expect(triggers.map(({ id }) => id).sort()).toEqual(wanted.map(({ id }) => id).sort());
+    expect((await offer('?limit=1000')).triggers).toHaveLength(1_000);
   });
 
   it.each([
