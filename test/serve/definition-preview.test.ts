@@ -1,6 +1,8 @@
 // Previews: what a changed definition would have said of rows written in the stream's layout, against the domain's own functions.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { definitionSchemas } from '../../domain/definition.ts';
 import { engage } from '../../domain/engagement.ts';
+import { qualityOf, subjectOf } from '../../domain/opportunity.ts';
 import { scoreOf } from '../../domain/score.ts';
 import type { ClickHouse } from '../../platform/clickhouse.ts';
 import { queryText } from '../../platform/named-query.ts';
@@ -60,11 +62,22 @@ let here: Answering;
 /** What is asked instead of how much there is to read, to play that there is much. */
 let size: string | null = null;
 
+/** Bytes of what the last question about contacts, inquiries and orders was answered. */
+let deepBytes = 0;
+
 function withSize(clickhouse: ClickHouse): ClickHouse {
-  const query = (asked: { query: string }) =>
-    clickhouse.query(
-      size !== null && asked.query === queryText('preview-size') ? { ...asked, query: size } : asked,
-    );
+  const query = async (asked: { query: string }) => {
+    if (size !== null && asked.query === queryText('preview-size'))
+      return clickhouse.query({ ...asked, query: size });
+    const answer = await clickhouse.query(asked);
+    if (asked.query !== queryText('preview-deep')) return answer;
+    const json = async () => {
+      const text = await answer.text();
+      deepBytes = text.length;
+      return text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line)]));
+    };
+    return Object.assign(Object.create(answer), { json });
+  };
   return Object.assign(Object.create(clickhouse), { query });
 }
 
@@ -73,9 +86,11 @@ async function insert(table: string, values: Record<string, unknown>[]): Promise
   await here.clickhouse.insert({ table, values, format: 'JSONEachRow', clickhouse_settings });
 }
 
-async function insertEvents(): Promise<void> {
-  const rows = past.map(
-    ({ key, hoursAgo, event = '', country = '', level = '', verdict = 'applied', properties }, offset) => {
+/** Rows of `events`, from an offset on. */
+function rowsOf(happenings: readonly Happening[], firstOffset = 0): Record<string, unknown>[] {
+  return happenings.map(
+    ({ key, hoursAgo, event = '', country = '', level = '', verdict = 'applied', properties }, index) => {
+      const offset = firstOffset + index;
       const timestamp = NOW - hoursAgo * HOUR_MS;
       const record = {
         kind: 'track',
@@ -99,6 +114,10 @@ async function insertEvents(): Promise<void> {
       };
     },
   );
+}
+
+async function insertEvents(): Promise<void> {
+  const rows = rowsOf(past);
   // Delivered twice, as after a crash; and what another generation left.
   await insert('events', rows);
   await insert('events', rows);
@@ -347,8 +366,81 @@ describe('a preview', () => {
     expect(found['opportunities/mean quality']).toEqual([0.475, expect.closeTo((0.55 + 0.45) / 2, 9)]);
   });
 
+  it('of opportunities reads the same of a record as the domain does, and never the record, which may be large', async () => {
+    const definition = definitionSchemas.opportunity.parse({ subject: ['supplierId', 'category'] });
+    const said: Record<string, unknown>[] = [
+      { supplierId: null, category: 'pumps', message: '' },
+      { supplierId: 'x'.repeat(300), message: 'ä😀'.repeat(100), quantity: 12.5, specification: true },
+      { supplierId: '😀'.repeat(100), messageLength: 200, quantity: '7', specification: '' },
+      { supplierId: 1.5, message: 5, messageLength: 100, specification: 'steel' },
+      { category: 1e21, quantity: 10, far: 100_000_000_000_000_000_000 },
+      { supplierId: true, category: { of: 'pumps' }, specification: 1, quantity: -4 },
+      { supplierId: '', message: 'm'.repeat(200_000) },
+    ];
+    const longAgo = said.map((properties, index) => ({
+      key: 'u:buyer',
+      hoursAgo: 100 * 24 + index,
+      event: 'Asked',
+      properties,
+    }));
+    await insert('events', rowsOf(longAgo, 1_000));
+    const nobody = { country: undefined, level: undefined };
+    const qualities = said.map((properties) => qualityOf(definition, 'inquiry', properties, nobody));
+    const subjects = new Set(said.map((properties) => subjectOf(properties, definition)));
+    here.clock.nowMs = NOW - 99 * DAY_MS;
+    try {
+      // Those without a subject are one opportunity, and as good as the better.
+      const best = [...qualities.slice(0, 5), Math.max(...qualities.slice(5))];
+      expect(await measures('opportunity/default', definition)).toMatchObject({
+        'opportunities/all': [subjects.size, subjects.size],
+        'opportunities/mean quality': [
+          expect.anything(),
+          expect.closeTo(best.reduce((a, b) => a + b) / subjects.size, 9),
+        ],
+      });
+      expect(subjects.size).toBe(6);
+      expect(deepBytes).toBeGreaterThan(0);
+      expect(deepBytes).toBeLessThan(5_000);
+    } finally {
+      here.clock.nowMs = NOW;
+    }
+  });
+
+  it('of opportunities refuses what one buyer makes too much of, for a sample of buyers does not lessen it', async () => {
+    const [row] = rowsOf([{ key: 'u:tireless', hoursAgo: 200 * 24, event: 'Asked' }]);
+    const { offset: _each, ...same } = row!;
+    await insert('events', [{ ...same, offset: 10_000 }]);
+    const rest = Object.keys(same);
+    await here.clickhouse.command({
+      query: `INSERT INTO events (offset, ${rest.join(', ')}) SELECT 10001 + n.number, ${rest.map((name) => `e.${name}`).join(', ')}
+        FROM (SELECT * FROM events WHERE key = 'u:tireless') AS e CROSS JOIN numbers(300000) AS n`,
+    });
+    here.clock.nowMs = NOW - 199 * DAY_MS;
+    size = 'SELECT 1 AS events, 1 AS buyers, 1 AS deep';
+    try {
+      const { status, body } = await preview('opportunity/default', {});
+      expect([status, body.code, body.detail]).toEqual([
+        422,
+        'too_wide',
+        expect.stringContaining('fewer days'),
+      ]);
+    } finally {
+      size = null;
+      here.clock.nowMs = NOW;
+    }
+  });
+
+  it('samples where there are many contacts, inquiries and orders', async () => {
+    size = 'SELECT 1 AS events, 1 AS buyers, 400001 AS deep';
+    try {
+      expect((await preview('opportunity/default', {})).body.sampledOneIn).toBe(3);
+    } finally {
+      size = null;
+    }
+  });
+
   it('says that it looked at a sample only where it did', async () => {
-    size = 'SELECT 1000001 AS events, 1000 AS buyers';
+    size = 'SELECT 1000001 AS events, 1000 AS buyers, 1 AS deep';
     try {
       const experiment = {
         name: 'e',

@@ -1,7 +1,6 @@
 // What accounts, campaigns, opportunities and triggers would have said of what was spent and of what came of it.
 import { UNKNOWN } from '../../../domain/attributes.ts';
 import type { OpportunityStage } from '../../../domain/buyer.ts';
-import type { SegmentRecord } from '../../../domain/buyer-record.ts';
 import type {
   AccountDefinition,
   CampaignDefinition,
@@ -9,6 +8,7 @@ import type {
 } from '../../../domain/definition.ts';
 import { qualityOf, subjectOf } from '../../../domain/opportunity.ts';
 import type { TriggerDefinition } from '../../../domain/receiver-definition.ts';
+import { problemError } from '../../problem-details.ts';
 import { type Measure, mappingOf, type Past } from './past.ts';
 
 interface SpendRow {
@@ -74,32 +74,55 @@ export async function measureCampaign(
   ];
 }
 
+/** What its record said, as far as an opportunity heeds it. */
 interface DeepRow {
   readonly key: string;
   readonly behaviour: OpportunityStage;
-  readonly record: string;
+  /** JSON; '' if none of the definition's properties is there. */
+  readonly subject: string;
+  readonly message_length: number;
+  readonly quantity: number;
+  /** 1: there is one. */
+  readonly specification: number;
   /** As the buyer had said by then; '' if never. */
   readonly country: string;
   readonly level: string;
 }
+
+/** A sample by buyers does not bound what a single one did. */
+const DEEP_ROWS_MAX = 300_000;
+/** More than `subjectOf` keeps, so that it is what cuts. */
+const SUBJECT_CHARACTERS = 200;
 
 /** What was never said is unknown. */
 function saidOr(value: string): string | undefined {
   return value === '' ? undefined : value;
 }
 
-/** Opportunities as what a buyer asked about one subject, each as good as its best contact, inquiry or order. */
-export async function measureOpportunity(definition: OpportunityDefinition, past: Past): Promise<Measure[]> {
+/** @throws 422 if the buyers who are looked at did too much */
+async function deepRows(definition: OpportunityDefinition, past: Past): Promise<DeepRow[]> {
   const rows = await past.events<DeepRow>('preview-deep', {
     ...mappingOf(past.rules),
     oneIn: past.oneIn,
+    subjects: definition.subject,
+    subjectCharacters: SUBJECT_CHARACTERS,
+    limit: DEEP_ROWS_MAX + 1,
   });
+  if (rows.length <= DEEP_ROWS_MAX) return rows;
+  const detail = `Few buyers have more than ${DEEP_ROWS_MAX} contacts, inquiries and orders in this time, which is more than is looked at. Ask for fewer days.`;
+  throw problemError({ status: 422, code: 'too_wide', detail });
+}
+
+/** Opportunities as what a buyer asked about one subject, each as good as its best contact, inquiry or order. */
+export async function measureOpportunity(definition: OpportunityDefinition, past: Past): Promise<Measure[]> {
   const best = new Map<string, number>();
-  for (const { key, behaviour, record, country, level } of rows) {
-    const { properties } = JSON.parse(record) as SegmentRecord;
-    const name = `${key} ${subjectOf(properties, definition)}`;
-    const buyer = { country: saidOr(country), level: saidOr(level) };
-    const quality = qualityOf(definition, behaviour, properties, buyer);
+  for (const row of await deepRows(definition, past)) {
+    const about = row.subject === '' ? undefined : JSON.parse(row.subject);
+    const name = `${row.key} ${subjectOf({ [definition.subject[0]!]: about }, definition)}`;
+    const { message_length: messageLength, quantity } = row;
+    const said = { messageLength, quantity, specification: row.specification === 1 };
+    const buyer = { country: saidOr(row.country), level: saidOr(row.level) };
+    const quality = qualityOf(definition, row.behaviour, said, buyer);
     best.set(name, Math.max(best.get(name) ?? 0, quality));
   }
   const qualities = [...best.values()];

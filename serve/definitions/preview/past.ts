@@ -25,6 +25,8 @@ export const comparedMeasure = z.object({
 /** More buyers or events than that are judged by a sample, where ClickHouse cannot do it by itself. */
 const BUYERS_MAX = 200_000;
 const EVENTS_MAX = 1_000_000;
+/** The same of contacts, inquiries and orders: each is a row of its own in our memory. */
+const DEEP_MAX = 200_000;
 
 type Rules = BehaviourMap['rules'];
 
@@ -80,17 +82,20 @@ export async function openPast({
     from: clickhouseTime(fromMs),
     to: clickhouseTime(toMs),
   };
-  const [size] = await run<{ events: number; buyers: number }>('preview-size', within);
+  const rules = rulesOf(list<BehaviourMap>('behaviours'));
+  const asked = { ...within, ...mappingOf(rules) };
+  const [size] = await run<{ events: number; buyers: number; deep: number }>('preview-size', asked);
   const oneIn = Math.max(
     1,
     Math.ceil((size?.buyers ?? 0) / BUYERS_MAX),
     Math.ceil((size?.events ?? 0) / EVENTS_MAX),
+    Math.ceil((size?.deep ?? 0) / DEEP_MAX),
   );
   return {
     fromMs,
     toMs,
     oneIn,
-    rules: rulesOf(list<BehaviourMap>('behaviours')),
+    rules,
     list,
     historyOf,
     events: (name, parameters = {}) => run(name, { ...within, ...parameters }),
