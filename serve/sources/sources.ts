@@ -121,6 +121,9 @@ function reasonsOf(
   }));
 }
 
+const leftOut =
+  'Events that had happened more than a week before they were received are history, and left out of all counts.';
+
 /** Register under a secret key. */
 export function registerSources(app: FastifyInstance, ports: Ports): void {
   const run = reportRunner(ports.clickhouse);
@@ -133,7 +136,7 @@ export function registerSources(app: FastifyInstance, ports: Ports): void {
       schema: {
         tags,
         summary: 'Each write key: volume, freshness, verdicts, rejects, alerts',
-        description: 'Of what was received in the period. A source is the name of a write key.',
+        description: `Of what was received in the period. A source is the name of a write key. ${leftOut}`,
         querystring: querySchema(query),
         response: responses({ 200: sourcesAnswer }, reportProblems),
       },
@@ -172,6 +175,7 @@ export function registerSources(app: FastifyInstance, ports: Ports): void {
       schema: {
         tags,
         summary: 'One write key: also its volume by hour or day, the schema seen, rejects with examples',
+        description: `Of what was received in the period. ${leftOut}`,
         params: requestSchema(params),
         querystring: querySchema(oneQuery),
         response: responses({ 200: sourceAnswer }, reportProblems),
@@ -192,7 +196,7 @@ export function registerSources(app: FastifyInstance, ports: Ports): void {
         throw problemError({
           status: 404,
           code: 'unknown_source',
-          detail: `Nothing came by a key named ${JSON.stringify(name)} in this period; GET /v1/sources lists what there is.`,
+          detail: `Nothing came by a key named ${JSON.stringify(name)} in this period, or only events that had happened more than a week before; GET /v1/sources lists what there is.`,
         });
       }
       const [volume, schema, examples] = await Promise.all([

@@ -2,6 +2,7 @@
 -- counts the events themselves. A null is no value.
 -- Parameters: generation, source ('' for all), from and to (receipt, to exclusive), every (1 reads all events, n every n-th),
 -- newest (so many of each name, the latest), limit (rows of a source, the most frequent).
+-- Events of more than a week before their receipt are left out, as in sources.sql.
 WITH
     (value -> transform(toString(JSONType(value)),
         ['Int64', 'UInt64', 'Double', 'String', 'Bool', 'Array', 'Object'],
@@ -39,6 +40,7 @@ FROM
         FROM events FINAL
         WHERE generation = {generation:UInt16}
           AND time >= {from:DateTime64(3, 'UTC')} - INTERVAL 7 DAY
+          AND time >= received_at - INTERVAL 7 DAY
           AND received_at >= {from:DateTime64(3, 'UTC')}
           AND received_at < {to:DateTime64(3, 'UTC')}
           AND ({source:String} = '' OR source = {source:String})

@@ -1,6 +1,7 @@
 -- What came by each write key: verdicts, freshness, delay between event and receipt. One row a source, the largest first.
 -- Parameters: generation, source ('' for all), from and to (receipt, to exclusive), limit.
--- Events of more than a week before their receipt are history that somebody sent late: they are not looked for.
+-- Events of more than a week before their receipt are history that somebody sent late: they are left out, each by its own receipt, so
+-- that no figure depends on where the period begins. The first bound of `time` is for the table's months, of which no more are read.
 SELECT
     source,
     count() AS events,
@@ -13,6 +14,7 @@ SELECT
 FROM events FINAL
 WHERE generation = {generation:UInt16}
   AND time >= {from:DateTime64(3, 'UTC')} - INTERVAL 7 DAY
+  AND time >= received_at - INTERVAL 7 DAY
   AND received_at >= {from:DateTime64(3, 'UTC')}
   AND received_at < {to:DateTime64(3, 'UTC')}
   AND ({source:String} = '' OR source = {source:String})

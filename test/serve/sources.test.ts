@@ -212,6 +212,33 @@ describe('GET /v1/sources/{name}', () => {
   });
 });
 
+describe('history that somebody sends late', () => {
+  // What of it was counted was told by the beginning of the period that was asked for.
+  it('is left out, whichever period is asked for, and a source with nothing else is told so', async () => {
+    const receivedMs = NOW - HOUR_MS;
+    const old = { receivedMs, delayMs: 10 * DAY_MS, event: 'Long ago', properties: { old: 1 } };
+    await insertEvents([
+      { source: 'mixed', receivedMs },
+      { source: 'mixed', receivedMs, delayMs: 6 * DAY_MS },
+      { source: 'mixed', ...old },
+      { source: 'importer', ...old },
+    ]);
+    for (const from of ['', '?from=2026-02-20T00:00:00Z', '?from=2026-01-01T00:00:00Z']) {
+      const { events, volume, schema } = await here.get(`/v1/sources/mixed${from}`);
+      expect([events, volume.map((hour: { events: number }) => hour.events), schema]).toMatchObject([
+        2,
+        [2],
+        [{ event: 'Viewed', events: 2 }],
+      ]);
+      expect((await here.get(`/v1/sources/importer${from}`, 404)).detail).toContain(
+        'more than a week before',
+      );
+      const { sources } = await here.get(`/v1/sources${from}`);
+      expect(sources.map((each: { source: string }) => each.source)).not.toContain('importer');
+    }
+  });
+});
+
 describe('alerts', () => {
   it('say who is quiet by its own rhythm, and what changed its shape', async () => {
     const report = await evaluateSources({ clickhouse: here.clickhouse, generation: GENERATION }, NOW);
