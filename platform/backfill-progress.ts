@@ -55,12 +55,27 @@ export async function readBackfills(
   });
 }
 
+const fieldOf = (funnel: string, revision: number): string => `${funnel}@${revision}`;
+
+/** Of one revision; undefined if nothing is known. */
+export async function readBackfill(
+  redis: Pick<RedisClient, 'hget'>,
+  namespace: Namespace,
+  generation: number,
+  funnel: string,
+  revision: number,
+): Promise<BackfillProgress | undefined> {
+  const text = await redis.hget(backfillsKey(namespace, generation), fieldOf(funnel, revision));
+  const read = text === null ? undefined : validate(JSON.parse(text));
+  return read?.ok === true ? read.value : undefined;
+}
+
 export async function writeBackfill(
   redis: RedisClient,
   namespace: Namespace,
   generation: number,
   progress: BackfillProgress,
 ): Promise<void> {
-  const field = `${progress.funnel}@${progress.revision}`;
+  const field = fieldOf(progress.funnel, progress.revision);
   await redis.hset(backfillsKey(namespace, generation), field, JSON.stringify(progress));
 }

@@ -117,7 +117,7 @@ export async function buildApp(dependencies: Dependencies): Promise<FastifyInsta
     registerBuyers(answers, dependencies, reader);
     registerLinks(answers, { ...dependencies, intake }, reader);
     registerRolling(answers, dependencies, reader);
-    registerReports(answers, dependencies);
+    registerReports(answers, dependencies, reader);
     registerDefinitions(answers, dependencies);
     registerLive(answers, dependencies, reader);
     registerSources(answers, dependencies);

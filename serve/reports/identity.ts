@@ -3,16 +3,18 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { clickhouseTime } from '../../platform/named-query.ts';
 import { iso, isoTime } from '../answer.ts';
-import type { Dependencies } from '../dependencies.ts';
 import { querySchema, responses } from '../schema.ts';
-import { limitedRows, type RunReport, reportProblems } from './named-queries.ts';
+import type { ReportPorts } from './asked.ts';
+import { limitedRows, reportProblems } from './named-queries.ts';
 import { period, periodOf, periodQuery, truncated } from './period.ts';
+import { standing as standingShape } from './standing.ts';
 
 const query = periodQuery.omit({ by: true });
 
 const answer = z.object({
   period,
   generation: z.int(),
+  ...standingShape,
   truncated: truncated.meta({
     description:
       'True if there are more aliases or experiments than `limit`: of aliases the newest are told. Ask again with a higher one, or ' +
@@ -77,8 +79,7 @@ function byFirstTime(one: AliasRow, other: AliasRow): number {
 /** Register under a secret key. */
 export function registerIdentityReport(
   app: FastifyInstance,
-  { generations, clock }: Pick<Dependencies, 'generations' | 'clock'>,
-  run: RunReport,
+  { generations, clock, run, standingOf }: ReportPorts,
 ): void {
   const schema = {
     tags: ['reports'],
@@ -95,7 +96,8 @@ export function registerIdentityReport(
       from: clickhouseTime(fromMs),
       to: clickhouseTime(toMs),
     };
-    const [[counts], aliases, crossovers] = await Promise.all([
+    const [standing, [counts], aliases, crossovers] = await Promise.all([
+      standingOf('events'),
       run<CountsRow>('identity', within),
       limitedRows<AliasRow>(run, 'identity-aliases', { ...within, limit: asking.limit }),
       limitedRows<CrossoverRow>(run, 'identity-crossovers', { ...within, limit: asking.limit }),
@@ -104,6 +106,7 @@ export function registerIdentityReport(
     return {
       period: { from: iso(fromMs), to: iso(toMs) },
       generation: within.generation,
+      ...standing,
       truncated: aliases.truncated || crossovers.truncated,
       links: { made, superseded, revoked, expired, merged, inseparable },
       joined: {

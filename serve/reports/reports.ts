@@ -1,109 +1,21 @@
-// Reports from ClickHouse: the funnel, opportunities, campaigns and the north star of a period, by segment.
+// Reports from ClickHouse: opportunities, campaigns and the north star of a period, by segment.
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import type {
-  AccountDefinition,
-  CampaignDefinition,
-  DefinitionType,
-  FunnelDefinition,
-} from '../../domain/definition.ts';
+import type { AccountDefinition, CampaignDefinition, DefinitionType } from '../../domain/definition.ts';
 import { lastSaid } from '../../platform/last-said.ts';
 import { clickhouseTime } from '../../platform/named-query.ts';
-import { definedHistory, iso, isoTime, unknownDefinition, unknownRevision } from '../answer.ts';
-import type { Dependencies } from '../dependencies.ts';
+import { definedHistory, iso, isoTime } from '../answer.ts';
 import { querySchema, responses } from '../schema.ts';
-import { funnelSteps, ratio, stepsOf } from './funnel-steps.ts';
+import type { StateReader } from '../state.ts';
+import { asked, askedOf, countedSegment, type ReportPorts, segment, tags } from './asked.ts';
+import { registerFunnelReport } from './funnel.ts';
+import { ratio } from './funnel-steps.ts';
 import { registerIdentityReport } from './identity.ts';
-import {
-  clickhouseSeconds,
-  limitedRows,
-  type RunReport,
-  reportProblems,
-  reportRunner,
-} from './named-queries.ts';
-import {
-  type PeriodQuery,
-  period,
-  periodOf,
-  periodQuery,
-  truncated,
-  wholePeriodNote,
-  wholePeriodOf,
-} from './period.ts';
+import { clickhouseSeconds, limitedRows, reportProblems, reportRunner } from './named-queries.ts';
+import { periodOf, periodQuery, truncated, wholePeriodNote, wholePeriodOf } from './period.ts';
+import { standingReader } from './standing.ts';
 
-type ReportPorts = Pick<Dependencies, 'clickhouse' | 'definitionLog' | 'generations' | 'clock'>;
-
-const tags = ['reports'];
-const segment = z.string().meta({ description: 'Empty without `by`.' });
-const countedSegment = segment.meta({
-  description:
-    'Empty without `by`. `other`: what found no seat among the segments that are told apart in its hour or day.',
-});
 const share = z.number().nullable();
-
-/** What all reports say about what was asked; the period as it was counted. */
-const asked = { period, by: z.string().nullable(), generation: z.int() };
-
-function askedOf(query: PeriodQuery, fromMs: number, toMs: number, generation: number) {
-  return { period: { from: iso(fromMs), to: iso(toMs) }, by: query.by ?? null, generation };
-}
-
-function registerFunnel(app: FastifyInstance, deps: ReportPorts, run: RunReport): void {
-  const query = periodQuery.extend({
-    funnel: z
-      .string()
-      .max(128)
-      .meta({ description: 'The funnel’s id.', examples: ['sourcing'] }),
-    revision: z.int().min(1).optional().meta({ description: 'The one in force if absent.' }),
-  });
-  const answer = z.object({
-    ...asked,
-    funnel: z.string(),
-    revision: z.int(),
-    truncated,
-    rows: z.array(z.object({ segment: countedSegment, steps: funnelSteps })),
-  });
-  const schema = {
-    tags,
-    summary: 'A funnel’s steps in a period, by whole hours',
-    description:
-      'Steps are counted once a buyer and funnel, in the hour of the event and the segment of then. The largest segments come first. ' +
-      wholePeriodNote('hour'),
-    querystring: querySchema(query),
-    response: responses({ 200: answer }, reportProblems),
-  };
-  app.get('/v1/reports/funnel', { schema }, async (request): Promise<z.infer<typeof answer>> => {
-    const asking = request.query as z.infer<typeof query>;
-    const funnel = deps.definitionLog.find<FunnelDefinition>('funnel', asking.funnel);
-    if (funnel === undefined) throw unknownDefinition('funnel', asking.funnel);
-    const { fromMs, toMs } = wholePeriodOf(asking, deps.clock.nowMs(), 'hour');
-    const generation = deps.generations.events;
-    const revision = asking.revision ?? funnel.revision;
-    if (revision > funnel.revision) {
-      const name = JSON.stringify(funnel.id);
-      throw unknownRevision(`funnel ${name} has no revision ${revision}; the latest is ${funnel.revision}.`);
-    }
-    const { rows, truncated } = await limitedRows<{ segment: string; steps: number[] }>(run, 'funnel', {
-      funnel: funnel.id,
-      revision,
-      generation,
-      from: clickhouseSeconds(fromMs),
-      to: clickhouseSeconds(toMs),
-      by: asking.by ?? '',
-      limit: asking.limit,
-    });
-    const asOf = deps.definitionLog.historyOf('funnel', funnel.id).find((each) => each.revision === revision);
-    // A revision that withdrew it counted nothing.
-    const names = (asOf?.document as FunnelDefinition | null | undefined)?.steps ?? [];
-    return {
-      ...askedOf(asking, fromMs, toMs, generation),
-      funnel: funnel.id,
-      revision,
-      truncated,
-      rows: rows.map((row) => ({ segment: row.segment, steps: stepsOf(names, row.steps) })),
-    };
-  });
-}
 
 const opportunityRow = z.object({
   segment,
@@ -145,7 +57,8 @@ interface TopRow extends Omit<z.infer<typeof topOpportunity>, 'opened' | 'change
   qualified: number;
 }
 
-function registerOpportunities(app: FastifyInstance, deps: ReportPorts, run: RunReport): void {
+function registerOpportunities(app: FastifyInstance, deps: ReportPorts): void {
+  const { run, standingOf } = deps;
   const query = periodQuery.extend({ top: z.int().min(0).max(1_000).default(10) });
   const answer = z.object({
     ...asked,
@@ -165,7 +78,8 @@ function registerOpportunities(app: FastifyInstance, deps: ReportPorts, run: Run
     const { fromMs, toMs } = periodOf(asking, deps.clock.nowMs());
     const generation = deps.generations.events;
     const within = { generation, from: clickhouseTime(fromMs), to: clickhouseTime(toMs) };
-    const [{ rows, truncated }, top] = await Promise.all([
+    const [standing, { rows, truncated }, top] = await Promise.all([
+      standingOf('events'),
       limitedRows<OpportunityRow>(run, 'opportunities', {
         ...within,
         by: asking.by ?? '',
@@ -175,6 +89,7 @@ function registerOpportunities(app: FastifyInstance, deps: ReportPorts, run: Run
     ]);
     return {
       ...askedOf(asking, fromMs, toMs, generation),
+      ...standing,
       truncated,
       rows: rows.map(({ mean_quality: meanQuality, ...row }) => ({
         ...row,
@@ -201,7 +116,8 @@ interface CampaignRow {
   readonly cost_micros: number;
 }
 
-function registerCampaigns(app: FastifyInstance, deps: ReportPorts, run: RunReport): void {
+function registerCampaigns(app: FastifyInstance, deps: ReportPorts): void {
+  const { run, standingOf } = deps;
   const query = periodQuery.extend({
     by: z.enum(['country', 'channel']).optional().meta({ description: 'Spend knows no industry.' }),
     campaign: z.string().max(256).optional().meta({ description: 'Only this campaign.' }),
@@ -231,14 +147,17 @@ function registerCampaigns(app: FastifyInstance, deps: ReportPorts, run: RunRepo
     const asking = request.query as z.infer<typeof query>;
     const { fromMs, toMs } = wholePeriodOf(asking, deps.clock.nowMs(), 'hour');
     const generation = deps.generations.spend;
-    const { rows, truncated } = await limitedRows<CampaignRow>(run, 'campaigns', {
-      campaign: asking.campaign ?? '',
-      generation,
-      from: clickhouseSeconds(fromMs),
-      to: clickhouseSeconds(toMs),
-      by: asking.by ?? '',
-      limit: asking.limit,
-    });
+    const [standing, { rows, truncated }] = await Promise.all([
+      standingOf('spend'),
+      limitedRows<CampaignRow>(run, 'campaigns', {
+        campaign: asking.campaign ?? '',
+        generation,
+        from: clickhouseSeconds(fromMs),
+        to: clickhouseSeconds(toMs),
+        by: asking.by ?? '',
+        limit: asking.limit,
+      }),
+    ]);
     // Money may have been spent for a campaign that nobody has defined.
     if (rows.length === 0 && asking.campaign !== undefined)
       definedHistory(deps.definitionLog, 'campaign', asking.campaign);
@@ -247,6 +166,7 @@ function registerCampaigns(app: FastifyInstance, deps: ReportPorts, run: RunRepo
       lastSaid<Document>(deps.definitionLog.historyOf(type, id))?.document;
     return {
       ...askedOf(asking, fromMs, toMs, generation),
+      ...standing,
       truncated,
       rows: rows.map(({ cost_micros: costMicros, ...counts }) => ({
         ...counts,
@@ -274,7 +194,8 @@ function byDay(one: NorthStarRow, other: NorthStarRow): number {
   return one.day < other.day ? -1 : Number(one.day > other.day);
 }
 
-function registerNorthStar(app: FastifyInstance, deps: ReportPorts, run: RunReport): void {
+function registerNorthStar(app: FastifyInstance, deps: ReportPorts): void {
+  const { run, standingOf } = deps;
   const query = periodQuery.extend({
     people: z
       .boolean()
@@ -309,13 +230,15 @@ function registerNorthStar(app: FastifyInstance, deps: ReportPorts, run: RunRepo
     const generation = deps.generations.events;
     const within = { generation, from: clickhouseSeconds(fromMs), to: clickhouseSeconds(toMs) };
     const countsPeople = asking.people && asking.by === undefined;
-    const [{ rows, truncated }, people] = await Promise.all([
+    const [standing, { rows, truncated }, people] = await Promise.all([
+      standingOf('events'),
       limitedRows<NorthStarRow>(run, 'north-star', { ...within, by: asking.by ?? '', limit: asking.limit }),
       countsPeople ? run<{ day: string; people: number }>('north-star-people', within) : [],
     ]);
     const peopleOf = new Map(people.map((row) => [row.day, row.people]));
     return {
       ...askedOf(asking, fromMs, toMs, generation),
+      ...standing,
       truncated,
       rows: rows.sort(byDay).map(({ quality_opportunities: qualityOpportunities, ...counts }) => ({
         ...counts,
@@ -329,11 +252,19 @@ function registerNorthStar(app: FastifyInstance, deps: ReportPorts, run: RunRepo
 }
 
 /** Register under a secret key. */
-export function registerReports(app: FastifyInstance, deps: ReportPorts): void {
-  const run = reportRunner(deps.clickhouse);
-  registerFunnel(app, deps, run);
-  registerOpportunities(app, deps, run);
-  registerCampaigns(app, deps, run);
-  registerNorthStar(app, deps, run);
-  registerIdentityReport(app, deps, run);
+export function registerReports(
+  app: FastifyInstance,
+  dependencies: Omit<ReportPorts, 'run' | 'standingOf'>,
+  reader: StateReader,
+): void {
+  const ports: ReportPorts = {
+    ...dependencies,
+    run: reportRunner(dependencies.clickhouse),
+    standingOf: standingReader(dependencies, reader),
+  };
+  registerFunnelReport(app, ports);
+  registerOpportunities(app, ports);
+  registerCampaigns(app, ports);
+  registerNorthStar(app, ports);
+  registerIdentityReport(app, ports);
 }

@@ -255,6 +255,8 @@ describe('people', () => {
     expect(body).toEqual({
       period: { from: ago(30 * DAY_MS), to: ago(0) },
       generation: GENERATION,
+      asOf: null,
+      incomplete: true,
       truncated: false,
       links: { made: 6, superseded: 1, revoked: 1, expired: 1, merged: 1, inseparable: 0 },
       joined: { visitors: 4, users: 4, usersWithSeveralVisitors: 1, visitorsOfSeveralUsers: 1 },

@@ -1,7 +1,9 @@
 // Reports from ClickHouse, against rows written in the stream's layout.
 import { ClickHouseError } from '@clickhouse/client';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { unstarted, writeBackfill } from '../../platform/backfill-progress.ts';
 import { type ClickHouse, insertCompact } from '../../platform/clickhouse.ts';
+import { topicPartitions } from '../../platform/namespace.ts';
 import { type Answering, answering, GENERATION, secret, writeOnly } from './answering.ts';
 
 const MINUTE_MS = 60_000;
@@ -67,8 +69,11 @@ describe('GET /v1/reports/funnel', () => {
       period: { from: '2025-12-16T13:00:00.000Z', to: '2026-01-15T13:00:00.000Z' },
       by: null,
       generation: GENERATION,
+      asOf: null,
+      incomplete: true,
       funnel: 'purchase',
       revision: 2,
+      backfill: { status: 'waiting', buyersDone: 0, buyersTotal: 0 },
       truncated: false,
       rows: [
         {
@@ -142,6 +147,54 @@ describe('GET /v1/reports/funnel', () => {
         [other, 3],
       ]);
     }
+  });
+
+  it('says how far the past of the revision is computed', async () => {
+    const save = (revision: number, change: object) =>
+      writeBackfill(here.redis, here.namespace, GENERATION, {
+        ...unstarted('purchase', revision),
+        ...change,
+      });
+    await save(2, { status: 'failed', keysDone: 40, keysTotal: 100 });
+    const backfill = async (more = '') =>
+      (await here.get(`/v1/reports/funnel?funnel=purchase${more}`)).backfill;
+    expect(await backfill()).toEqual({ status: 'failed', buyersDone: 40, buyersTotal: 100 });
+    // Nobody computes the past of a revision that is replaced.
+    expect(await backfill('&revision=1')).toMatchObject({ status: 'stopped' });
+    await save(1, { status: 'done', keysDone: 100, keysTotal: 100 });
+    expect(await backfill('&revision=1')).toMatchObject({ status: 'done' });
+  });
+
+  it('of a funnel that is withdrawn tells what was counted, of its last revision that was one', async () => {
+    const rows = [{ funnel: 'gone', revision: 1, steps: [3, 1] }].map((row) => ({
+      ...row,
+      hour: '2026-01-15T11:00:00Z',
+      country: 'DE',
+      industry: '',
+      channel: '',
+      generation: GENERATION,
+      version: 1,
+    }));
+    const clickhouse_settings = { date_time_input_format: 'best_effort' } as const;
+    await here.clickhouse.insert({
+      table: 'funnel_hours',
+      values: rows,
+      format: 'JSONEachRow',
+      clickhouse_settings,
+    });
+    here.definitions.set('funnel', 'gone', { ...funnel, steps: ['view', 'order'] });
+    here.definitions.withdraw('funnel', 'gone');
+    for (const asked of ['', '&revision=1']) {
+      const { revision, rows: told, backfill } = await here.get(`/v1/reports/funnel?funnel=gone${asked}`);
+      expect([revision, backfill.status]).toEqual([1, 'stopped']);
+      expect(told[0].steps.map((step: { step: string; count: number }) => [step.step, step.count])).toEqual([
+        ['view', 3],
+        ['order', 1],
+      ]);
+    }
+    expect((await here.get('/v1/reports/funnel?funnel=gone&revision=3', 404)).detail).toContain(
+      'latest is 2',
+    );
   });
 
   it('says what is wrong with a question', async () => {
@@ -440,6 +493,67 @@ describe('GET /v1/reports/north-star', () => {
     expect(await told(1)).toEqual([true, ['2026-01-15 DE']]);
     expect(await told(2)).toEqual([true, ['2026-01-15 DE', '2026-01-15 FR']]);
     expect(await told(3)).toEqual([false, ['2026-01-14 DE', '2026-01-15 DE', '2026-01-15 FR']]);
+  });
+});
+
+describe('what every report says of how far it is counted', () => {
+  const reports = ['funnel?funnel=purchase', 'opportunities', 'north-star', 'identity', 'campaigns'];
+  const topicOf = (report: string) => (report === 'campaigns' ? 'spend' : 'events');
+  const fresh = { ready: 1, stamp: NOW, watermark: NOW - 1_000, paused: '', owedSince: '' };
+
+  async function told() {
+    const answers = await Promise.all(reports.map((report) => here.get(`/v1/reports/${report}`)));
+    return answers.map(({ asOf, incomplete }, index) => [reports[index], asOf, incomplete]);
+  }
+
+  beforeEach(async () => {
+    for (const topic of ['events', 'spend'] as const)
+      for (let partition = 0; partition < topicPartitions[topic]; partition += 1)
+        await here.setHead(topic, partition, fresh);
+  });
+
+  it('is the lowest watermark while all partitions are owned and up to date', async () => {
+    await here.setHead('events', 3, { watermark: NOW - 5 * MINUTE_MS });
+    await here.setHead('spend', 1, { watermark: NOW - 4 * MINUTE_MS, owedSince: NOW - 20_000 });
+    expect(await told()).toEqual(
+      reports.map((report) => [
+        report,
+        topicOf(report) === 'spend' ? '2026-01-15T12:26:20.000Z' : '2026-01-15T12:25:20.000Z',
+        false,
+      ]),
+    );
+  });
+
+  it.each([
+    ['paused', { paused: 1 }],
+    ['rebuilt from the log', { ready: 0 }],
+    ['without an owner', { stamp: NOW - 6_000 }],
+    ['owing rows to ClickHouse', { owedSince: NOW - 31_000 }],
+    ['further behind than lateness', { watermark: NOW - 11 * MINUTE_MS }],
+  ])('is incomplete while one partition is %s, in the reports of its topic', async (_why, head) => {
+    for (const topic of ['events', 'spend'] as const) {
+      await here.setHead(topic, 2, head);
+      const flags = (await told()).map(([report, , incomplete]) => [report, incomplete]);
+      expect(flags).toEqual(reports.map((report) => [report, topicOf(report) === topic]));
+      await here.setHead(topic, 2, fresh);
+    }
+  });
+
+  it('costs one trip to Redis, and is not known without it', async () => {
+    const { stream } = here.redis as unknown as { stream: { write: (...all: unknown[]) => boolean } };
+    const writing = vi.spyOn(stream, 'write');
+    await here.get('/v1/reports/funnel?funnel=purchase');
+    expect(writing).toHaveBeenCalledTimes(1);
+    writing.mockRestore();
+    const away = await answering('reports-redis-away', { tables: true });
+    try {
+      away.definitions.set('funnel', 'purchase', funnel);
+      away.redis.disconnect();
+      const body = await away.get('/v1/reports/funnel?funnel=purchase');
+      expect(body).toMatchObject({ asOf: null, incomplete: true, backfill: null, rows: [] });
+    } finally {
+      await away.close();
+    }
   });
 });
 
