@@ -4,10 +4,9 @@ import { z } from 'zod';
 import type { DefinitionRecord } from '../../domain/record.ts';
 import { type PlannedChange, planSet } from '../../platform/definition-set.ts';
 import { PlatformError } from '../../platform/platform-error.ts';
-import { logProblem } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { isUnchanged } from '../entity-tag.ts';
-import { problemError } from '../problem-details.ts';
+import { type ProblemError, problemError, retryProblem } from '../problem-details.ts';
 import { querySchema, requestSchema, responses } from '../schema.ts';
 import { differenceOf, operation } from './difference.ts';
 import { reasonOf, setTag, tags, writing } from './shapes.ts';
@@ -16,6 +15,7 @@ type ImportPorts = Pick<Dependencies, 'definitionLog' | 'publisher'>;
 
 const DEFINITIONS_MAX = 5_000;
 const BODY_BYTES_MAX = 16 * 1_048_576;
+const RETRY_SECONDS = 5;
 
 const wanted = writing.pick({ author: true, reason: true }).extend({
   definitions: z
@@ -49,7 +49,22 @@ const isAsPlanned =
   (current: DefinitionRecord | undefined): boolean =>
     current?.revision === planned?.revision;
 
-/** @throws 409 when somebody changes one of them meanwhile; what came before it holds */
+/** Between two of its changes, or in one: what came before holds, so that the plan's ETag fits no more. */
+function interrupted(
+  problem: { status: 409 | 503; code: string; why: string },
+  made: readonly string[],
+  of: number,
+  cause?: unknown,
+): ProblemError {
+  const { status, code, why } = problem;
+  const detail = `${why} What came before it holds (${made.length} of ${of}); plan again.`;
+  if (status === 409) return problemError({ status, code, detail, members: { made } });
+  const unsure = retryProblem(status, code, detail, RETRY_SECONDS);
+  const members = { ...unsure.problem.members, made };
+  return problemError({ ...unsure.problem, members }, cause);
+}
+
+/** @throws 409 when somebody changes one of them meanwhile, 503 if Kafka did not say whether it has one */
 async function apply(
   deps: ImportPorts,
   changes: readonly PlannedChange[],
@@ -58,18 +73,17 @@ async function apply(
   const made: string[] = [];
   for (const { type, id, document, before } of changes) {
     const publication = { type, id, document, ...said, precondition: isAsPlanned(before) };
+    const name = `${type}/${id}`;
     const published = await deps.publisher.publishChecked(publication).catch((error: unknown) => {
-      throw error instanceof PlatformError ? logProblem(error) : error;
+      if (!(error instanceof PlatformError)) throw error;
+      const why = `The log did not acknowledge ${name} in time: it may hold, and then reaches every partition by itself.`;
+      throw interrupted({ status: 503, code: 'log_unavailable', why }, made, changes.length, error);
     });
     if (published.outcome !== 'published' && published.outcome !== 'unchanged') {
-      throw problemError({
-        status: 409,
-        code: 'import_interrupted',
-        detail: `Somebody else changed ${type}/${id} meanwhile. What came before it holds (${made.length} of ${changes.length}); plan again.`,
-        members: { made },
-      });
+      const why = `Somebody else changed ${name} meanwhile.`;
+      throw interrupted({ status: 409, code: 'import_interrupted', why }, made, changes.length);
     }
-    made.push(`${type}/${id}`);
+    made.push(name);
   }
 }
 
@@ -93,7 +107,13 @@ export function registerDefinitionImport(app: FastifyInstance, deps: ImportPorts
     querystring: querySchema(query),
     headers: requestSchema(headers),
     body: requestSchema(wanted),
-    response: responses({ 200: outcome }),
+    response: responses(
+      { 200: outcome },
+      {
+        409: '`import_interrupted`: somebody else changed one of them meanwhile. `made` names what holds already; plan again.',
+        503: '`log_unavailable`: the log did not acknowledge one of them in time. `made` names what holds already; plan again after `Retry-After`.',
+      },
+    ),
   };
   const options = { schema, bodyLimit: BODY_BYTES_MAX };
   app.post('/v1/definitions/import', options, async (request, reply): Promise<z.infer<typeof outcome>> => {
