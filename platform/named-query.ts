@@ -18,11 +18,15 @@ export function queryText(name: string): string {
   return text;
 }
 
-/** @throws the client's error */
+/**
+ * @param signal ends the query, at ClickHouse too
+ * @throws the client's error
+ */
 export async function runQuery<Row>(
   clickhouse: ClickHouse,
   query: string,
   parameters: QueryParameters,
+  signal?: AbortSignal,
 ): Promise<Row[]> {
   const answer = await clickhouse.query({
     query,
@@ -31,7 +35,9 @@ export async function runQuery<Row>(
     clickhouse_settings: {
       output_format_json_quote_64bit_integers: 0,
       max_execution_time: EXECUTION_SECONDS_MAX,
+      ...(signal === undefined ? {} : { cancel_http_readonly_queries_on_client_close: 1 }),
     },
+    ...(signal === undefined ? {} : { abort_signal: signal }),
   });
   return answer.json<Row>();
 }

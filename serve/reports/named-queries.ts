@@ -91,17 +91,22 @@ function problemOfQuery(error: unknown): unknown {
   return problemError({ status: 422, code: 'too_wide', detail }, error);
 }
 
-/** @throws the problems of `reportProblems`; other errors of ClickHouse as they are */
-export function reportRunner(clickhouse: ClickHouseClient): RunReport {
+/**
+ * @param signal ends what is asked; nothing is asked after it
+ * @throws the problems of `reportProblems`; other errors of ClickHouse as they are; the signal's reason
+ */
+export function reportRunner(clickhouse: ClickHouseClient, signal?: AbortSignal): RunReport {
   return async <Row>(report: ReportName, parameters: QueryParameters): Promise<Row[]> => {
+    signal?.throwIfAborted();
     const { name, replace } = typeof report === 'string' ? { name: report, replace: {} } : report;
     const query = Object.entries(replace).reduce(
       (text, [place, words]) => text.replaceAll(`{${place}}`, words),
       queryText(name),
     );
     try {
-      return await runQuery<Row>(clickhouse, query, parameters);
+      return await runQuery<Row>(clickhouse, query, parameters, signal);
     } catch (error) {
+      signal?.throwIfAborted();
       throw problemOfQuery(error);
     }
   };

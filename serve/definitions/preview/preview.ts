@@ -7,6 +7,7 @@ import type {
   CampaignDefinition,
   DefinitionType,
   FunnelDefinition,
+  InForce,
   LifecycleDefinition,
   OpportunityDefinition,
   ScoreDefinition,
@@ -26,6 +27,7 @@ import { halfLifeNote } from './half-life.ts';
 import { measureAccount, measureCampaign, measureOpportunity, measureTrigger } from './outcomes.ts';
 import { comparedMeasure, type Measure, openPast, type Past, rulesOf } from './past.ts';
 import { measureExperiment, measureSegment, unknownAttributes } from './targeting.ts';
+import { createTurns, PREVIEW_SECONDS_MAX, PREVIEWS_MAX } from './turns.ts';
 
 type PreviewPorts = Pick<Dependencies, 'clickhouse' | 'definitionLog' | 'generations' | 'clock'>;
 
@@ -135,46 +137,73 @@ function compare(current: readonly Measure[] | null, changed: readonly Measure[]
   }));
 }
 
+const query = z.object({ days: z.int().min(1).max(DAYS_MAX).default(7) });
+const body = writing.pick({ document: true });
+const answer = z.object({
+  type: z.string(),
+  id: z.string(),
+  period,
+  revision: z.int().nullable().meta({ description: 'In force now; null if there is none.' }),
+  answerable: z.boolean().meta({ description: 'False where the past says nothing about such a change.' }),
+  note: z.string().meta({ description: 'What the numbers are, and what they leave out.' }),
+  sampledOneIn: z
+    .int()
+    .meta({ description: '1: all buyers were looked at; else one in so many, and counts are scaled.' }),
+  measures: z.array(comparedMeasure),
+});
+const schema = {
+  tags,
+  summary: 'What a changed definition would have said over the last days',
+  description:
+    'Nothing is changed. The document is checked as it would be for saving it. ' +
+    `It ends after ${PREVIEW_SECONDS_MAX} s (422 \`too_wide\`), and when its client is gone; a process makes ${PREVIEWS_MAX} at a time.`,
+  params: requestSchema(oneParams),
+  querystring: querySchema(query),
+  body: requestSchema(body),
+  response: responses(
+    { 200: answer },
+    {
+      422: `\`invalid_definition\`: it could not be saved. ${reportProblems[422]}`,
+      503: `\`too_many_previews\`: as many as one process makes are under way. ${reportProblems[503]}`,
+    },
+  ),
+};
+
+/** @throws 422 for what could not be saved */
+function soundDocument(deps: PreviewPorts, type: DefinitionType, id: string, document: unknown): unknown {
+  const checked = checkChange(deps.definitionLog, { type, id, document });
+  if (checked.outcome === 'sound') return checked.document;
+  const reasons = 'reasons' in checked ? checked.reasons : [];
+  const detail = `It could not be saved: ${reasons.join('; ')}.`;
+  throw problemError({ status: 422, code: 'invalid_definition', detail, members: { reasons } });
+}
+
+interface Change {
+  readonly kind: Kind;
+  readonly id: string;
+  readonly current: InForce | undefined;
+  readonly document: unknown;
+}
+
+async function measured({ kind, id, current, document }: Change, past: Past) {
+  const before = current === undefined ? null : await kind.measure(current.document, past, id);
+  const after = await kind.measure(document, past, id);
+  return {
+    answerable: true,
+    note: await kind.note(document, current?.document, past),
+    sampledOneIn: kind.sampled ? past.oneIn : 1,
+    measures: compare(before, after),
+  };
+}
+
 /** Register under a secret key. */
 export function registerDefinitionPreview(app: FastifyInstance, deps: PreviewPorts): void {
-  const run = reportRunner(deps.clickhouse);
-  const query = z.object({ days: z.int().min(1).max(DAYS_MAX).default(7) });
-  const body = writing.pick({ document: true });
-  const preview = z.object({
-    type: z.string(),
-    id: z.string(),
-    period,
-    revision: z.int().nullable().meta({ description: 'In force now; null if there is none.' }),
-    answerable: z.boolean().meta({ description: 'False where the past says nothing about such a change.' }),
-    note: z.string().meta({ description: 'What the numbers are, and what they leave out.' }),
-    sampledOneIn: z
-      .int()
-      .meta({ description: '1: all buyers were looked at; else one in so many, and counts are scaled.' }),
-    measures: z.array(comparedMeasure),
-  });
-  const schema = {
-    tags,
-    summary: 'What a changed definition would have said over the last days',
-    description: 'Nothing is changed. The document is checked as it would be for saving it.',
-    params: requestSchema(oneParams),
-    querystring: querySchema(query),
-    body: requestSchema(body),
-    response: responses(
-      { 200: preview },
-      { ...reportProblems, 422: `\`invalid_definition\`: it could not be saved. ${reportProblems[422]}` },
-    ),
-  };
-  app.post('/v1/definitions/:type/:id/preview', { schema }, async (request) => {
+  const turns = createTurns();
+  app.post('/v1/definitions/:type/:id/preview', { schema }, async (request, reply) => {
     const { type: text, id } = request.params as z.infer<typeof oneParams>;
     const { days } = request.query as z.infer<typeof query>;
-    const { document } = request.body as z.infer<typeof body>;
     const type = typeOf(text);
-    const checked = checkChange(deps.definitionLog, { type, id, document });
-    if (checked.outcome !== 'sound') {
-      const reasons = 'reasons' in checked ? checked.reasons : [];
-      const detail = `It could not be saved: ${reasons.join('; ')}.`;
-      throw problemError({ status: 422, code: 'invalid_definition', detail, members: { reasons } });
-    }
+    const document = soundDocument(deps, type, id, (request.body as z.infer<typeof body>).document);
     const toMs = deps.clock.nowMs();
     const fromMs = toMs - days * DAY_MS;
     const current = deps.definitionLog.find(type, id);
@@ -189,23 +218,16 @@ export function registerDefinitionPreview(app: FastifyInstance, deps: PreviewPor
       const note = `What other ${type} would have made of the last days cannot be said: the log would have to be replayed with them.`;
       return { ...said, answerable: false, note, sampledOneIn: 1, measures: [] };
     }
-    const past = await openPast({
-      run,
-      fromMs,
-      toMs,
-      generations: deps.generations,
-      list: (listed) => deps.definitionLog.list(listed),
-      historyOf: (...name) => deps.definitionLog.historyOf(...name),
+    return turns.take(reply, async (signal) => {
+      const past = await openPast({
+        run: reportRunner(deps.clickhouse, signal),
+        fromMs,
+        toMs,
+        generations: deps.generations,
+        list: (listed) => deps.definitionLog.list(listed),
+        historyOf: (...name) => deps.definitionLog.historyOf(...name),
+      });
+      return { ...said, ...(await measured({ kind, id, current, document }, past)) };
     });
-    const before = current === undefined ? null : await kind.measure(current.document, past, id);
-    const after = await kind.measure(checked.document, past, id);
-    const note = await kind.note(checked.document, current?.document, past);
-    return {
-      ...said,
-      answerable: true,
-      note,
-      sampledOneIn: kind.sampled ? past.oneIn : 1,
-      measures: compare(before, after),
-    };
   });
 }
