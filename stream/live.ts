@@ -71,7 +71,7 @@ interface LivePublisher {
   publish(events: readonly LiveEvent[]): void;
 }
 
-/** Waits for nothing: what Redis does not take in time is given up. */
+/** Waits for nothing: what Redis does not take in time, or at all, is given up, and the next message tells how much that was. */
 function createLivePublisher({ redis, namespace, slot, failed }: LiveParts): LivePublisher {
   const channel = liveChannel(namespace);
   let inFlight = 0;
@@ -90,7 +90,10 @@ function createLivePublisher({ redis, namespace, slot, failed }: LiveParts): Liv
       inFlight += 1;
       redis
         .publish(channel, JSON.stringify(message))
-        .catch(failed)
+        .catch((error: unknown) => {
+          skipped += message.skipped + events.length;
+          failed(error);
+        })
         .finally(() => {
           inFlight -= 1;
         });

@@ -1,13 +1,13 @@
 // All viewers of this process: one subscription for them, opened with the first and closed a while after the last.
 // So long the stream is told what they look for, and a viewer who comes back goes on where it was cut off.
-import type { LiveEvent, LiveInterest } from '../../domain/live.ts';
+import type { LiveInterest } from '../../domain/live.ts';
 import { liveInterestsKey } from '../../platform/keys.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { retryProblem } from '../problem-details.ts';
 import { fromRedis } from '../state.ts';
 import { createAnnounced } from './announced.ts';
 import { droppedFrame, gapFrame, openFrame, readyFrame } from './frame.ts';
-import { createSubscription } from './subscription.ts';
+import { createSubscription, type Missed } from './subscription.ts';
 import { openViewer, type Viewer } from './viewer.ts';
 
 export const VIEWERS_MAX = 50;
@@ -117,10 +117,7 @@ export function createLiveHub(ports: Ports): LiveHub {
   }
 
   /** What of the interest came behind its event; undefined if that is not held, or not everything was shown since. */
-  function missedBy(
-    interest: LiveInterest,
-    lastEventId: string | undefined,
-  ): readonly LiveEvent[] | undefined {
+  function missedBy(interest: LiveInterest, lastEventId: string | undefined): Missed | undefined {
     const sinceMs = announced.sinceMs(interest);
     if (lastEventId === undefined || sinceMs === undefined) return undefined;
     return subscription.since(lastEventId, sinceMs);
@@ -154,7 +151,8 @@ export function createLiveHub(ports: Ports): LiveHub {
       const missed = missedBy(interest, lastEventId);
       viewer.say(openFrame(interest, lastEventId === undefined ? null : missed !== undefined, unknown));
       if (subscription.isBroken()) viewer.say(gapFrame);
-      for (const event of missed ?? []) viewer.show(event);
+      if (missed !== undefined && missed.skipped > 0) viewer.say(droppedFrame(missed.skipped, 'stream'));
+      for (const event of missed?.events ?? []) viewer.show(event);
       viewers.add(viewer);
       endInTime(viewer, seconds);
       if (closed) viewer.end();

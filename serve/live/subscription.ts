@@ -9,13 +9,26 @@ import type { Dependencies } from '../dependencies.ts';
 /** Held for viewers who come back. */
 const RECENT_MAX = 1_000;
 
+export interface Missed {
+  readonly events: readonly LiveEvent[];
+  /** Others that the stream left out meanwhile. */
+  readonly skipped: number;
+}
+
+interface Held {
+  readonly event: LiveEvent;
+  readonly cameMs: number;
+  /** How many the stream had left out when it came. */
+  readonly skippedBefore: number;
+}
+
 export interface Subscription {
   /** Resolves when it listens. @throws the client's error; then it does not */
   open(): Promise<void>;
   /** It was open, and now its connection is away: nothing comes. */
   isBroken(): boolean;
   /** What came behind the event of this id; undefined if that is not held, or came before `fromMs` (monotonic). */
-  since(id: string, fromMs: number): readonly LiveEvent[] | undefined;
+  since(id: string, fromMs: number): Missed | undefined;
   close(): void;
 }
 
@@ -36,7 +49,9 @@ export function createSubscription(
   let connection: Promise<RedisClient> | undefined;
   let listening: RedisClient | undefined;
   let broken = false;
-  let recent: { readonly event: LiveEvent; readonly cameMs: number }[] = [];
+  let recent: Held[] = [];
+  /** By all messages together. */
+  let skipped = 0;
 
   /** One that is closed by us breaks too, and nobody is to hear of it. Each vain attempt to come back closes as well. */
   function heedBreaks(own: RedisClient): void {
@@ -61,7 +76,9 @@ export function createSubscription(
       try {
         const message = JSON.parse(text) as LiveMessage;
         const cameMs = clock.monotonicMs();
-        recent = [...recent, ...message.events.map((event) => ({ event, cameMs }))].slice(-RECENT_MAX);
+        skipped += message.skipped;
+        const held = message.events.map((event): Held => ({ event, cameMs, skippedBefore: skipped }));
+        recent = [...recent, ...held].slice(-RECENT_MAX);
         told.take(message);
       } catch (error) {
         log.warn(`live: what the stream told could not be shown: ${(error as Error).stack ?? String(error)}`);
@@ -100,7 +117,8 @@ export function createSubscription(
     since(id, fromMs) {
       const at = recent.findLastIndex(({ event }) => event.id === id);
       if (at === -1 || recent[at]!.cameMs < fromMs) return undefined;
-      return recent.slice(at + 1).map(({ event }) => event);
+      const events = recent.slice(at + 1).map(({ event }) => event);
+      return { events, skipped: skipped - recent[at]!.skippedBefore };
     },
     close,
   };

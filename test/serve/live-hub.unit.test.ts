@@ -47,10 +47,10 @@ function open(lastEventId?: string, interest: LiveInterest = {}): Promise<Viewer
   return hub.open({ interest, unknown: [], limit: 100, seconds: 60, lastEventId });
 }
 
-function publish(number: number): void {
+function publish(number: number, skipped = 0): void {
   const event = { id: `events:1:0:${number}`, key: 'u:1', person: 'u:1', source: 's', verdict: 'applied' };
   const events = [{ ...event, timeMs: 1, receivedMs: 1, watermarkMs: 1 } as LiveEvent];
-  connection.emit('message', 'channel', JSON.stringify({ slot: '0', skipped: 0, events }));
+  connection.emit('message', 'channel', JSON.stringify({ slot: '0', skipped, events }));
 }
 
 /** Names of the frames so far, with the number of each event, and of `open` whether it was resumed. */
@@ -79,6 +79,23 @@ describe('a viewer who comes back', () => {
     publish(3);
     expect(told(first)).toEqual(['open null', 'event 1', 'event 2', 'event 3']);
     expect(told(again)).toEqual(['open true', 'event 2', 'event 3']);
+  });
+
+  // Only who was there was told of it: who came back was `resumed`, and believed to have seen all.
+  it('is told how many the stream left out since, and not those of before', async () => {
+    await open();
+    publish(1, 7);
+    publish(2, 3);
+    publish(3);
+    publish(4, 2);
+    const dropped = async (lastEventId: string) => {
+      const text = String((await open(lastEventId)).body.read());
+      return [...text.matchAll(/event: dropped\ndata: (.*)/g)].map(([, data]) => JSON.parse(data!).count);
+    };
+    expect(await dropped('events:1:0:1')).toEqual([5]);
+    expect(await dropped('events:1:0:2')).toEqual([2]);
+    expect(await dropped('events:1:0:4')).toEqual([]);
+    expect(told(await open('events:1:0:3'))).toEqual(['open true', 'dropped', 'event 4']);
   });
 
   async function pass(ms: number): Promise<void> {

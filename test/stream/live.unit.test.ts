@@ -195,6 +195,25 @@ describe('what it costs', () => {
     expect(partition.buyer(first)!.totals).toEqual([{ behaviour: 'view', count: 40 }]);
   });
 
+  it('what a Redis did not take is told with what it takes next', async () => {
+    let away = true;
+    const { live, messages, failures } = await watched([{}], async () => {
+      if (away) throw new Error('away');
+      return 1;
+    });
+    const partition = createPartition(whole, APPEND_MS, PARTITION, live);
+    const views = Array.from({ length: 250 }, (_, index) => track(first, 'view', `n${index}`, 60));
+    partition.run([...definitions, ...views]);
+    await vi.waitFor(() => expect(failures).toHaveLength(2));
+    away = false;
+    partition.run([track(first, 'view', 'later', 60)]);
+    expect(messages.map(({ skipped, events }) => [skipped, events.length])).toEqual([
+      [0, 200],
+      [0, 50],
+      [250, 1],
+    ]);
+  });
+
   it('a Redis that fails is counted and tried again', async () => {
     const { live, failures } = await watched([{}], async () => {
       throw new Error('away');
