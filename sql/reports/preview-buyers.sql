@@ -1,5 +1,5 @@
 -- The people of a period with what is known of them at its end, by all that they ever said before: latest country, industry and level,
--- first channel, stage.
+-- first channel, and the stage entered last by the order of the log: a stage may be entered at a time before the one that it follows.
 -- Parameters: generation, from and to (event time, to exclusive); oneIn (1: all; else a sample of the keys, always the same).
 SELECT key, country, industry, channel, level, stage
 FROM
@@ -20,7 +20,7 @@ FROM
 ) AS buyers
 LEFT JOIN
 (
-    SELECT key, toString(argMax(to_stage, (time, partition, offset, ordinal))) AS stage
+    SELECT key, toString(argMax(to_stage, (partition, offset, ordinal))) AS stage
     FROM transitions FINAL
     WHERE generation = {generation:UInt16}
       AND time < {to:DateTime64(3, 'UTC')}

@@ -147,9 +147,19 @@ beforeAll(async () => {
   });
   definitions.set('campaign', 'c', { name: 'C', accountId: 'acme', channel: 'search' });
   await insertEvents();
+  const transition = (key: string, hoursAgo: number, offset: number, to_stage: string) => ({
+    key,
+    time: new Date(NOW - hoursAgo * HOUR_MS).toISOString(),
+    generation: GENERATION,
+    partition: 0,
+    offset,
+    to_stage,
+  });
   await insert('transitions', [
-    { key: 'u:1', time: new Date(NOW - HOUR_MS).toISOString(), generation: GENERATION, to_stage: 'mature' },
-    { key: 'u:2', time: new Date(NOW - HOUR_MS).toISOString(), generation: GENERATION, to_stage: 'new' },
+    transition('u:1', 1, 1, 'mature'),
+    // By a timer, and then by a record that told of a time before it fell due.
+    transition('u:2', 1, 2, 'churned'),
+    transition('u:2', 2, 3, 'new'),
   ]);
   const hour = (hoursAgo: number, country: string, cost: number) => ({
     campaign: 'c',
@@ -287,6 +297,10 @@ describe('a preview', () => {
       'buyers/all': [3, 3],
       'buyers/in the segment': [1, 1],
     });
+    const churned = { attribute: 'stage', operator: 'equals', value: 'churned' };
+    expect(await measures('segment/gone', { name: 'g', conditions: [churned] })).toMatchObject({
+      'buyers/in the segment': [null, 0],
+    });
     const asked = await preview('segment/x', {
       name: 'x',
       conditions: [{ attribute: 'plan', operator: 'exists' }],
@@ -354,7 +368,7 @@ describe('a preview', () => {
     const trigger = { name: 't', on: 'transition', to: ['mature', 'churned'] };
     expect(await measures('trigger/t', trigger)).toEqual({
       'triggers/mature': [null, 1],
-      'triggers/churned': [null, 0],
+      'triggers/churned': [null, 1],
     });
   });
 
