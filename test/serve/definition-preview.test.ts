@@ -350,6 +350,9 @@ describe('a preview', () => {
       'share of the daily budget/2026-01-14': [0.9, 0.45],
       'share of the daily budget/2026-01-15': [1.6, 0.8],
     });
+    // A day before is the middle of the account's 14th, of which two hours had passed when 90 were spent.
+    const day = await measures('account/acme', account, 1);
+    expect(day['share of the daily budget/2026-01-14']).toEqual([0.9, 0.45]);
     const campaign = { name: 'C', accountId: 'acme', channel: 'search', countries: ['DE'] };
     expect(await measures('campaign/c', campaign)).toMatchObject({
       'spent/where it is shown, micros': [250, 170],

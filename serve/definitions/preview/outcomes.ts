@@ -9,12 +9,23 @@ import type {
 import { qualityOf, subjectOf } from '../../../domain/opportunity.ts';
 import type { TriggerDefinition } from '../../../domain/receiver-definition.ts';
 import { problemError } from '../../problem-details.ts';
+import { clickhouseSeconds } from '../../reports/named-queries.ts';
 import { type Measure, mappingOf, type Past } from './past.ts';
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 86_400_000;
 
 interface SpendRow {
   readonly day: string;
   readonly country: string;
   readonly cost_micros: number;
+}
+
+/** The first hour of the account's day in which the period begins: a part of a day would be held against the budget of a whole one. */
+function firstHourMs({ utcOffsetMinutes }: AccountDefinition, fromMs: number): number {
+  const offsetMs = utcOffsetMinutes * 60_000;
+  const midnightMs = Math.floor((fromMs + offsetMs) / DAY_MS) * DAY_MS - offsetMs;
+  return Math.ceil(midnightMs / HOUR_MS) * HOUR_MS;
 }
 
 /** What was spent against the budget of each of the account's days. */
@@ -23,6 +34,7 @@ export async function measureAccount(account: AccountDefinition, past: Past, id:
     account: id,
     campaign: '',
     offsetMinutes: account.utcOffsetMinutes,
+    from: clickhouseSeconds(firstHourMs(account, past.fromMs)),
   });
   const days = new Map<string, number>();
   for (const { day, cost_micros: cost } of rows) days.set(day, (days.get(day) ?? 0) + cost);

@@ -95,7 +95,8 @@ const kinds: Readonly<Record<DefinitionType, Kind | undefined>> = {
   },
   account: {
     sampled: false,
-    note: () => 'What was spent, day by day of the account, against its daily budget.',
+    note: () =>
+      'What was spent, day by day of the account, against its daily budget: from the beginning of the day in which the period begins; the last day as far as it has come.',
     measure: (document, past, id) => measureAccount(document as AccountDefinition, past, id),
   },
   campaign: {
