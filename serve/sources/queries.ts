@@ -59,8 +59,8 @@ export interface SchemaRow {
 }
 
 export interface SourceQueries {
-  /** @param source '' for all */
-  overview(source: string): Promise<LimitedRows<OverviewRow>>;
+  /** @param sources all of these, or, where none is given, those with the most events */
+  overview(sources?: readonly string[]): Promise<LimitedRows<OverviewRow>>;
   /** @param source '' for all */
   rejects(source: string): Promise<LimitedRows<RejectRow>>;
   examples(source: string): Promise<ExampleRow[]>;
@@ -73,7 +73,8 @@ export function sourceQueries(run: RunReport, generation: number, { fromMs, toMs
   const times = { from: clickhouseTime(fromMs), to: clickhouseTime(toMs) };
   const within = { generation, ...times };
   return {
-    overview: (source) => limitedRows(run, 'sources', { ...within, source, limit: SOURCES_MAX }),
+    overview: (sources = []) =>
+      limitedRows(run, 'sources', { ...within, sources, limit: Math.max(SOURCES_MAX, sources.length) }),
     rejects: (source) => limitedRows(run, 'source-rejects', { ...times, source, limit: REASONS_MAX }),
     examples: (source) =>
       run('source-reject-examples', {

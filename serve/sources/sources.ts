@@ -145,20 +145,19 @@ export function registerSources(app: FastifyInstance, ports: Ports): void {
       const asked = askedPeriod(request.query as z.infer<typeof query>, ports.clock.nowMs());
       const queries = sourceQueries(run, ports.generations.events, asked);
       const [overview, rejects, report] = await Promise.all([
-        queries.overview(''),
+        queries.overview(),
         queries.rejects(''),
         healthNow(),
       ]);
-      // Somebody whose every record is turned away is a source too.
+      const known = new Map(overview.rows.map((row) => [row.source, row]));
+      // Somebody whose every record is turned away is a source too; one that is not among the largest may have events all the same.
       const names = new Set([...overview.rows, ...rejects.rows].map(({ source }) => source));
+      const smaller = overview.truncated ? [...names].filter((source) => !known.has(source)) : [];
+      if (smaller.length > 0)
+        for (const row of (await queries.overview(smaller)).rows) known.set(row.source, row);
       const sources = [...names].map((source) => {
         const own = rejects.rows.filter((reject) => reject.source === source);
-        return overviewOf(
-          source,
-          overview.rows.find((row) => row.source === source),
-          own,
-          report,
-        );
+        return overviewOf(source, known.get(source), own, report);
       });
       return {
         period: periodAnswer(asked),
@@ -187,7 +186,7 @@ export function registerSources(app: FastifyInstance, ports: Ports): void {
       const asked = askedPeriod(asking, ports.clock.nowMs());
       const queries = sourceQueries(run, ports.generations.events, asked);
       const [overview, rejects, report] = await Promise.all([
-        queries.overview(name),
+        queries.overview([name]),
         queries.rejects(name),
         healthNow(),
       ]);

@@ -1,5 +1,5 @@
 -- What came by each write key: verdicts, freshness, delay between event and receipt. One row a source, the largest first.
--- Parameters: generation, source ('' for all), from and to (receipt, to exclusive), limit.
+-- Parameters: generation, sources (none for all), from and to (receipt, to exclusive), limit.
 -- Events of more than a week before their receipt are history that somebody sent late: they are left out, each by its own receipt, so
 -- that no figure depends on where the period begins. The first bound of `time` is for the table's months, of which no more are read.
 SELECT
@@ -17,7 +17,7 @@ WHERE generation = {generation:UInt16}
   AND time >= received_at - INTERVAL 7 DAY
   AND received_at >= {from:DateTime64(3, 'UTC')}
   AND received_at < {to:DateTime64(3, 'UTC')}
-  AND ({source:String} = '' OR source = {source:String})
+  AND (empty({sources:Array(String)}) OR has({sources:Array(String)}, source))
 GROUP BY source
 ORDER BY events DESC, source
 LIMIT {limit:UInt32}

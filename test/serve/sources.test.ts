@@ -60,13 +60,19 @@ async function insertEvents(all: readonly Sent[]): Promise<void> {
   await insertCompact(here.clickhouse, 'events', columns.events, rows);
 }
 
-async function insertReject(source: string, reason: string, index: number, raw: string): Promise<void> {
+async function insertReject(
+  source: string,
+  reason: string,
+  index: number,
+  raw: string,
+  atMs = NOW - HOUR_MS + index,
+): Promise<void> {
   const row = [
     'collect',
     -1,
     index,
     `request-${source}`,
-    NOW - HOUR_MS + index,
+    atMs,
     reason,
     `why ${index}`,
     '/v1/track',
@@ -271,6 +277,28 @@ describe('alerts', () => {
 });
 
 describe('a list that is cut', () => {
+  // It was told to have no events: all that it sent would have been turned away.
+  it('has the figures of a smaller source that it names for its rejects', async () => {
+    const receivedMs = NOW - 300 * DAY_MS;
+    const many = Array.from({ length: 501 }, (_, index) => ({ source: `many-${index}`, receivedMs }));
+    await insertEvents([...many, ...many, { source: 'small', receivedMs }]);
+    await insertReject('small', 'malformed', 20, '{', receivedMs);
+    await insertReject('rubbish', 'malformed', 21, '{', receivedMs);
+    const day = (ms: number) => new Date(ms).toISOString();
+    const { sources, truncated } = await here.get(
+      `/v1/sources?from=${day(receivedMs - DAY_MS)}&to=${day(receivedMs + DAY_MS)}`,
+    );
+    expect([truncated, sources.length]).toEqual([true, 502]);
+    const of = (name: string) => sources.find((one: { source: string }) => one.source === name);
+    expect(of('small')).toMatchObject({
+      events: 1,
+      rejects: 1,
+      rejectedShare: 0.5,
+      lastReceived: day(receivedMs),
+    });
+    expect(of('rubbish')).toMatchObject({ events: 0, rejects: 1, rejectedShare: 1, lastReceived: null });
+  });
+
   it('says so, and keeps the newest hours', async () => {
     const hours = Array.from({ length: 2_001 }, (_, index) => NOW - (index + 1) * HOUR_MS);
     await insertEvents(hours.map((receivedMs) => ({ source: 'hourly', receivedMs })));
