@@ -19,7 +19,7 @@ export function queryText(name: string): string {
 }
 
 /**
- * @param signal ends the query, at ClickHouse too
+ * @param signal ends the query; ClickHouse is asked to end it too when the connection closes
  * @throws the client's error
  */
 export async function runQuery<Row>(
