@@ -1,7 +1,7 @@
 // Behaviours that were judged elsewhere come into a buyer's funnels, and leave them again.
 import type { Buyer, BuyerFunnel, RememberedBehaviour } from './buyer.ts';
 import type { Effect } from './effect.ts';
-import { advance, emptyProgress, level } from './funnel.ts';
+import { advance, emptyProgress, risesOf } from './funnel.ts';
 import { addLevel } from './funnel-levels.ts';
 import { countReached, countSteps, remember } from './funnel-progress.ts';
 import { instantEnd, PAST_EPOCH, progressIn, since } from './funnel-slice.ts';
@@ -77,20 +77,28 @@ function forgetLevels(state: Buyer, own: BuyerFunnel): void {
   if (state.nextPart === 1) own.counted = 0;
 }
 
+/** How many behaviours are settled with the whole of their instant: a cap may have settled a part of the last one. */
+function wholeInstants({ behaviours, settledCount }: Buyer, until: number): number {
+  if (until === settledCount) return settledCount;
+  const nextMs = behaviours[settledCount]!.timeMs;
+  let count = settledCount;
+  while (count > 0 && behaviours[count - 1]!.timeMs === nextMs) count -= 1;
+  return count;
+}
+
 /** One funnel, as `recomputeFunnels`. */
 export function recompute(state: Buyer, own: BuyerFunnel, funnel: FunnelInForce, effects: Effect[]): void {
   const { behaviours, settledCount } = state;
+  const rule = funnel.document;
   const until = funnel.strict ? settledCount : behaviours.length;
   if (isWhole(state, own)) forgetLevels(state, own);
-  let progress = emptyProgress(funnel.document);
-  own.settled = progress;
-  for (let from = 0; from < until; ) {
-    const to = instantEnd(behaviours, from, until);
-    const part = since(state, own, funnel, from, to);
-    progress = advance(funnel.document, progress, part.behaviours, part.from, part.to);
-    if (to <= settledCount) own.settled = progress;
-    countSteps(state, own, funnel, level(progress), behaviours[from]!.timeMs, to, effects);
-    from = to;
+  const settled = since(state, own, funnel, 0, wholeInstants(state, until));
+  own.settled = advance(rule, emptyProgress(rule), settled.behaviours, settled.from, settled.to);
+  const seen = since(state, own, funnel, 0, until);
+  let at = 0;
+  for (const { level, timeMs } of risesOf(rule, seen.behaviours, seen.from, seen.to)) {
+    while (behaviours[at]!.timeMs !== timeMs) at += 1;
+    countSteps(state, own, funnel, level, timeMs, instantEnd(behaviours, at, until), effects);
   }
 }
 

@@ -214,6 +214,40 @@ export function levelAfter(
   return run.level;
 }
 
+/** An instant that lifts the level. */
+export interface Rise {
+  readonly level: number;
+  readonly timeMs: number;
+}
+
+/** Where over sorted behaviours `[from, to)` the level rises: one pass, and nothing is built for instants that change no level. */
+export function risesOf(
+  rule: FunnelRule,
+  behaviours: readonly TimedBehaviour[],
+  from: number,
+  to: number,
+): Rise[] {
+  const funnel = compiledOf(rule);
+  const { stepBits, otherBits } = funnel;
+  const rises: Rise[] = [];
+  begin(funnel, NOTHING_YET);
+  for (let index = from; index < to && !run.decided; ) {
+    const { timeMs } = behaviours[index]!;
+    const before = run.level;
+    let bits = 0;
+    for (; index < to && behaviours[index]!.timeMs === timeMs; index += 1)
+      bits |= stepBits.get(behaviours[index]!.behaviour) ?? otherBits;
+    instant(funnel, bits, timeMs);
+    if (run.level > before) rises.push({ level: run.level, timeMs });
+  }
+  return rises;
+}
+
+/** Whether a behaviour is a step of the funnel. */
+export function isStep(rule: FunnelRule, behaviour: string): boolean {
+  return compiledOf(rule).stepBits.has(behaviour);
+}
+
 /** The level over behaviours in any order: what ClickHouse's `windowFunnel` answers for this buyer. */
 export function windowFunnel(rule: FunnelRule, behaviours: readonly TimedBehaviour[]): number {
   const sorted = [...behaviours].sort((a, b) => a.timeMs - b.timeMs);
