@@ -6,6 +6,15 @@ import { historiesOf, partOf } from './buyer-parts.ts';
 import type { FunnelDefinition, InForce, Settings } from './definition.ts';
 import type { Effect } from './effect.ts';
 import { reach, reachForeign } from './funnel-foreign.ts';
+import {
+  addForwards,
+  type Forward,
+  forwardsOf,
+  noForwards,
+  takeBefore,
+  takeOf,
+} from './funnel-past-forwards.ts';
+import type { KeyPast, PastChange, PastRow } from './funnel-past-rows.ts';
 import { settle, trimBehaviours } from './funnel-progress.ts';
 import { learnAttributes, learnBehaviour } from './history.ts';
 import type { BackfillRecord, MergeRecord } from './identity-record.ts';
@@ -13,37 +22,6 @@ import { arrange, type Definitions, type KeptDefinition } from './in-force.ts';
 import { endPart, mergeHistory } from './linked-history.ts';
 import { unsettledFrom } from './time-floors.ts';
 import { mergeRecords } from './visitor-history.ts';
-
-/** An applied record, as ClickHouse has it. Attributes are '' where it is silent. */
-export interface PastRow {
-  readonly offset: number;
-  readonly timeMs: number;
-  readonly appendMs: number;
-  readonly messageId: string;
-  readonly behaviour: string;
-  readonly country: string;
-  readonly industry: string;
-  readonly channel: string;
-}
-
-/** What became of a link, at the owner of the key under which it is told. */
-export interface PastChange {
-  readonly offset: number;
-  readonly timeMs: number;
-  readonly link: string;
-  readonly visitor: string;
-  readonly user: string;
-  readonly change: string;
-  /** `linked`: from where on the visitor's records are the user's; below its own offset if the link owns the history. */
-  readonly fromOffset: number;
-}
-
-/** All of one key before the funnel's record, each list in the order of the log. */
-export interface KeyPast {
-  readonly key: string;
-  readonly rows: readonly PastRow[];
-  readonly changes: readonly PastChange[];
-}
 
 /** A key on its way through its past. */
 export interface PastRun {
@@ -160,61 +138,48 @@ function changeLink(run: PastRun, change: PastChange, definitions: Definitions):
   }
 }
 
-/** What a linked visitor sent on: a row and its link. */
-interface Forward {
-  readonly row: PastRow;
-  readonly link: string;
-}
-
-function forwardsOf({ rows, changes }: KeyPast, link: string): Forward[] {
-  const fromOffset = changes.find((each) => each.link === link && each.change === 'linked')?.offset;
-  if (fromOffset === undefined) return [];
-  const ended = changes.find((each) => each.link === link && each.change !== 'linked');
-  const toOffset = ended?.offset ?? Number.POSITIVE_INFINITY;
-  return rows.filter(({ offset }) => offset > fromOffset && offset < toOffset).map((row) => ({ row, link }));
-}
-
-/** Records of two partitions, by when they were appended; in the same millisecond (a fast replay), by their own times. */
-function isEarlier(a: PastRow, b: PastRow): boolean {
-  return a.appendMs === b.appendMs ? a.timeMs <= b.timeMs : a.appendMs < b.appendMs;
-}
-
 /**
  * A user through its own records and what came by links that were merged before the funnel's record. What a visitor sent on
- * counts as having arrived when the visitor's owner had it.
+ * counts as having arrived when the visitor's owner had it. A visitor is gone through when its history comes, and held no longer
+ * than the user is.
  */
 export function runUser(
   past: KeyPast,
-  visitors: ReadonlyMap<string, { readonly past: KeyPast; readonly run: PastRun }>,
+  visitors: ReadonlyMap<string, KeyPast>,
   definitions: Definitions,
 ): PastRun {
   const run = newRun(past.key);
-  let underWay: Forward[] = [];
-  const arrive = (isDue: (forward: Forward) => boolean): void => {
-    for (const { row, link } of underWay.filter(isDue)) applyRow(run, row, link, definitions);
-    underWay = underWay.filter((forward) => !isDue(forward));
+  const underWay = noForwards();
+  const mergesOf = new Map<string, PastRun['merges']>();
+  const arrive = (forwards: Iterable<Forward>): void => {
+    for (const { row, link } of forwards) applyRow(run, row, link, definitions);
   };
   const change = (told: PastChange): void => {
     run.nowMs = Math.max(run.nowMs, told.timeMs);
-    const visitor = visitors.get(told.visitor);
-    if (told.change === 'merged' && visitor !== undefined) {
-      join(run, visitor.run.merges.get(told.link) ?? [], told.offset, definitions);
-      underWay = [...underWay, ...forwardsOf(visitor.past, told.link)].sort(
-        (a, b) => a.row.appendMs - b.row.appendMs || a.row.timeMs - b.row.timeMs,
-      );
+    const { visitor, link, offset } = told;
+    const visitorPast = visitors.get(visitor);
+    if (told.change === 'merged' && visitorPast !== undefined) {
+      const merges = mergesOf.get(visitor) ?? runVisitor(visitorPast, definitions).merges;
+      mergesOf.set(visitor, merges);
+      join(run, merges.get(link) ?? [], offset, definitions);
+      addForwards(underWay, forwardsOf(visitorPast, link));
     } else if (told.change === 'dropped') {
-      arrive(({ link }) => link === told.link);
+      arrive(takeOf(underWay, link));
       drop(run, told, definitions);
     }
   };
-  const changes = [...past.changes];
+  let changed = 0;
+  const changeUntil = (offset: number): void => {
+    for (; changed < past.changes.length && past.changes[changed]!.offset < offset; changed += 1)
+      change(past.changes[changed]!);
+  };
   for (const row of past.rows) {
-    while (changes[0] !== undefined && changes[0].offset < row.offset) change(changes.shift()!);
-    arrive((forward) => isEarlier(forward.row, row));
+    changeUntil(row.offset);
+    arrive(takeBefore(underWay, row));
     applyOwn(run, row, definitions);
   }
-  for (const told of changes) change(told);
-  arrive(() => true);
+  changeUntil(Number.POSITIVE_INFINITY);
+  arrive(takeBefore(underWay, undefined));
   run.spoken = countedIn(run.state);
   return run;
 }
@@ -288,16 +253,15 @@ export interface Pasts {
   readonly merged: ReadonlySet<string>;
 }
 
-/** The records for all the keys of whom the funnel would have seen anything. */
-export function backfillRecords(
+/** The records for all the keys of whom the funnel would have seen anything, one key at a time; null for one without. */
+export function* backfillRecords(
   { keys, visitors, merged }: Pasts,
   definitions: Definitions,
-): BackfillRecord[] {
-  const runs = new Map(visitors.map((past) => [past.key, { past, run: runVisitor(past, definitions) }]));
-  return keys.flatMap((past): BackfillRecord[] => {
+): Generator<BackfillRecord | null> {
+  const byKey = new Map(visitors.map((past) => [past.key, past]));
+  for (const past of keys) {
     const isVisitor = past.key.startsWith('a:');
-    const run = isVisitor ? runVisitor(past, definitions) : runUser(past, runs, definitions);
-    const record = backfillOf(run, definitions, merged.has(run.link));
-    return record === null ? [] : [record];
-  });
+    const run = isVisitor ? runVisitor(past, definitions) : runUser(past, byKey, definitions);
+    yield backfillOf(run, definitions, merged.has(run.link));
+  }
 }

@@ -252,7 +252,12 @@ async function writeRecords({ ports, funnel, bounds }: Run, keys: readonly strin
   const { namespace, producer, reader, definitions, metrics, warn } = ports;
   const inForce = definitions.find<Settings>('settings', 'default')?.document ?? settings.parse({});
   const pasts = await reader.pasts(bounds, keys);
-  const records = backfillRecords(pasts, definitionsFor(funnel, inForce));
+  const records: BackfillRecord[] = [];
+  for (const record of backfillRecords(pasts, definitionsFor(funnel, inForce))) {
+    if (record !== null) records.push(record);
+    // Between two keys the loop has its turn: a leader that does not renew its lease is one no longer.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
   const { events: topic } = namespace.topics;
   const refused: string[] = [];
   const write = async (record: BackfillRecord): Promise<void> => {

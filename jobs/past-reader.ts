@@ -1,6 +1,7 @@
 // Reads what buyers did before a funnel's record from ClickHouse, a bounded piece of the keys at a time.
 import { readFileSync } from 'node:fs';
-import type { KeyPast, PastChange, PastRow, Pasts } from '../domain/funnel-past.ts';
+import type { Pasts } from '../domain/funnel-past.ts';
+import type { KeyPast, PastChange, PastRow } from '../domain/funnel-past-rows.ts';
 import type { ClickHouse } from '../platform/clickhouse.ts';
 
 /** Keys of one piece, and rows after which it is full (its last key may go beyond). */
@@ -8,6 +9,8 @@ const KEYS_MAX = 2_000;
 const ROWS_MAX = 100_000;
 /** Of a key with more rows, the latest so many are looked at. */
 export const ROWS_PER_KEY_MAX = 20_000;
+/** Of a user with more links, the visitors of the latest so many. */
+const LINKS_PER_USER_MAX = 1_000;
 const FOLDER = new URL('../sql/backfill/', import.meta.url);
 
 type QueryName = 'bounds' | 'any' | 'total' | 'keys' | 'rows' | 'changes';
@@ -71,7 +74,7 @@ export function openPastReader(clickhouse: ClickHouse, generation: number): Past
     total: async (bounds) => (await query<{ keys: number }>('total', { bounds }))[0]?.keys ?? 0,
     keys: async (bounds, after) => pieceOf(await query('keys', { bounds, after, limit: KEYS_MAX })),
     async pasts(bounds, keys) {
-      const range = { bounds, from: keys[0]!, upTo: keys.at(-1)! };
+      const range = { bounds, from: keys[0]!, upTo: keys.at(-1)!, links_per_user: LINKS_PER_USER_MAX };
       const [rows, changes] = await Promise.all([
         query<Keyed<PastRow>>('rows', { ...range, rows_per_key: ROWS_PER_KEY_MAX }),
         query<Keyed<PastChange>>('changes', range),

@@ -14,8 +14,14 @@ WHERE generation = {generation:UInt16} AND offset < {bounds:Array(UInt64)}[parti
       (visitor >= {from:String} AND visitor <= {upTo:String})
       OR visitor IN
       (
-          SELECT visitor FROM identities
-          WHERE generation = {generation:UInt16} AND change = 'merged' AND user >= {from:String} AND user <= {upTo:String}
+          SELECT visitor FROM
+          (
+              SELECT DISTINCT user, visitor, offset FROM identities
+              WHERE generation = {generation:UInt16} AND change = 'merged' AND offset < {bounds:Array(UInt64)}[partition + 1]
+                  AND user >= {from:String} AND user <= {upTo:String}
+              ORDER BY user, offset DESC
+              LIMIT {links_per_user:UInt32} BY user
+          )
       )
   )
 ORDER BY key, offset, ordinal

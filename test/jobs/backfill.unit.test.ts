@@ -27,8 +27,12 @@ function world() {
   });
   const funnels = ['one', 'two'].map(funnelOf);
   let told: (change: { type: string }) => void = () => {};
-  /** What happens when the past is read or written next. */
-  const next: { read(): void; write(value: string): void } = { read() {}, write() {} };
+  /** What happens when the past is read or written next, or a buyer's rows are looked at. */
+  const next: Record<'read' | 'write' | 'look', (value: string) => void> = {
+    read() {},
+    write() {},
+    look() {},
+  };
   const row = {
     offset: 1,
     timeMs: START_MS,
@@ -76,8 +80,15 @@ function world() {
       total: async () => keys.length,
       keys: async (_bounds: unknown, after: string) => keys.filter((key) => key > after).slice(0, 3),
       async pasts(_bounds: unknown, asked: readonly string[]) {
-        next.read();
-        const found = asked.map((key) => ({ key, rows: [row], changes: [] }));
+        next.read('');
+        const found = asked.map((key) => ({
+          key,
+          get rows() {
+            next.look(key);
+            return [row];
+          },
+          changes: [],
+        }));
         return { keys: found, visitors: [], merged: new Set() };
       },
     },
@@ -178,4 +189,16 @@ it('what a visitor’s owner sends on of the longest past fits into a message of
   const behaviours = Array.from({ length: most }, () => [START_MS, longest]);
   // Beside them stand three keys, a link and numbers.
   expect(Buffer.byteLength(JSON.stringify(behaviours))).toBeLessThan(1_048_576 - 16_384);
+});
+
+it('between two buyers the loop has its turn: what keeps jobs the leader does not wait for a whole piece', async () => {
+  const { next, end } = world();
+  const order: string[] = [];
+  next.look = (key) => {
+    order.push(key);
+    setImmediate(() => order.push('turn'));
+  };
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(order.slice(0, 6)).toEqual(['u:a', 'turn', 'u:b', 'turn', 'u:big', 'turn']);
+  await end();
 });

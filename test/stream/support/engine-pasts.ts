@@ -1,12 +1,7 @@
 // What `jobs` would read from ClickHouse, taken from the rows that partitions without servers have made.
 import type { FunnelDefinition, InForce, Settings } from '../../../domain/definition.ts';
-import {
-  backfillRecords,
-  definitionsFor,
-  type KeyPast,
-  type PastChange,
-  type PastRow,
-} from '../../../domain/funnel-past.ts';
+import { backfillRecords, definitionsFor } from '../../../domain/funnel-past.ts';
+import type { KeyPast, PastChange, PastRow } from '../../../domain/funnel-past-rows.ts';
 import { columns, type Row } from '../../../stream/rows.ts';
 import { type Engine, type Produced, toPartition } from './engine.ts';
 
@@ -56,5 +51,5 @@ export function backfillsOf(
   );
   const merged = new Set(changes.filter(({ change }) => change === 'merged').map(({ link }) => String(link)));
   const records = backfillRecords({ keys: pasts, visitors: pasts, merged }, definitionsFor(funnel, settings));
-  return records.map((record) => toPartition(record.key, record));
+  return [...records].flatMap((record) => (record === null ? [] : [toPartition(record.key, record)]));
 }
