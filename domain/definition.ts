@@ -80,7 +80,9 @@ export const settings = z.object({
   linkExpiryMs: durationMs
     .min(1)
     .default(days(400))
-    .describe('A link ends when its visitor has been silent for longer; then the id is a new visitor.'),
+    .describe(
+      'A link ends when its visitor has been silent for longer; then the id is a new visitor. At least `idMemoryMs`.',
+    ),
   maxLinksPerBuyer: z
     .int()
     .min(1)

@@ -132,10 +132,17 @@ const opportunityMoments = ['opened', 'qualified'];
 function crossFieldFaults(type: DefinitionType, document: unknown): string[] {
   switch (type) {
     case 'settings': {
-      const { latenessMs, idMemoryMs } = document as Settings;
-      return latenessMs < idMemoryMs
-        ? []
-        : ['latenessMs must be less than idMemoryMs, or a forgotten message id could be applied again'];
+      const { latenessMs, idMemoryMs, linkExpiryMs } = document as Settings;
+      return [
+        ...(latenessMs < idMemoryMs
+          ? []
+          : ['latenessMs must be less than idMemoryMs, or a forgotten message id could be applied again']),
+        ...(linkExpiryMs >= idMemoryMs
+          ? []
+          : [
+              'linkExpiryMs must be at least idMemoryMs, or message ids that are forgotten with their visitor could be applied again',
+            ]),
+      ];
     }
     case 'account': {
       const { currency, bidLifeMs } = document as AccountDefinition;

@@ -38,6 +38,7 @@ const settings = {
   timersPerCommit: 4,
   triggerTtlMs: 12 * HOUR_MS,
   linkMemoryMs: 9 * HOUR_MS,
+  idMemoryMs: 20 * HOUR_MS,
   linkExpiryMs: 20 * HOUR_MS,
   maxLinksPerBuyer: 2,
   mergeChunkBehaviours: 3,

@@ -150,6 +150,12 @@ describe('one document', () => {
       'latenessMs must be less',
     ],
     [
+      'a visitor that is forgotten before its ids',
+      'settings',
+      { idMemoryMs: 11_000_000, linkExpiryMs: 10_999_999 },
+      'linkExpiryMs must be at least idMemoryMs',
+    ],
+    [
       'a fallback that is no variation',
       'experiment',
       { ...experiment, fallback: 'c' },
