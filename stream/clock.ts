@@ -1,11 +1,20 @@
 // The clock of an idle partition: W₀ + now − A₀, written at the log's end through the outbox and applied as a maximum.
 // Anchored on a real record, never on another clock, or its own skew would feed it.
 import type { OutboxRecord } from './batch.ts';
+import { futureMaxMs } from './decode.ts';
 import type { Head } from './state.ts';
 import { sourceOf, type Work } from './work.ts';
 
+/**
+ * What a clock that goes further ahead of its host leaves to the skew between that host and the broker: beyond `futureMaxMs` of
+ * the broker's time each clock would be rejected, and the partition would stand.
+ */
+const SKEW_MAX_MS = 60_000;
+
 export function clockRecord(work: Work, anchor: NonNullable<Head['anchor']>, nowMs: number): OutboxRecord {
-  const time = Math.max(work.head.watermarkMs, anchor.watermarkMs + Math.max(0, nowMs - anchor.appendMs));
+  const anchored = anchor.watermarkMs + Math.max(0, nowMs - anchor.appendMs);
+  const taken = Math.min(anchored, nowMs + futureMaxMs - SKEW_MAX_MS);
+  const time = Math.max(work.head.watermarkMs, taken);
   return {
     to: work.id.topic === 'spend' ? 'spend' : 'events',
     partition: work.id.partition,

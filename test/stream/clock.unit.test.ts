@@ -1,6 +1,8 @@
 // When an idle partition tells the time: together with the others, so that there are moments at which nothing is on its way.
 import { describe, expect, it } from 'vitest';
-import { isClockDue } from '../../stream/clock.ts';
+import { clockRecord, isClockDue } from '../../stream/clock.ts';
+import { decode, futureMaxMs } from '../../stream/decode.ts';
+import type { Work } from '../../stream/work.ts';
 import { buyersOf } from '../e2e/support/mixed-log.ts';
 import { createPartition, definitionValue, PARTITION } from './support/partition.ts';
 
@@ -70,5 +72,42 @@ describe('what clocks go on from', () => {
       visit(5, startMs + HOUR_MS + 60_000),
     ]);
     expect(partition.head.anchor).toEqual({ watermarkMs: startMs + HOUR_MS + 60_000, appendMs });
+  });
+});
+
+describe('a clock after an anchor as far ahead as is taken', () => {
+  const appendMs = Date.UTC(2026, 0, 1);
+  const watermarkMs = appendMs + futureMaxMs;
+  const id = { topic: 'events', generation: 1, partition: PARTITION };
+  const work = { id, head: { watermarkMs, offset: 7, ordinal: 0 } } as unknown as Work;
+
+  /** Of an owner whose host is ahead of the broker, so long after the anchor. */
+  function toldBy(aheadMs: number, laterMs: number): { timeMs: number; kind: string } {
+    const { value } = clockRecord(work, { watermarkMs, appendMs }, appendMs + laterMs + aheadMs);
+    const message = {
+      partition: PARTITION,
+      offset: 8,
+      key: null,
+      value: Buffer.from(value),
+      size: value.length,
+    };
+    const { kind } = decode('events', { ...message, appendMs: appendMs + laterMs });
+    return { timeMs: JSON.parse(value).time, kind };
+  }
+
+  it.each([0, 1, 1_000, 60_000])(
+    'is taken from a host that is %i ms ahead of the broker, and time goes on',
+    (aheadMs) => {
+      for (const laterMs of [0, 5_000, 60_000, 3_600_000])
+        expect(toldBy(aheadMs, laterMs).kind, `${laterMs} ms later`).toBe('clock');
+      expect(toldBy(aheadMs, 0).timeMs).toBe(watermarkMs);
+      expect(toldBy(aheadMs, 3_600_000).timeMs).toBe(appendMs + 3_600_000 + aheadMs + futureMaxMs - 60_000);
+    },
+  );
+
+  it('says what the anchor says where that is not as far ahead', () => {
+    const anchor = { watermarkMs: appendMs + 200_000, appendMs };
+    const later = { ...work, head: { ...work.head, watermarkMs: anchor.watermarkMs } };
+    expect(JSON.parse(clockRecord(later, anchor, appendMs + 5_000).value).time).toBe(appendMs + 205_000);
   });
 });
