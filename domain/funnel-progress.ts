@@ -97,8 +97,15 @@ function settleTo(state: Buyer, to: number, definitions: Definitions, effects: E
       if (funnel.strict) settleStrict(state, own, funnel, to, effects);
       else own.settled = advanceOver(state, own, funnel, from, to);
     }
+    // Those in force all stand there now. What was withdrawn is never gone back to: put again it has a revision of its own.
+    if (state.funnels.length > definitions.funnels.length) forgetWithdrawn(state, definitions);
   }
   state.settledCount = to;
+}
+
+function forgetWithdrawn(state: Buyer, { funnels }: Definitions): void {
+  const inForce = new Set(funnels.map(({ id }) => id));
+  state.funnels = state.funnels.filter(({ id }) => inForce.has(id));
 }
 
 /** One behaviour settles, as it mostly does: `default` funnels that it is no step of stay as they are. */

@@ -28,6 +28,10 @@ function funnel(id: string, revision: number, steps: string[], windowMs: number,
   return definitionValue('funnel', id, revision, { name: id, steps, windowMs, mode });
 }
 
+function withdrawn(id: string, revision: number): string {
+  return JSON.stringify({ ...JSON.parse(definitionValue('funnel', id, revision, {})), document: null });
+}
+
 const score = (revision: number, halfLifeMs: number): string =>
   definitionValue('score', 'one', revision, {
     name: 'one',
@@ -88,7 +92,7 @@ export function changesOfWaits(random: Random): (round: number) => readonly Prod
   let revision = 1;
   return () => {
     if (random() < 0.5) return [];
-    revision += 1;
+    revision += 2;
     const hours = (): number => pick(random, [1, 5, 20]) * HOUR_MS;
     const waits = { matureCount: 2, retainedAfterMs: 2 * HOUR_MS, churnedAfterMs: hours() };
     const closes = { ...subjectAndWeights, closeAfterMs: hours(), qualifiedAt: 0.4 };
@@ -105,6 +109,11 @@ export function changesOfWaits(random: Random): (round: number) => readonly Prod
       ...(random() < 0.7 ? [definitionValue('lifecycle', 'default', revision, waits)] : []),
       ...(random() < 0.7 ? [definitionValue('opportunity', 'default', revision, closes)] : []),
       // What settles because of the definitions before it settles in the funnel that it takes the place of.
+      // Withdrawn, and put again, or at once.
+      ...(random() < 0.4 ? [withdrawn('reach', revision)] : []),
+      ...(random() < 0.3
+        ? [funnel('reach', revision + 1, ['view', 'contact', 'order'], hours(), 'default')]
+        : []),
       ...(random() < 0.5 ? [funnel('order', revision, ['view', 'inquiry'], hours(), 'strict_order')] : []),
     ].flatMap(everywhere);
   };

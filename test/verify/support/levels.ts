@@ -1,15 +1,14 @@
 // What ClickHouse's `windowFunnel` would answer for everybody, by the oracle's own restatement: for worlds without a server.
 
 import { levelOf } from '../../../verify/funnel-levels.ts';
-import { funnelSpans } from '../../../verify/in-force.ts';
+import { funnelSpans, settledBefore } from '../../../verify/in-force.ts';
 import type { Scope } from '../../../verify/scope.ts';
 import { type Levels, levelName } from '../../../verify/scratch.ts';
 
 export function levelsByBruteForce({ events }: Scope): Levels {
   const levels = new Map<string, number>();
   for (const { walk, people } of events) {
-    const { latenessMs } = walk.history.at(Number.MAX_SAFE_INTEGER).settings;
-    const beforeMs = walk.watermarkMs - latenessMs;
+    const beforeMs = settledBefore(walk.history.at(Number.MAX_SAFE_INTEGER), walk.watermarkMs);
     const spans = funnelSpans(walk.history).filter(
       ({ untilOffset }) => untilOffset === Number.POSITIVE_INFINITY,
     );
