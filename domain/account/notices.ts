@@ -15,6 +15,9 @@ import {
 import { covers } from './cells.ts';
 
 const MINUTES_PER_HOUR = 60;
+const EPOCH_MAX_MS = 7 * DAY_MS;
+/** An epoch is the one before if it began so recently: twice the longest, whichever lengths the two have. */
+const BEFORE_MAX_MS = 2 * EPOCH_MAX_MS;
 
 function comparePlaces(a: NoticeBucket, minute: number, country: string): number {
   if (a[0] !== minute) return a[0] - minute;
@@ -101,7 +104,7 @@ export function rememberHash(ascending: number[], hash: number): 'added' | 'know
 
 /**
  * Remembers a notice without a lease in the watermark's epoch of `idMemoryMs`; repeats are known in that epoch and the
- * next, so for at least `idMemoryMs` of watermark.
+ * next that has a notice, so for at least `idMemoryMs` of watermark, whatever that was before.
  */
 export function rememberNotice(
   memory: NoticeMemory,
@@ -109,10 +112,10 @@ export function rememberNotice(
   nowMs: number,
   idMemoryMs: number,
 ): 'added' | 'known' | 'full' {
-  const lengthMs = Math.min(Math.max(idMemoryMs, MINUTE_MS), DAY_MS * 7);
+  const lengthMs = Math.min(Math.max(idMemoryMs, MINUTE_MS), EPOCH_MAX_MS);
   const epochMs = Math.floor(nowMs / lengthMs) * lengthMs;
   if (epochMs > memory.epochMs) {
-    memory.previous = epochMs - memory.epochMs <= lengthMs ? memory.current : [];
+    memory.previous = epochMs - memory.epochMs <= BEFORE_MAX_MS ? memory.current : [];
     memory.current = [];
     memory.epochMs = epochMs;
   }

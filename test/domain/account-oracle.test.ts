@@ -106,9 +106,44 @@ function memoryByOracle({ taken, leases }: Pick<AccountLedger, 'taken' | 'leases
 }
 
 describe('the oracle’s memory of notices', () => {
+  it('and ours know a repeat of what was just taken when `idMemoryMs` has become shorter', () => {
+    const takeBoth = (all: readonly [name: string, atMs: number, idMemoryMs: number][]): string[] => {
+      const { memory } = newAccount('acc');
+      const taken = new TakenNotices();
+      return all.map(([name, atMs, idMemoryMs]) => {
+        const ours = rememberNotice(memory, idHash(name), atMs, idMemoryMs);
+        expect(taken.take(name, atMs, idMemoryMs)).toBe(ours === 'added' ? 'new' : ours);
+        return ours;
+      });
+    };
+    const day = START_MS - (START_MS % DAY_MS);
+    const late = day + 15 * HOUR_MS;
+    expect(
+      takeBoth([
+        ['a', late - 60_000, DAY_MS],
+        ['a', late + 60_000, HOUR_MS],
+      ]),
+    ).toEqual(['added', 'known']);
+    // Two epochs on it need not be known, and weeks on it is not.
+    const hours = [late, late + HOUR_MS, late + 2 * HOUR_MS];
+    expect(
+      takeBoth([
+        ['a', hours[0]!, HOUR_MS],
+        ['b', hours[1]!, HOUR_MS],
+        ['a', hours[2]!, HOUR_MS],
+      ]),
+    ).toEqual(['added', 'added', 'added']);
+    expect(
+      takeBoth([
+        ['a', day, DAY_MS],
+        ['a', day + 15 * DAY_MS, DAY_MS],
+      ]),
+    ).toEqual(['added', 'added']);
+  });
+
   it('knows the same repeats, however far time goes and whatever `idMemoryMs` becomes', () => {
     const one = fc.record({
-      byMs: fc.oneof(fc.nat(20_000), fc.nat(DAY_MS)),
+      byMs: fc.oneof(fc.nat(20_000), fc.nat(DAY_MS), fc.nat(20 * DAY_MS)),
       name: fc.constantFrom('a', 'b', 'c', 'd'),
       idMemoryMs: fc.constantFrom(HOUR_MS, HOUR_MS, HOUR_MS, 7 * HOUR_MS, DAY_MS, 100 * DAY_MS, 1),
     });

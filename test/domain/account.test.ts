@@ -271,12 +271,14 @@ describe('memory of notices', () => {
     expect(placeIn(hashes, 6)).toBe(3);
   });
 
-  it('knows a repeat for at least the time of memory, and forgets after twice that', () => {
+  it('knows a repeat for at least the time of memory, and forgets once two epochs had others, or in two weeks', () => {
     const memory = { epochMs: 0, current: [], previous: [] };
     expect(rememberNotice(memory, 42, DAY + HOUR_MS, DAY_MS)).toBe('added');
     expect(rememberNotice(memory, 42, DAY + DAY_MS, DAY_MS)).toBe('known');
     expect(rememberNotice(memory, 42, DAY + 2 * DAY_MS - 1, DAY_MS)).toBe('known');
+    expect(rememberNotice(memory, 7, DAY + 2 * DAY_MS, DAY_MS)).toBe('added');
     expect(rememberNotice(memory, 42, DAY + 2 * DAY_MS, DAY_MS)).toBe('added');
-    expect(rememberNotice(memory, 42, DAY + 9 * DAY_MS, DAY_MS)).toBe('added');
+    expect(rememberNotice(memory, 42, DAY + 16 * DAY_MS, DAY_MS)).toBe('known');
+    expect(rememberNotice(memory, 42, DAY + 31 * DAY_MS, DAY_MS)).toBe('added');
   });
 });

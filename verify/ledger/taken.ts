@@ -13,13 +13,14 @@ export class TakenNotices {
   #now: TakenEpoch = { startMs: 0, names: new Set() };
   #before: ReadonlySet<string> = new Set();
 
-  /** `known` if it was taken in this epoch or the one before; `full` if it cannot be known again. */
+  /** `known` if it was taken in this epoch or in the last one that had a notice, if that began within 14 days; `full` if it cannot be known again. */
   take(name: string, watermarkMs: number, idMemoryMs: number): 'new' | 'known' | 'full' {
     const lengthMs = Math.min(Math.max(idMemoryMs, MINUTE_MS), 7 * DAY_MS);
     const startMs = watermarkMs - (watermarkMs % lengthMs);
     // An epoch is not gone back to, whatever `idMemoryMs` becomes.
     if (startMs > this.#now.startMs) {
-      this.#before = startMs <= this.#now.startMs + lengthMs ? this.#now.names : new Set();
+      const isRecent = startMs <= this.#now.startMs + 14 * DAY_MS;
+      this.#before = isRecent ? this.#now.names : new Set();
       this.#now = { startMs, names: new Set() };
     }
     if (this.#before.has(name) || this.#now.names.has(name)) return 'known';
