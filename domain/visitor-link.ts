@@ -85,7 +85,8 @@ export function linkVisitor(
   const from_offset = ownsHistory ? links.bornOffset : context.offset;
   const named = { time: sinceMs, from_offset, message_id: record.messageId };
   say(state, link, 'linked', context, effects, named);
-  if (ownsHistory) sayOfAll(state, 'moved', context, effects);
+  // Also where nothing is handed over: what a visitor who falls silent has open would stay open for ever.
+  if (current == null) sayOfAll(state, 'moved', context, effects);
   const chunkSize = context.definitions.settings.mergeChunkBehaviours;
   for (const merge of mergeRecords(state, link, ownsHistory, chunkSize)) {
     effects.push({ kind: 'record', record: merge });

@@ -241,6 +241,27 @@ describe('stages of one person', () => {
   });
 });
 
+describe('opportunities of a visitor who is linked again', () => {
+  it('do not stay open once it falls silent, though a link that still stands has its history', () => {
+    const scene = openScene();
+    const openOf = (key: string): unknown[] => {
+      const last = new Map(scene.rows('opportunities').map((row) => [row.opportunity_id, row]));
+      const over = ['fulfilled', 'completed', 'lost', 'evicted', 'moved', 'revoked'];
+      return [...last.values()].filter((row) => row.key === key && !over.includes(String(row.change)));
+    };
+    scene.play(does('a:v', 'inquiry', at(0)), identifies('u:one', 'a:v', at(1)));
+    expect([openOf('a:v').length, openOf('u:one').length]).toEqual([0, 1]);
+    scene.play(identifies('u:two', 'a:v', at(2)));
+    scene.play(revokes('a:v', scene.linkOf('a:v'), at(3)), does('a:v', 'contact', at(4)));
+    expect(openOf('a:v')).not.toEqual([]);
+    scene.play(identifies('u:three', 'a:v', at(5)));
+    expect(openOf('a:v')).toEqual([]);
+    expect(openOf('u:one')).toHaveLength(1);
+    scene.play(revokes('a:v', scene.linkOf('a:v'), at(6)));
+    expect(openOf('a:v')).not.toEqual([]);
+  });
+});
+
 describe('much, and long ago', () => {
   it('a visitor with 100,000 events brings whole totals, and as many behaviours as the caps keep', () => {
     const scene = openScene({ maxBehavioursPerBuyer: 50, mergeChunkBehaviours: 7 }, false, 5_000);

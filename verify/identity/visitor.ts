@@ -193,12 +193,13 @@ function sendOn(
 }
 
 function link(story: Story, record: LinkRecord, at: At): void {
+  const wasAloud = story.book.current === null;
   const { ended, begun } = takeLink(story.book, story.walk.partition, record, at);
   if (ended !== undefined) tellEnd(story, ended, 'superseded', at);
   if (begun === undefined) return;
   const visitor = asOf(story, at);
   story.stages.set(begun.id, visitor.life.stage);
-  if (begun.ownsHistory) sayOfAll(story, visitor.life, 'moved', at);
+  if (wasAloud) sayOfAll(story, visitor.life, 'moved', at);
   handOver(story, begun, visitor, at);
 }
 
