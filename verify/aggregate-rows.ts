@@ -7,14 +7,16 @@ interface AggregateRow {
   readonly row: Record<string, unknown>;
   /**
    * It is of a position behind the one that was read, which its partition has reached since: it cannot be compared, and says
-   * nothing about what was read. A version that its partition has not reached at all is wrong.
+   * nothing about what was read. Such are counted as left out.
    */
   readonly hasMovedOn: boolean;
+  /** A version that its partition has not reached at all is wrong. */
+  readonly isReached: boolean;
 }
 
 /** All rows of these partitions; `columns` has `partition` and `version`. */
 export async function readAggregates(
-  { clickhouse, versionsNow }: Scope,
+  { comparison, clickhouse, versionsNow }: Scope,
   scopes: readonly { readonly stored: StoredPartition }[],
   table: string,
   columns: readonly Column[],
@@ -29,6 +31,9 @@ export async function readAggregates(
   return rows.map((row) => {
     const { id, head } = byPartition.get(row.partition as number)!;
     const version = BigInt(row.version as string);
-    return { row, hasMovedOn: version > versionReached(head) && version <= now(id.topic, id.partition) };
+    const isReached = version <= versionReached(head);
+    const hasMovedOn = !isReached && version <= now(id.topic, id.partition);
+    if (hasMovedOn) comparison.leaveOut(`${table} rows`, 'that have gone on since their partition was read');
+    return { row, hasMovedOn, isReached };
   });
 }

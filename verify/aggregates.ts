@@ -1,7 +1,7 @@
 // Windows in Redis and the aggregates of hours and days in ClickHouse, cell by cell.
 import { readAggregates } from './aggregate-rows.ts';
 import type { Fields } from './compare.ts';
-import { type EventsScope, type Scope, versionReached } from './scope.ts';
+import type { EventsScope, Scope } from './scope.ts';
 import { addTo, compareGroups, type Grouped } from './table.ts';
 import { type ExpectedWindow, GRAIN_MS, windowsOf } from './windows.ts';
 
@@ -72,7 +72,6 @@ async function compareFunnelHours(scope: Scope, all: AllWindows): Promise<void> 
       }
     }
   }
-  const reached = reachedBy(scope);
   const actual: Grouped = new Map();
   const columns = [
     'funnel',
@@ -85,10 +84,14 @@ async function compareFunnelHours(scope: Scope, all: AllWindows): Promise<void> 
     ['steps', 'arrayMap(x -> toFloat64(x), steps)'] as const,
     ['version', 'toString(version)'] as const,
   ];
-  for (const { row, hasMovedOn } of await readAggregates(scope, scope.events, 'funnel_hours', columns)) {
-    const { funnel, revision, hour, partition, steps, version } = row;
+  for (const { row, hasMovedOn, isReached } of await readAggregates(
+    scope,
+    scope.events,
+    'funnel_hours',
+    columns,
+  )) {
+    const { funnel, revision, hour, partition, steps } = row;
     const where = `${funnel} ${revision} hour ${hour} partition ${partition} cell ${nameOf(row)}`;
-    const isReached = BigInt(version as string) <= reached.get(partition as number)!;
     if (hasMovedOn) expected.delete(where);
     else addTo(actual, where, { steps, isReached });
   }
@@ -107,7 +110,6 @@ async function compareNorthStarDays(scope: Scope, all: AllWindows): Promise<void
       }
     }
   }
-  const reached = reachedBy(scope);
   const actual: Grouped = new Map();
   const columns = [
     ['day', 'toString(day)'] as const,
@@ -120,17 +122,16 @@ async function compareNorthStarDays(scope: Scope, all: AllWindows): Promise<void
     ['quality', 'toFloat64(quality_opportunities)'] as const,
     ['version', 'toString(version)'] as const,
   ];
-  for (const { row, hasMovedOn } of await readAggregates(scope, scope.events, 'north_star_days', columns)) {
-    const { day, partition, visitors, opportunities, quality, version } = row;
+  for (const { row, hasMovedOn, isReached } of await readAggregates(
+    scope,
+    scope.events,
+    'north_star_days',
+    columns,
+  )) {
+    const { day, partition, visitors, opportunities, quality } = row;
     const where = `day ${day} partition ${partition} cell ${nameOf(row)}`;
-    const isReached = BigInt(version as string) <= reached.get(partition as number)!;
     if (hasMovedOn) expected.delete(where);
     else addTo(actual, where, { visitors, opportunities, quality, isReached });
   }
   compareGroups(scope.comparison, 'north_star_days rows', expected, actual);
-}
-
-/** A value is of a position that its partition has reached. */
-function reachedBy({ events }: Scope): Map<number, bigint> {
-  return new Map(events.map(({ walk, stored }) => [walk.partition, versionReached(stored.head)]));
 }

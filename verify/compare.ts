@@ -31,9 +31,9 @@ const NEGLIGIBLE = 1e-200;
 
 export class Comparison {
   readonly differences: Difference[] = [];
-  readonly leftOut: LeftOut[] = [];
   readonly #compared = new Map<string, number>();
   readonly #different = new Map<string, number>();
+  readonly #leftOut = new Map<string, LeftOut>();
 
   /** Names a kind, so that it is listed even if nothing of it was there to compare. */
   expectKind(...kinds: readonly string[]): void {
@@ -44,8 +44,15 @@ export class Comparison {
     this.#compared.set(kind, (this.#compared.get(kind) ?? 0) + howMany);
   }
 
-  leaveOut(kind: string, why: string, count: number): void {
-    this.leftOut.push({ kind, count, why });
+  /** Counts with what was left out for the same reason before; nothing is said of none. */
+  leaveOut(kind: string, why: string, count = 1): void {
+    if (count === 0) return;
+    const name = `${kind}: ${why}`;
+    this.#leftOut.set(name, { kind, why, count: count + (this.#leftOut.get(name)?.count ?? 0) });
+  }
+
+  get leftOut(): LeftOut[] {
+    return [...this.#leftOut.values()];
   }
 
   differ(kind: string, where: string, expected: unknown, actual: unknown): void {

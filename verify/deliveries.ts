@@ -27,7 +27,9 @@ function mayBeForgotten({ events, endNow }: Scope, { id, expiresMs }: Fields): b
   const from = events.find(({ walk }) => walk.partition === Number(String(id).split('-')[0]));
   if (from === undefined) return false;
   const { walk, stored } = from;
-  return walk.watermarkMs > Number(expiresMs) || endNow(walk.partition) > (stored.head?.offset ?? 0);
+  return (
+    walk.watermarkMs > Number(expiresMs) || endNow('events', walk.partition) > (stored.head?.offset ?? 0)
+  );
 }
 
 /** The whole topic `triggers` counts: `jobs` takes what is in it, also of records behind those that were read of `events`. */
@@ -121,5 +123,5 @@ function compareOwed(
       }
     }
   }
-  if (unknown > 0) comparison.leaveOut(kind, 'triggers of which no record says who was to be told', unknown);
+  comparison.leaveOut(kind, 'triggers of which no record says who was to be told', unknown);
 }

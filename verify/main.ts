@@ -68,7 +68,7 @@ export interface Verdict {
   }[];
   /** What could not be compared, by kind and reason. */
   readonly leftOut: readonly LeftOut[];
-  /** Partitions that never rested while they were read: of them, something may have been on its way. */
+  /** Partitions that never rested while they were read: something of them may have been on its way, or stand in the log unread. */
   readonly restless: readonly string[];
   readonly elapsedMs: number;
 }

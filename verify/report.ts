@@ -32,10 +32,13 @@ export function describe(verdict: Verdict, shown: number): string[] {
     lines.push('', `${kind}: compared ${compared}, there must be at least ${atLeast}`);
   }
   for (const { kind, count, why } of verdict.leftOut) lines.push('', `${kind}: left out ${count} ${why}`);
-  if (!isClean(verdict) && verdict.restless.length > 0) {
+  if (verdict.restless.length > 0) {
+    const so = isClean(verdict)
+      ? 'compared as it stood then, and nothing behind that.'
+      : 'so that differences may be of what was on its way.';
     lines.push(
       '',
-      `${verdict.restless.join(', ')}: never at rest while it was read, so that differences may be of what was on its way.`,
+      `${verdict.restless.join(', ')}: never at rest while it was read, ${so}`,
       'Try again while less comes, or with a longer --wait.',
     );
   }

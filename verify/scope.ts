@@ -48,8 +48,8 @@ export interface Scope {
   versionsNow(): Promise<VersionsNow>;
   /** The head and the outbox of a partition once it owes nothing or has gone on, asked anew. */
   restOf(snapshot: Snapshot): Promise<Pick<StoredPartition, 'head' | 'outboxEntries'>>;
-  /** Where the log of a partition of `events` ended once all of them were read. */
-  endNow(partition: number): number;
+  /** Where the log of a partition ended once all of them were read. */
+  endNow(topic: StatefulTopic, partition: number): number;
   /** Whose keys the log of `events` tells of from where each partition was read up to there. */
   readonly keysSince: ReadonlySet<string>;
 }
@@ -69,6 +69,14 @@ export function writtenBy(scopes: readonly { readonly stored: StoredPartition }[
     return `(generation = ${id.generation} AND partition = ${id.partition} AND offset < ${offset})`;
   });
   return `(${conditions.join(' OR ')})`;
+}
+
+/** How many records stand in a partition's log behind those that were read; they are of a live one, or it was far behind. */
+export function recordsBehind(
+  { endNow }: Pick<Scope, 'endNow'>,
+  { id, head }: Pick<StoredPartition, 'id' | 'head'>,
+): number {
+  return Math.max(0, endNow(id.topic, id.partition) - (head?.offset ?? 0));
 }
 
 /** The version of the position that a partition has reached. */

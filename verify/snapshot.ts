@@ -1,5 +1,11 @@
 // Waits until a partition rests, and reads it as it stood then: everything that the log held is applied and delivered.
-import { generationsKey, type PartitionId, partitionKeys, type StatefulTopic } from '../platform/keys.ts';
+import {
+  generationsKey,
+  type PartitionId,
+  partitionKeys,
+  type StatefulTopic,
+  statefulTopics,
+} from '../platform/keys.ts';
 import type { Namespace } from '../platform/namespace.ts';
 import type { RedisClient } from '../platform/redis.ts';
 import { keysIn } from './identity/under-way.ts';
@@ -147,18 +153,23 @@ export async function readDeliveriesAndTriggers({
   return { deliveries, triggers };
 }
 
-/** What came into `events` since its partitions were read, all of them: where the logs end now, and who it tells of. */
+/** What came since all partitions were read: where their logs end now, and who those of `events` tell of. */
 export async function readSince(
   { namespace, log }: Pick<Sources, 'namespace' | 'log'>,
   snapshots: readonly Snapshot[],
 ): Promise<Pick<Scope, 'endNow' | 'keysSince'>> {
-  const name = namespace.topics.events;
-  const ends = (await log.watermarks([name])).get(name) ?? [];
-  const endNow = (partition: number): number => ends[partition]?.high ?? 0;
+  const { topics } = namespace;
+  const ends = await log.watermarks(statefulTopics.map((topic) => topics[topic]));
+  const endNow: Scope['endNow'] = (topic, partition) => ends.get(topics[topic])?.[partition]?.high ?? 0;
   const keysSince = new Set<string>();
   for (const { stored } of snapshots) {
     const { partition } = stored.id;
-    const since = await log.read(name, partition, stored.head?.offset ?? 0, endNow(partition));
+    const since = await log.read(
+      topics.events,
+      partition,
+      stored.head?.offset ?? 0,
+      endNow('events', partition),
+    );
     for (const key of keysIn(since)) keysSince.add(key);
   }
   return { endNow, keysSince };

@@ -50,8 +50,10 @@ export async function compareTriggers(scope: Scope): Promise<void> {
       sent.delete(trigger.id);
     }
   }
-  for (const [id, record] of sent)
-    if (!isBehind(scope, id)) comparison.differ('triggers records', `triggers topic ${id}`, 'none', record);
+  for (const [id, record] of sent) {
+    if (isBehind(scope, id)) comparison.leaveOut('triggers records', 'of offsets behind what was read');
+    else comparison.differ('triggers records', `triggers topic ${id}`, 'none', record);
+  }
   compareGroups(comparison, 'triggers rows', expected, withoutTimeOfExpiry(rows, expected));
 }
 

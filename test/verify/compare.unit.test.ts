@@ -21,6 +21,13 @@ describe('a comparison', () => {
     expect(comparison.near('kind', '', 1, 1 + 1e-8)).toBe(false);
   });
 
+  it('adds up what was left out for the same reason, and says nothing of none', () => {
+    const comparison = new Comparison();
+    for (const count of [2, 0, 3]) comparison.leaveOut('kind', 'behind', count);
+    comparison.leaveOut('other', 'behind', 0);
+    expect(comparison.leftOut).toEqual([{ kind: 'kind', why: 'behind', count: 5 }]);
+  });
+
   it('names the fields that differ and what is missing', () => {
     const comparison = new Comparison();
     comparison.fields('kind', 'row 1', { a: 1, b: 2 }, { a: 1, b: 3 });

@@ -6,6 +6,7 @@ import { Comparison } from '../../verify/compare.ts';
 import { decodeEvent } from '../../verify/decode.ts';
 import { comparePartitions } from '../../verify/partitions.ts';
 import { workOut } from '../../verify/people.ts';
+import { describe as describeVerdict } from '../../verify/report.ts';
 import { type Scope, versionReached } from '../../verify/scope.ts';
 import type { StoredHead, StoredPartition } from '../../verify/stored.ts';
 import { walk } from '../../verify/watermark.ts';
@@ -45,6 +46,10 @@ describe('an aggregate', () => {
     const { scope, comparison } = scopeOf(20, at(20));
     await compareWindows(scope);
     expect(comparison.differences).toEqual([]);
+    expect(comparison.leftOut.map(({ kind, count }) => [kind, count])).toEqual([
+      ['funnel_hours rows', 1],
+      ['north_star_days rows', 1],
+    ]);
   });
 
   it('of a position that its partition has not reached is wrong', async () => {
@@ -64,11 +69,11 @@ describe('an aggregate', () => {
 });
 
 describe('what waits in an outbox', () => {
-  const kinds = async (
+  const compared = async (
     rested: boolean,
     reached: number,
     later: Partial<StoredPartition> = {},
-  ): Promise<string[]> => {
+  ): Promise<Comparison> => {
     const { scope, comparison } = scopeOf(0, 0n);
     const [events] = scope.events;
     const head = { offset: 4, fired: 0, watermarkMs: 0, flushed: at(3).toString() } as StoredHead;
@@ -84,12 +89,25 @@ describe('what waits in an outbox', () => {
         rested: true,
       },
       restOf: async () => ({ head: { ...head, offset: reached }, outboxEntries: 1, ...later }),
+      endNow: (topic) => (topic === 'events' ? 1_000_006 : 0),
     } as Scope);
-    return comparison.differences.map(({ kind }) => kind);
+    return comparison;
   };
+  const kinds = async (...read: Parameters<typeof compared>): Promise<string[]> =>
+    (await compared(...read)).differences.map(({ kind }) => kind);
 
   it('is no fault of a partition that never rested and has gone on', async () => {
     expect(await kinds(false, 9)).toEqual([]);
+  });
+
+  it('and what stands in the log behind what was read is counted as left out', async () => {
+    const { leftOut } = await compared(false, 9);
+    expect(leftOut.map(({ kind, count }) => [kind, count])).toEqual([
+      ['offsets', 1_000_002],
+      ['heads', 1],
+      ['outboxes', 1],
+    ]);
+    expect((await compared(true, 4)).leftOut.map(({ kind }) => kind)).toEqual(['offsets']);
   });
 
   it('is one of a partition that stands still', async () => {
@@ -104,5 +122,24 @@ describe('what waits in an outbox', () => {
 
   it('is one of a partition that is said to have rested', async () => {
     expect(await kinds(true, 9)).toEqual(['heads', 'outboxes']);
+  });
+});
+
+describe('a report in which nothing differs', () => {
+  const verdict = {
+    namespace: 'n',
+    kinds: [],
+    differenceCount: 0,
+    differences: [],
+    shortfalls: [],
+    leftOut: [],
+  };
+
+  it('names the partitions that were compared only as far as they had come', () => {
+    const lines = describeVerdict({ ...verdict, restless: ['events 3', 'spend 1'], elapsedMs: 0 }, 10);
+    expect(lines).toContainEqual(
+      expect.stringMatching(/^events 3, spend 1: never at rest while it was read/),
+    );
+    expect(lines.at(-1)).toMatch(/^no difference/);
   });
 });

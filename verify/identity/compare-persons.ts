@@ -41,7 +41,11 @@ async function compareView(scope: Scope, personAt: PersonAt): Promise<void> {
     }
   }
   const changed = others.length === 0 ? new Set<string>() : await linkedSince(scope);
-  for (const { key, compare } of others) if (!changed.has(key)) compare();
+  for (const { key, compare } of others) {
+    if (changed.has(key))
+      comparison.leaveOut('persons of events', 'whose links have changed since they were read');
+    else compare();
+  }
   for (const [partition, offsets] of left) {
     for (const offset of offsets.keys())
       comparison.differ(

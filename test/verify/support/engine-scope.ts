@@ -116,7 +116,7 @@ export function scopeOf(engine: RecordedEngine, appendMs: number): Scope {
     deliveries: [],
     versionsNow: async () => () => 0n,
     restOf: async ({ stored }) => stored,
-    endNow: (partition) => logs[partition]!.length,
+    endNow: (_topic, partition) => logs[partition]!.length,
     keysSince: new Set(),
   };
 }
