@@ -1,5 +1,6 @@
 // The oracle, top to bottom: read the log and the stores, work out by other means what must have come of the log,
 // compare it with all that Redis and ClickHouse hold.
+import { readBackfills } from '../platform/backfill-progress.ts';
 import { type ClickHouse, openClickHouse, pingClickHouse } from '../platform/clickhouse.ts';
 import type { Config } from '../platform/config.ts';
 import { readDeliveryRecords } from '../platform/delivery-log.ts';
@@ -120,6 +121,7 @@ async function readAll(
   const { namespace, redis } = sources;
   onProgress('waiting until the stream has applied and delivered everything, reading the log and the states');
   const generations = await readGenerations(redis, namespace);
+  const backfills = await readBackfills(redis, namespace, generations.events);
   const snapshotsOf = (topic: StatefulTopic) =>
     takeSnapshots(sources, topic, generations[topic], (partition, records) =>
       onProgress(`${topic} ${partition}: read ${records} records and their state`),
@@ -144,6 +146,7 @@ async function readAll(
       return { ...snapshot, walk: walked, ledger: keepLedger(walked) };
     }),
     rejected: rejected!,
+    backfills,
     ...deliveriesAndTriggers,
     namespace: namespace.name,
     versionsNow: () => readVersions(sources, ids),

@@ -1,6 +1,7 @@
 // What one run of the oracle works on: the log as it was read, the stores as they stood, and what follows from the log.
 import type { DeliveriesTopicRecord } from '../domain/delivery.ts';
 import type { EventsTopicRecord, SpendTopicRecord } from '../domain/record.ts';
+import type { BackfillProgress } from '../platform/backfill-progress.ts';
 import type { ClickHouse } from '../platform/clickhouse.ts';
 import type { PartitionId, StatefulTopic } from '../platform/keys.ts';
 import type { Comparison } from './compare.ts';
@@ -44,6 +45,8 @@ export interface Scope {
   readonly triggers: readonly LogPartition[];
   /** What readers of `deliveries` see, in order; null for what is no record of it. */
   readonly deliveries: readonly { readonly offset: number; readonly record: DeliveriesTopicRecord | null }[];
+  /** How far `jobs` said that the pasts of funnels were, before anything else was read. */
+  readonly backfills: readonly BackfillProgress[];
   /** Where the partitions stand, asked anew: live ones go on while they are verified as they stood before. */
   versionsNow(): Promise<VersionsNow>;
   /** The head and the outbox of a partition once it owes nothing or has gone on, asked anew. */

@@ -4,9 +4,11 @@ import { describe, expect, it } from 'vitest';
 import { type FunnelDefinition, funnel as funnelSchema, type Settings } from '../../domain/definition.ts';
 import type { FunnelMode } from '../../domain/funnel.ts';
 import type { KeptDefinition } from '../../domain/in-force.ts';
+import { type BackfillProgress, unstarted } from '../../platform/backfill-progress.ts';
 import { compareAdjustments } from '../../verify/adjustments.ts';
 import { compareWindowsHeld } from '../../verify/aggregates.ts';
 import { compareBuyers } from '../../verify/buyer-states.ts';
+import type { Comparison } from '../../verify/compare.ts';
 import { compareBackfills } from '../../verify/identity/compare-backfills.ts';
 import { compareSent } from '../../verify/identity/compare-sent.ts';
 import { seeded } from '../e2e/support/mixed-log.ts';
@@ -30,7 +32,11 @@ function settingsOf(engine: RecordedEngine): Settings {
 }
 
 /** Three funnels come, and one of them changes; the past of each follows some rounds later, some of it twice. */
-function funnelsAndPasts(engine: RecordedEngine, random: () => number): (round: number) => Produced[] {
+function funnelsAndPasts(
+  engine: RecordedEngine,
+  random: () => number,
+  written: BackfillProgress[],
+): (round: number) => Produced[] {
   const due = new Map<number, (() => Produced[])[]>();
   const at = (round: number, what: () => Produced[]): void => {
     due.set(round, [...(due.get(round) ?? []), what]);
@@ -42,13 +48,11 @@ function funnelsAndPasts(engine: RecordedEngine, random: () => number): (round: 
       windowMs: HOUR_MS * (1 + Math.floor(random() * 30)),
       mode: MODES[Math.floor(random() * MODES.length)]!,
     });
-    const past = (): Produced[] =>
-      backfillsOf(
-        engine,
-        { id, revision, hash: '', document },
-        settingsOf(engine),
-        boundsOf(engine, id, revision),
-      );
+    const past = (): Produced[] => {
+      written.push({ ...unstarted(id, revision), status: 'done' });
+      const funnel = { id, revision, hash: '', document };
+      return backfillsOf(engine, funnel, settingsOf(engine), boundsOf(engine, id, revision));
+    };
     at(round, () => everywhere(definitionValue('funnel', id, revision, document)));
     const first = round + 1 + Math.floor(random() * 3);
     at(first, past);
@@ -76,7 +80,8 @@ describe('what jobs said', () => {
     return toPartition(key, { ...common, timestamp, receivedAt: timestamp });
   };
 
-  function differencesOf(change: (record: Record<string, unknown>) => object): string[] {
+  /** Somebody views and orders, then the funnel comes. */
+  function recorded(mode: FunnelMode = 'default'): { engine: RecordedEngine; past: Produced } {
     const engine = createRecordedEngine({
       cuts: { sizes: [1], restarts: false },
       appendMs: APPEND_MS,
@@ -85,10 +90,15 @@ describe('what jobs said', () => {
     });
     engine.run(definitionsOf(() => 0.9));
     engine.run([track('u:plain', 'view', 0), track('u:plain', 'order', 5)]);
-    engine.run(everywhere(definitionValue('funnel', 'late', 1, document)));
-    const inForce = { id: 'late', revision: 1, hash: '', document };
+    const inForce = { id: 'late', revision: 1, hash: '', document: { ...document, mode } };
+    engine.run(everywhere(definitionValue('funnel', 'late', 1, inForce.document)));
     const [past] = backfillsOf(engine, inForce, settingsOf(engine), boundsOf(engine, 'late', 1));
-    engine.run([{ ...past!, value: JSON.stringify(change(JSON.parse(past!.value))) }]);
+    return { engine, past: past! };
+  }
+
+  function differencesOf(change: (record: Record<string, unknown>) => object): string[] {
+    const { engine, past } = recorded();
+    engine.run([{ ...past, value: JSON.stringify(change(JSON.parse(past.value))) }]);
     const scope = scopeOf(engine, APPEND_MS);
     compareBuyers(scope, levelsByBruteForce(scope));
     compareBackfills(scope);
@@ -113,6 +123,50 @@ describe('what jobs said', () => {
     ])
       expect(differencesOf((record) => ({ ...record, counts }))).toEqual(['backfill records']);
   });
+
+  describe('and left out', () => {
+    const done: BackfillProgress = { ...unstarted('late', 1), status: 'done' };
+    const compared = (
+      { engine }: Pick<ReturnType<typeof recorded>, 'engine'>,
+      ...backfills: BackfillProgress[]
+    ): Comparison => {
+      const scope = { ...scopeOf(engine, APPEND_MS), backfills };
+      compareBackfills(scope);
+      return scope.comparison;
+    };
+
+    it.each(MODES)('is found once all are said to be written, in a funnel of mode %s', (mode) => {
+      const { differences, leftOut } = compared(recorded(mode), done);
+      expect(differences.map(({ kind, actual }) => [kind, actual])).toEqual([
+        ['backfill records', 'missing'],
+      ]);
+      expect(leftOut).toEqual([]);
+    });
+
+    it('is no difference while not all are written, or have not been applied again; it is counted', () => {
+      const ends = Array.from({ length: 12 }, () => 1_000);
+      for (const progress of [[], [{ ...done, status: 'running' as const }], [{ ...done, ends }]]) {
+        const { differences, leftOut } = compared(recorded(), ...progress);
+        expect(differences).toEqual([]);
+        expect(leftOut.map(({ kind, count }) => [kind, count])).toEqual([['backfill records', 1]]);
+      }
+    });
+
+    it('is none of somebody who did nothing before, or no step', () => {
+      const { engine, past } = recorded();
+      engine.run([past, track('u:later', 'view', 10), track('u:later', 'order', 11)]);
+      expect(compared({ engine }, done).differences).toEqual([]);
+    });
+
+    it('is not known of a past by other settings than it was judged by; it is counted', () => {
+      const { engine } = recorded();
+      const shorter = { ...settingsOf(engine), latenessMs: 1_000 };
+      engine.run(everywhere(definitionValue('settings', 'default', 9, shorter)));
+      const { differences, leftOut } = compared({ engine }, done);
+      expect(differences).toEqual([]);
+      expect(leftOut.map(({ kind, count }) => [kind, count])).toEqual([['backfill records', 1]]);
+    });
+  });
 });
 
 describe('oracle and stream', () => {
@@ -122,8 +176,9 @@ describe('oracle and stream', () => {
     const cuts = { sizes: [1 + Math.floor(random() * 4)], restarts: random() < 0.3 };
     const engine = createRecordedEngine({ cuts, appendMs: APPEND_MS, random, repeats: 0.1 });
     engine.run(definitionsOf(random));
-    liveThrough(engine, random, funnelsAndPasts(engine, random));
-    const scope = scopeOf(engine, APPEND_MS);
+    const backfills: BackfillProgress[] = [];
+    liveThrough(engine, random, funnelsAndPasts(engine, random, backfills));
+    const scope = { ...scopeOf(engine, APPEND_MS), backfills };
     compareBuyers(scope, levelsByBruteForce(scope));
     compareSent(scope);
     compareBackfills(scope);

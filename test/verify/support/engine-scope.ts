@@ -114,6 +114,7 @@ export function scopeOf(engine: RecordedEngine, appendMs: number): Scope {
     rejected: { log: undefined as never, stored: undefined as never, rested: true },
     triggers: [],
     deliveries: [],
+    backfills: [],
     versionsNow: async () => () => 0n,
     restOf: async ({ stored }) => stored,
     endNow: (_topic, partition) => logs[partition]!.length,
