@@ -1,18 +1,11 @@
 // Triggers from creation to receipt or expiry: the table, the topic and what waits in Redis.
 import type { Fields } from './compare.ts';
 import { jsonOf } from './decode.ts';
-import type { CreatedTrigger } from './facts.ts';
 import type { EventsScope, Scope } from './scope.ts';
 import { writtenBy } from './scope.ts';
 import { addTo, compareGroups, type Grouped, ms, readTable, whole } from './table.ts';
+import { endsOf, type Named } from './waiting-triggers.ts';
 import { watermarkWhen } from './watermark.ts';
-
-/** A trigger under the id that the stream gave it. */
-interface Named extends CreatedTrigger {
-  readonly id: string;
-  /** It waits while the watermark is at most this. */
-  readonly expiresMs: number;
-}
 
 const columns = [
   'key',
@@ -83,7 +76,8 @@ function nameAll({ walk, people }: EventsScope, rows: Grouped): Named[] {
   const taken = new Set<string>();
   return people.facts.triggers.map((trigger) => {
     const position = `${walk.partition}-${trigger.offset}`;
-    const { ttlMs, createdMs } = timesOf(trigger, walk);
+    const createdMs = watermarkWhen(walk, trigger);
+    const { triggerTtlMs } = walk.history.at(trigger.offset).settings;
     const row = (rows.get(position) ?? []).find(
       (each) =>
         each.status === 'created' &&
@@ -97,43 +91,24 @@ function nameAll({ walk, people }: EventsScope, rows: Grouped): Named[] {
     );
     const id = row === undefined ? `${position}-?` : String(row.trigger_id);
     taken.add(id);
-    return { ...trigger, id, expiresMs: createdMs + ttlMs };
+    return { ...trigger, id, createdMs, expiresMs: createdMs + triggerTtlMs };
   });
-}
-
-function timesOf(trigger: CreatedTrigger, walk: EventsScope['walk']): { createdMs: number; ttlMs: number } {
-  const createdMs = watermarkWhen(walk, trigger);
-  return { createdMs, ttlMs: walk.history.at(trigger.offset).settings.triggerTtlMs };
 }
 
 /** Adds the rows of every trigger's life; answers those that wait at the end. */
-function liveThrough({ walk }: EventsScope, named: readonly Named[], expected: Grouped): Named[] {
-  const receipts = new Map<string, { readonly offset: number; readonly timeMs: number }[]>();
-  for (const { offset, record } of walk.steps) {
-    if (record?.kind !== 'receipt') continue;
-    receipts.set(record.trigger, [
-      ...(receipts.get(record.trigger) ?? []),
-      { offset, timeMs: record.timestamp },
-    ]);
-  }
-  return named.filter((trigger) => {
-    const position = (offset: number): string => `${walk.partition}-${offset}`;
+function liveThrough({ walk }: EventsScope, named: readonly Named[], expected: Grouped): readonly Named[] {
+  const position = (offset: number): string => `${walk.partition}-${offset}`;
+  for (const trigger of named)
     addTo(expected, position(trigger.offset), rowOf(trigger, 'created', trigger.timeMs));
-    const expiry = walk.firstReaching(trigger.expiresMs + 1);
-    const receipt = (receipts.get(trigger.id) ?? []).find(({ offset }) => offset > trigger.offset);
-    if (receipt !== undefined && (expiry === undefined || receipt.offset < expiry.offset)) {
-      addTo(expected, position(receipt.offset), rowOf(trigger, 'acknowledged', receipt.timeMs));
-      return false;
-    }
-    if (expiry === undefined) return true;
-    addTo(expected, position(expiry.offset), { ...rowOf(trigger, 'expired', 0), time: 'expired' });
-    return false;
-  });
+  const { ended, waiting } = endsOf(walk, named);
+  for (const { trigger, how, offset, timeMs } of ended)
+    addTo(expected, position(offset), { ...rowOf(trigger, how, 0), time: timeMs ?? 'expired' });
+  return waiting;
 }
 
 /**
- * A trigger expires when the watermark passes its time: at a timer's due time or the record's own, which of them depends
- * on timers that change nothing. So the time of an expired row must lie behind its expiry and is then taken as right.
+ * A trigger expires when the watermark passes its time, or rises while too many wait: at a timer's due time or the record's own, which of them depends
+ * on timers that change nothing. So the time of an expired row is taken as right.
  */
 function withoutTimeOfExpiry(rows: Grouped, expected: Grouped): Grouped {
   const result: Grouped = new Map();
