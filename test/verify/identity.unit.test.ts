@@ -11,10 +11,10 @@ import {
 } from '../../verify/fact-rows.ts';
 import { compareSent } from '../../verify/identity/compare-sent.ts';
 import { compareIdentityRows } from '../../verify/identity/rows.ts';
-import type { Scope } from '../../verify/scope.ts';
+import type { EventsScope, Scope } from '../../verify/scope.ts';
 import { seeded } from '../e2e/support/mixed-log.ts';
-import { createRecordedEngine, scopeOf } from './support/engine-scope.ts';
-import { APPEND_MS, changesOfWaits, definitionsOf, liveThrough } from './support/identity-world.ts';
+import { createRecordedEngine, eventsScopeOf, scopeOf } from './support/engine-scope.ts';
+import { APPEND_MS, changesOfWaits, definitionsOf, liveThrough, ROUNDS } from './support/identity-world.ts';
 import { levelsByBruteForce } from './support/levels.ts';
 
 const WORLDS = 30;
@@ -56,4 +56,27 @@ describe('oracle and stream', () => {
     await compareAll(scope);
     expect(scope.comparison.differences.slice(0, 3)).toEqual([]);
   });
+
+  it.each(seeds.slice(0, 5))(
+    'agree where partitions were read at different times, and what was passed over is counted: world %i',
+    (seed) => {
+      const random = seeded(seed);
+      const cuts = { sizes: [1 + Math.floor(random() * 4)], restarts: false };
+      const engine = createRecordedEngine({ cuts, appendMs: APPEND_MS, random, repeats: 0.1 });
+      engine.run(definitionsOf(random));
+      const early: EventsScope[] = [];
+      liveThrough(engine, random, (round) => {
+        if (round === ROUNDS / 2)
+          early.push(...engine.partitions.map((_, partition) => eventsScopeOf(engine, partition, APPEND_MS)));
+        return [];
+      });
+      const scope = scopeOf(engine, APPEND_MS);
+      const events = scope.events.map((late, partition) => (partition % 2 === 0 ? early[partition]! : late));
+      compareSent({ ...scope, events });
+      expect(scope.comparison.differences.slice(0, 3)).toEqual([]);
+      const reasons = scope.comparison.leftOut.map(({ why }) => why);
+      expect(reasons).toContain('of what their source did behind what was read');
+      expect(reasons).toContain('that may stand behind what was read');
+    },
+  );
 });
