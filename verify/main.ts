@@ -9,7 +9,9 @@ import { namespaceOf } from '../platform/namespace.ts';
 import { openRedis } from '../platform/redis.ts';
 import { compareAdjustments } from './adjustments.ts';
 import { compareWindows } from './aggregates.ts';
+import { compareBeyondLogs } from './beyond-log.ts';
 import { compareBuyers } from './buyer-states.ts';
+import { compareCampaignHours } from './campaign-hours.ts';
 import { Comparison, type Difference, type KindResult, type LeftOut } from './compare.ts';
 import { decodeEvent, decodeSpend } from './decode.ts';
 import { compareDeliveries } from './deliveries.ts';
@@ -34,13 +36,14 @@ import { placeOf, type Scope, type VersionsNow, versionReached } from './scope.t
 import { windowFunnelLevels } from './scratch.ts';
 import {
   readDeliveriesAndTriggers,
+  readEnds,
   readGenerations,
   readSince,
   restOf,
   type Sources,
   takeSnapshots,
 } from './snapshot.ts';
-import { compareAccounts, compareCampaignHours, compareLeaseRows, compareSpendRows } from './spend-states.ts';
+import { compareAccounts, compareLeaseRows, compareSpendRows } from './spend-states.ts';
 import { readHead } from './stored.ts';
 import { compareTriggers } from './triggers.ts';
 import { walk } from './watermark.ts';
@@ -151,6 +154,7 @@ async function readAll(
     namespace: namespace.name,
     versionsNow: () => readVersions(sources, ids),
     restOf: (snapshot) => restOf(sources, snapshot),
+    readEnds: () => readEnds(sources),
     ...since,
   };
 }
@@ -206,4 +210,5 @@ async function compareAll(scope: Scope, onProgress: VerifyOptions['onProgress'])
   await compareSpendRows(scope);
   await compareLeaseRows(scope);
   await compareCampaignHours(scope);
+  await compareBeyondLogs(scope);
 }

@@ -53,6 +53,8 @@ export interface Scope {
   restOf(snapshot: Snapshot): Promise<Pick<StoredPartition, 'head' | 'outboxEntries'>>;
   /** Where the log of a partition ended once all of them were read. */
   endNow(topic: StatefulTopic, partition: number): number;
+  /** The same, asked anew. */
+  readEnds(): Promise<Scope['endNow']>;
   /** Whose keys the log of `events` tells of from where each partition was read up to there. */
   readonly keysSince: ReadonlySet<string>;
 }

@@ -153,14 +153,23 @@ export async function readDeliveriesAndTriggers({
   return { deliveries, triggers };
 }
 
+/** Where the logs of all partitions end now. */
+export async function readEnds({
+  namespace,
+  log,
+}: Pick<Sources, 'namespace' | 'log'>): Promise<Scope['endNow']> {
+  const { topics } = namespace;
+  const ends = await log.watermarks(statefulTopics.map((topic) => topics[topic]));
+  return (topic, partition) => ends.get(topics[topic])?.[partition]?.high ?? 0;
+}
+
 /** What came since all partitions were read: where their logs end now, and who those of `events` tell of. */
 export async function readSince(
   { namespace, log }: Pick<Sources, 'namespace' | 'log'>,
   snapshots: readonly Snapshot[],
 ): Promise<Pick<Scope, 'endNow' | 'keysSince'>> {
   const { topics } = namespace;
-  const ends = await log.watermarks(statefulTopics.map((topic) => topics[topic]));
-  const endNow: Scope['endNow'] = (topic, partition) => ends.get(topics[topic])?.[partition]?.high ?? 0;
+  const endNow = await readEnds({ namespace, log });
   const keysSince = new Set<string>();
   for (const { stored } of snapshots) {
     const { partition } = stored.id;

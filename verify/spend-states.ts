@@ -1,13 +1,11 @@
-// Accounts in Redis and the tables `spend`, `leases` and `campaign_hours`, against the oracle's own ledger.
+// Accounts in Redis and the tables `spend` and `leases`, against the oracle's own ledger.
 import type { AccountState } from '../domain/account.ts';
-import { readAggregates } from './aggregate-rows.ts';
 import type { Fields } from './compare.ts';
 import { idHash } from './id-hash.ts';
 import type { AccountLedger } from './ledger/account.ts';
 import { channelOf } from './ledger/account.ts';
 import type { SpendFact } from './ledger/facts.ts';
 import { NOTICES_KEPT_MAX, outstandingMicros } from './ledger/leases.ts';
-import { HOUR_MS } from './ledger/reports.ts';
 import { type Scope, type SpendScope, writtenBy } from './scope.ts';
 import { addTo, compareGroups, type Grouped, ms, readTable, whole } from './table.ts';
 
@@ -284,41 +282,4 @@ export async function compareLeaseRows(scope: Scope): Promise<void> {
     addTo(actual, `leases ${partition} offset ${offset}`, rest);
   });
   compareGroups(scope.comparison, 'leases rows', expected, actual);
-}
-
-/** Settled by campaign and hour; a cell that came to nothing again may stand there as zeros. */
-export async function compareCampaignHours(scope: Scope): Promise<void> {
-  const expected: Grouped = new Map();
-  for (const { walk, ledger } of scope.spend) {
-    for (const account of ledger.accounts.values()) {
-      for (const { campaign, channel, dayMs, settled } of account.books) {
-        for (const [place, [impressions, clicks, costMicros]] of settled) {
-          const [hour, country = ''] = place.split('|');
-          const second = (dayMs + Number(hour) * HOUR_MS) / 1_000;
-          const where = `campaign ${campaign} hour ${second} country ${country} channel ${channel} account ${account.id} partition ${walk.partition}`;
-          addTo(expected, where, { impressions, clicks, cost_micros: costMicros });
-        }
-      }
-    }
-  }
-  const columns = [
-    'campaign',
-    'account',
-    ['hour', 'toUnixTimestamp(hour)'] as const,
-    'country',
-    'channel',
-    'partition',
-    whole('impressions'),
-    whole('clicks'),
-    whole('cost_micros'),
-    ['version', 'toString(version)'] as const,
-  ];
-  const actual: Grouped = new Map();
-  for (const { row, hasMovedOn } of await readAggregates(scope, scope.spend, 'campaign_hours', columns)) {
-    const { campaign, account, hour, country, channel, partition, version, ...figures } = row;
-    const name = `campaign ${campaign} hour ${hour} country ${country} channel ${channel} account ${account} partition ${partition}`;
-    if (hasMovedOn) expected.delete(name);
-    else if (Object.values(figures).some((figure) => figure !== 0)) addTo(actual, name, figures);
-  }
-  compareGroups(scope.comparison, 'campaign_hours rows', expected, actual);
 }

@@ -279,6 +279,11 @@ const changes: Record<string, { readonly set: string; readonly kind: string; rea
   campaign_hours: { set: `clicks = clicks + 1`, kind: 'campaign_hours rows' },
 };
 
+/** Those with a row's own offset in the log. */
+const tablesOfRecords = Object.keys(changes).filter(
+  (table) => !['rejects', 'funnel_hours', 'north_star_days', 'campaign_hours'].includes(table),
+);
+
 /** Takes one row (with all its repeats) out of a table; it can be mended. */
 async function takeRow(table: string, where = '1'): Promise<void> {
   const [{ place } = { place: '' }] = await stage.rows<{ place: string }>(
@@ -365,11 +370,29 @@ describe('a wrong row in ClickHouse is found:', () => {
     expect(await findings()).toContain('events rows');
   });
 
-  it('an aggregate of a position that was never reached', async () => {
-    await takeRow('funnel_hours');
-    const query = `INSERT INTO funnel_hours SELECT * REPLACE (version + 4194304 * 1000000 AS version) FROM kept`;
+  it.each(['funnel_hours', 'north_star_days', 'campaign_hours'])(
+    'one of a position that was never reached in %s',
+    async (table) => {
+      await takeRow(table);
+      const query = `INSERT INTO ${table} SELECT * REPLACE (version + 4194304 * 1000000 AS version) FROM kept`;
+      await stage.clickhouse.command({ query });
+      expect(await findings()).toEqual([`${table} rows`]);
+    },
+  );
+
+  it.each(tablesOfRecords)('one of an offset that the log does not have in %s', async (table) => {
+    const { kind } = changes[table]!;
+    const beyond = 1_000_000;
+    await takeRow(table);
+    const restore = mend;
+    mend = async () => {
+      await stage.clickhouse.command({ query: `DELETE FROM ${table} WHERE offset >= ${beyond}` });
+      await restore();
+    };
+    await stage.clickhouse.command({ query: `INSERT INTO ${table} SELECT * FROM kept` });
+    const query = `INSERT INTO ${table} SELECT * REPLACE (offset + ${beyond} AS offset) FROM kept`;
     await stage.clickhouse.command({ query });
-    expect(await findings()).toEqual(['funnel_hours rows']);
+    expect(await findings()).toEqual([kind]);
   });
 });
 

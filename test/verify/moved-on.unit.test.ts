@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ClickHouse } from '../../platform/clickhouse.ts';
 import { compareWindows } from '../../verify/aggregates.ts';
+import { compareBeyondLogs } from '../../verify/beyond-log.ts';
 import { Comparison } from '../../verify/compare.ts';
 import { decodeEvent } from '../../verify/decode.ts';
 import { comparePartitions } from '../../verify/partitions.ts';
@@ -122,6 +123,48 @@ describe('what waits in an outbox', () => {
 
   it('is one of a partition that is said to have rested', async () => {
     expect(await kinds(true, 9)).toEqual(['heads', 'outboxes']);
+  });
+});
+
+describe('a row behind what was read', () => {
+  /** Every table has one of offset 9; the partition was read up to 4. */
+  async function kinds(end: number): Promise<string[]> {
+    const { scope, comparison } = scopeOf(0, 0n);
+    let isAskedLast = false;
+    const query = async () => {
+      isAskedLast = false;
+      return { json: async () => [[PARTITION, 1, 9]] };
+    };
+    const clickhouse = { query } as unknown as ClickHouse;
+    const readEnds = async () => {
+      isAskedLast = true;
+      return () => end;
+    };
+    const head = { offset: 4, fired: 0 } as StoredHead;
+    const [events] = scope.events;
+    const each = { ...events!, stored: { ...events!.stored, head } };
+    const spend = { ...each, stored: { ...each.stored, id: { ...each.stored.id, topic: 'spend' } } };
+    await compareBeyondLogs({
+      ...scope,
+      clickhouse,
+      readEnds,
+      events: [each],
+      spend: [spend],
+    } as unknown as Scope);
+    // Asked behind the last of the rows: a partition goes on meanwhile.
+    expect(isAskedLast).toBe(true);
+    return comparison.differences.map(({ kind }) => kind);
+  }
+
+  it('says nothing if its record is in the log by then', async () => {
+    expect(await kinds(10)).toEqual([]);
+  });
+
+  it('is of no record if the log ends before it', async () => {
+    const found = await kinds(9);
+    expect(found).toHaveLength(12);
+    expect(found).toContain('events rows');
+    expect(found).toContain('leases rows');
   });
 });
 

@@ -118,6 +118,7 @@ export function scopeOf(engine: RecordedEngine, appendMs: number): Scope {
     versionsNow: async () => () => 0n,
     restOf: async ({ stored }) => stored,
     endNow: (_topic, partition) => logs[partition]!.length,
+    readEnds: async () => (_topic, partition) => logs[partition]!.length,
     keysSince: new Set(),
   };
 }
