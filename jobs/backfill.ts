@@ -179,10 +179,11 @@ async function backfill(
   let progress: BackfillProgress = { ...before, startedMs };
   const run: Run = { ports, funnel, bounds, save, signal };
   if (progress.ends.length === 0) {
-    if (!(await reader.any(bounds)))
-      return save({ ...progress, status: 'done', finishedMs: nowMs(), detail: NOTHING_BEFORE });
+    // The funnel's record may be in ClickHouse before the events of before it: those who come later are not nobody.
     if (!(await isDelivered(ports, signal, PATIENCE_MS)))
       return save({ ...before, status: 'waiting', detail: ON_THEIR_WAY });
+    if (!(await reader.any(bounds)))
+      return save({ ...progress, status: 'done', finishedMs: nowMs(), detail: NOTHING_BEFORE });
     progress = await writePieces(run, progress);
   }
   if (progress.refused.length > 0 && nowMs() >= progress.refusedMs + REFUSED_RETRY_MS)
