@@ -79,12 +79,20 @@ function referrersOf(dangling: readonly Dangling[]): Referrer[] {
   return [...new Map(referrers.map((one) => [`${one.type} ${one.id} ${one.field}`, one])).values()];
 }
 
+/** What a definition said last; also one that was withdrawn meanwhile: a campaign that comes back still has its account. */
+export function lastDocument(
+  log: DefinitionHistory,
+  type: DefinitionType,
+  id: string,
+): DefinitionRecord['document'] {
+  return log.historyOf(type, id).findLast((record) => record.document !== null)?.document ?? null;
+}
+
 /** One change against what is in force. */
 export function checkChange(log: DefinitionHistory, change: ProposedChange): CheckedChange {
   const { type, id, document } = change;
-  const history = log.historyOf(type, id);
   if (document === null) {
-    const current = history.at(-1)?.document ?? null;
+    const current = log.historyOf(type, id).at(-1)?.document ?? null;
     if (current === null) return { outcome: 'absent' };
     const needed = whyNeeded(type, id, current);
     if (needed !== undefined) return { outcome: 'needed', reasons: [needed] };
@@ -96,8 +104,7 @@ export function checkChange(log: DefinitionHistory, change: ProposedChange): Che
       by: referrersOf(dangling),
     };
   }
-  // Also what was withdrawn meanwhile: a campaign that comes back still has its account.
-  const before = history.findLast((record) => record.document !== null)?.document ?? null;
+  const before = lastDocument(log, type, id);
   const checked = checkDocument(type, id, document, before);
   const sound = checked.ok ? checked.document : null;
   const reasons = checked.ok ? [] : [...checked.reasons];

@@ -15,14 +15,15 @@ export interface DefinitionFile {
 
 /**
  * Reads and checks all of them, in an order in which none refers to a later one.
- * What they refer to must be among the files.
+ * What they refer to must be among the files. Rules across the fields of a document are left to whoever publishes it: a file may
+ * go on to say what is in force, also where such a rule is stricter by now.
  * @throws PlatformError DEFINITION_INVALID with every fault of every file
  */
 export async function readDefinitionFiles(folder: string): Promise<DefinitionFile[]> {
   const { documents, faults } = await readDefinitionFolder(folder);
   const files: DefinitionFile[] = [];
   for (const { name, type, id, document } of documents) {
-    const checked = checkDocument(type, id, document);
+    const checked = checkDocument(type, id, document, document);
     if (checked.ok) files.push({ type, id, document: checked.document });
     else faults.push(...checked.reasons.map((reason) => `${name}: ${reason}`));
   }

@@ -3,7 +3,13 @@ import type { DefinitionType } from '../domain/definition.ts';
 import { definitionTypes } from '../domain/definition.ts';
 import type { DefinitionRecord } from '../domain/record.ts';
 import { canonicalHash } from './canonical.ts';
-import { type DefinitionHistory, newlyDangling, type ProposedChange, whyNeeded } from './definition-check.ts';
+import {
+  type DefinitionHistory,
+  lastDocument,
+  newlyDangling,
+  type ProposedChange,
+  whyNeeded,
+} from './definition-check.ts';
 import { checkDocument, forbiddenChanges, isDefinitionType, publishOrder } from './definition-document.ts';
 import { reasonsOf } from './definition-references.ts';
 
@@ -48,7 +54,7 @@ function checkWanted(
       reasons.push(`${name}: there is no such type; there are ${definitionTypes.join(', ')}`);
       return [];
     }
-    const before = log.historyOf(type, id).findLast((record) => record.document !== null)?.document ?? null;
+    const before = lastDocument(log, type, id);
     const checked = checkDocument(type, id, document, before);
     if (!checked.ok) {
       reasons.push(...checked.reasons.map((reason) => `${name}: ${reason}`));

@@ -2,6 +2,8 @@
 import { fileURLToPath } from 'node:url';
 import { openClickHouse, pingClickHouse } from './clickhouse.ts';
 import type { Config } from './config.ts';
+import { lastDocument } from './definition-check.ts';
+import { checkDocument } from './definition-document.ts';
 import { readDefinitionFiles } from './definition-files.ts';
 import { type DefinitionLog, openDefinitionLog } from './definition-log.ts';
 import { createPublisher, type Published, type Publisher } from './definition-publish.ts';
@@ -168,18 +170,30 @@ async function publishFiles(
   files: Files,
   print: (line: string) => void,
 ): Promise<string[]> {
-  const published: string[] = [];
-  for (const { type, id, document } of files) {
+  const ours = files.filter(({ type, id }) => {
     const { record } = log.revisionOf(type, id) ?? {};
-    if (record !== undefined && record.by !== FILES) {
-      print(`definitions: ${type}/${id} stays at revision ${record.revision} by ${record.by}`);
-      continue;
-    }
+    if (record === undefined || record.by === FILES) return true;
+    print(`definitions: ${type}/${id} stays at revision ${record.revision} by ${record.by}`);
+    return false;
+  });
+  checkFiles(log, ours);
+  const published: string[] = [];
+  for (const { type, id, document } of ours) {
     const result = await publisher.publish({ type, id, document, by: FILES, why: 'from its file' });
     if (result.outcome === 'published') published.push(`${type}/${id}`);
     else if (result.outcome !== 'unchanged') throw refused(`${type}/${id}`, result);
   }
   return published;
+}
+
+/** All that is wrong is told before anything is published. @throws PlatformError DEFINITION_INVALID */
+function checkFiles(log: DefinitionLog, files: Files): void {
+  const faults = files.flatMap(({ type, id, document }) => {
+    const checked = checkDocument(type, id, document, lastDocument(log, type, id));
+    return checked.ok ? [] : checked.reasons.map((reason) => `${type}/${id}.json: ${reason}`);
+  });
+  if (faults.length > 0)
+    throw new PlatformError('DEFINITION_INVALID', `the definitions are wrong:\n  ${faults.join('\n  ')}`);
 }
 
 function refused(name: string, result: Published): PlatformError {

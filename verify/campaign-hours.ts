@@ -1,5 +1,5 @@
 // The table `campaign_hours` against the oracle's own ledger.
-import { readAggregates } from './aggregate-rows.ts';
+import { byEffects, readAggregates } from './aggregate-rows.ts';
 import { HOUR_MS } from './ledger/reports.ts';
 import type { Scope } from './scope.ts';
 import { addTo, compareGroups, type Grouped, whole } from './table.ts';
@@ -32,12 +32,9 @@ export async function compareCampaignHours(scope: Scope): Promise<void> {
     ['version', 'toString(version)'] as const,
   ];
   const actual: Grouped = new Map();
-  // Timers that a commit has fired before its record are of a position that a partition which goes on has not yet said to have reached.
-  const restless = new Set(scope.spend.flatMap(({ rested, walk }) => (rested ? [] : [walk.partition])));
-  const rows = await readAggregates(scope, scope.spend, 'campaign_hours', columns);
-  for (const { row, hasMovedOn, ...position } of rows) {
+  const rows = await readAggregates(scope, scope.spend, 'campaign_hours', columns, byEffects);
+  for (const { row, hasMovedOn, isReached } of rows) {
     const { campaign, account, hour, country, channel, partition, version: _, ...figures } = row;
-    const isReached = position.isReached || restless.has(partition as number);
     const name = `campaign ${campaign} hour ${hour} country ${country} channel ${channel} account ${account} partition ${partition}`;
     if (hasMovedOn) expected.delete(name);
     else if (!isReached || Object.values(figures).some((figure) => figure !== 0))

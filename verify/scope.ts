@@ -65,7 +65,7 @@ export function placeOf({ topic, partition }: Pick<PartitionId, 'topic' | 'parti
 }
 
 /** Timers fired before an offset count in a version, so that a version is a function of the log alone. */
-const VERSION_SHIFT = 4_194_304;
+export const VERSION_SHIFT = 4_194_304;
 
 /** The rows that a partition has written up to the offset at which it was read, as a condition. */
 export function writtenBy(scopes: readonly { readonly stored: StoredPartition }[]): string {

@@ -314,6 +314,30 @@ describe('migrating', () => {
     expect(log.find('account', 'b')).toMatchObject({ revision: 2, document: { dailyBudgetMicros: 5 } });
   });
 
+  // A rule that became stricter held a whole migration up, although nothing was to be published.
+  test('a file may go on to say what is in force though a rule has become stricter; whatever else is wrong is told at once', async () => {
+    const config = configOf('contract-files-old');
+    const old = { ...account(1), bidLifeMs: 500 };
+    const folder = await folderWith({ 'account/a.json': { ...account(1), bidLifeMs: 60_000 } });
+    await migrate({ config, definitionsDir: folder });
+    const { log, publisher } = await newPublisher(namespaceOf(config.namespace));
+    const inForce = log.find<object>('account', 'a')!.document;
+    const document = { ...inForce, bidLifeMs: 500 };
+    // As a version published it that had no such rule.
+    await publisher.publishChecked({ ...publication('account', 'a', document), by: 'flywheel migrate' });
+    await writeFile(path.join(folder, 'account/a.json'), JSON.stringify(old));
+    expect(await migrate({ config, definitionsDir: folder })).toMatchObject({ definitions: [] });
+    await writeFile(path.join(folder, 'account/a.json'), JSON.stringify({ ...old, dailyBudgetMicros: 2 }));
+    for (const name of ['b', 'c'])
+      await writeFile(path.join(folder, `account/${name}.json`), JSON.stringify({ ...old, name }));
+    const failure = (await migrate({ config, definitionsDir: folder }).catch(
+      (error: Error) => error,
+    )) as Error;
+    expect(failure.message).toMatch(/account\/b\.json: bidLifeMs.*account\/c\.json: bidLifeMs/s);
+    expect(failure.message).not.toContain('account/a.json');
+    expect(log.find('account', 'a')).toMatchObject({ document: { dailyBudgetMicros: 1 } });
+  });
+
   test('killed after the definition was appended, before any partition had it: the next migration completes it', async () => {
     const config = configOf('contract-heal');
     const namespace = namespaceOf(config.namespace);

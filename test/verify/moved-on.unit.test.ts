@@ -1,6 +1,8 @@
 // A partition that goes on while its aggregates are read: where it stands is asked for behind them.
+
 import { describe, expect, it } from 'vitest';
 import type { ClickHouse } from '../../platform/clickhouse.ts';
+import { byEffects, byTimers } from '../../verify/aggregate-rows.ts';
 import { compareWindows } from '../../verify/aggregates.ts';
 import { compareBeyondLogs } from '../../verify/beyond-log.ts';
 import { Comparison } from '../../verify/compare.ts';
@@ -165,6 +167,24 @@ describe('a row behind what was read', () => {
     expect(found).toHaveLength(12);
     expect(found).toContain('events rows');
     expect(found).toContain('leases rows');
+  });
+});
+
+describe('a version that one effect gave', () => {
+  const at = (offset: number, place: number): bigint => BigInt(offset) * 4_194_304n + BigInt(place);
+
+  it('is reached at the offset of a partition that stands, however few timers have fired there', () => {
+    const stands = { reached: at(7, 2), now: at(7, 2) };
+    expect(byEffects(at(7, 9), stands)).toEqual({ isReached: true, hasMovedOn: false });
+    expect(byEffects(at(8, 1), stands)).toEqual({ isReached: false, hasMovedOn: false });
+    expect(byTimers(at(7, 9), stands)).toEqual({ isReached: false, hasMovedOn: false });
+  });
+
+  it('is left out at that offset once the partition has gone on, if only by a timer', () => {
+    const goneOn = { reached: at(7, 2), now: at(7, 3) };
+    expect(byEffects(at(7, 9), goneOn)).toEqual({ isReached: false, hasMovedOn: true });
+    expect(byEffects(at(7, 1), goneOn)).toEqual({ isReached: true, hasMovedOn: false });
+    expect(byEffects(at(9, 1), goneOn)).toEqual({ isReached: false, hasMovedOn: false });
   });
 });
 

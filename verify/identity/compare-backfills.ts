@@ -6,7 +6,7 @@ import { segmentOf } from '../attributes.ts';
 import { cellOf } from '../facts.ts';
 import { reachedByArrival, risesOf } from '../funnel-levels.ts';
 import { type FunnelSpan, funnelSpans } from '../in-force.ts';
-import { isBehaved, type Judged } from '../judge.ts';
+import { isBehaved } from '../judge.ts';
 import type { Person } from '../person.ts';
 import type { EventsScope, Scope } from '../scope.ts';
 import { tailOf } from '../steps.ts';
@@ -61,12 +61,13 @@ function demand(scope: Scope, each: EventsScope, span: FunnelSpan, said: Readonl
   );
   for (const [key, person] of each.people.people) {
     if (said.has(nameOf(key, span))) continue;
-    const before = person.judged.filter(({ offset }) => offset < span.sinceOffset);
-    const mustBe = isPlain(person) ? hasReached(before, span) : merged.has(key) || before.some(isBehaved);
+    const mustBe = isPlain(person)
+      ? hasReached(person, span)
+      : merged.has(key) || person.judged.some((one) => one.offset < span.sinceOffset && isBehaved(one));
     if (!mustBe) continue;
     if (!isPlain(person)) comparison.leaveOut(KIND, leftOutAs.linked);
     else if (!isDone) comparison.leaveOut(KIND, leftOutAs.notDone);
-    else if (!isSteady(before, each, span)) comparison.leaveOut(KIND, leftOutAs.unsteady);
+    else if (!isSteady(person, each, span)) comparison.leaveOut(KIND, leftOutAs.unsteady);
     else {
       const where = `events ${each.walk.partition} ${key} ${span.id} revision ${span.revision}`;
       comparison.differ(KIND, where, 'a record', 'missing');
@@ -75,8 +76,14 @@ function demand(scope: Scope, each: EventsScope, span: FunnelSpan, said: Readonl
 }
 
 /** Whoever has done the first step in time for the funnel to see it has a record, settled or not. */
-function hasReached(before: readonly Judged[], { document }: FunnelSpan): boolean {
-  return before.some(isBehaved) && risesOf(document, tailOf(before).seen).length > 0;
+function hasReached({ seen }: Person, { document, sinceOffset }: FunnelSpan): boolean {
+  // Who is seen is decided in the log's order: those of before are those that were seen before.
+  return (
+    risesOf(
+      document,
+      seen.filter(({ offset }) => offset < sinceOffset),
+    ).length > 0
+  );
 }
 
 /** Where the log of a partition ended once all were written is noted before it is said: one that was rolled back is not there yet. */
@@ -89,10 +96,11 @@ function isAllWritten({ backfills }: Scope, { stored }: EventsScope, { id, revis
 
 /** `jobs` takes the settings that hold when it computes the past: known only where none that matters has changed. */
 function isSteady(
-  before: readonly Judged[],
+  { judged }: Person,
   { walk: { history } }: EventsScope,
   { sinceOffset }: FunnelSpan,
 ): boolean {
+  const before = judged.filter(({ offset }) => offset < sinceOffset);
   if (before.length > ROWS_LOOKED_AT_MAX) return false;
   const since = [
     history.at(sinceOffset),
