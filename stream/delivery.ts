@@ -142,7 +142,7 @@ export class Delivery {
   flushAggregates(): void {
     if (this.#flushInFlight) return;
     const nowMs = this.#now();
-    this.#lookAtRefused(nowMs);
+    const isProbe = this.#lookAtRefused(nowMs);
     const latest = this.#work.windows.flush(versionOf(this.#work.head));
     if (latest.length === 0) return;
     const { generation, partition } = this.#work.id;
@@ -161,21 +161,27 @@ export class Delivery {
       this.#flushInFlight = false;
       this.#work.windows.flushed(refused.map((row) => aggregates.get(row)!));
       if (refused.length > 0) this.#refused ??= { onItsWay, triedMs: nowMs };
+      else if (isProbe) this.#work.windows.tryRefusedAgain();
       if (this.#refused?.onItsWay !== onItsWay) this.#inSink.delete(onItsWay);
     });
   }
 
-  /** They are to be seen as undelivered until they are taken, and hold up none that come after them. */
-  #lookAtRefused(nowMs: number): void {
-    if (this.#refused === undefined) return;
+  /**
+   * They are to be seen as undelivered until they are taken, and hold up none that come after them: one goes first, for those of
+   * many hours together would be looked for one by one in the insert that all partitions share. @returns whether one goes now
+   */
+  #lookAtRefused(nowMs: number): boolean {
+    if (this.#refused === undefined) return false;
     const { onItsWay, triedMs } = this.#refused;
     if (!this.#work.windows.hasRefused()) {
       this.#inSink.delete(onItsWay);
       this.#refused = undefined;
-    } else if (nowMs < triedMs || nowMs - triedMs >= RETRY_REFUSED_MS) {
-      this.#work.windows.tryRefusedAgain();
-      this.#refused = { onItsWay, triedMs: nowMs };
+      return false;
     }
+    if (nowMs >= triedMs && nowMs - triedMs < RETRY_REFUSED_MS) return false;
+    this.#work.windows.tryOneRefused();
+    this.#refused = { onItsWay, triedMs: nowMs };
+    return true;
   }
 
   /** The position up to which ClickHouse has every aggregate, 0 while something is on its way. */

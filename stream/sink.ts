@@ -5,10 +5,9 @@
 import { firstOf } from '../domain/text.ts';
 import { isRefusedContent } from '../platform/clickhouse.ts';
 import type { Batch, OutboxRecord } from './batch.ts';
-import type { EventRows } from './event-rows.ts';
+import { eventInsertsOf, insertsOf, rowCountOf, rowsByTable } from './inserts.ts';
 import { createLane } from './lane.ts';
-import { insertsByMonth, monthOf } from './months.ts';
-import { columns, type MonthColumn, partitionedBy, type Row, type Table } from './rows.ts';
+import { columns, type Row, type Table } from './rows.ts';
 
 /** What the sink needs of ClickHouse. */
 export interface RowStore {
@@ -53,8 +52,8 @@ const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 5_000;
 /** What was refused for its content would be refused at once again. */
 export const RETRY_REFUSED_MS = 60_000;
-/** Where more are, tables lack a migration: everything waits, as for a ClickHouse that is away. */
-const REFUSED_AT_ONCE_MAX = 20;
+/** So many more are looked for in an attempt, with halves of halves; where tables lack a migration, none would ever end. */
+const REFUSED_PER_ATTEMPT_MAX = 20;
 const ROW_CHARACTERS_MAX = 300;
 
 /** A row that ClickHouse refuses for what stands in it: a bug of ours, or tables that an older version made. */
@@ -76,63 +75,10 @@ function holds({ rows, linkRows }: Batch, { table, row }: RefusedRow): boolean {
   return (table === 'links' ? linkRows : (rows.get(table) ?? [])).includes(row);
 }
 
-function rowsByTable(batches: readonly Batch[]): Map<Table, Row[]> {
-  const all = new Map<Table, Row[]>();
-  const add = (table: Table, rows: readonly Row[]): void => {
-    if (rows.length === 0) return;
-    const known = all.get(table);
-    if (known === undefined) all.set(table, [...rows]);
-    else for (const row of rows) known.push(row);
-  };
-  for (const { linkRows, rows } of batches) {
-    add('links', linkRows);
-    for (const [table, own] of rows) add(table, own);
-  }
-  return all;
-}
-
-const msOf: Record<MonthColumn['unit'], (value: unknown) => number> = {
-  ms: (value) => value as number,
-  s: (value) => (value as number) * 1_000,
-  date: (value) => Date.parse(value as string),
-};
-
-/** Cuts rows so that one insert meets few enough of the months by which the table is partitioned. */
-export function insertsOf(table: Table, rows: readonly Row[]): (readonly Row[])[] {
-  const by = partitionedBy[table];
-  if (by === null) return [rows];
-  const place = columns[table].indexOf(by.column);
-  const inserts = insertsByMonth(rows.map((row) => monthOf(msOf[by.unit](row[place]))));
-  return inserts === null ? [rows] : inserts.map((places) => places.map((place) => rows[place]!));
-}
-
 /** One insert of so many rows. */
 interface Insert {
   readonly count: number;
   run(): Promise<void>;
-}
-
-interface BinaryInsert {
-  readonly count: number;
-  readonly pieces: readonly Buffer[];
-}
-
-/** As `insertsOf`, for the rows of `events`. */
-export function eventInsertsOf(batches: readonly EventRows[]): BinaryInsert[] {
-  const filled = batches.filter((rows) => rows.length > 0);
-  if (filled.length === 0) return [];
-  const months = filled.flatMap((rows) => rows.months);
-  const inserts = insertsByMonth(months);
-  if (inserts === null) return [{ count: months.length, pieces: filled.map((rows) => rows.bytes()) }];
-  const all = filled.flatMap((rows) => rows.months.map((_, index) => rows.row(index)));
-  return inserts.map((places) => ({ count: places.length, pieces: places.map((place) => all[place]!) }));
-}
-
-/** How many rows a batch brings to ClickHouse. */
-function rowCountOf({ eventRows, linkRows, rows }: Batch): number {
-  let count = eventRows.length + linkRows.length;
-  for (const own of rows.values()) count += own.length;
-  return count;
 }
 
 export function createSink(rowStore: RowStore, recordStore: RecordStore, observer: SinkObserver): Sink {
@@ -143,19 +89,24 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
   /** Batches of latest values, with those of their rows that were refused. */
   const latest = new Map<Batch, Row[]>();
 
-  /** By halves, if a row is refused, down to that row, which is added to the refused. @throws where so many are that it is no row's fault */
-  async function insertRows(table: Table, rows: readonly Row[], refused: RefusedRow[]): Promise<void> {
+  /** By halves, if a row is refused, down to that row, which is added to the refused. @throws where these are `most` already */
+  async function insertRows(
+    table: Table,
+    rows: readonly Row[],
+    refused: RefusedRow[],
+    most: number,
+  ): Promise<void> {
     try {
       await rowStore.insert(table, columns[table], rows);
     } catch (error) {
-      if (!isRefusedContent(error) || refused.length >= REFUSED_AT_ONCE_MAX) throw error;
+      if (!isRefusedContent(error) || refused.length >= most) throw error;
       if (rows.length === 1) {
         refused.push(new RefusedRow(table, rows[0]!, error));
         return;
       }
       const half = Math.ceil(rows.length / 2);
-      await insertRows(table, rows.slice(0, half), refused);
-      await insertRows(table, rows.slice(half), refused);
+      await insertRows(table, rows.slice(0, half), refused, most);
+      await insertRows(table, rows.slice(half), refused, most);
     }
   }
 
@@ -173,24 +124,24 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
     if (inserts.length > 0) observer.step('mid-insert', batches);
   }
 
-  /** The rows of all tables but `events`, a table after the other. @returns those that were refused; all others are in */
-  async function insertOthers(batches: readonly Batch[]): Promise<RefusedRow[]> {
-    const refused: RefusedRow[] = [];
-    for (const [table, rows] of rowsByTable(batches)) {
+  /** The rows of all tables but `events`, a table after the other. Those that are refused are added to those that were; all others are in. */
+  async function insertOthers(batches: readonly Batch[], refused: RefusedRow[]): Promise<void> {
+    const most = refused.length + REFUSED_PER_ATTEMPT_MAX;
+    const known = new Set(refused.map(({ row }) => row));
+    for (const [table, rows] of rowsByTable(batches, known)) {
       const inserts = insertsOf(table, rows).map((part) => ({
         count: part.length,
-        run: () => insertRows(table, part, refused),
+        run: () => insertRows(table, part, refused, most),
       }));
       await insertInto(table, inserts, batches);
     }
-    return refused;
   }
 
   /**
    * The rows of `events`, and beside them the other tables in turn: all at a time take the machine from the stream for as long as
    * they last. Both have ended when it fails, so that none meets its repeat.
    */
-  async function insertAll(batches: readonly Batch[]): Promise<RefusedRow[]> {
+  async function insertAll(batches: readonly Batch[], refused: RefusedRow[]): Promise<void> {
     observer.step('before-insert', batches);
     const events = eventInsertsOf(batches.map(({ eventRows }) => eventRows)).map(({ count, pieces }) => ({
       count,
@@ -198,12 +149,11 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
     }));
     const [ofEvents, ofOthers] = await Promise.allSettled([
       insertInto('events', events, batches),
-      insertOthers(batches),
+      insertOthers(batches, refused),
     ]);
     if (ofEvents.status === 'rejected') throw ofEvents.reason;
     if (ofOthers.status === 'rejected') throw ofOthers.reason;
     observer.step('after-insert', batches);
-    return ofOthers.value;
   }
 
   async function sendAll(batches: readonly Batch[]): Promise<void> {
@@ -228,17 +178,20 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
     }
   }
 
-  /** Resolves when the rows of all are in, but for those that are refused: their batches are put aside. */
+  /**
+   * Resolves when the rows of all are in, but for those that are refused: their batches are put aside. An attempt leaves out what
+   * those before it found refused, so that however many are, the others get in.
+   */
   async function insertLot(batches: readonly Batch[]): Promise<void> {
-    await untilDone(async () => {
-      for (const refused of await insertAll(batches)) {
-        observer.failed(refused, 1);
-        const batch = batches.find((each) => holds(each, refused))!;
-        const told = latest.get(batch);
-        if (told === undefined) putAside(batch);
-        else told.push(refused.row);
-      }
-    });
+    const refused: RefusedRow[] = [];
+    await untilDone(() => insertAll(batches, refused));
+    for (const each of refused) {
+      observer.failed(each, 1);
+      const batch = batches.find((one) => holds(one, each))!;
+      const told = latest.get(batch);
+      if (told === undefined) putAside(batch);
+      else told.push(each.row);
+    }
   }
 
   /** One after the other and once in a while: of a batch that is put aside, all but what was refused is in. */
@@ -248,10 +201,16 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
       // A process that has closed everything else does not wait for it.
       await new Promise((resolve) => setTimeout(resolve, RETRY_REFUSED_MS).unref());
       for (const [batch, { tell }] of aside) {
-        const refused = closed ? [] : await insertOthers([batch]).catch((error) => [error]);
+        const refused: RefusedRow[] = [];
+        const failed = closed
+          ? []
+          : await insertOthers([batch], refused).then(
+              () => refused,
+              (error) => [error],
+            );
         if (closed) return;
-        for (const error of refused) observer.failed(error, 1);
-        if (refused.length > 0) continue;
+        for (const error of failed) observer.failed(error, 1);
+        if (failed.length > 0) continue;
         aside.delete(batch);
         tell();
       }

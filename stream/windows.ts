@@ -42,6 +42,8 @@ export interface Windows {
    * window that closes brings its last values once more: no outbox keeps what is on its way, or was refused.
    */
   flushed(refused: readonly Aggregate[]): void;
+  /** One cell of them, each time another: whether those like it would be taken now. */
+  tryOneRefused(): void;
   tryRefusedAgain(): void;
   hasRefused(): boolean;
   hasUnflushed(): boolean;
@@ -222,6 +224,17 @@ export function createWindows(): Windows {
     for (const aggregate of those) refuse(aggregate);
   }
 
+  function tryOneRefused(): void {
+    const [window] = refused;
+    const cell = window?.refused.shift();
+    if (window === undefined || cell === undefined) return;
+    window.unflushed.push(cell);
+    unflushed.add(window);
+    // What of it is left stands behind the others.
+    refused.delete(window);
+    if (window.refused.length > 0) refused.add(window);
+  }
+
   function tryRefusedAgain(): void {
     for (const window of refused) {
       window.unflushed.push(...window.refused);
@@ -257,6 +270,7 @@ export function createWindows(): Windows {
     changes,
     flush,
     flushed,
+    tryOneRefused,
     tryRefusedAgain,
     hasRefused: () => refused.size > 0,
     hasUnflushed: () => unflushed.size > 0 || refused.size > 0,

@@ -5,8 +5,9 @@ import { ClickHouseError } from '@clickhouse/client';
 import { expect, it, vi } from 'vitest';
 import { addRow, newBatch } from '../../stream/batch.ts';
 import { type EventRowContext, EventRows } from '../../stream/event-rows.ts';
+import { eventInsertsOf, insertsOf } from '../../stream/inserts.ts';
 import { columns, partitionedBy, type Row, type Table } from '../../stream/rows.ts';
-import { createSink, eventInsertsOf, insertsOf, type SinkObserver } from '../../stream/sink.ts';
+import { createSink, type SinkObserver } from '../../stream/sink.ts';
 
 const visit = {
   kind: 'page' as const,
