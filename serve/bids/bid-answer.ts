@@ -27,7 +27,11 @@ const definitionId = z.string().min(1).max(128);
 /** Nothing else: a misspelt `floorMicros` would bid below the floor. */
 export const bidRequest = z.strictObject({
   campaignId: definitionId.meta({ examples: ['search-machinery'] }),
-  buyerKey: buyerKeyText.optional(),
+  buyerKey: buyerKeyText.optional().meta({
+    description:
+      'A buyer: `u:<userId>`, `a:<anonymousId>`, or a user id alone. Of a kind alone (`u:`) nobody is known, as if it were absent.',
+    examples: ['u:buyer-123'],
+  }),
   country: z
     .string()
     .regex(/^[A-Z]{2}$/)

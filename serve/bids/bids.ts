@@ -6,7 +6,7 @@ import { Counter, Gauge } from 'prom-client';
 import { z } from 'zod';
 import type { AccountDefinition, CampaignDefinition, ScoreDefinition } from '../../domain/definition.ts';
 import { accountPartition } from '../../platform/keys.ts';
-import { buyerKeyOfText, unknownDefinition } from '../answer.ts';
+import { buyerKeyOfText, isKindAlone, unknownDefinition } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { type NoticedBid, signNotices } from '../notice-address.ts';
 import { neverPacked } from '../packing.ts';
@@ -105,6 +105,11 @@ function definitionsOf({ definitionLog }: BidPorts, request: BidRequest): BidDef
   return { campaign, account, score };
 }
 
+/** Of a kind alone nobody is known: an exchange that writes the kind before an id it may lack gets its whole batch priced. */
+function keyOf({ buyerKey }: BidRequest): string | undefined {
+  return buyerKey === undefined || isKindAlone(buyerKey) ? undefined : buyerKeyOfText(buyerKey);
+}
+
 /** Register under a secret key. */
 export function registerBids(app: FastifyInstance, deps: BidPorts, reader: StateReader): void {
   const keeper = openKeeper(deps, reader);
@@ -157,11 +162,9 @@ export function registerBids(app: FastifyInstance, deps: BidPorts, reader: State
     origin: string,
   ): Promise<BidAnswer[]> {
     const definitions = requests.map((request) => definitionsOf(deps, request));
-    const readings = await Promise.all(
-      requests.map(({ buyerKey }) =>
-        buyerKey === undefined ? null : reader.person(buyerKeyOfText(buyerKey)),
-      ),
-    );
+    // All keys before the first is read: what a fault in between would leave behind, nobody awaits.
+    const keys = requests.map(keyOf);
+    const readings = await Promise.all(keys.map((key) => (key === undefined ? null : reader.person(key))));
     await awaitLeases(requests, definitions, readings, waitMs);
     const sign = (noticed: NoticedBid) => signNotices(deps.noticeSecret, noticed, origin);
     return requests.map((request, index) => {
