@@ -7,9 +7,13 @@ const LONG_CHARACTERS = 10;
 const LENGTH_APART_MAX = 1;
 /**
  * Left out, each stands for all countries or for a default: `Country code` and `geo_country` are meant as much as `Country`. Where
- * it does stand in a row, such others beside it are passed by.
+ * it does stand in a row, such others beside it are passed by. What only has the word inside says something else:
+ * `advertising_channel_type`.
  */
 const DEFAULTED: readonly string[] = ['country', 'channel', 'currency'];
+const DEFAULTED_END = /(country|channel|currency)(code|criterion|id|iso|name|territory)*$/;
+/** A figure's name ends with the currency that it is in: `costInLocalCurrency`, `Revenue (Adv Currency)`. */
+const FIGURE = /amount|bid|budget|cost|fee|price|profit|revenue|sales|spend|value/;
 /** So short that other words are one letter away: `Post`, `Host`. */
 const SHORT = 'cost';
 
@@ -29,12 +33,22 @@ function distance(a: string, b: string): number {
 
 const plain = (name: string): string => name.toLowerCase().replace(/[^a-z]/g, '');
 
+function isDefaulted(given: string, known: string): boolean {
+  if (given.startsWith(known)) return true;
+  if (known === 'currency' && FIGURE.test(given)) return false;
+  return DEFAULTED_END.exec(given)?.[1] === known;
+}
+
 function isMeant(given: string, known: string): boolean {
   const [a, b] = [plain(given), plain(known)];
   if (known === SHORT) return a === b || a === `${b}s`;
-  if (DEFAULTED.includes(known) && a.includes(b)) return true;
+  if (DEFAULTED.includes(known) && isDefaulted(a, b)) return true;
   const most = b.length >= LONG_CHARACTERS ? 2 : 1;
   return Math.abs(a.length - b.length) <= LENGTH_APART_MAX && distance(a, b) <= most;
+}
+
+function hintOf(meant: string): string {
+  return DEFAULTED.includes(meant) ? ` Beside a column ${meant}, empty or not, it is passed by.` : '';
 }
 
 /** What is wrong with a row's names; undefined if nothing is. */
@@ -43,7 +57,8 @@ export function misspeltName(row: object, known: readonly string[]): string | un
   for (const name of names) {
     if (known.includes(name)) continue;
     const meant = known.find((one) => !names.includes(one) && isMeant(name, one));
-    if (meant !== undefined) return `there is no ${JSON.stringify(name)}: did you mean ${meant}?`;
+    if (meant !== undefined)
+      return `there is no ${JSON.stringify(name)}: did you mean ${meant}?${hintOf(meant)}`;
   }
   return undefined;
 }

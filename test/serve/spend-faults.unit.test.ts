@@ -105,6 +105,8 @@ it.each([
   ['country_iso', 'country'],
   ['Country/Territory', 'country'],
   ['geo_country', 'country'],
+  ['geographic_view.country_criterion_id', 'country'],
+  ['customer.currency_code', 'currency'],
   ['segments.geo_target_country', 'country'],
   ['userCountryCode', 'country'],
   ['ad_channel', 'channel'],
@@ -121,7 +123,7 @@ it.each([
   ['As of', 'asOf'],
 ])('a name that is nearly one of ours is no other column: %j', (name, meant) => {
   const row = { campaign: 'c1', start: '2026-01-05', cost: '1.50', [name]: '2' };
-  const detail = `there is no ${JSON.stringify(name)}: did you mean ${meant}?`;
+  const detail = expect.stringContaining(`there is no ${JSON.stringify(name)}: did you mean ${meant}?`);
   expect(takeReport(row, context)).toMatchObject({ taken: false, reason: 'invalid', detail });
 });
 
@@ -134,6 +136,10 @@ it.each(['Cost', 'costs'])('a cost under another name is no other column: %j', (
 it.each([
   ...['ctr', 'cpc', 'region', 'account', 'conversions', 'day', 'avg. cost', 'division', 'count', 'received'],
   ...['Post', 'Host', 'Most', 'campaign_name', 'version', '国家'],
+  // Google Ads, LinkedIn, Display & Video 360, Amazon Ads, Analytics.
+  ...['campaign.advertising_channel_type', 'campaign.advertising_channel_sub_type'],
+  ...['costInLocalCurrency', 'conversionValueInLocalCurrency', 'campaignBudgetCurrencyCode'],
+  ...['Revenue (Adv Currency)', 'Media Cost (Advertiser Currency)', 'sessionDefaultChannelGroup'],
 ])('a name of something else is passed by: %j', (name) => {
   const row = { campaign: 'c1', start: '2026-01-05', costMicros: 1, [name]: 'x' };
   expect(takeReport(row, context)).toMatchObject({ taken: true });
@@ -142,6 +148,13 @@ it.each([
 it('a name that has one of ours in it is passed by where that one stands beside it', () => {
   const row = { campaign: 'c1', start: '2026-01-05', cost: '1.50', country: 'FR', geo_country: 'France' };
   expect(takeReport(row, context)).toMatchObject({ taken: true, record: { country: 'FR' } });
+});
+
+it.each(['country', 'channel', 'currency'])('so it is beside an empty %s, as the refusal says', (name) => {
+  const row = { campaign: 'c1', start: '2026-01-05', cost: '1.50', [`their_${name}_code`]: 'x' };
+  const detail = expect.stringMatching(`Beside a column ${name}, empty or not, it is passed by`);
+  expect(takeReport(row, context)).toMatchObject({ taken: false, detail });
+  expect(takeReport({ ...row, [name]: '' }, context)).toMatchObject({ taken: true });
 });
 
 it('so with notices', () => {
