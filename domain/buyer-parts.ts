@@ -2,7 +2,7 @@
 import { type Buyer, type BuyerHistory, type BuyerPart, newHistory } from './buyer.ts';
 import type { BuyerContext } from './buyer-context.ts';
 import { beginLevels, ownBehaviours } from './funnel-levels.ts';
-import { copyHistory, joinHistory } from './history.ts';
+import { byCodeInForce, copyHistory, joinHistory } from './history.ts';
 import { ownShare } from './opportunity-shares.ts';
 
 /** The part of a link; the user's own if it is no longer kept apart; undefined if there is but the user's own. */
@@ -20,15 +20,16 @@ export function addPart(
   state: Buyer,
   link: string,
   visitor: string,
-  history: BuyerHistory,
+  told: BuyerHistory,
   context: BuyerContext,
 ): BuyerPart {
+  const history = { ...copyHistory(told), country: byCodeInForce(told.country) };
   if (state.nextPart === 1) beginLevels(state);
   if (state.parts.length === 0) {
     state.parts.push({ number: 0, link: '', visitor: '', mergedMs: 0, ended: false, ...copyHistory(state) });
   }
   const number = state.nextPart;
-  const part = { number, link, visitor, mergedMs: context.nowMs, ended: false, ...copyHistory(history) };
+  const part = { number, link, visitor, mergedMs: context.nowMs, ended: false, ...history };
   state.nextPart += 1;
   state.parts.push(part);
   joinHistory(state, history, context.definitions.halfLivesMs);

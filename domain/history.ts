@@ -1,6 +1,6 @@
 // What records alone say of somebody, in whatever order they came: attributes, times, totals, sums, first exposures.
 // A user's own records and those that came by a link are gathered the same way, and joined.
-import { attributesOf, type BuyerAttributes } from './attributes.ts';
+import { attributesOf, type BuyerAttributes, countryMeant } from './attributes.ts';
 import type { BuyerHistory, Exposed, Stamped } from './buyer.ts';
 import type { SegmentRecord } from './buyer-record.ts';
 import { engage, joinEngagement } from './engagement.ts';
@@ -33,6 +33,13 @@ function stamp(value: string | undefined, { timestamp, messageId }: Origin): Sta
   return value === undefined ? null : { value, timeMs: timestamp, messageId };
 }
 
+/** What was written before GB stood for UK, in states as in what owners and `jobs` tell each other, goes on to mean the same. */
+export function byCodeInForce(country: Stamped | null): Stamped | null {
+  if (country === null) return null;
+  const value = countryMeant(country.value);
+  return value === country.value ? country : { ...country, value };
+}
+
 /** Takes what a message of this time and id states. */
 export function learnAttributes(
   history: BuyerHistory,
@@ -40,7 +47,7 @@ export function learnAttributes(
   origin: Origin,
 ): void {
   if (attributes.country !== undefined)
-    history.country = latest(history.country, stamp(attributes.country, origin));
+    history.country = latest(history.country, byCodeInForce(stamp(attributes.country, origin)));
   if (attributes.industry !== undefined)
     history.industry = latest(history.industry, stamp(attributes.industry, origin));
   if (attributes.level !== undefined) history.level = latest(history.level, stamp(attributes.level, origin));

@@ -8,6 +8,7 @@ import {
   type RememberedBehaviour,
 } from '../domain/buyer.ts';
 import { decidedAt, type FunnelProgress, NOTHING_YET } from '../domain/funnel.ts';
+import { byCodeInForce } from '../domain/history.ts';
 import { BinaryReader } from './binary.ts';
 import {
   ATTRIBUTES,
@@ -189,7 +190,7 @@ export function decodeBuyer(key: string, bytes: Buffer): Buyer {
     key,
     firstMs: base,
     lastMs,
-    country,
+    country: byCodeInForce(country),
     industry,
     channel,
     level,

@@ -1,5 +1,6 @@
 // What links brought to a buyer's state, in bytes: written only where there is any.
 import type { ArrivingHistory, Buyer, BuyerFunnel, BuyerPart, VisitorLinks } from '../domain/buyer.ts';
+import { byCodeInForce } from '../domain/history.ts';
 import type { MergeBase } from '../domain/identity-record.ts';
 import type { BinaryReader } from './binary.ts';
 import {
@@ -92,7 +93,7 @@ function readPart(reader: BinaryReader, base: number): BuyerPart {
     ended,
     firstMs,
     lastMs,
-    country,
+    country: byCodeInForce(country),
     industry,
     channel,
     level,

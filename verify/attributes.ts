@@ -53,6 +53,11 @@ export function together(a: Known, b: Known): Known {
   };
 }
 
+/** What was written while UK was no name of GB yet: derived records stand in the log for ever. */
+export function asNamedNow(country: Said | null): Said | null {
+  return country?.value === 'UK' ? { ...country, value: 'GB' } : country;
+}
+
 type Stated = { readonly [Name in keyof Known]?: string | undefined };
 
 /** What one message states. */
@@ -63,7 +68,7 @@ export function statedBy(
   const said = (value: string | undefined): Said | null =>
     value === undefined ? null : { value, timeMs, messageId };
   return {
-    country: said(country),
+    country: asNamedNow(said(country)),
     industry: said(industry),
     channel: said(channel),
     level: said(level),

@@ -1,7 +1,7 @@
 // One bid: what it is worth, from which lease it comes, and everything that explains it.
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { countryMeant, UNKNOWN } from '../../domain/attributes.ts';
+import { UNKNOWN } from '../../domain/attributes.ts';
 import { type BidInput, type BidPrice, bidPrice, bidReasons } from '../../domain/bid.ts';
 import { newBuyer } from '../../domain/buyer.ts';
 import type {
@@ -10,6 +10,7 @@ import type {
   InForce,
   ScoreDefinition,
 } from '../../domain/definition.ts';
+import { byCodeInForce } from '../../domain/history.ts';
 import { limitMultiplier } from '../../domain/pacing.ts';
 import { type ScoredBuyer, scoreOf } from '../../domain/score.ts';
 import { countryOfCode } from '../../platform/iso-codes.ts';
@@ -152,13 +153,6 @@ function missing(
 
 /** What a bid stands on where nothing is known. */
 const NOBODY: ScoredBuyer = newBuyer('');
-
-/** A request, or a state of before, may say UK; campaigns and scores name GB. */
-function byCodeInForce(country: ScoredBuyer['country']): ScoredBuyer['country'] {
-  if (country === null) return null;
-  const value = countryMeant(country.value);
-  return value === country.value ? country : { ...country, value };
-}
 
 /** The buyer as the state knows it; what the request says of it goes over that. */
 function scoredBuyer(request: BidRequest, reading: BuyerReading | null): ScoredBuyer {

@@ -1,7 +1,7 @@
 // A buyer's bytes: they come back as they were, and the same state gives the same bytes.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Buyer, newBuyer } from '../../domain/buyer.ts';
+import { type Buyer, newBuyer, newHistory } from '../../domain/buyer.ts';
 import type { MergeBase } from '../../domain/identity-record.ts';
 import { BinaryReader, BinaryWriter } from '../../platform/binary.ts';
 import { decodeBuyer, encodeBuyer, StateSchemaError } from '../../platform/buyer-codec.ts';
@@ -188,6 +188,18 @@ describe('a buyer in bytes', () => {
     expect(decodeBuyer('u:1', encodeBuyer(buyer))).toEqual(buyer);
     // Three bytes of time, the id and its length.
     expect(encodeBuyer(buyer)).toHaveLength(old.length - 7);
+  });
+
+  it('reads GB where a state of before says UK, in what came by a link too', () => {
+    const country = { value: 'UK', timeMs: 1_700_000_000_000, messageId: 'm-1' };
+    const ended = { number: 1, link: 'l', visitor: 'a:1', mergedMs: 0, ended: false };
+    const parts = [{ ...newHistory(), ...ended, country }];
+    const decoded = decodeBuyer(
+      'u:1',
+      encodeBuyer({ ...newBuyer('u:1'), country, level: country, nextPart: 2, parts }),
+    );
+    expect(decoded).toMatchObject({ country: { ...country, value: 'GB' }, level: country });
+    expect(decoded.parts[0]).toMatchObject({ country: { ...country, value: 'GB' } });
   });
 
   it('reads names of any script and length, each as it was written', () => {

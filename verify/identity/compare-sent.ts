@@ -2,6 +2,7 @@
 // order and nothing else. So what each partition takes as given was worked out at its source.
 import type { DerivedRecord, MergeBase, MergeRecord } from '../../domain/identity-record.ts';
 import { buyerPartition } from '../../platform/keys.ts';
+import { asNamedNow } from '../attributes.ts';
 import type { Comparison } from '../compare.ts';
 import { type EventsScope, recordsBehind, type Scope } from '../scope.ts';
 import type { SentRecord } from './sent.ts';
@@ -72,8 +73,14 @@ function compareBatch(
     else if (found === undefined) comparison.fields(kinds[wanted.kind], place, wanted, undefined);
     else if (wanted.kind === 'merge' && found.kind === 'merge')
       compareMerge(comparison, place, wanted, found, source, offset);
-    else comparison.fields(kinds[wanted.kind], place, wanted, { ...found });
+    else comparison.fields(kinds[wanted.kind], place, wanted, asToldNow(found));
   }
+}
+
+/** Of the others only a member's attributes name a country. */
+function asToldNow(found: DerivedRecord): Readonly<Record<string, unknown>> {
+  if (found.kind !== 'member' || found.attributes?.country !== 'UK') return { ...found };
+  return { ...found, attributes: { ...found.attributes, country: 'GB' } };
 }
 
 type SentMerge = Omit<MergeRecord, 'origin'>;
@@ -97,7 +104,8 @@ function compareMerge(
     source.walk.history.at(offset).funnels.map(({ id, revision }) => `${id}:${revision}`),
   );
   const counted = found.counted.filter(({ funnel, revision }) => inForce.has(`${funnel}:${revision}`));
-  comparison.fields(kinds.merge, `${where} base`, others, { ...found, counted });
+  const country = asNamedNow(found.country);
+  comparison.fields(kinds.merge, `${where} base`, others, { ...found, country, counted });
   compareSums(comparison, where, engagement, found.engagement);
 }
 

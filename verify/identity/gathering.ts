@@ -3,7 +3,7 @@
 import type { Exposed, Stamped } from '../../domain/buyer.ts';
 import type { ExposureRecord, SegmentRecord } from '../../domain/buyer-record.ts';
 import type { MergeBase } from '../../domain/identity-record.ts';
-import { type Known, learn, nothingKnown, together } from '../attributes.ts';
+import { asNamedNow, type Known, learn, nothingKnown, together } from '../attributes.ts';
 import type { Engagement } from '../engagement.ts';
 
 /** Part of a decayed sum: so much of a behaviour at a time. */
@@ -53,7 +53,7 @@ export function gatheredIn(base: MergeBase): Gathering {
 
 function knownIn(said: Readonly<Record<keyof Known, Stamped | null>>): Known {
   const { country, industry, channel, level, company } = said;
-  return { country, industry, channel, level, company };
+  return { country: asNamedNow(country), industry, channel, level, company };
 }
 
 export function gatherRecord(gathering: Gathering, record: SegmentRecord): void {
