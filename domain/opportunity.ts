@@ -3,7 +3,7 @@ import { UNKNOWN } from './attributes.ts';
 import type { OpenOpportunity, OpportunityStage } from './buyer.ts';
 import type { OpportunityDefinition } from './definition.ts';
 import { firstOf } from './text.ts';
-import { weightOf } from './weight.ts';
+import { countryWeightOf, weightOf } from './weight.ts';
 
 const stages: readonly OpportunityStage[] = ['contact', 'inquiry', 'order'];
 
@@ -59,7 +59,7 @@ export function qualityOf(
     definition.messageLength.weight * length +
     definition.quantity.weight * quantity +
     (hasSpecification(properties) ? definition.specification.weight : 0) +
-    weightOf(definition.country, buyer.country ?? UNKNOWN.country) +
+    countryWeightOf(definition.country, buyer.country ?? UNKNOWN.country) +
     weightOf(definition.level, buyer.level ?? UNKNOWN.level);
   return Math.round(Math.min(1, Math.max(0, sum)) * 1e6) / 1e6;
 }

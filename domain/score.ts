@@ -3,7 +3,7 @@
 import { UNKNOWN } from './attributes.ts';
 import type { Buyer, EngagementSums } from './buyer.ts';
 import type { ScoreDefinition } from './definition.ts';
-import { weightOf } from './weight.ts';
+import { countryWeightOf, weightOf } from './weight.ts';
 
 /** What a score reads of a buyer. */
 export type ScoredBuyer = Pick<Buyer, 'engagement' | 'country' | 'industry' | 'level'>;
@@ -54,7 +54,8 @@ export function scoreOf(definition: ScoreDefinition, buyer: ScoredBuyer, atMs: n
   ];
   for (const name of ['country', 'industry', 'level'] as const) {
     const value = buyer[name]?.value ?? UNKNOWN[name];
-    factors.push({ name, value, contribution: weightOf(definition[name], value) });
+    const weigh = name === 'country' ? countryWeightOf : weightOf;
+    factors.push({ name, value, contribution: weigh(definition[name], value) });
   }
   const kept = buyer.engagement.find((sums) => sums.halfLifeMs === definition.halfLifeMs);
   const engagement = kept === undefined ? [] : engagementAt(kept, atMs, definition.cap);

@@ -20,6 +20,11 @@ function own(weights: Readonly<Record<string, number>>, name: string): number {
   return Object.hasOwn(weights, name) ? weights[name]! : 0;
 }
 
+/** Who once said UK is of GB: a weight that was given to UK is GB's, unless that has its own. */
+function ofCountry(weights: Readonly<Record<string, number>>, country: string): number {
+  return country === 'GB' && !('GB' in weights) ? own(weights, 'UK') : own(weights, country);
+}
+
 /** In [0, 1], to six places. */
 export function qualityOf(
   definition: OpportunityDefinition,
@@ -36,7 +41,7 @@ export function qualityOf(
     definition.quantity.weight *
       Math.min(1, Math.log(1 + positive(quantity)) / Math.log(1 + definition.quantity.full)),
     specified ? definition.specification.weight : 0,
-    own(definition.country, buyer.country),
+    ofCountry(definition.country, buyer.country),
     own(definition.level, buyer.level),
   ];
   const sum = terms.reduce((total, term) => total + term, 0);

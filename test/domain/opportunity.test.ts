@@ -7,6 +7,7 @@ import type { Effect } from '../../domain/effect.ts';
 import { arrange, type KeptDefinition } from '../../domain/in-force.ts';
 import { fulfillable, joinable, qualityOf, subjectOf } from '../../domain/opportunity.ts';
 import { expireOpportunities, opportunityDueMs, pursue } from '../../domain/opportunity-progress.ts';
+import { qualityOf as oracleQualityOf } from '../../verify/quality.ts';
 
 const definition = opportunity.parse({
   subject: ['category'],
@@ -49,6 +50,16 @@ describe('quality', () => {
     expect(qualityOf(weighed, 'contact', {}, nobody)).toBe(0.3);
     expect(qualityOf(weighed, 'contact', {}, { country: 'ZZ', level: 'gold' })).toBe(0.2);
     expect(qualityOf(weighed, 'contact', {}, { country: 'DE', level: 'gold' })).toBe(0.15);
+  });
+
+  it.each([
+    [{ UK: 0.05 }, 0.2],
+    [{ UK: 0.05, GB: 0.15 }, 0.3],
+    [{ DE: 0.05 }, 0.15],
+  ])('is for GB what a definition of before says of UK, as the oracle has it: %j', (country, quality) => {
+    const weighed = { ...definition, country };
+    expect(qualityOf(weighed, 'contact', {}, { country: 'GB', level: undefined })).toBe(quality);
+    expect(oracleQualityOf(weighed, 'contact', {}, { country: 'GB', level: 'unknown' })).toBe(quality);
   });
 
   it.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty'])(

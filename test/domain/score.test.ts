@@ -71,6 +71,15 @@ describe('scoreOf', () => {
     expect(scoreOf(definition, newBuyer('a:1'), NOW_MS).logit).toBeCloseTo(-3.1, 12);
   });
 
+  it.each([
+    [{ UK: 0.5 }, 0.5],
+    [{ UK: 0.5, GB: -1 }, -1],
+    [{ DE: 0.5 }, 0],
+  ])('gives GB what a definition of before gives UK, where it gives GB nothing: %j', (country, weight) => {
+    const buyer = { ...newBuyer('u:1'), country: stamped('GB') };
+    expect(scoreOf({ ...definition, country }, buyer, NOW_MS).logit).toBeCloseTo(-3 + weight, 12);
+  });
+
   it('takes no weight from what objects inherit', () => {
     const buyer = newBuyer('u:1');
     buyer.industry = stamped('constructor');

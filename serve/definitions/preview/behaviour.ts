@@ -6,6 +6,7 @@ import type {
   ScoreDefinition,
 } from '../../../domain/definition.ts';
 import { type ActiveBuyer, churnDueMs, stageAfterActivity } from '../../../domain/lifecycle.ts';
+import { countryWeightOf } from '../../../domain/weight.ts';
 import { type Measure, mappingOf, type Past } from './past.ts';
 
 /** ClickHouse's names of the modes; nothing of a request becomes SQL text. */
@@ -57,9 +58,15 @@ function weighted(weights: Readonly<Record<string, number>>): { names: string[];
   return { names: ['', ...Object.keys(weights)], weights: [0, ...Object.values(weights)] };
 }
 
+/** Rows of before say UK, and definitions may: one country, whatever either calls it. */
+function weightedCountries(given: Readonly<Record<string, number>>): { names: string[]; weights: number[] } {
+  const names = [...new Set(['', 'GB', 'UK', ...Object.keys(given)])];
+  return { names, weights: names.map((name) => countryWeightOf(given, name)) };
+}
+
 /** The score's distribution over the buyers of the period, as of its end. */
 export async function measureScore(score: ScoreDefinition, past: Past): Promise<Measure[]> {
-  const [engagement, country] = [weighted(score.engagement), weighted(score.country)];
+  const [engagement, country] = [weighted(score.engagement), weightedCountries(score.country)];
   const [industry, level] = [weighted(score.industry), weighted(score.level)];
   const [row] = await past.events<{ buyers: number; mean: number | null; deciles: (number | null)[] }>(
     'preview-score',

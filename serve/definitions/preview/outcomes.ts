@@ -1,5 +1,5 @@
 // What accounts, campaigns, opportunities and triggers would have said of what was spent and of what came of it.
-import { UNKNOWN } from '../../../domain/attributes.ts';
+import { countryMeant, UNKNOWN } from '../../../domain/attributes.ts';
 import type { OpportunityStage } from '../../../domain/buyer.ts';
 import type {
   AccountDefinition,
@@ -66,8 +66,9 @@ export async function measureCampaign(
     offsetMinutes: account?.document.utcOffsetMinutes ?? 0,
   });
   const { countries, status } = campaign;
+  const named = countries.map(countryMeant);
   const shownIn = (country: string): boolean =>
-    status === 'active' && (countries.length === 0 || countries.includes(country || UNKNOWN.country));
+    status === 'active' && (named.length === 0 || named.includes(countryMeant(country || UNKNOWN.country)));
   const costOf = (kept: readonly SpendRow[]) => kept.reduce((sum, row) => sum + row.cost_micros, 0);
   const byCountry = new Map<string, SpendRow[]>();
   for (const row of rows) byCountry.set(row.country, [...(byCountry.get(row.country) ?? []), row]);
