@@ -12,10 +12,19 @@ import type { RecordStore } from './sink.ts';
 /** What a record has around its key, its value and its source, alone in its batch. */
 const FRAME_BYTES = 256;
 
+/** Of so many that were put aside it is known that they were told of: an older one is at worst told of again. */
+const TOLD_MAX = 10_000;
+
 export interface OutboxPorts {
-  /** Told of each record that is put aside, before it is. */
+  /** Told of each record that is put aside, once it is, and once however often it is sent. */
   tooLarge(record: OutboxRecord, rejected: RejectedRecord): void;
   now(): number;
+}
+
+/** A record, and what stands for it among the rejects. */
+interface Aside {
+  readonly record: OutboxRecord;
+  readonly rejected: RejectedRecord;
 }
 
 function bytesOf({ key, value, source }: OutboxRecord): number {
@@ -28,6 +37,16 @@ function isTooLarge(record: OutboxRecord): boolean {
   // No character is more than three bytes of UTF-8 a UTF-16 unit, and nearly all records are short.
   const atMost = 3 * ((record.key ?? '').length + record.value.length + record.source.length) + FRAME_BYTES;
   return atMost > most && bytesOf(record) > most;
+}
+
+/**
+ * When it happened, as the log says: the same record is put aside as the same reject, however often. A record that names no time
+ * has that of the sending.
+ */
+function timeOf(value: string, nowMs: number): number {
+  const { appendMs, timestamp, timeMs, base, behaviours } = JSON.parse(value);
+  const times = [appendMs, timestamp, timeMs, base?.lastMs, behaviours?.at?.(-1)?.[0]];
+  return times.find((time) => typeof time === 'number' && time > 0) ?? nowMs;
 }
 
 /** The reject that stands for it: named by the position of what caused it, for one record of the log can cause several. */
@@ -45,7 +64,7 @@ function rejectedOf(record: OutboxRecord, nowMs: number): RejectedRecord {
     source: '',
     reason: 'tooLarge',
     ...rawOf(Buffer.from(value), said),
-    at: nowMs,
+    at: timeOf(value, nowMs),
   };
 }
 
@@ -68,19 +87,34 @@ export function createOutbox(
     headers: { source },
   });
 
-  function putAside(record: OutboxRecord): OutboxRecord {
+  const told = new Set<string>();
+
+  function tell(aside: readonly Aside[]): void {
+    for (const { record, rejected } of aside) {
+      const { source } = record;
+      if (told.has(source)) continue;
+      const [oldest] = told;
+      if (told.size >= TOLD_MAX && oldest !== undefined) told.delete(oldest);
+      told.add(source);
+      ports.tooLarge(record, rejected);
+    }
+  }
+
+  function putAside(record: OutboxRecord, aside: Aside[]): OutboxRecord {
     if (record.to === 'rejected') return { ...record, value: JSON.stringify(cutReject(record.value)) };
     const rejected = rejectedOf(record, ports.now());
-    ports.tooLarge(record, rejected);
+    aside.push({ record, rejected });
     const { source } = record;
     return { to: 'rejected', partition: 0, key: source, value: JSON.stringify(rejected), source };
   }
 
   return {
     async send(records) {
+      const aside: Aside[] = [];
       await producer.sendBatch(
-        records.map((record) => outgoing(isTooLarge(record) ? putAside(record) : record)),
+        records.map((record) => outgoing(isTooLarge(record) ? putAside(record, aside) : record)),
       );
+      tell(aside);
     },
   };
 }
