@@ -9,6 +9,8 @@ import { PlatformError } from './platform-error.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const BATCH_RECORDS_MAX = 4_000;
+/** Who wants one record is not sent the megabytes behind it: a batch that is larger comes all the same. */
+const ONE_RECORD_KBYTES = 64;
 /** node-rdkafka waits so long for each further message of a batch before it hands over those it has. */
 const NEXT_MESSAGE_MS = 5;
 /** At the end of the partition one message is waited for, which is handed over at once; so often the signal is looked at. */
@@ -38,6 +40,8 @@ export interface ReadOptions {
   /** With `to`: gives up when it has come no further for so long; absent: a minute. */
   readonly patienceMs?: number;
   readonly signal?: AbortSignal | undefined;
+  /** Reads record by record, and little of what comes behind: for who needs but the first. */
+  readonly oneByOne?: boolean;
   /** Told each time that the end of the log is reached, with the offset that is to come next. */
   readonly onEnd?: (offset: number) => void;
 }
@@ -48,7 +52,7 @@ export interface ReadOptions {
  * nothing more comes before `to` within `patienceMs`)
  */
 export async function* readPartition(options: ReadOptions): AsyncGenerator<LogRecord[], void, undefined> {
-  const { topic, partition, from, signal } = options;
+  const { topic, partition, from, signal, oneByOne = false } = options;
   const to = options.to ?? Number.POSITIVE_INFINITY;
   const patienceMs =
     options.to === undefined ? Number.POSITIVE_INFINITY : (options.patienceMs ?? PATIENCE_MS);
@@ -71,7 +75,7 @@ export async function* readPartition(options: ReadOptions): AsyncGenerator<LogRe
     let movedMs = performance.now();
     // The end of the partition counts too: the offsets before `to` may be no records (markers of transactions).
     while (next < to && endReachedAt < to && !signal?.aborted) {
-      const messages = await consume(consumer, endReachedAt >= next);
+      const messages = await consume(consumer, endReachedAt >= next, oneByOne ? 1 : BATCH_RECORDS_MAX);
       const records = messages.map(toRecord).filter((record) => record.offset < to);
       if (records.length === 0) {
         // What comes stands behind: nothing more is before it.
@@ -89,14 +93,15 @@ export async function* readPartition(options: ReadOptions): AsyncGenerator<LogRe
 }
 
 /**
- * When the record at an offset was appended, epoch ms; undefined if none stands there, but a transaction's marker, say.
+ * When the record at an offset was appended, epoch ms; undefined if none stands there, but a transaction's marker, say, and where
+ * the signal is aborted before it is read.
  * @throws PlatformError as `readPartition`
  */
 export async function appendMsAt(
-  options: Pick<ReadOptions, 'brokers' | 'topic' | 'partition' | 'patienceMs'>,
+  options: Pick<ReadOptions, 'brokers' | 'topic' | 'partition' | 'signal'>,
   offset: number,
 ): Promise<number | undefined> {
-  const one = { ...options, from: offset, to: offset + 1 };
+  const one = { ...options, from: offset, to: offset + 1, oneByOne: true };
   for await (const [record] of readPartition(one)) return record!.appendedAtMs;
   return undefined;
 }
@@ -115,7 +120,7 @@ function stuck({ topic, partition, to }: ReadOptions, next: number, patienceMs: 
   );
 }
 
-async function connect({ brokers }: ReadOptions): Promise<Kafka.KafkaConsumer> {
+async function connect({ brokers, oneByOne }: ReadOptions): Promise<Kafka.KafkaConsumer> {
   const consumer = new Kafka.KafkaConsumer(
     {
       ...kafkaClientSettings(brokers, 'flywheel-reader'),
@@ -125,6 +130,10 @@ async function connect({ brokers }: ReadOptions): Promise<Kafka.KafkaConsumer> {
       'enable.partition.eof': true,
       'fetch.queue.backoff.ms': 5,
       'fetch.wait.max.ms': 100,
+      ...(oneByOne && {
+        'fetch.message.max.bytes': ONE_RECORD_KBYTES * 1_024,
+        'queued.max.messages.kbytes': ONE_RECORD_KBYTES,
+      }),
     },
     { 'auto.offset.reset': 'error' },
   );
@@ -137,10 +146,10 @@ async function connect({ brokers }: ReadOptions): Promise<Kafka.KafkaConsumer> {
   return consumer;
 }
 
-function consume(consumer: Kafka.KafkaConsumer, atEnd: boolean): Promise<Message[]> {
+function consume(consumer: Kafka.KafkaConsumer, atEnd: boolean, most: number): Promise<Message[]> {
   consumer.setDefaultConsumeTimeout(atEnd ? IDLE_MS : NEXT_MESSAGE_MS);
   return new Promise((resolve, reject) => {
-    consumer.consume(atEnd ? 1 : BATCH_RECORDS_MAX, (error: LibrdKafkaError | null, messages: Message[]) => {
+    consumer.consume(atEnd ? 1 : most, (error: LibrdKafkaError | null, messages: Message[]) => {
       if (!error) return resolve(messages);
       reject(
         new PlatformError('KAFKA_READ_FAILED', `reading Kafka failed: ${error.message}`, { cause: error }),

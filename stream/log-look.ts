@@ -2,7 +2,7 @@
 import { appendMsAt, readPartition } from '../platform/kafka-read.ts';
 import type { TopicPartition } from './source.ts';
 
-/** For one record, which as a rule takes some milliseconds: the group waits for its answer meanwhile. */
+/** For one record and the connection it comes by, which as a rule takes some milliseconds: the group waits for its answer meanwhile. */
 const PATIENCE_MS = 2_000;
 
 export interface LogLook {
@@ -15,22 +15,34 @@ export interface LogLook {
   appendMs(partition: TopicPartition, offset: number): Promise<number | undefined>;
 }
 
-export function createLogLook(brokers: string, log: (level: 'warn', message: string) => void): LogLook {
+/** @param over aborted when the process ends: what is looked at then is called off, and rejects. */
+export function createLogLook(
+  brokers: string,
+  log: (level: 'warn', message: string) => void,
+  over: AbortSignal,
+): LogLook {
   return {
     async firstRecord({ topic, partition }, from, to) {
-      for await (const [first] of readPartition({ brokers, topic, partition, from, to }))
-        return first!.offset;
+      const one = { brokers, topic, partition, from, to, signal: over, oneByOne: true };
+      for await (const [first] of readPartition(one)) return first!.offset;
+      // Called off it has read nothing, which does not say that nothing is there.
+      over.throwIfAborted();
       return Math.max(from, to);
     },
 
     async appendMs({ topic, partition }, offset) {
+      const patience = AbortSignal.timeout(PATIENCE_MS);
+      const signal = AbortSignal.any([over, patience]);
+      let why = `Kafka did not give it within ${PATIENCE_MS / 1_000} s`;
       try {
-        return await appendMsAt({ brokers, topic, partition, patienceMs: PATIENCE_MS }, offset);
+        const found = await appendMsAt({ brokers, topic, partition, signal }, offset);
+        if (found !== undefined || !signal.aborted) return found;
       } catch (error) {
-        const why = (error as Error).message;
-        log('warn', `${topic} ${partition}: the record at offset ${offset} is not compared: ${why}`);
-        return undefined;
+        why = (error as Error).message;
       }
+      over.throwIfAborted();
+      log('warn', `${topic} ${partition}: the record at offset ${offset} is not compared: ${why}`);
+      return undefined;
     },
   };
 }

@@ -100,7 +100,12 @@ export async function runStream(parts: StreamParts, signal = new AbortController
   const gates = createGates();
   const ownerName = `${parts.config.streamSlot}@${hostname()}:${process.pid}`;
   const idOf = identify(parts.namespace, parts.generations);
-  const lookAt = createLogLook(parts.config.kafkaBrokers, parts.log);
+  const closing = new AbortController();
+  const lookAt = createLogLook(
+    parts.config.kafkaBrokers,
+    parts.log,
+    AbortSignal.any([signal, closing.signal]),
+  );
   const failed = (error: Error): void => {
     metrics.failed('source');
     parts.log('warn', `Kafka: ${error.message}`);
@@ -174,6 +179,7 @@ export async function runStream(parts: StreamParts, signal = new AbortController
   return {
     async close() {
       clearInterval(looking);
+      closing.abort(new Error('called off, the process ends'));
       live.close();
       await ownership.close();
       await source.close();

@@ -1,7 +1,7 @@
 // What the rest relies on from Kafka: acknowledged means readable, full means told, and each message is answered once.
 import { randomUUID } from 'node:crypto';
 import Kafka from 'node-rdkafka';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test, vi } from 'vitest';
 import { createProducer, kafkaClientSettings, type Producer } from '../../platform/kafka.ts';
 import { appendMsAt, readPartition } from '../../platform/kafka-read.ts';
 import { openTopicAdmin, type TopicAdmin } from '../../platform/kafka-topics.ts';
@@ -248,6 +248,21 @@ describe('reading', () => {
     expect(records.map(({ offset }) => offset)).toEqual([0, 2]);
     const found = await Promise.all([0, 1, 2].map((offset) => appendMsAt({ brokers, ...part }, offset)));
     expect(found).toEqual([records[0]!.appendedAtMs, undefined, records[1]!.appendedAtMs]);
+  });
+
+  test('one record is taken alone, however much stands behind it', async () => {
+    const part = { topic: topics.events, partition: 8 };
+    const value = 'x'.repeat(300_000);
+    const written = Array.from({ length: 6 }, () => producer.send(part.topic, part.partition, null, value));
+    await Promise.all(written);
+    const taken = vi.spyOn(Kafka.KafkaConsumer.prototype, 'consume');
+    onTestFinished(() => taken.mockRestore());
+    expect(await appendMsAt({ brokers, ...part }, 1)).toBeGreaterThan(0);
+    expect(new Set(taken.mock.calls.map((call: unknown[]) => call[0]))).toEqual(new Set([1]));
+    const sizes: number[] = [];
+    for await (const batch of readPartition({ brokers, ...part, from: 0, to: 6, oneByOne: true }))
+      sizes.push(batch.length);
+    expect(sizes).toEqual([1, 1, 1, 1, 1, 1]);
   });
 
   test('an offset that the log does not have is an error, not an empty answer', async () => {
