@@ -37,7 +37,7 @@ FROM
         if(has(numbers, toString(JSONType(record, 'properties', 'quantity'))), JSONExtractFloat(record, 'properties', 'quantity'), 0) AS quantity,
         if(JSONType(record, 'properties', 'specification') = 'String',
             JSONExtractString(record, 'properties', 'specification') != '',
-            JSONExtractBool(record, 'properties', 'specification')) AS specification
+            JSONType(record, 'properties', 'specification') = 'Bool' AND JSONExtractBool(record, 'properties', 'specification')) AS specification
     FROM
     (
         SELECT

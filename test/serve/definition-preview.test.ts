@@ -391,7 +391,8 @@ describe('a preview', () => {
       { supplierId: '😀'.repeat(100), messageLength: 200, quantity: '7', specification: '' },
       { supplierId: 1.5, message: 5, messageLength: 100, specification: 'steel' },
       { category: 1e21, quantity: 10, far: 100_000_000_000_000_000_000 },
-      { supplierId: true, category: { of: 'pumps' }, specification: 1, quantity: -4 },
+      { category: 'valves', specification: 1 },
+      { supplierId: true, category: { of: 'pumps' }, quantity: -4 },
       { supplierId: '', message: 'm'.repeat(200_000) },
     ];
     const longAgo = said.map((properties, index) => ({
@@ -407,7 +408,7 @@ describe('a preview', () => {
     here.clock.nowMs = NOW - 99 * DAY_MS;
     try {
       // Those without a subject are one opportunity, and as good as the better.
-      const best = [...qualities.slice(0, 5), Math.max(...qualities.slice(5))];
+      const best = [...qualities.slice(0, 6), Math.max(...qualities.slice(6))];
       expect(await measures('opportunity/default', definition)).toMatchObject({
         'opportunities/all': [subjects.size, subjects.size],
         'opportunities/mean quality': [
@@ -415,7 +416,7 @@ describe('a preview', () => {
           expect.closeTo(best.reduce((a, b) => a + b) / subjects.size, 9),
         ],
       });
-      expect(subjects.size).toBe(6);
+      expect(subjects.size).toBe(7);
       expect(deepBytes).toBeGreaterThan(0);
       expect(deepBytes).toBeLessThan(5_000);
     } finally {
