@@ -1,5 +1,9 @@
 // Previews are few at a time, end with their client, and within their time: each asks many questions that may take half a minute.
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import type { FastifyReply } from 'fastify';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { createTurns } from '../../serve/definitions/preview/turns.ts';
 import type { Dependencies } from '../../serve/dependencies.ts';
 import { DefinitionsGiven } from './answering.ts';
 import { openApp, SECRET, world } from './without-parts.ts';
@@ -96,4 +100,24 @@ it('end after a minute, however many questions they ask', async () => {
     { code: 'too_wide', detail: expect.stringContaining('fewer days') },
   ]);
   expect(asked).toHaveLength(1);
+});
+
+const reply = () => ({ raw: new ServerResponse(new IncomingMessage(new Socket())) }) as FastifyReply;
+
+// Its turn was over, and what it had asked beside went on in ClickHouse.
+it('leave no question under way when another one fails', async () => {
+  let other: AbortSignal | undefined;
+  const failing = createTurns().take(reply(), (signal) => {
+    other = signal;
+    return Promise.all([Promise.reject(new Error('no ClickHouse')), new Promise(() => {})]);
+  });
+  await expect(failing).rejects.toThrow('no ClickHouse');
+  expect(other!.aborted).toBe(true);
+});
+
+it('ask nothing for a client that was gone before their turn', async () => {
+  const gone = reply();
+  gone.raw.destroy();
+  const asking = createTurns().take(gone, async (signal) => signal.throwIfAborted());
+  await expect(asking).rejects.toMatchObject({ problem: { code: 'client_gone' } });
 });

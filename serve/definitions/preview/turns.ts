@@ -36,12 +36,16 @@ export function createTurns(): Turns {
         ending.abort(problemError({ status: 422, code: 'too_wide', detail }));
       };
       raw.once('close', leave);
+      // One that is closed already does not say so again.
+      if (raw.destroyed) leave();
       const deadline = setTimeout(expire, PREVIEW_SECONDS_MAX * 1_000);
       try {
         return await work(ending.signal);
       } finally {
         clearTimeout(deadline);
         raw.off('close', leave);
+        // One question of several has failed, say: the others would go on in a turn that somebody else has by then.
+        ending.abort();
         taken -= 1;
       }
     },
