@@ -1,5 +1,6 @@
 // Reads the triggers that wait to be delivered, from those partitions only whose owner is known to be at the log's
 // end and alive: an old copy of Redis, or one that is being replayed, must not write to people twice.
+import { setImmediate as others } from 'node:timers/promises';
 import type { WaitingTrigger } from '../../domain/delivery.ts';
 import { topicPartitions } from '../../platform/namespace.ts';
 import { type WithholdingReason, withholdingReason } from '../../platform/trigger-offer.ts';
@@ -18,10 +19,15 @@ export interface Offer {
   readonly withheld: readonly WithheldPartition[];
 }
 
+/** Looks on until the signal ends it. */
+type FurtherScan = (signal?: AbortSignal) => Promise<void>;
+
 export interface OfferRequest {
   readonly partitions: readonly number[];
   readonly limit: number;
   nowMs(): number;
+  /** Called where the first page of each partition is not enough: a partition may have a million that nobody asked for. */
+  further(scan: FurtherScan): Promise<void>;
   accepts(trigger: WaitingTrigger): boolean;
 }
 
@@ -38,16 +44,20 @@ export const allPartitions: readonly number[] = Array.from(
   (_, index) => index,
 );
 
+type Page = [head: [string | null, string | null], triggers: [cursor: string, entries: string[]]];
+
 /** One page of one partition; the stamp comes in the same trip and is judged after it. */
-async function scanPage(reader: StateReader, scan: PartitionScan, request: OfferRequest): Promise<void> {
+function readPage(reader: StateReader, scan: PartitionScan): Promise<Page> {
   const keys = reader.keysOf('events', scan.partition);
-  const [[ready, stamp], [cursor, entries]] = await fromRedis(
-    Promise.all([
-      reader.redis.hmget(keys.head, 'ready', 'stamp'),
-      reader.redis.hscan(keys.triggers, scan.cursor, 'COUNT', PAGE),
-    ]),
-  );
-  scan.withheld = withholdingReason(ready ?? null, stamp ?? null, request.nowMs());
+  const reading = Promise.all([
+    reader.redis.hmget(keys.head, 'ready', 'stamp'),
+    reader.redis.hscan(keys.triggers, scan.cursor, 'COUNT', PAGE),
+  ]);
+  return fromRedis(reading as Promise<Page>);
+}
+
+function takePage(scan: PartitionScan, [[ready, stamp], [cursor, entries]]: Page, request: OfferRequest) {
+  scan.withheld = withholdingReason(ready, stamp, request.nowMs());
   scan.cursor = cursor;
   scan.done = scan.withheld !== null || cursor === '0';
   if (scan.withheld !== null) {
@@ -57,6 +67,23 @@ async function scanPage(reader: StateReader, scan: PartitionScan, request: Offer
   for (let index = 1; index < entries.length; index += 2) {
     const trigger = JSON.parse(entries[index]!) as WaitingTrigger;
     if (request.accepts(trigger)) scan.found.set(trigger.id, trigger);
+  }
+}
+
+/** A page of each partition in turn, one after another, until it is enough or all were seen. */
+async function scanOn(
+  reader: StateReader,
+  scans: readonly PartitionScan[],
+  request: OfferRequest,
+  isEnough: () => boolean,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  while (scans.some((scan) => !scan.done)) {
+    for (const scan of scans.filter(({ done }) => !done)) {
+      signal?.throwIfAborted();
+      takePage(scan, await readPage(reader, scan), request);
+      if (isEnough()) return;
+    }
   }
 }
 
@@ -74,10 +101,14 @@ export async function offerTriggers(reader: StateReader, request: OfferRequest):
       found: new Map(),
     }),
   );
-  const foundCount = (): number => scans.reduce((sum, scan) => sum + scan.found.size, 0);
-  do {
-    await Promise.all(scans.filter((scan) => !scan.done).map((scan) => scanPage(reader, scan, request)));
-  } while (foundCount() < request.limit && scans.some((scan) => !scan.done));
+  const isEnough = (): boolean => scans.reduce((sum, { found }) => sum + found.size, 0) >= request.limit;
+  const pages = await Promise.all(scans.map((scan) => readPage(reader, scan)));
+  for (const [index, scan] of scans.entries()) {
+    takePage(scan, pages[index]!, request);
+    await others();
+  }
+  if (!isEnough() && scans.some((scan) => !scan.done))
+    await request.further((signal) => scanOn(reader, scans, request, isEnough, signal));
   const triggers = scans
     .flatMap((scan) => [...scan.found.values()])
     .sort((a, b) => a.timeMs - b.timeMs || (a.id < b.id ? -1 : 1))

@@ -10,10 +10,14 @@ import type { Dependencies } from '../dependencies.ts';
 import { problemError } from '../problem-details.ts';
 import { querySchema, requestSchema, responses } from '../schema.ts';
 import type { StateReader } from '../state.ts';
+import { createTurns } from '../turns.ts';
 import { allPartitions, offerTriggers } from './pending-triggers.ts';
 import { type AcknowledgementStatus, createReceipts, type Receipts } from './receipts.ts';
 
 const LIMIT_MAX = 1_000;
+/** Filtered offers that look beyond the first page, in one process: each may go through all that wait. */
+const SCANS_MAX = 2;
+const SCAN_RETRY_SECONDS = 2;
 const tags = ['triggers'];
 
 const triggerId = z
@@ -77,6 +81,11 @@ function registerOffer(
   reader: StateReader,
   receipts: Receipts,
 ): void {
+  const detail = `${SCANS_MAX} requests look through all that waits for what they filter, which is the most that one process does at a time.`;
+  const turns = createTurns({
+    max: SCANS_MAX,
+    busy: { code: 'too_many_scans', detail, retrySeconds: SCAN_RETRY_SECONDS },
+  });
   const schema = {
     tags,
     summary: 'Triggers that wait to be delivered',
@@ -85,15 +94,22 @@ function registerOffer(
       '`limit`, others that were not looked at may be older. Fewer than `limit` are all that there are outside of `withheld`. A trigger is offered until it is acknowledged or expires, so a puller acknowledges what it has taken. ' +
       'A partition is withheld until its owner has passed the log’s end and while the owner is not seen.',
     querystring: querySchema(query),
-    response: responses({ 200: offered }),
+    response: responses(
+      { 200: offered },
+      {
+        503: `\`too_many_scans\`: many wait, and ${SCANS_MAX} requests with \`definition\` or \`key\` look through them already. \`state_unavailable\`: Redis did not answer.`,
+      },
+    ),
   };
-  app.get('/v1/triggers', { schema }, async (request) => {
+  app.get('/v1/triggers', { schema }, async (request, reply) => {
     const { limit, definition, key } = request.query as z.infer<typeof query>;
     const buyer = key === undefined ? null : buyerKeyOfText(key);
     const offer = await offerTriggers(reader, {
       partitions: buyer === null ? allPartitions : [buyerPartition(buyer)],
       limit,
       nowMs: deps.clock.nowMs,
+      // Without a filter nearly all that it looks at fits, and the limit ends it.
+      further: (scan) => (definition === undefined && buyer === null ? scan() : turns.take(reply, scan)),
       accepts: (trigger) =>
         (definition === undefined || trigger.definition === definition) &&
         (buyer === null || trigger.key === buyer) &&

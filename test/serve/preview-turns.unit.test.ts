@@ -3,7 +3,7 @@ import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import type { FastifyReply } from 'fastify';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { createTurns } from '../../serve/definitions/preview/turns.ts';
+import { createPreviewTurns } from '../../serve/definitions/preview/preview-turns.ts';
 import type { Dependencies } from '../../serve/dependencies.ts';
 import { DefinitionsGiven } from './answering.ts';
 import { openApp, SECRET, world } from './without-parts.ts';
@@ -107,7 +107,7 @@ const reply = () => ({ raw: new ServerResponse(new IncomingMessage(new Socket())
 // Its turn was over, and what it had asked beside went on in ClickHouse.
 it('leave no question under way when another one fails', async () => {
   let other: AbortSignal | undefined;
-  const failing = createTurns().take(reply(), (signal) => {
+  const failing = createPreviewTurns().take(reply(), (signal) => {
     other = signal;
     return Promise.all([Promise.reject(new Error('no ClickHouse')), new Promise(() => {})]);
   });
@@ -118,6 +118,6 @@ it('leave no question under way when another one fails', async () => {
 it('ask nothing for a client that was gone before their turn', async () => {
   const gone = reply();
   gone.raw.destroy();
-  const asking = createTurns().take(gone, async (signal) => signal.throwIfAborted());
+  const asking = createPreviewTurns().take(gone, async (signal) => signal.throwIfAborted());
   await expect(asking).rejects.toMatchObject({ problem: { code: 'client_gone' } });
 });

@@ -26,8 +26,8 @@ import { measureBehaviours, measureFunnel, measureLifecycle, measureScore } from
 import { halfLifeNote } from './half-life.ts';
 import { measureAccount, measureCampaign, measureOpportunity, measureTrigger } from './outcomes.ts';
 import { comparedMeasure, type Measure, openPast, type Past, rulesOf } from './past.ts';
+import { createPreviewTurns, PREVIEW_SECONDS_MAX, PREVIEWS_MAX } from './preview-turns.ts';
 import { measureExperiment, measureSegment, unknownAttributes } from './targeting.ts';
-import { createTurns, PREVIEW_SECONDS_MAX, PREVIEWS_MAX } from './turns.ts';
 
 type PreviewPorts = Pick<Dependencies, 'clickhouse' | 'definitionLog' | 'generations' | 'clock'>;
 
@@ -199,7 +199,7 @@ async function measured({ kind, id, current, document }: Change, past: Past) {
 
 /** Register under a secret key. */
 export function registerDefinitionPreview(app: FastifyInstance, deps: PreviewPorts): void {
-  const turns = createTurns();
+  const turns = createPreviewTurns();
   app.post('/v1/definitions/:type/:id/preview', { schema }, async (request, reply) => {
     const { type: text, id } = request.params as z.infer<typeof oneParams>;
     const { days } = request.query as z.infer<typeof query>;
