@@ -180,7 +180,7 @@ class FollowedDefinitionLog implements DefinitionLog {
           if (message !== null) onWarning?.(message);
         };
         for await (const records of followPartition({
-          ...{ brokers, topic, partition: 0, from: this.#next, signal, onStall },
+          ...{ brokers, topic, partition: 0, from: this.#next, signal, onStall, isStalled: this.#isStalled },
         })) {
           for (const record of records) this.#apply(record);
         }

@@ -15,8 +15,10 @@ export interface FollowOptions {
   /** The first offset to read. */
   readonly from: number;
   readonly signal: AbortSignal;
-  /** Told what is said of one that has stopped while the log goes on, and null once it has read on, or ends. */
+  /** Told what is said of one that has stopped while the log goes on, and null once it has read on, or the signal ends it. */
   readonly onStall: (message: string | null) => void;
+  /** The one before ended with an error while it stood still: nothing is read on until this one reads, or stands at the log's end. */
+  readonly isStalled?: boolean;
   /** For tests. */
   readonly lookMs?: number;
   readonly read?: (options: ReadOptions) => AsyncIterable<LogRecord[]>;
@@ -44,8 +46,10 @@ class Follower {
   #position: number;
   /** Whoever reads has a batch in hand: it does not wait for the log. */
   #isBusy = false;
-  #isStalled = false;
+  #isStalled: boolean;
   #isLooking = false;
+  /** A look may still be under way. */
+  #isOver = false;
   /** Ends the reader at hand, so that another one is opened. */
   #reopening = new AbortController();
   #stalls = createStallWatch();
@@ -54,6 +58,7 @@ class Follower {
   constructor(options: FollowOptions) {
     this.#options = options;
     this.#position = options.from;
+    this.#isStalled = options.isStalled ?? false;
   }
 
   async *batches(): AsyncGenerator<LogRecord[], void, undefined> {
@@ -64,7 +69,9 @@ class Follower {
       while (!signal.aborted) yield* this.#untilReopened();
     } finally {
       clearInterval(looking);
-      this.#readsOn();
+      this.#isOver = true;
+      // One that ends with an error, which may be that of its being opened again, has read nothing on.
+      if (signal.aborted) this.#readsOn();
       // Nobody waits for a broker that does not answer.
       void admin.close().catch(() => {});
     }
@@ -120,6 +127,8 @@ class Follower {
     // Kafka is only asked about one at rest.
     if (hasMoved || this.#isBusy) return void this.#stalls.look([]);
     const high = await admin.readableEnd(topic, partition);
+    if (this.#isOver) return;
+    if (high <= this.#position) this.#readsOn();
     const name = `${topic} ${partition}`;
     const backlog = this.#isBusy ? 1 : 0;
     const [stalled] = this.#stalls.look([{ name, expected: this.#position, backlog, high }]);

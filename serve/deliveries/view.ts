@@ -89,7 +89,7 @@ export function openDeliveryView({
       next = await readToEnd(brokers, namespace, (batch) => take(batch.map(({ record }) => record)), signal);
     }
     const at = { brokers, topic, partition: 0, from: next };
-    for await (const batch of followPartition({ ...at, signal, onStall })) {
+    for await (const batch of followPartition({ ...at, signal, onStall, isStalled })) {
       memory.take(batch.map(readDeliveryRecord));
       next = batch.at(-1)!.offset + 1;
     }

@@ -113,6 +113,54 @@ it('definitions and deliveries are not caught up while their reader stands still
   await Promise.all([log.close(), view.close(), transactional.close()]);
 });
 
+// The failure of its being opened again withdrew that it stood still: `serve` was ready with what was old.
+it('definitions and deliveries are not caught up while a reader that stood still cannot be opened again', async () => {
+  const warnings: string[] = [];
+  const onWarning = (message: string): void => void warnings.push(message);
+  const log = await openDefinitionLog({ brokers, namespace, onWarning });
+  const view = openDeliveryView({ brokers, namespace, onWarning });
+  const standing = () => [log.isCaughtUp(), view.isCaughtUp()];
+  const say = () =>
+    Promise.all([topics.definitions, topics.deliveries].map((topic) => producer.send(topic, 0, 'k', '{}')));
+  await vi.waitFor(() => expect(standing()).toEqual([true, true]), { timeout: 20_000 });
+  const assigned = () =>
+    (assign.mock.contexts as Kafka.KafkaConsumer[]).flatMap((consumer) =>
+      consumer.isConnected() ? consumer.assignments().map(({ topic }) => topic) : [],
+    );
+  await vi.waitFor(
+    () => expect(assigned()).toEqual(expect.arrayContaining([topics.definitions, topics.deliveries])),
+    { timeout: 20_000 },
+  );
+  pause(topics.definitions);
+  pause(topics.deliveries);
+  const connect = vi.spyOn(Kafka.KafkaConsumer.prototype, 'connect').mockImplementation(function (
+    this: Kafka.KafkaConsumer,
+    _options,
+    connected,
+  ) {
+    const refusal = Object.assign(new Error('refused by the test'), { code: -1, errno: -1, origin: 'test' });
+    connected?.(refusal, {} as never);
+    return this;
+  });
+  try {
+    await say();
+    const refusals = (what: string) =>
+      warnings.filter((each) => each.includes(what) && each.includes('no Kafka at')).length;
+    await vi.waitFor(
+      () => {
+        expect(refusals(`following ${topics.definitions} failed`)).toBeGreaterThan(1);
+        expect(refusals('the deliveries could not be followed')).toBeGreaterThan(1);
+      },
+      { timeout: 60_000 },
+    );
+    expect(standing()).toEqual([false, false]);
+  } finally {
+    connect.mockRestore();
+  }
+  await vi.waitFor(() => expect(standing()).toEqual([true, true]), { timeout: 20_000 });
+  await Promise.all([log.close(), view.close()]);
+});
+
 it('who reads the deliveries to their end ends in the middle when it is told to', async () => {
   const deliveries = Array.from({ length: 10_000 }, (_none, number) => {
     const trigger = { ...triggerOf(`many-${number}`, 0), timeMs: AT_MS, expiresMs: AT_MS };

@@ -16,15 +16,18 @@ function logOf(from: number) {
   const openings: number[] = [];
   const told: (string | null)[] = [];
   const got: number[] = [];
-  const state = { end: from, asked: 0, isAway: false, closed: 0 };
+  const state = { end: from, asked: 0, isAway: false, closed: 0, refusesOpening: false };
+  let fail: (error: Error) => void = () => {};
   let give: (records: LogRecord[]) => void = () => {};
   let reach: (offset: number) => void = () => {};
   async function* read({ from: opened, signal, onEnd }: ReadOptions) {
     openings.push(opened);
+    if (state.refusesOpening) throw new Error('no Kafka');
     reach = (offset) => onEnd?.(offset);
     for (;;) {
-      const records = await new Promise<LogRecord[] | null>((resolve) => {
+      const records = await new Promise<LogRecord[] | null>((resolve, reject) => {
         give = resolve;
+        fail = reject;
         if (signal?.aborted) resolve(null);
         signal?.addEventListener('abort', () => resolve(null));
       });
@@ -50,6 +53,7 @@ function logOf(from: number) {
     ...{ options, state, openings, told, got },
     give: (...offsets: number[]) => give(recordsAt(...offsets)),
     reach: (offset: number) => reach(offset),
+    fail: () => fail(new Error('broken off')),
     async end() {
       ending.abort();
       await vi.advanceTimersByTimeAsync(0);
@@ -144,4 +148,61 @@ it('one that opening again does not help is told of again, but not at each look'
   await log.end();
   await followed;
   expect(log.told.at(-1)).toBeNull();
+});
+
+// That it had ended was taken for that it had read on; the next one needs two looks to find that it stands still.
+it('one that cannot be opened again has not read on, nor has the next until it reads', async () => {
+  const log = logOf(7);
+  const followed = expect(follow(log)).rejects.toThrow('no Kafka');
+  await looks(1);
+  log.state.end = 9;
+  log.state.refusesOpening = true;
+  await looks(2);
+  await followed;
+  expect(log.told).toEqual([expect.stringContaining('from offset 7 on')]);
+  log.state.refusesOpening = false;
+  const next = follow({ ...log, options: { ...log.options, isStalled: true } });
+  await looks(1);
+  expect(log.told).toHaveLength(1);
+  log.give(7, 8);
+  await looks(1);
+  expect(log.told.slice(1)).toEqual([null]);
+  await log.end();
+  await next;
+  expect(log.told).toHaveLength(2);
+});
+
+it('the next one reads on where Kafka says that the log goes no further', async () => {
+  const log = logOf(7);
+  const followed = follow({ ...log, options: { ...log.options, isStalled: true } });
+  await looks(1);
+  expect(log.told).toEqual([]);
+  await looks(1);
+  expect(log.told).toEqual([null]);
+  await log.end();
+  await followed;
+});
+
+it('tells nothing of one that has ended while Kafka was asked', async () => {
+  const log = logOf(3);
+  let answer = (): void => {};
+  const openAdmin: FollowOptions['openAdmin'] = () => ({
+    readableEnd: () => {
+      log.state.asked += 1;
+      return new Promise<number>((resolve) => (answer = () => resolve(9)));
+    },
+    close: async () => {},
+  });
+  const followed = expect(follow({ ...log, options: { ...log.options, openAdmin } })).rejects.toThrow(
+    'broken off',
+  );
+  while (log.state.asked < 1) await looks(1);
+  answer();
+  await looks(1);
+  expect(log.state.asked).toBe(2);
+  log.fail();
+  await followed;
+  answer();
+  await looks(1);
+  expect(log.told).toEqual([]);
 });
