@@ -3,10 +3,10 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { DefinitionRecord } from '../../domain/record.ts';
 import { type PlannedChange, planSet } from '../../platform/definition-set.ts';
-import { PlatformError } from '../../platform/platform-error.ts';
+import { logProblem } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { isUnchanged } from '../entity-tag.ts';
-import { type ProblemError, problemError, retryProblem } from '../problem-details.ts';
+import { type Problem, type ProblemError, problemError, retryProblem } from '../problem-details.ts';
 import { querySchema, requestSchema, responses } from '../schema.ts';
 import { differenceOf, operation } from './difference.ts';
 import { reasonOf, setTag, tags, writing } from './shapes.ts';
@@ -51,20 +51,38 @@ const isAsPlanned =
 
 /** Between two of its changes, or in one: what came before holds, so that the plan's ETag fits no more. */
 function interrupted(
-  problem: { status: 409 | 503; code: string; why: string },
-  made: readonly string[],
-  of: number,
+  problem: Omit<Problem, 'detail'>,
+  why: string,
+  { made, of }: { made: readonly string[]; of: number },
   cause?: unknown,
 ): ProblemError {
-  const { status, code, why } = problem;
   const detail = `${why} What came before it holds (${made.length} of ${of}); plan again.`;
-  if (status === 409) return problemError({ status, code, detail, members: { made } });
-  const unsure = retryProblem(status, code, detail, RETRY_SECONDS);
-  const members = { ...unsure.problem.members, made };
-  return problemError({ ...unsure.problem, members }, cause);
+  return problemError({ ...problem, detail, members: { ...problem.members, made } }, cause);
 }
 
-/** @throws 409 when somebody changes one of them meanwhile, 503 if Kafka did not say whether it has one */
+/** What is no outage, as a record that is too large, goes through: to send it again would not help. */
+function cutOffByLog(
+  error: unknown,
+  { name, isHeard }: { name: string; isHeard: boolean },
+  progress: { made: readonly string[]; of: number },
+): unknown {
+  const said = logProblem(error);
+  if (said === error) return error;
+  const { problem } = said as ProblemError;
+  // Also the record that says that every partition has a change may find no room: then the change is written all the same.
+  if (problem.code === 'log_busy' && !isHeard)
+    return interrupted(
+      problem,
+      `Too much waits for the log already; nothing of ${name} was written.`,
+      progress,
+      error,
+    );
+  const why = `The log did not acknowledge ${name} in time: it may hold, and then reaches every partition by itself.`;
+  const unsure = retryProblem(503, 'log_unavailable', why, RETRY_SECONDS);
+  return interrupted(unsure.problem, why, progress, error);
+}
+
+/** @throws 409 when somebody changes one of them meanwhile, 503 if Kafka did not say whether it has one, or had no room for it */
 async function apply(
   deps: ImportPorts,
   changes: readonly PlannedChange[],
@@ -74,14 +92,14 @@ async function apply(
   for (const { type, id, document, before } of changes) {
     const publication = { type, id, document, ...said, precondition: isAsPlanned(before) };
     const name = `${type}/${id}`;
+    const progress = { made, of: changes.length };
     const published = await deps.publisher.publishChecked(publication).catch((error: unknown) => {
-      if (!(error instanceof PlatformError)) throw error;
-      const why = `The log did not acknowledge ${name} in time: it may hold, and then reaches every partition by itself.`;
-      throw interrupted({ status: 503, code: 'log_unavailable', why }, made, changes.length, error);
+      const heard = deps.definitionLog.historyOf(type, id).at(-1)?.revision ?? 0;
+      throw cutOffByLog(error, { name, isHeard: heard > (before?.revision ?? 0) }, progress);
     });
     if (published.outcome !== 'published' && published.outcome !== 'unchanged') {
       const why = `Somebody else changed ${name} meanwhile.`;
-      throw interrupted({ status: 409, code: 'import_interrupted', why }, made, changes.length);
+      throw interrupted({ status: 409, code: 'import_interrupted' }, why, progress);
     }
     made.push(name);
   }
@@ -111,7 +129,7 @@ export function registerDefinitionImport(app: FastifyInstance, deps: ImportPorts
       { 200: outcome },
       {
         409: '`import_interrupted`: somebody else changed one of them meanwhile. `made` names what holds already; plan again.',
-        503: '`log_unavailable`: the log did not acknowledge one of them in time. `made` names what holds already; plan again after `Retry-After`.',
+        503: '`log_unavailable`: the log did not acknowledge one of them in time. `log_busy`: it had no room for one, of which nothing was written. `made` names what holds already; plan again after `Retry-After`.',
       },
     ),
   };

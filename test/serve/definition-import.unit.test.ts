@@ -12,7 +12,7 @@ const account = (id: string) => ({
 });
 
 /** An import of three, of which the publisher does this with the third. */
-async function cutOff(third: () => Promise<unknown>) {
+async function cutOff(third: (definitions: DefinitionsGiven) => Promise<unknown>) {
   const definitions = new DefinitionsGiven();
   const publishChecked = async ({
     type,
@@ -23,7 +23,7 @@ async function cutOff(third: () => Promise<unknown>) {
     id: string;
     document: unknown;
   }) => {
-    if (id === 'c') return third();
+    if (id === 'c') return third(definitions);
     definitions.set(type, id, document);
     return { outcome: 'published', revision: 1, hash: '' };
   };
@@ -44,21 +44,48 @@ async function cutOff(third: () => Promise<unknown>) {
   return { answer, again };
 }
 
+const refusing = (code: ConstructorParameters<typeof PlatformError>[0]) =>
+  Promise.reject(new PlatformError(code, 'played'));
+
 // It said that nothing else was needed than to send the same again, which is refused, and not what held.
-it.each(['KAFKA_NOT_DELIVERED', 'KAFKA_QUEUE_FULL'] as const)(
-  'says where %s cut it off, what holds, and to plan again',
-  async (code) => {
-    const { answer, again } = await cutOff(() => Promise.reject(new PlatformError(code, 'played')));
-    expect([answer.statusCode, answer.headers['retry-after']]).toEqual([503, '5']);
-    expect(answer.json()).toMatchObject({
-      code: 'log_unavailable',
-      detail: expect.stringMatching(/account\/c .* may hold.*2 of 3.*plan again/),
-      made: ['account/a', 'account/b'],
-      retryAfterSeconds: 5,
-    });
-    expect(again.statusCode).toBe(412);
-  },
-);
+it('says where the log cut it off, what holds, and to plan again', async () => {
+  const { answer, again } = await cutOff(() => refusing('KAFKA_NOT_DELIVERED'));
+  expect([answer.statusCode, answer.headers['retry-after']]).toEqual([503, '5']);
+  expect(answer.json()).toMatchObject({
+    code: 'log_unavailable',
+    detail: expect.stringMatching(/account\/c .* may hold.*2 of 3.*plan again/),
+    made: ['account/a', 'account/b'],
+    retryAfterSeconds: 5,
+  });
+  expect(again.statusCode).toBe(412);
+});
+
+it('says of one for which the log had no room that nothing of it was written', async () => {
+  const { answer } = await cutOff(() => refusing('KAFKA_QUEUE_FULL'));
+  expect([answer.statusCode, answer.headers['retry-after']]).toEqual([503, '1']);
+  expect(answer.json()).toMatchObject({
+    code: 'log_busy',
+    detail: expect.stringMatching(/nothing of account\/c was written.*2 of 3.*plan again/),
+    made: ['account/a', 'account/b'],
+    retryAfterSeconds: 1,
+  });
+});
+
+it('does not say so where only the word that all have it found no room', async () => {
+  const { answer } = await cutOff((definitions) => {
+    definitions.set('account', 'c', account('c').document);
+    return refusing('KAFKA_QUEUE_FULL');
+  });
+  expect(answer.json()).toMatchObject({
+    code: 'log_unavailable',
+    detail: expect.stringContaining('account/c in time: it may hold'),
+  });
+});
+
+it('does not ask to plan again what is too large for the log', async () => {
+  const { answer } = await cutOff(() => refusing('KAFKA_TOO_LARGE'));
+  expect([answer.statusCode, answer.headers['retry-after']]).toEqual([500, undefined]);
+});
 
 it('says so where somebody else came between', async () => {
   const { answer } = await cutOff(async () => ({ outcome: 'conflict', revision: 2, hash: '' }));
