@@ -1,7 +1,6 @@
 // Whether ClickHouse has all that the log has: each partition's head in Redis says how far its owner is and what it owes. Reports of
 // rows alone would look the same with a partition paused, or half rebuilt.
 import { z } from 'zod';
-import { settings as settingsSchema } from '../../domain/definition.ts';
 import { topicPartitions } from '../../platform/namespace.ts';
 import { withholdingReason } from '../../platform/trigger-offer.ts';
 import { UNDELIVERED_MS_MAX } from '../../platform/undelivered.ts';
@@ -13,11 +12,11 @@ import type { StateReader } from '../state.ts';
 export const standing = {
   asOf: isoTime.nullable().meta({
     description:
-      'The lowest watermark of the partitions when it was asked; what came in the last seconds before may not be counted. Null before the first record, and if Redis did not answer.',
+      'The lowest watermark of the partitions when it was asked, of which one with old records alone may be far below the others; what came in the last seconds before may not be counted. Null before the first record, and if Redis did not answer.',
   }),
   incomplete: z.boolean().meta({
     description:
-      'A partition is paused, has no owner, is rebuilt from the log, or has owed rows to ClickHouse for over 30 s; or the partitions are further apart than lateness. True as well if Redis, which knows it, did not answer.',
+      'A partition is paused, has no owner, is rebuilt from the log, or has owed rows to ClickHouse for over 30 s. True as well if Redis, which knows it, did not answer.',
   }),
 };
 export interface Standing {
@@ -37,10 +36,7 @@ function isWhole(head: readonly (string | null)[], nowMs: number): boolean {
   return !owedSince || nowMs - Number(owedSince) <= UNDELIVERED_MS_MAX;
 }
 
-export function standingReader(
-  { definitionLog, clock }: Pick<Dependencies, 'definitionLog' | 'clock'>,
-  reader: StateReader,
-): StandingOf {
+export function standingReader({ clock }: Pick<Dependencies, 'clock'>, reader: StateReader): StandingOf {
   return async (topic) => {
     const partitions = Array.from({ length: topicPartitions[topic] }, (_, partition) => partition);
     const reading = partitions.map((partition) =>
@@ -51,9 +47,7 @@ export function standingReader(
     const nowMs = clock.nowMs();
     const watermarks = heads.map(([watermark]) => watermarkOf(watermark)).filter((each) => each > 0);
     const asOfMs = watermarks.length === 0 ? null : Math.min(...watermarks);
-    const spreadMs = asOfMs === null ? 0 : Math.max(...watermarks) - asOfMs;
-    const { latenessMs } = settingsSchema.parse(definitionLog.find('settings', 'default')?.document ?? {});
-    const whole = spreadMs <= latenessMs && heads.every((head) => isWhole(head, nowMs));
-    return { asOf: isoOrNull(asOfMs), incomplete: !whole };
+    // How far they are apart is no matter here: ClickHouse has the rows of those that are ahead, and of those behind all that there is.
+    return { asOf: isoOrNull(asOfMs), incomplete: !heads.every((head) => isWhole(head, nowMs)) };
   };
 }
