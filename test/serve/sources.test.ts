@@ -60,14 +60,8 @@ async function insertEvents(all: readonly Sent[]): Promise<void> {
   await insertCompact(here.clickhouse, 'events', columns.events, rows);
 }
 
-async function insertReject(
-  source: string,
-  reason: string,
-  index: number,
-  raw: string,
-  atMs = NOW - HOUR_MS + index,
-): Promise<void> {
-  const row = [
+function rejectRow(source: string, reason: string, index: number, raw: string, atMs: number): unknown[] {
+  return [
     'collect',
     -1,
     index,
@@ -79,6 +73,16 @@ async function insertReject(
     Buffer.from(raw).toString('base64'),
     source,
   ];
+}
+
+async function insertReject(
+  source: string,
+  reason: string,
+  index: number,
+  raw: string,
+  atMs = NOW - HOUR_MS + index,
+): Promise<void> {
+  const row = rejectRow(source, reason, index, raw, atMs);
   await insertCompact(here.clickhouse, 'rejects', columns.rejects, [row, row]);
 }
 
@@ -297,6 +301,23 @@ describe('a list that is cut', () => {
       lastReceived: day(receivedMs),
     });
     expect(of('rubbish')).toMatchObject({ events: 0, rejects: 1, rejectedShare: 1, lastReceived: null });
+  });
+
+  // The names of all of them were one parameter, which ClickHouse refused.
+  it('names so many smaller ones as can be asked for, and says that there are more', async () => {
+    const receivedMs = NOW - 400 * DAY_MS;
+    await insertEvents(Array.from({ length: 501 }, (_, index) => ({ source: `many-${index}`, receivedMs })));
+    const rejects = Array.from({ length: 3_000 }, (_, index) =>
+      rejectRow(`refused-${index}`.padEnd(64, '界'), 'malformed', index, '{', receivedMs),
+    );
+    await insertCompact(here.clickhouse, 'rejects', columns.rejects, rejects);
+    const day = (ms: number) => new Date(ms).toISOString();
+    const { sources, truncated } = await here.get(
+      `/v1/sources?from=${day(receivedMs - DAY_MS)}&to=${day(receivedMs + DAY_MS)}`,
+    );
+    expect(truncated).toBe(true);
+    expect(sources.length).toBeGreaterThan(500);
+    expect(sources.length).toBeLessThan(600);
   });
 
   it('says so, and keeps the newest hours', async () => {
