@@ -128,7 +128,8 @@ class Follower {
     if (hasMoved || this.#isBusy) return void this.#stalls.look([]);
     const high = await admin.readableEnd(topic, partition);
     if (this.#isOver) return;
-    if (high <= this.#position) this.#readsOn();
+    // Not where it ends before: then nobody knows, or the log was cut.
+    if (high === this.#position) this.#readsOn();
     const name = `${topic} ${partition}`;
     const backlog = this.#isBusy ? 1 : 0;
     const [stalled] = this.#stalls.look([{ name, expected: this.#position, backlog, high }]);

@@ -31,9 +31,10 @@ export function byTimers(version: bigint, { reached, now }: Position): Omit<Aggr
  * partition was read is known only if it has not gone on.
  */
 export function byEffects(version: bigint, { reached, now }: Position): Omit<AggregateRow, 'row'> {
-  const offset = version / BigInt(VERSION_SHIFT);
-  const isReached = version <= reached || (now === reached && offset === reached / BigInt(VERSION_SHIFT));
-  return { isReached, hasMovedOn: !isReached && offset <= now / BigInt(VERSION_SHIFT) };
+  const offsetOf = (position: bigint): bigint => position / BigInt(VERSION_SHIFT);
+  const offset = offsetOf(version);
+  const isReached = offset < offsetOf(reached) || (offset === offsetOf(reached) && now === reached);
+  return { isReached, hasMovedOn: !isReached && offset <= offsetOf(now) };
 }
 
 /** All rows of these partitions; `columns` has `partition` and `version`. */

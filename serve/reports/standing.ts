@@ -16,7 +16,7 @@ export const standing = {
   }),
   incomplete: z.boolean().meta({
     description:
-      'A partition is paused, has no owner, is rebuilt from the log, or has owed rows to ClickHouse for over 30 s. True as well if Redis, which knows it, did not answer.',
+      'A partition is paused, has no owner, is rebuilt from the log, or has had records to read, or owed rows to ClickHouse, for over 30 s. True as well if Redis, which knows it, did not answer.',
   }),
 };
 export interface Standing {
@@ -27,13 +27,13 @@ export interface Standing {
 /** Of the partitions of a topic, in one trip to Redis. It does not fail: reports can be had without Redis. */
 export type StandingOf = (topic: 'events' | 'spend') => Promise<Standing>;
 
-const fields = ['watermark', 'ready', 'stamp', 'paused', 'owedSince'] as const;
+const fields = ['watermark', 'ready', 'stamp', 'paused', 'oldest', 'owedSince'] as const;
 
 /** @param head the fields, in their order */
 function isWhole(head: readonly (string | null)[], nowMs: number): boolean {
-  const [_watermark, ready = null, stamp = null, paused, owedSince] = head;
+  const [_watermark, ready = null, stamp = null, paused, ...since] = head;
   if (withholdingReason(ready, stamp, nowMs) !== null || paused === '1') return false;
-  return !owedSince || nowMs - Number(owedSince) <= UNDELIVERED_MS_MAX;
+  return since.every((sinceMs) => !sinceMs || nowMs - Number(sinceMs) <= UNDELIVERED_MS_MAX);
 }
 
 export function standingReader({ clock }: Pick<Dependencies, 'clock'>, reader: StateReader): StandingOf {
@@ -47,7 +47,8 @@ export function standingReader({ clock }: Pick<Dependencies, 'clock'>, reader: S
     const nowMs = clock.nowMs();
     const watermarks = heads.map(([watermark]) => watermarkOf(watermark)).filter((each) => each > 0);
     const asOfMs = watermarks.length === 0 ? null : Math.min(...watermarks);
-    // How far they are apart is no matter here: ClickHouse has the rows of those that are ahead, and of those behind all that there is.
+    // How far they are apart is no matter here: ClickHouse has the rows of those that are ahead, and of one that has read its log all
+    // that there is, however old.
     return { asOf: isoOrNull(asOfMs), incomplete: !heads.every((head) => isWhole(head, nowMs)) };
   };
 }

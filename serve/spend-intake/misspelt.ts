@@ -12,8 +12,10 @@ const LENGTH_APART_MAX = 1;
  */
 const DEFAULTED: readonly string[] = ['country', 'channel', 'currency'];
 const DEFAULTED_END = /(country|channel|currency)(code|criterion|id|iso|name|territory)*$/;
-/** A figure's name ends with the currency that it is in: `costInLocalCurrency`, `Revenue (Adv Currency)`. */
+/** A figure's name may end with the currency that it is in: `costInLocalCurrency`, `Revenue (Adv Currency)`. */
 const FIGURE = /amount|bid|budget|cost|fee|price|profit|revenue|sales|spend|value/;
+/** What says which currency it is, whatever its name: `cost_currency` with EUR, beside a cost, is no figure. */
+const CODE = /^\s*[a-z]{3}\s*$/i;
 /** So short that other words are one letter away: `Post`, `Host`. */
 const SHORT = 'cost';
 
@@ -33,16 +35,17 @@ function distance(a: string, b: string): number {
 
 const plain = (name: string): string => name.toLowerCase().replace(/[^a-z]/g, '');
 
-function isDefaulted(given: string, known: string): boolean {
+function isDefaulted(given: string, known: string, value: unknown): boolean {
   if (given.startsWith(known)) return true;
-  if (known === 'currency' && FIGURE.test(given)) return false;
+  const isFigure = FIGURE.test(given) && !(typeof value === 'string' && CODE.test(value));
+  if (known === 'currency' && isFigure) return false;
   return DEFAULTED_END.exec(given)?.[1] === known;
 }
 
-function isMeant(given: string, known: string): boolean {
+function isMeant(given: string, known: string, value: unknown): boolean {
   const [a, b] = [plain(given), plain(known)];
   if (known === SHORT) return a === b || a === `${b}s`;
-  if (DEFAULTED.includes(known) && isDefaulted(a, b)) return true;
+  if (DEFAULTED.includes(known) && isDefaulted(a, b, value)) return true;
   const most = b.length >= LONG_CHARACTERS ? 2 : 1;
   return Math.abs(a.length - b.length) <= LENGTH_APART_MAX && distance(a, b) <= most;
 }
@@ -54,9 +57,9 @@ function hintOf(meant: string): string {
 /** What is wrong with a row's names; undefined if nothing is. */
 export function misspeltName(row: object, known: readonly string[]): string | undefined {
   const names = Object.keys(row);
-  for (const name of names) {
+  for (const [name, value] of Object.entries(row)) {
     if (known.includes(name)) continue;
-    const meant = known.find((one) => !names.includes(one) && isMeant(name, one));
+    const meant = known.find((one) => !names.includes(one) && isMeant(name, one, value));
     if (meant !== undefined)
       return `there is no ${JSON.stringify(name)}: did you mean ${meant}?${hintOf(meant)}`;
   }

@@ -183,6 +183,18 @@ it('the next one reads on where Kafka says that the log goes no further', async 
   await followed;
 });
 
+it('the next one has not read on where nobody knows where the log ends, or it ends before', async () => {
+  for (const end of [-1, 4]) {
+    const log = logOf(7);
+    log.state.end = end;
+    const followed = follow({ ...log, options: { ...log.options, isStalled: true } });
+    await looks(3);
+    expect(log.told).toEqual([]);
+    await log.end();
+    await followed;
+  }
+});
+
 it('tells nothing of one that has ended while Kafka was asked', async () => {
   const log = logOf(3);
   let answer = (): void => {};

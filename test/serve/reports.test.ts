@@ -499,7 +499,7 @@ describe('GET /v1/reports/north-star', () => {
 describe('what every report says of how far it is counted', () => {
   const reports = ['funnel?funnel=purchase', 'opportunities', 'north-star', 'identity', 'campaigns'];
   const topicOf = (report: string) => (report === 'campaigns' ? 'spend' : 'events');
-  const fresh = { ready: 1, stamp: NOW, watermark: NOW - 1_000, paused: '', owedSince: '' };
+  const fresh = { ready: 1, stamp: NOW, watermark: NOW - 1_000, paused: '', oldest: '', owedSince: '' };
 
   async function told() {
     const answers = await Promise.all(reports.map((report) => here.get(`/v1/reports/${report}`)));
@@ -529,6 +529,7 @@ describe('what every report says of how far it is counted', () => {
     ['rebuilt from the log', { ready: 0 }],
     ['without an owner', { stamp: NOW - 6_000 }],
     ['owing rows to ClickHouse', { owedSince: NOW - 31_000 }],
+    ['behind its log', { oldest: NOW - 31_000 }],
   ])('is incomplete while one partition is %s, in the reports of its topic', async (_why, head) => {
     for (const topic of ['events', 'spend'] as const) {
       await here.setHead(topic, 2, head);

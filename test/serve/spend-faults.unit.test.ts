@@ -157,6 +157,20 @@ it.each(['country', 'channel', 'currency'])('so it is beside an empty %s, as the
   expect(takeReport({ ...row, [name]: '' }, context)).toMatchObject({ taken: true });
 });
 
+// It was booked in the account's currency.
+it.each(['cost_currency', 'Budget Currency', 'campaignBudgetCurrencyCode', 'costInLocalCurrency'])(
+  'what says which currency it is, is no figure, whatever its name: %j',
+  (name) => {
+    const row = { campaign: 'c1', start: '2026-01-05', cost: '100.00', [name]: 'EUR' };
+    const detail = expect.stringContaining('did you mean currency?');
+    expect(takeReport(row, context)).toMatchObject({ taken: false, reason: 'invalid', detail });
+    for (const figure of ['', '12.30', 12.3, '€ 12'])
+      expect(takeReport({ ...row, [name]: figure }, context)).toMatchObject({ taken: true });
+    const notice = { notice: 'win', campaign: 'c1', bid: 'b1', lease: 'l1', price: '1.20', [name]: 'EUR' };
+    expect(takeNotice(notice, context)).toMatchObject({ taken: false, detail });
+  },
+);
+
 it('so with notices', () => {
   const notice = { notice: 'loss', campaign: 'c1', bid: 'b1', Lease: 'l1' };
   expect(takeNotice(notice, context)).toMatchObject({ detail: 'there is no "Lease": did you mean lease?' });

@@ -183,7 +183,9 @@ describe('a version that one effect gave', () => {
   it('is left out at that offset once the partition has gone on, if only by a timer', () => {
     const goneOn = { reached: at(7, 2), now: at(7, 3) };
     expect(byEffects(at(7, 9), goneOn)).toEqual({ isReached: false, hasMovedOn: true });
-    expect(byEffects(at(7, 1), goneOn)).toEqual({ isReached: true, hasMovedOn: false });
+    // Three timers without effects, and then the record itself: its first row has a lower version than the timers had come to.
+    expect(byEffects(at(7, 1), goneOn)).toEqual({ isReached: false, hasMovedOn: true });
+    expect(byEffects(at(6, 9), goneOn)).toEqual({ isReached: true, hasMovedOn: false });
     expect(byEffects(at(9, 1), goneOn)).toEqual({ isReached: false, hasMovedOn: false });
   });
 });
