@@ -8,6 +8,8 @@ export interface TurnsOptions {
   readonly max: number;
   /** What 503 says to one who finds them all taken. */
   readonly busy: { readonly code: string; readonly detail: string; readonly retrySeconds: number };
+  /** So many wait so long for a turn before they are told that all are taken; absent: none waits. */
+  readonly line?: { readonly most: number; readonly seconds: number };
   /** How long all questions of one turn may take together, and what is said then; absent: as long as its client waits. */
   readonly time?: { readonly seconds: number; over(): ProblemError };
 }
@@ -15,7 +17,7 @@ export interface TurnsOptions {
 export interface Turns {
   /**
    * Does the work, whose questions end with the signal: when the client is gone, or the time is over.
-   * @throws 503 while as many as may be are under way; what `over` makes when the time is over
+   * @throws 503 while as many as may be are under way, and where there is a line, when it is full or has not come to this one in time; what `over` makes when the time is over
    */
   take<Result>(
     reply: Pick<FastifyReply, 'raw'>,
@@ -23,12 +25,49 @@ export interface Turns {
   ): Promise<Result>;
 }
 
-export function createTurns({ max, busy, time }: TurnsOptions): Turns {
+export function createTurns({ max, busy, line, time }: TurnsOptions): Turns {
   let taken = 0;
+  /** In the order in which they came. */
+  const waiting = new Set<() => void>();
+  const allTaken = (): ProblemError => retryProblem(503, busy.code, busy.detail, busy.retrySeconds);
+
+  function begin(signal: AbortSignal): Promise<void> | undefined {
+    if (taken < max) {
+      taken += 1;
+      return undefined;
+    }
+    if (line === undefined || waiting.size >= line.most) throw allTaken();
+    signal.throwIfAborted();
+    return new Promise((resolve, reject) => {
+      const giveUp = (reason: unknown): void => {
+        stopWaiting();
+        reject(reason);
+      };
+      const gone = (): void => giveUp(signal.reason);
+      const late = setTimeout(() => giveUp(allTaken()), line.seconds * 1_000);
+      const itsTurn = (): void => {
+        stopWaiting();
+        resolve();
+      };
+      const stopWaiting = (): void => {
+        waiting.delete(itsTurn);
+        clearTimeout(late);
+        signal.removeEventListener('abort', gone);
+      };
+      signal.addEventListener('abort', gone);
+      waiting.add(itsTurn);
+    });
+  }
+
+  /** Who waits first has it at once: one who comes between would pass the line. */
+  function end(): void {
+    const [first] = waiting;
+    if (first === undefined) taken -= 1;
+    else first();
+  }
+
   return {
     async take({ raw }, work) {
-      if (taken >= max) throw retryProblem(503, busy.code, busy.detail, busy.retrySeconds);
-      taken += 1;
       const ending = new AbortController();
       const leave = (): void =>
         ending.abort(
@@ -37,6 +76,12 @@ export function createTurns({ max, busy, time }: TurnsOptions): Turns {
       raw.once('close', leave);
       // One that is closed already does not say so again.
       if (raw.destroyed) leave();
+      try {
+        await begin(ending.signal);
+      } catch (error) {
+        raw.off('close', leave);
+        throw error;
+      }
       const deadline = time && setTimeout(() => ending.abort(time.over()), time.seconds * 1_000);
       try {
         return await work(ending.signal);
@@ -45,7 +90,7 @@ export function createTurns({ max, busy, time }: TurnsOptions): Turns {
         raw.off('close', leave);
         // One question of several has failed, say: the others would go on in a turn that somebody else has by then.
         ending.abort();
-        taken -= 1;
+        end();
       }
     },
   };

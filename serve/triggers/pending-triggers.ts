@@ -70,20 +70,20 @@ function takePage(scan: PartitionScan, [[ready, stamp], [cursor, entries]]: Page
   }
 }
 
-/** A page of each partition in turn, one after another, until it is enough or all were seen. */
-async function scanOn(
+/** A page of each partition that has more, all in one trip; what they hold is parsed page by page, and others are answered between. */
+async function nextPages(
   reader: StateReader,
   scans: readonly PartitionScan[],
   request: OfferRequest,
-  isEnough: () => boolean,
-  signal: AbortSignal | undefined,
+  signal?: AbortSignal,
 ): Promise<void> {
-  while (scans.some((scan) => !scan.done)) {
-    for (const scan of scans.filter(({ done }) => !done)) {
-      signal?.throwIfAborted();
-      takePage(scan, await readPage(reader, scan), request);
-      if (isEnough()) return;
-    }
+  signal?.throwIfAborted();
+  const unfinished = scans.filter(({ done }) => !done);
+  const pages = await Promise.all(unfinished.map((scan) => readPage(reader, scan)));
+  for (const [index, scan] of unfinished.entries()) {
+    signal?.throwIfAborted();
+    takePage(scan, pages[index]!, request);
+    await others();
   }
 }
 
@@ -101,14 +101,13 @@ export async function offerTriggers(reader: StateReader, request: OfferRequest):
       found: new Map(),
     }),
   );
-  const isEnough = (): boolean => scans.reduce((sum, { found }) => sum + found.size, 0) >= request.limit;
-  const pages = await Promise.all(scans.map((scan) => readPage(reader, scan)));
-  for (const [index, scan] of scans.entries()) {
-    takePage(scan, pages[index]!, request);
-    await others();
-  }
-  if (!isEnough() && scans.some((scan) => !scan.done))
-    await request.further((signal) => scanOn(reader, scans, request, isEnough, signal));
+  const isOver = (): boolean =>
+    scans.every(({ done }) => done) || scans.reduce((sum, { found }) => sum + found.size, 0) >= request.limit;
+  await nextPages(reader, scans, request);
+  if (!isOver())
+    await request.further(async (signal) => {
+      while (!isOver()) await nextPages(reader, scans, request, signal);
+    });
   const triggers = scans
     .flatMap((scan) => [...scan.found.values()])
     .sort((a, b) => a.timeMs - b.timeMs || (a.id < b.id ? -1 : 1))

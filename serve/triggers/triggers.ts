@@ -17,6 +17,8 @@ import { type AcknowledgementStatus, createReceipts, type Receipts } from './rec
 const LIMIT_MAX = 1_000;
 /** Filtered offers that look beyond the first page, in one process: each may go through all that wait. */
 const SCANS_MAX = 2;
+/** A scan is over in some hundred milliseconds as a rule, and several pullers come at the same time. */
+const SCAN_LINE = { most: 30, seconds: 2 };
 const SCAN_RETRY_SECONDS = 2;
 const tags = ['triggers'];
 
@@ -84,6 +86,7 @@ function registerOffer(
   const detail = `${SCANS_MAX} requests look through all that waits for what they filter, which is the most that one process does at a time.`;
   const turns = createTurns({
     max: SCANS_MAX,
+    line: SCAN_LINE,
     busy: { code: 'too_many_scans', detail, retrySeconds: SCAN_RETRY_SECONDS },
   });
   const schema = {

@@ -1,12 +1,14 @@
 // A filtered offer of triggers may go through a million that wait: how many do so at a time, how, and for how long.
 import { once } from 'node:events';
-import { expect, it, vi } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { topicPartitions } from '../../platform/namespace.ts';
 import type { Dependencies } from '../../serve/dependencies.ts';
 import { NOW_MS, openApp, SECRET, world } from './without-parts.ts';
 
 const headers = { authorization: `Bearer ${SECRET}` };
 const PARTITIONS = topicPartitions.events;
+
+afterEach(() => void vi.useRealTimers());
 
 /** What waits is of another definition, and has no end until `ends`; what is asked beyond the first pages waits to be answered. */
 function backlog() {
@@ -45,32 +47,47 @@ function backlog() {
   return { held, state, release, open: () => openApp(world(overrides)) };
 }
 
-it('are two at a time, and those without a filter beside them', async () => {
+it('are two at a time, those without a filter beside them, and the next one once there is room', async () => {
   const { held, state, release, open } = backlog();
   const app = await open();
   const ask = (search: string) => app.inject({ url: `/v1/triggers?${search}`, headers });
   let over = 0;
-  const scanning = ['definition=lost', 'key=nobody'].map(async (search) => {
+  const scan = async (search: string) => {
     const { statusCode } = await ask(search);
     over += 1;
     return statusCode;
-  });
-  await vi.waitFor(() => expect(held).toHaveLength(2));
-  const third = await ask('definition=lost');
-  expect([third.statusCode, third.json().code, third.headers['retry-after']]).toEqual([
-    503,
-    'too_many_scans',
-    '2',
-  ]);
+  };
+  const scanning = ['definition=lost', 'key=nobody'].map(scan);
+  await vi.waitFor(() => expect(held).toHaveLength(PARTITIONS + 1));
+  const third = scan('definition=lost');
   expect((await ask('limit=1')).json().triggers).toHaveLength(1);
+  expect([over, held.length]).toEqual([0, PARTITIONS + 1]);
   state.ends = true;
-  await release(() => over === 2);
-  expect(await Promise.all(scanning)).toEqual([200, 200]);
-  expect((await ask('definition=lost')).statusCode).toBe(200);
+  await release(() => over === 3);
+  expect(await Promise.all([...scanning, third])).toEqual([200, 200, 200]);
 });
 
-// The pages of all partitions came at once, and all that they held was parsed before anything else was answered.
-it('ask for one page at a time after the first of each partition', async () => {
+it('are told to come back when there is no room for two seconds', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const { held, state, release, open } = backlog();
+  const app = await open();
+  const ask = () => app.inject({ url: '/v1/triggers?definition=lost', headers }).then((response) => response);
+  let over = 0;
+  const scanning = [ask(), ask()].map((answer) => answer.then(() => (over += 1)));
+  await vi.waitFor(() => expect(held).toHaveLength(2 * PARTITIONS));
+  const third = ask();
+  // What it asks first has been answered when one that came after it has been.
+  await app.inject({ url: '/v1/triggers?limit=1', headers });
+  await vi.advanceTimersByTimeAsync(2_000);
+  const { statusCode, headers: told, ...rest } = await third;
+  expect([statusCode, JSON.parse(rest.body).code, told['retry-after']]).toEqual([503, 'too_many_scans', '2']);
+  state.ends = true;
+  await release(() => over === 2);
+  await Promise.all(scanning);
+});
+
+// One partition after another, a scan held its turn for twelve times as long.
+it('ask for a page of each partition in one trip', async () => {
   const { held, state, release, open } = backlog();
   const app = await open();
   let over = false;
@@ -78,14 +95,10 @@ it('ask for one page at a time after the first of each partition', async () => {
     over = true;
     return response;
   });
-  await vi.waitFor(() => expect(held).not.toHaveLength(0));
+  await vi.waitFor(() => expect(held).toHaveLength(PARTITIONS));
   state.ends = true;
-  let most = 0;
-  await release(() => {
-    most = Math.max(most, held.length);
-    return over;
-  });
-  expect([most, state.further]).toEqual([1, PARTITIONS]);
+  await release(() => over);
+  expect(state.further).toBe(PARTITIONS);
   expect((await answer).json().triggers).toEqual([]);
 });
 
@@ -99,7 +112,7 @@ it('end with their client', async () => {
   const asking = [1, 2].map(() =>
     fetch(`${url}/v1/triggers?definition=lost`, { headers, signal: client.signal }).catch(() => 'left'),
   );
-  await vi.waitFor(() => expect(held).toHaveLength(2));
+  await vi.waitFor(() => expect(held).toHaveLength(2 * PARTITIONS));
   client.abort();
   expect(await Promise.all(asking)).toEqual(['left', 'left']);
   await Promise.all(closed);
@@ -110,8 +123,8 @@ it('end with their client', async () => {
   const next = app.inject({ url: '/v1/triggers?definition=lost', headers }).then((response) => {
     statusCode = response.statusCode;
   });
-  await vi.waitFor(() => expect([held.length, statusCode]).toEqual([1, undefined]));
-  expect(state.further).toBe(askedBefore + 1);
+  await vi.waitFor(() => expect([held.length, statusCode]).toEqual([PARTITIONS, undefined]));
+  expect(state.further).toBe(askedBefore + PARTITIONS);
   state.ends = true;
   await release(() => statusCode !== undefined);
   await next;
