@@ -21,6 +21,18 @@ export function rowsByTable(batches: readonly Batch[], refused: ReadonlySet<Row>
   return all;
 }
 
+/** Of some rows, the batch that each is of. */
+export function batchesByRow(batches: readonly Batch[], wanted: ReadonlySet<Row>): Map<Row, Batch> {
+  const found = new Map<Row, Batch>();
+  if (wanted.size === 0) return found;
+  for (const batch of batches) {
+    for (const own of [batch.linkRows, ...batch.rows.values()]) {
+      for (const row of own) if (wanted.has(row)) found.set(row, batch);
+    }
+  }
+  return found;
+}
+
 const msOf: Record<MonthColumn['unit'], (value: unknown) => number> = {
   ms: (value) => value as number,
   s: (value) => (value as number) * 1_000,

@@ -5,7 +5,7 @@
 import { firstOf } from '../domain/text.ts';
 import { isRefusedContent } from '../platform/clickhouse.ts';
 import type { Batch, OutboxRecord } from './batch.ts';
-import { eventInsertsOf, insertsOf, rowCountOf, rowsByTable } from './inserts.ts';
+import { batchesByRow, eventInsertsOf, insertsOf, rowCountOf, rowsByTable } from './inserts.ts';
 import { createLane } from './lane.ts';
 import { columns, type Row, type Table } from './rows.ts';
 
@@ -52,8 +52,13 @@ const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 5_000;
 /** What was refused for its content would be refused at once again. */
 export const RETRY_REFUSED_MS = 60_000;
-/** So many more are looked for in an attempt, with halves of halves; where tables lack a migration, none would ever end. */
-const REFUSED_PER_ATTEMPT_MAX = 20;
+/**
+ * So many more are looked for in a table, with halves of halves, while it takes none: one that lacks a migration would refuse each by
+ * itself, and is waited for like an outage.
+ */
+const REFUSED_OF_NONE_TAKEN_MAX = 20;
+/** And so many in a batch that was put aside: of it one is enough to know. */
+const REFUSED_AGAIN_MAX = 20;
 const ROW_CHARACTERS_MAX = 300;
 
 /** A row that ClickHouse refuses for what stands in it: a bug of ours, or tables that an older version made. */
@@ -71,8 +76,13 @@ export class RefusedRow extends Error {
   }
 }
 
-function holds({ rows, linkRows }: Batch, { table, row }: RefusedRow): boolean {
-  return (table === 'links' ? linkRows : (rows.get(table) ?? [])).includes(row);
+/** What is looked for in one table. */
+interface Search {
+  readonly refused: RefusedRow[];
+  /** So many refused are the most while none of the table is taken, and then. */
+  readonly most: number;
+  readonly mostBesideTaken: number;
+  hasTaken: boolean;
 }
 
 /** One insert of so many rows. */
@@ -89,24 +99,22 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
   /** Batches of latest values, with those of their rows that were refused. */
   const latest = new Map<Batch, Row[]>();
 
-  /** By halves, if a row is refused, down to that row, which is added to the refused. @throws where these are `most` already */
-  async function insertRows(
-    table: Table,
-    rows: readonly Row[],
-    refused: RefusedRow[],
-    most: number,
-  ): Promise<void> {
+  /** By halves, if a row is refused, down to that row, which is added to the refused. @throws where these are the most already */
+  async function insertRows(table: Table, rows: readonly Row[], search: Search): Promise<void> {
+    const { refused } = search;
     try {
       await rowStore.insert(table, columns[table], rows);
+      search.hasTaken = true;
     } catch (error) {
-      if (!isRefusedContent(error) || refused.length >= most) throw error;
+      const most = search.hasTaken ? search.mostBesideTaken : search.most;
+      if (closed || !isRefusedContent(error) || refused.length >= most) throw error;
       if (rows.length === 1) {
         refused.push(new RefusedRow(table, rows[0]!, error));
         return;
       }
       const half = Math.ceil(rows.length / 2);
-      await insertRows(table, rows.slice(0, half), refused, most);
-      await insertRows(table, rows.slice(half), refused, most);
+      await insertRows(table, rows.slice(0, half), search);
+      await insertRows(table, rows.slice(half), search);
     }
   }
 
@@ -125,13 +133,18 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
   }
 
   /** The rows of all tables but `events`, a table after the other. Those that are refused are added to those that were; all others are in. */
-  async function insertOthers(batches: readonly Batch[], refused: RefusedRow[]): Promise<void> {
-    const most = refused.length + REFUSED_PER_ATTEMPT_MAX;
+  async function insertOthers(
+    batches: readonly Batch[],
+    refused: RefusedRow[],
+    mostBesideTaken: number,
+  ): Promise<void> {
     const known = new Set(refused.map(({ row }) => row));
     for (const [table, rows] of rowsByTable(batches, known)) {
+      const most = refused.length + REFUSED_OF_NONE_TAKEN_MAX;
+      const search = { refused, most, mostBesideTaken, hasTaken: false };
       const inserts = insertsOf(table, rows).map((part) => ({
         count: part.length,
-        run: () => insertRows(table, part, refused, most),
+        run: () => insertRows(table, part, search),
       }));
       await insertInto(table, inserts, batches);
     }
@@ -149,7 +162,8 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
     }));
     const [ofEvents, ofOthers] = await Promise.allSettled([
       insertInto('events', events, batches),
-      insertOthers(batches, refused),
+      // Each that is found is one less to look for: to stop and begin again would only insert all others once more.
+      insertOthers(batches, refused, Number.POSITIVE_INFINITY),
     ]);
     if (ofEvents.status === 'rejected') throw ofEvents.reason;
     if (ofOthers.status === 'rejected') throw ofOthers.reason;
@@ -185,9 +199,10 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
   async function insertLot(batches: readonly Batch[]): Promise<void> {
     const refused: RefusedRow[] = [];
     await untilDone(() => insertAll(batches, refused));
+    const owners = batchesByRow(batches, new Set(refused.map(({ row }) => row)));
     for (const each of refused) {
       observer.failed(each, 1);
-      const batch = batches.find((one) => holds(one, each))!;
+      const batch = owners.get(each.row)!;
       const told = latest.get(batch);
       if (told === undefined) putAside(batch);
       else told.push(each.row);
@@ -204,7 +219,7 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
         const refused: RefusedRow[] = [];
         const failed = closed
           ? []
-          : await insertOthers([batch], refused).then(
+          : await insertOthers([batch], refused, REFUSED_AGAIN_MAX).then(
               () => refused,
               (error) => [error],
             );

@@ -5,7 +5,7 @@ import { arrange } from '../../domain/in-force.ts';
 import { addRow, newBatch } from '../../stream/batch.ts';
 import { Delivery } from '../../stream/delivery.ts';
 import { columns, type Row } from '../../stream/rows.ts';
-import { createSink, type SinkObserver } from '../../stream/sink.ts';
+import { createSink, RefusedRow, type SinkObserver } from '../../stream/sink.ts';
 import { emptyHead } from '../../stream/state.ts';
 import { createWaitingTriggers } from '../../stream/triggers.ts';
 import { createWindows } from '../../stream/windows.ts';
@@ -19,6 +19,15 @@ const PARTITIONS = 12;
 const HOURS = 25;
 const refuses = new ClickHouseError({ message: 'no', code: '27', type: 'CANNOT_PARSE_NUMBER' });
 const countryAt = columns.funnel_hours.indexOf('country');
+const visit = {
+  kind: 'page',
+  messageId: 'm-1',
+  userId: '1',
+  timestamp: START_MS,
+  receivedAt: START_MS,
+} as const;
+const at = { key: 'u:1', generation: 1, partition: 0, offset: 1, appendMs: 0, raw: Buffer.from('{}') };
+const place = { ...at, verdict: 'applied', behaviour: 'visit' } as const;
 const observer: SinkObserver = { inserted() {}, sent() {}, failed() {}, step() {} };
 
 /** A ClickHouse that refuses `bad`, until it is mended. */
@@ -117,5 +126,64 @@ it('more refused rows than one attempt looks for, as all come again at a start, 
   state.isMended = true;
   await vi.advanceTimersByTimeAsync(60_000);
   expect(isKeptIn).toBe(true);
+  sink.close();
+});
+
+// Each attempt found twenty, waited as for an outage, and inserted everything else once more.
+it('hundreds of refused rows among others are found in one attempt, and nothing that is in is inserted again for them', async () => {
+  const { state, rowStore } = storeOf();
+  const events: number[] = [];
+  const told: unknown[] = [];
+  const sink = createSink(
+    { ...rowStore, insertBinary: async (_, __, pieces) => void events.push(pieces.length) },
+    { send: async () => {} },
+    { ...observer, failed: (error, attempt) => void told.push([error instanceof RefusedRow, attempt]) },
+  );
+  const latest = Array.from({ length: PARTITIONS }, (_, partition) => {
+    const batch = newBatch(0);
+    for (let hour = 0; hour < HOURS; hour += 1) {
+      addRow(batch, 'leases', ['good', partition, hour]);
+      addRow(batch, 'leases', ['bad', partition, hour]);
+    }
+    return batch;
+  });
+  const kept = newBatch(0);
+  kept.eventRows.add(visit, place);
+  addRow(kept, 'leases', ['good', PARTITIONS, 0]);
+  let refused: readonly (readonly Row[])[] = [];
+  void Promise.all(latest.map((batch) => sink.deliverLatest(batch))).then((rows) => (refused = rows));
+  void sink.deliver(kept);
+  await vi.advanceTimersByTimeAsync(1_000);
+
+  expect(refused).toEqual(
+    latest.map((_, partition) => Array.from({ length: HOURS }, (__, hour) => ['bad', partition, hour])),
+  );
+  expect(events).toEqual([1]);
+  expect(state.stored).toHaveLength(PARTITIONS * HOURS + 1);
+  expect(new Set(state.stored).size).toBe(state.stored.length);
+  expect(told).toEqual(new Array(PARTITIONS * HOURS).fill([true, 1]));
+  sink.close();
+});
+
+it('a table that takes none is waited for like an outage, not searched row by row', async () => {
+  const { state, rowStore } = storeOf();
+  const told: unknown[] = [];
+  const sink = createSink(
+    rowStore,
+    { send: async () => {} },
+    { ...observer, failed: (error) => void told.push(error) },
+  );
+  const batch = newBatch(0);
+  for (let row = 0; row < 1_000; row += 1) addRow(batch, 'leases', ['bad', row]);
+  let isIn = false;
+  void sink.deliver(batch).then(() => (isIn = true));
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(told.length).toBeGreaterThan(0);
+  expect(new Set(told)).toEqual(new Set([refuses]));
+  state.isMended = true;
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(told.filter((error) => error instanceof RefusedRow).length).toBeLessThan(100);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(isIn).toBe(true);
   sink.close();
 });
