@@ -144,7 +144,11 @@ export class Delivery {
     const nowMs = this.#now();
     const isProbe = this.#lookAtRefused(nowMs);
     const latest = this.#work.windows.flush(versionOf(this.#work.head));
-    if (latest.length === 0) return;
+    const leavesOutNone = !this.#work.windows.hasRefused();
+    if (latest.length === 0) {
+      if (leavesOutNone) this.#noneRefused();
+      return;
+    }
     const { generation, partition } = this.#work.id;
     const batch = newBatch(this.#work.head.offset);
     const aggregates = new Map<Row, Aggregate>();
@@ -160,8 +164,11 @@ export class Delivery {
     void this.#sink.deliverLatest(batch).then((refused) => {
       this.#flushInFlight = false;
       this.#work.windows.flushed(refused.map((row) => aggregates.get(row)!));
-      if (refused.length > 0) this.#refused ??= { onItsWay, triedMs: nowMs };
-      else if (isProbe) this.#work.windows.tryRefusedAgain();
+      // They are owed since the first of them was, until a flush that left out none comes back with none.
+      if (refused.length > 0 && leavesOutNone)
+        this.#refused = { onItsWay: this.#refused?.onItsWay ?? onItsWay, triedMs: nowMs };
+      else if (refused.length === 0 && leavesOutNone) this.#noneRefused();
+      else if (refused.length === 0 && isProbe) this.#work.windows.tryRefusedAgain();
       if (this.#refused?.onItsWay !== onItsWay) this.#inSink.delete(onItsWay);
     });
   }
@@ -171,17 +178,17 @@ export class Delivery {
    * many hours together would be looked for one by one in the insert that all partitions share. @returns whether one goes now
    */
   #lookAtRefused(nowMs: number): boolean {
-    if (this.#refused === undefined) return false;
+    if (this.#refused === undefined || !this.#work.windows.hasRefused()) return false;
     const { onItsWay, triedMs } = this.#refused;
-    if (!this.#work.windows.hasRefused()) {
-      this.#inSink.delete(onItsWay);
-      this.#refused = undefined;
-      return false;
-    }
     if (nowMs >= triedMs && nowMs - triedMs < RETRY_REFUSED_MS) return false;
     this.#work.windows.tryOneRefused();
     this.#refused = { onItsWay, triedMs: nowMs };
     return true;
+  }
+
+  #noneRefused(): void {
+    if (this.#refused !== undefined) this.#inSink.delete(this.#refused.onItsWay);
+    this.#refused = undefined;
   }
 
   /** The position up to which ClickHouse has every aggregate, 0 while something is on its way. */
