@@ -37,7 +37,7 @@ export interface ReadOptions {
   readonly from: number;
   /** The offset after the last one to read; absent: go on for ever. */
   readonly to?: number | undefined;
-  /** With `to`: gives up when it has come no further for so long; absent: a minute. */
+  /** With `to`: gives up when it is connected and has come no further for so long; absent: a minute. */
   readonly patienceMs?: number;
   readonly signal?: AbortSignal | undefined;
   /** Reads record by record, and little of what comes behind: for who needs but the first. */
@@ -98,7 +98,7 @@ export async function* readPartition(options: ReadOptions): AsyncGenerator<LogRe
  * @throws PlatformError as `readPartition`
  */
 export async function appendMsAt(
-  options: Pick<ReadOptions, 'brokers' | 'topic' | 'partition' | 'signal'>,
+  options: Pick<ReadOptions, 'brokers' | 'topic' | 'partition' | 'signal' | 'patienceMs'>,
   offset: number,
 ): Promise<number | undefined> {
   const one = { ...options, from: offset, to: offset + 1, oneByOne: true };

@@ -2,7 +2,11 @@
 import { appendMsAt, readPartition } from '../platform/kafka-read.ts';
 import type { TopicPartition } from './source.ts';
 
-/** For one record and the connection it comes by, which as a rule takes some milliseconds: the group waits for its answer meanwhile. */
+/**
+ * For one record, which as a rule takes some milliseconds once a client is connected: the group waits for its answer meanwhile.
+ * Connecting has the ten seconds that it has anywhere, for brokers that have just begun are slow at first, and just then a log
+ * may be another.
+ */
 const PATIENCE_MS = 2_000;
 
 export interface LogLook {
@@ -31,18 +35,17 @@ export function createLogLook(
     },
 
     async appendMs({ topic, partition }, offset) {
-      const patience = AbortSignal.timeout(PATIENCE_MS);
-      const signal = AbortSignal.any([over, patience]);
-      let why = `Kafka did not give it within ${PATIENCE_MS / 1_000} s`;
+      const one = { brokers, topic, partition, signal: over, patienceMs: PATIENCE_MS };
       try {
-        const found = await appendMsAt({ brokers, topic, partition, signal }, offset);
-        if (found !== undefined || !signal.aborted) return found;
+        const found = await appendMsAt(one, offset);
+        if (found === undefined) over.throwIfAborted();
+        return found;
       } catch (error) {
-        why = (error as Error).message;
+        over.throwIfAborted();
+        const why = (error as Error).message;
+        log('warn', `${topic} ${partition}: the record at offset ${offset} is not compared: ${why}`);
+        return undefined;
       }
-      over.throwIfAborted();
-      log('warn', `${topic} ${partition}: the record at offset ${offset} is not compared: ${why}`);
-      return undefined;
     },
   };
 }
