@@ -42,6 +42,7 @@ import {
   restOf,
   type Sources,
   takeSnapshots,
+  untilDelivered,
 } from './snapshot.ts';
 import { compareAccounts, compareLeaseRows, compareSpendRows } from './spend-states.ts';
 import { readHead } from './stored.ts';
@@ -132,8 +133,10 @@ async function readAll(
   const events = await snapshotsOf('events');
   const spend = await snapshotsOf('spend');
   const [rejected] = await snapshotsOf('rejected');
+  const all = [...events, ...spend, rejected!];
+  await Promise.all(all.map((snapshot) => untilDelivered(sources, snapshot)));
   const deliveriesAndTriggers = await readDeliveriesAndTriggers(sources);
-  const ids = [...events, ...spend, rejected!].map(({ stored }) => stored.id);
+  const ids = all.map(({ stored }) => stored.id);
   const since = await readSince(sources, events);
   return {
     comparison: new Comparison(),

@@ -138,6 +138,26 @@ export async function restOf(
   }
 }
 
+/**
+ * What a partition had committed when it was read on its way is in ClickHouse and Kafka: its rows are compared as of then, and a batch
+ * takes a moment to be delivered, and longer on a busy machine. Waited for only so long: what never comes is found missing.
+ */
+export async function untilDelivered(
+  { namespace, redis }: Pick<Sources, 'namespace' | 'redis'>,
+  { rested, stored: { id, head: before } }: Pick<Snapshot, 'rested' | 'stored'>,
+): Promise<void> {
+  if (rested || before === undefined) return;
+  const keys = partitionKeys(namespace, id);
+  const untilMs = performance.now() + REST_MS_MAX;
+  while (performance.now() < untilMs) {
+    const [head, owed] = await Promise.all([readHead(redis, keys), redis.hkeys(keys.outbox)]);
+    const isOwed = owed.some((seq) => Number(seq) <= before.seq);
+    // Said once a tick, if no count of a window is on its way just then: one that counts all the time may never say it.
+    if (!isOwed && BigInt(head?.flushed || 0) >= versionReached(before)) return;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+}
+
 /** Deliveries first: a trigger is in its topic before anything is owed of it, so that none can lack that came meanwhile. */
 export async function readDeliveriesAndTriggers({
   namespace,
