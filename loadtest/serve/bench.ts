@@ -9,6 +9,7 @@ import { type ApiKeyPair, ensureApiKeys } from '../../platform/api-keys.ts';
 import { readConfig } from '../../platform/config.ts';
 import { migrate } from '../../platform/migrate.ts';
 import { cpuSecondsOf, endWithUs, median, type Origin, originOf } from '../measured.ts';
+import { untilQuiet } from '../quiet.ts';
 import { ensureK6, type K6Run, runK6 } from './k6.ts';
 
 export interface ServeBenchOptions {
@@ -234,6 +235,11 @@ async function measure(
 ): Promise<RouteResult> {
   const full: Server = { url: bench.full.url + route.path, pid: bench.full.pid };
   const sides: { bare: Driven; full: Driven }[] = [];
+  const { waitedMs, busyShare } = await untilQuiet();
+  if (waitedMs > 2_000)
+    print(
+      `${route.name}: begun after ${waitedMs / 1_000} s, the cores ${Math.round(100 * busyShare)} % at work`,
+    );
   await drive(bench, route, bench.bare, 0);
   await drive({ ...bench, seconds: route.warmSeconds }, route, full, 0);
   for (let round = 1; round <= rounds; round += 1) {
