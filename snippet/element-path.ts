@@ -1,6 +1,6 @@
 // Where an element is, as a selector that finds it again: ids and class names that a person wrote, else its place.
-const DEPTH_MAX = 10;
-const CLASSES_MAX = 2;
+import { CLASSES_MAX, DEPTH_MAX } from './limits.ts';
+
 /** Generated names (`css-1x2y3z`, `:r1:`) change with every build: they nearly always have a digit or a sign. */
 const NAME = /^[a-z][a-z_-]*$/i;
 
@@ -13,15 +13,9 @@ function stepOf(element: Element): string {
 }
 
 /** From the nearest ancestor with an id (or the document) down to the element. */
-export function pathOf(element: Element): string {
-  const steps: string[] = [];
-  let at: Element | null = element;
-  for (; at !== null && steps.length < DEPTH_MAX; at = at.parentElement) {
-    if (NAME.test(at.id)) {
-      steps.unshift(`#${at.id}`);
-      break;
-    }
-    steps.unshift(stepOf(at));
-  }
-  return steps.join('>');
+export function pathOf(element: Element, depth = DEPTH_MAX): string {
+  const { id, parentElement } = element;
+  if (NAME.test(id)) return `#${id}`;
+  const above = parentElement && depth > 1 ? `${pathOf(parentElement, depth - 1)}>` : '';
+  return above + stepOf(element);
 }

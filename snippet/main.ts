@@ -1,15 +1,19 @@
 // The page snippet: the Segment spec's calls as `window.flywheel`, and what a page does by itself, under consent.
 // One file, made by `npm run build`, which `serve` answers at /v1/flywheel.js.
 import { createDelivery, type Message } from './delivery.ts';
+import { HELD_MAX, MESSAGE_CHARACTERS_MAX } from './limits.ts';
 import { type Identity, identitySince, storeIdentity, takeLists } from './storage.ts';
 import { watchClicks, watchErrors, watchLoad, watchPages } from './watch.ts';
 
+declare global {
+  interface Window {
+    /** Calls that were made before the script was there, then the snippet itself. */
+    flywheel?: unknown;
+  }
+}
+
 type Fields = Record<string, unknown>;
 type Call = [name: string, ...given: unknown[]];
-
-/** Messages that wait for consent, in this page's memory alone. */
-const HELD_MAX = 100;
-const MESSAGE_CHARACTERS_MAX = 32_000;
 
 function newId(): string {
   // 128 bits. randomUUID is in secure pages alone.
@@ -99,8 +103,8 @@ function start(script: HTMLScriptElement, early: Call[]): unknown {
     page: (name?: string, properties?: Fields) =>
       send('page', { name, properties: { ...pageFields(referrer), ...properties } }),
     identify(userId: string | Fields, traits?: Fields) {
-      if (typeof userId === 'object') return send('identify', { traits: userId });
-      identity.u = userId;
+      if (typeof userId === 'object') traits = userId;
+      else identity.u = userId;
       send('identify', { traits });
     },
     group(groupId: string, traits?: Fields) {
@@ -172,7 +176,6 @@ function start(script: HTMLScriptElement, early: Call[]): unknown {
   return api;
 }
 
-const page = window as unknown as { flywheel?: unknown };
-const early = page.flywheel ?? [];
+const early = window.flywheel ?? [];
 // Twice in a page is once.
-if (Array.isArray(early)) page.flywheel = start(document.currentScript as HTMLScriptElement, early);
+if (Array.isArray(early)) window.flywheel = start(document.currentScript as HTMLScriptElement, early);

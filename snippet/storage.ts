@@ -1,9 +1,10 @@
 // What stays in the browser: who this is (localStorage, or a cookie where that is closed) and what waits to be sent.
+import { COOKIE_SECONDS } from './limits.ts';
+
 const IDENTITY = 'flywheel';
 /** Each page writes a list of its own: two that change the same one at a time lose what the other wrote. */
 const QUEUE = 'flywheel.queue';
 const OWN_QUEUE = QUEUE + Math.random();
-const COOKIE_SECONDS = 31_536_000;
 
 /** localStorage may be closed or full, and what stands there may be nothing of ours. */
 function unlessItThrows<Value>(work: () => Value): Value | undefined {

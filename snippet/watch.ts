@@ -1,13 +1,7 @@
 // What is sent without being asked for: page views, clicks, errors, load time. Their names begin with `$`, so that no
 // behaviour counts them unless its rule says so; page views are pages of the Segment spec.
 import { pathOf } from './element-path.ts';
-
-const TEXT_MAX = 80;
-const ERRORS_MAX = 10;
-const MESSAGE_MAX = 256;
-const STACK_MAX = 1_024;
-/** The largest paint is known some time after the page has loaded. */
-const LOAD_REPORT_MS = 2_000;
+import { ERROR_MESSAGE_MAX, ERROR_STACK_MAX, ERRORS_MAX, LOAD_REPORT_MS, TEXT_MAX } from './limits.ts';
 
 type Track = (event: string, properties: Record<string, unknown>) => void;
 
@@ -16,10 +10,9 @@ export function watchPages(page: (left: string) => void): void {
   const address = (): string => location.href.split('#')[0]!;
   let at = address();
   const look = (): void => {
-    if (address() === at) return;
     const left = at;
     at = address();
-    page(left);
+    if (at !== left) page(left);
   };
   // Routers set the title after the address.
   const moved = (): unknown => setTimeout(look);
@@ -39,8 +32,9 @@ export function watchPages(page: (left: string) => void): void {
 
 /** A control's text; never what somebody has typed or chosen. */
 function textOf(control: HTMLElement | null): string | undefined {
-  const isFree = !control?.isContentEditable && !control?.querySelector('input,select,textarea');
-  return isFree ? control?.textContent?.replace(/\s+/g, ' ').trim().slice(0, TEXT_MAX) : undefined;
+  return control?.isContentEditable || control?.querySelector('input,select,textarea')
+    ? undefined
+    : control?.textContent?.replace(/\s+/g, ' ').trim().slice(0, TEXT_MAX);
 }
 
 export function watchClicks(track: Track): void {
@@ -65,8 +59,8 @@ export function watchErrors(track: Track): void {
     if (count > ERRORS_MAX) return;
     const stack = (error as Error | undefined)?.stack;
     track('$error', {
-      message: message.slice(0, MESSAGE_MAX),
-      stack: stack && String(stack).slice(0, STACK_MAX),
+      message: message.slice(0, ERROR_MESSAGE_MAX),
+      stack: stack && String(stack).slice(0, ERROR_STACK_MAX),
       ...place,
     });
   };
