@@ -6,7 +6,7 @@ const IDENTITY = 'flywheel';
 const QUEUE = 'flywheel.queue';
 const OWN_QUEUE = QUEUE + Math.random();
 
-/** localStorage may be closed or full, and what stands there may be nothing of ours. */
+/** localStorage may be closed or full, cookies too (in a sandboxed frame), and what stands there may be nothing of ours. */
 function unlessItThrows<Value>(work: () => Value): Value | undefined {
   try {
     return work();
@@ -47,12 +47,12 @@ let written: boolean | undefined;
 /** What is stored, if that is not what was when it was last looked at. Other tabs are not told of a cookie. */
 export function identitySince(): Identity | false {
   const before = seen;
-  const stored: Identity =
-    read(IDENTITY) ??
+  const found =
+    read<Identity>(IDENTITY) ??
     unlessItThrows(() =>
       JSON.parse(decodeURIComponent(document.cookie.match(`(^|; )${IDENTITY}=([^;]+)`)![2]!)),
-    ) ??
-    {};
+    );
+  const stored: Identity = found?.constructor === Object ? found : {};
   seen = JSON.stringify(stored);
   return seen !== before && stored;
 }
@@ -63,8 +63,10 @@ export function storeIdentity(identity: Identity | null): void {
   if (JSON.stringify(identity) === seen && (written || read(IDENTITY))) return;
   written = true;
   const inCookie = write(IDENTITY, identity) ? null : identity;
-  // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API is in secure pages alone.
-  document.cookie = `${IDENTITY}=${encodeURIComponent(JSON.stringify(inCookie))};path=/;max-age=${inCookie ? COOKIE_SECONDS : 0};samesite=lax`;
+  unlessItThrows(() => {
+    // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API is in secure pages alone.
+    document.cookie = `${IDENTITY}=${encodeURIComponent(JSON.stringify(inCookie))};path=/;max-age=${inCookie ? COOKIE_SECONDS : 0};samesite=lax`;
+  });
   // The cookie first: other tabs read again when the entry changes.
   if (inCookie) write(IDENTITY, null);
   // What cannot be kept anywhere lasts in the page's memory.

@@ -1,5 +1,7 @@
 // The page snippet where localStorage is closed: a cookie keeps who it is, and no event tells other tabs of a cookie.
+import type { Frame } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { WRITE } from '../serve/without-parts.ts';
 import { type Message, type SnippetOptions, taken } from './support/snippet-page.ts';
 import { COOKIES_ALONE, openSnippetStage, quiet, type SnippetStage, SOON } from './support/snippet-stage.ts';
 
@@ -124,6 +126,38 @@ describe('what another tab has taken back', () => {
     await tab.page.close({ runBeforeUnload: true });
     await quiet();
     expect(stage.eventsTaken(since)).toEqual([]);
+  });
+});
+
+// The setter of `document.cookie` threw before anything was sent; with a no it took `flywheel` from the page.
+describe('in a frame that may keep nothing at all', () => {
+  const framed = async (initially?: string): Promise<Frame> => {
+    const line = `<script async src='${stage.gate.url}/v1/flywheel.js' data-write-key='${WRITE}'></script>`;
+    const body = `<iframe sandbox="allow-scripts" srcdoc="${line}"></iframe>`;
+    const { page } = await stage.open({ body, ...(initially === undefined ? {} : { initially }) });
+    const frame = page.frames()[1]!;
+    await frame.waitForFunction('window.flywheel');
+    return frame;
+  };
+
+  it('what happens there is sent, for one visitor as long as the page', async () => {
+    const since = now();
+    const frame = await framed();
+    await frame.evaluate(`flywheel.track('in a frame')`);
+    await expect.poll(eventOf(since, 'in a frame'), SOON).toBeDefined();
+    const said = taken(stage.gate, since).filter(({ context }) => context.page.url === 'about:srcdoc');
+    expect(said.map(({ type }) => type)).toEqual(['page', 'track']);
+    expect(said[0]!.anonymousId).toBe(said[1]!.anonymousId);
+  });
+
+  it("after a no the page's own calls do nothing, and stop nothing", async () => {
+    const since = now();
+    const frame = await framed(
+      `Object.defineProperty(Navigator.prototype, 'globalPrivacyControl', { get: () => true })`,
+    );
+    expect(await frame.evaluate(`flywheel.track('never'), 'gone on'`)).toBe('gone on');
+    await quiet();
+    expect(stage.posts(since)).toEqual([]);
   });
 });
 

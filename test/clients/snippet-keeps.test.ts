@@ -208,6 +208,22 @@ describe('nothing is sent and nothing kept', () => {
   );
 });
 
+// Nothing had an id, and serve took none of it.
+it.each(['1', '"text"', '[]'])(
+  'who it is is kept where the site had %s under the same name',
+  async (entry) => {
+    const since = now();
+    const { context } = await open({ initially: `localStorage.flywheel = ${JSON.stringify(entry)}` });
+    const visitors = () =>
+      taken(gate, since).flatMap(({ type, anonymousId }) => (type === 'page' ? [anonymousId] : []));
+    await expect.poll(() => visitors().length, SOON).toBe(1);
+    await open({ context });
+    await expect.poll(() => visitors().length, SOON).toBe(2);
+    const [first, second] = visitors();
+    expect([first, second]).toEqual([expect.any(String), first]);
+  },
+);
+
 describe('where localStorage is full', () => {
   /** To the last character: what replaces something shorter does not fit either. */
   const fill = `for (let size = 2 ** 23; size >= 1; size /= 2)
