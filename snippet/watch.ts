@@ -32,7 +32,7 @@ export function watchPages(page: (left: string) => void): void {
 
 /** A control's text; never what somebody has typed or chosen. */
 function textOf(control: HTMLElement | null): string | undefined {
-  return control?.isContentEditable || control?.querySelector('input,select,textarea')
+  return control?.isContentEditable || control?.querySelector('input,select,textarea,[contenteditable]')
     ? undefined
     : control?.textContent?.replace(/\s+/g, ' ').trim().slice(0, TEXT_MAX);
 }
@@ -44,8 +44,8 @@ export function watchClicks(track: Track): void {
       if (!(target instanceof Element) || target.closest('[data-fw-ignore]')) return;
       const control = target.closest<HTMLElement>('a,button,summary,[role=button]');
       const link = target.closest<HTMLAnchorElement>('a[href]');
-      // What stands after ? and # may be a secret.
-      const href = link?.href.split(/[?#]/)[0];
+      // What stands after ? and # may be a secret. The address of a link within SVG is no string.
+      const href = link?.href.split?.(/[?#]/)[0];
       track('$click', { path: pathOf(control ?? target), text: textOf(control), href });
     },
     true,

@@ -153,7 +153,8 @@ describe('by itself it sends', () => {
       <section><p>One</p><p class="lead">Two <b>bold</b></p></section>
       <form id="inquiry"><input name="a" value="typed-text"><input type="password" value="typed-password">
       <textarea>typed-area</textarea><button type="button">${'Send '.repeat(40)}</button></form>
-      <div contenteditable>typed-editable</div><label>Name <input value="typed-label"></label>
+      <div contenteditable>typed-editable</div>
+      <div role="button" id="card"><span contenteditable>typed-title</span></div><label>Name <input value="typed-label"></label>
       <div data-fw-ignore><button id="ignored">Not this</button></div>
       <script>document.querySelector('a').addEventListener('click', (event) => event.preventDefault())</script>`;
     const { page } = await open({ body });
@@ -164,13 +165,14 @@ describe('by itself it sends', () => {
       '[name=a]',
       '[type=password]',
       'textarea',
-      '[contenteditable]',
+      'div[contenteditable]',
+      '#card span',
       'label',
       '#ignored',
     ];
     for (const selector of clicked) await page.locator(selector).click();
     // A click on a label is one on its input, too.
-    const clicks = await arrived(since, '$click', 9);
+    const clicks = await arrived(since, '$click', 10);
     const paths = clicks.map(({ properties }) => properties.path as string);
     const found: string[] = await page.evaluate(
       `${JSON.stringify(paths)}.map((path) => document.querySelector(path).outerHTML.slice(0, 14))`,
@@ -181,7 +183,18 @@ describe('by itself it sends', () => {
     expect(clicks[0]!.properties).toMatchObject({ text: 'Our offers', href: `${site.url}/offers` });
     expect(clicks[2]!.properties.text).toHaveLength(80);
     expect(JSON.stringify(clicks)).not.toMatch(/typed|secret|Not this/);
-    expect(clicks).toHaveLength(9);
+    expect(clicks).toHaveLength(10);
+  });
+
+  // The address there is an object: our own error was told in its stead, and stood in the page's console.
+  it('clicks on links within SVG', async () => {
+    const since = now();
+    const body = `<svg><a href="#germany"><rect width="20" height="20"/></a></svg>`;
+    const { page } = await open({ body });
+    await page.locator('rect').click();
+    const [click] = await arrived(since, '$click');
+    expect(click!.properties).toMatchObject({ path: 'html>body>svg>a' });
+    expect(said(since).map(({ type, event }) => event ?? type)).toEqual(['page', '$click']);
   });
 
   it('errors, cut and not more than ten a page', async () => {
