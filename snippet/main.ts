@@ -48,12 +48,17 @@ function start(script: HTMLScriptElement, early: Call[]): unknown {
   let referrer = document.referrer;
   const isAllowed = () => identity.c ?? needed !== 'required';
 
-  function forget(): void {
+  /** Nothing more as long as the page, and nothing of before. */
+  function refuse(): void {
     identity = { c: 0 };
     held = [];
+    delivery.clear();
+  }
+
+  function forget(): void {
+    refuse();
     storeIdentity(null);
     takeLists();
-    delivery.clear();
   }
 
   function release(): void {
@@ -66,9 +71,17 @@ function start(script: HTMLScriptElement, early: Call[]): unknown {
     const said = identitySince();
     // Where the site has cleared what it keeps, a no stays one as long as the page.
     if (!said || (identity.c === 0 && !said.c)) return;
+    const before = identity;
+    const wasAllowed = isAllowed();
     identity = said;
-    if (isAllowed()) release();
-    else delivery.clear();
+    if (!isAllowed()) refuse();
+    else if (!wasAllowed) {
+      // Before a yes each tab was a visitor of its own. Now all are the one that is stored, also in what is held.
+      identity = { ...before, ...said };
+      held = JSON.parse(JSON.stringify(held).split(before.a!).join(identity.a));
+      storeIdentity(identity);
+      release();
+    }
   }
 
   function send(type: string, fields: Fields): void {
@@ -139,8 +152,9 @@ function start(script: HTMLScriptElement, early: Call[]): unknown {
   /** A fault of ours, or of a call, must not stop the page. */
   function call(name: string, given: unknown[]): void {
     try {
+      if (refused) return;
       heed();
-      if (!refused) (calls as unknown as Record<string, (...given: unknown[]) => void>)[name]!(...given);
+      (calls as unknown as Record<string, (...given: unknown[]) => void>)[name]!(...given);
     } catch (error) {
       console.error('flywheel:', name, error);
     }

@@ -111,6 +111,7 @@ describe('what another tab has taken back', () => {
       await tab.call('track', 'again');
       await expect.poll(eventOf(since, 'again'), SOON).toBeDefined();
       expect(eventOf(since, 'waiting')()).toBeUndefined();
+      expect(eventOf(since, 'never')()).toBeUndefined();
     },
   );
 
