@@ -14,8 +14,10 @@ export interface Delivery {
   add(messages: readonly Message[]): void;
   /** Forgets everything that is not under way. */
   clear(): void;
-  /** Sends at once what is not under way; `closing` does not wait for the batch before. */
-  flush(closing?: boolean): void;
+  /** Sends at once what is not under way, without waiting for the batch before. */
+  close(): void;
+  /** There is a network again: what has failed for want of an answer is sent at once. */
+  retry(): void;
 }
 
 function without(messages: readonly Message[], gone: readonly Message[]): readonly Message[] {
@@ -28,6 +30,7 @@ export function createDelivery(url: string, writeKey: string | undefined): Deliv
   let timer: ReturnType<typeof setTimeout> | undefined;
   let failures = 0;
   let notBeforeMs = 0;
+  let unanswered = false;
 
   function keep(messages: readonly Message[]): void {
     const oldestMs = Date.now() - AGE_MS_MAX;
@@ -43,6 +46,7 @@ export function createDelivery(url: string, writeKey: string | undefined): Deliv
     underWay = without(underWay, sent);
     if ([0, 408, 429].includes(status) || status >= 500) {
       failures += 1;
+      unanswered = !status;
       notBeforeMs =
         Date.now() +
         (Number(retryAfter) * 1_000 || Math.min(2 ** failures * 500, BACKOFF_MS_MAX) * (1 + Math.random()));
@@ -79,9 +83,11 @@ export function createDelivery(url: string, writeKey: string | undefined): Deliv
         .catch(() => settle(batch, 0));
   }
 
-  function flush(closing?: boolean): void {
+  function flush(closing?: boolean, hurried = closing): void {
     clearTimeout(timer);
     timer = undefined;
+    // Nobody has asked for that wait.
+    if (hurried && unanswered) notBeforeMs = 0;
     const batch = without(waiting, underWay).slice(0, BATCH_MAX);
     const waitMs = notBeforeMs - Date.now();
     if (!batch[0] || (underWay[0] && !closing)) return;
@@ -90,7 +96,11 @@ export function createDelivery(url: string, writeKey: string | undefined): Deliv
   }
 
   return {
-    flush,
+    close: () => flush(true),
+    retry() {
+      failures = 0;
+      flush(false, true);
+    },
     clear: () => keep([]),
     add(messages) {
       keep([...waiting, ...messages]);

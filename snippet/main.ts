@@ -181,12 +181,12 @@ function start(script: HTMLScriptElement, early: Call[]): unknown {
   watchLoad(track);
   const close = (): void => {
     heed();
-    if (isAllowed()) delivery.flush(true);
+    if (isAllowed()) delivery.close();
   };
   addEventListener('pagehide', close);
   addEventListener('visibilitychange', close);
   addEventListener('storage', heed);
-  addEventListener('online', () => delivery.flush());
+  addEventListener('online', delivery.retry);
   return api;
 }
 

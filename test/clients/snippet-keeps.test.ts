@@ -1,7 +1,7 @@
 // What the page snippet keeps in the browser: through refusals, outages and closing pages everything until it has arrived.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Gate } from './support/gate.ts';
-import { type Message, type SnippetOptions, taken } from './support/snippet-page.ts';
+import { type Message, type SnippetOptions, type SnippetPage, taken } from './support/snippet-page.ts';
 import { openSnippetStage, quiet, type SnippetStage, SOON } from './support/snippet-stage.ts';
 
 let stage: SnippetStage;
@@ -51,6 +51,53 @@ describe('what has not arrived', () => {
     await gate.comeBack();
     await expect.poll(() => eventsTaken(since), SOON).toEqual(['away']);
     expect(failedAt[1]! - failedAt[0]!).toBeGreaterThanOrEqual(950);
+  });
+
+  // It waited out a back-off that nobody had asked for, up to two minutes, and was not sent as the page closed either.
+  describe('for want of an answer is sent at once', () => {
+    /** The first failure already holds up for a minute. */
+    const initially = 'Math.random = () => 60';
+    const failed = async ({ page, call }: SnippetPage): Promise<void> => {
+      const failure = page.waitForEvent('requestfailed');
+      await call('track', 'failed');
+      await failure;
+    };
+
+    it('where there is a network again', async () => {
+      const since = now();
+      const opened = await open({ initially });
+      await expect.poll(() => posts(since).length, SOON).toBe(1);
+      await opened.context.setOffline(true);
+      await failed(opened);
+      await opened.context.setOffline(false);
+      await expect.poll(() => eventsTaken(since), SOON).toEqual(['failed']);
+    });
+
+    it('where the page is left or looked at, and what comes then is not held up', async () => {
+      const since = now();
+      const opened = await open({ initially });
+      await expect.poll(() => posts(since).length, SOON).toBe(1);
+      await gate.goAway();
+      await failed(opened);
+      await gate.comeBack();
+      await opened.page.evaluate(`dispatchEvent(new Event('visibilitychange'))`);
+      await expect.poll(() => eventsTaken(since), SOON).toEqual(['failed']);
+      await opened.call('track', 'next');
+      await expect.poll(() => eventsTaken(since), SOON).toEqual(['failed', 'next']);
+    });
+
+    it('but what was answered with Retry-After waits', async () => {
+      const { page, call } = await open();
+      stage.kafkaIsUp = false;
+      const since = now();
+      const refusals = () => posts(since).filter(({ status }) => status === 503);
+      await call('track', 'refused');
+      await expect.poll(() => refusals().length, SOON).toBe(1);
+      await page.evaluate(`dispatchEvent(new Event('online')), dispatchEvent(new Event('visibilitychange'))`);
+      await expect.poll(() => refusals().length, SOON).toBe(2);
+      const [first, second] = refusals();
+      expect(second!.atMs - first!.atMs).toBeGreaterThanOrEqual(5_000);
+    });
   });
 
   it('is kept offline over pages, the newest 200, and comes in batches when there is a network', async () => {
