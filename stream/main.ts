@@ -258,7 +258,7 @@ function contentsOf(batches: readonly Batch[]) {
 }
 
 /**
- * Passes a step's failpoint; `<name>-full`, `-linked`, `-leased` only if the batches at hand hold all that is meant by it.
+ * Passes a step's failpoint; `<name>-full`, `-linked`, `-leased`, `-sending` only if the batches at hand hold all that is meant by it.
  */
 function pass(failpoint: Failpoint, name: string, batches: readonly Batch[], where = ''): void {
   if (failpoint === neverFails) return;
@@ -271,6 +271,7 @@ function pass(failpoint: Failpoint, name: string, batches: readonly Batch[], whe
   if (rejects > 0 && triggers > 0 && timers > 0) failpoint(`${name}-full`, detail);
   if (merges > 0 && forwards > 0 && definitions > 0) failpoint(`${name}-linked`, detail);
   if (leases > 0 && definitions > 0) failpoint(`${name}-leased`, detail);
+  if (batches.some(({ records }) => records.length > 0)) failpoint(`${name}-sending`, detail);
 }
 
 function observe(parts: StreamParts, metrics: StreamMetrics, id: PartitionId) {

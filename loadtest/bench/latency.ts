@@ -33,6 +33,7 @@ export interface LatencyBenchOptions {
 }
 
 export interface LatencyBenchResult extends Origin {
+  /** As they were appended. */
   readonly eventsPerSecond: number;
   readonly buyers: number;
   readonly samples: number;
@@ -72,10 +73,10 @@ export async function benchLatency(options: LatencyBenchOptions): Promise<Latenc
     const child = startStream(config);
     try {
       await untilDrained(config);
-      const visible = await driveEvenly(config, child, options);
+      const { eventsPerSecond, visible } = await driveEvenly(config, child, options);
       await assertAllApplied(config, eventsDriven(options));
       return {
-        eventsPerSecond: options.rate,
+        eventsPerSecond,
         buyers: options.buyers,
         samples: visible.length,
         visibleMs: visibleOf(visible),
@@ -101,12 +102,31 @@ export function eventsDriven({ rate, seconds }: Pick<LatencyBenchOptions, 'rate'
   return Math.ceil(rate * (WARM_SECONDS + seconds));
 }
 
-/** Produces at an even rate and tells how many milliseconds after its append each sampled event was seen in Redis. */
+export interface Driven {
+  /** As they were appended. */
+  readonly eventsPerSecond: number;
+  /** Milliseconds from its append to when it was seen in Redis, of each sampled event. */
+  readonly visible: number[];
+}
+
+/** At less than this part of the rate that was asked for, it was another rate that was measured. */
+const REACHED_SHARE_MIN = 0.95;
+
+/** The rate that was reached. @throws Error where the log was written too slowly: what waits to be appended is in no figure */
+export function reachedRate(count: number, seconds: number, asked: number): number {
+  const reached = count / seconds;
+  if (reached >= REACHED_SHARE_MIN * asked) return reached;
+  throw new Error(
+    `${asked} events a second were asked for, and only ${Math.round(reached)} were written to the log: ask for fewer`,
+  );
+}
+
+/** Produces at an even rate and looks when each sampled event is seen in Redis. */
 export async function driveEvenly(
   config: Config,
   child: ChildProcess,
   { rate, seconds, buyers, print }: Omit<LatencyBenchOptions, 'dir'>,
-): Promise<number[]> {
+): Promise<Driven> {
   const redis = await openRedis({ url: config.redisUrl });
   const clientId = 'bench-latency';
   const producer = await createProducer({ brokers: config.kafkaBrokers, clientId, deliveryTimeoutMs: 0 });
@@ -127,6 +147,7 @@ export async function driveEvenly(
   const startedMs = performance.now();
   let ended = false;
   let failed: unknown;
+  let eventsPerSecond = 0;
   const isOver = (): boolean => {
     assertRuns(child);
     return ended && waiting.size === 0;
@@ -155,14 +176,17 @@ export async function driveEvenly(
       await new Promise((resolve) => setTimeout(resolve, SLICE_MS));
     }
     await Promise.all(sends);
-    print(`${count} events in ${((performance.now() - startedMs) / 1_000).toFixed(1)} s`);
+    const tookSeconds = (performance.now() - startedMs) / 1_000;
+    print(`${count} events in ${tookSeconds.toFixed(1)} s`);
+    eventsPerSecond = reachedRate(count, tookSeconds, rate);
     ended = true;
     await looking;
   } finally {
     await producer.close();
     redis.disconnect();
   }
-  return sinceAppend(config, seen, performance.timeOrigin + startedMs + WARM_SECONDS * 1_000);
+  const warmUntilMs = performance.timeOrigin + startedMs + WARM_SECONDS * 1_000;
+  return { eventsPerSecond, visible: await sinceAppend(config, seen, warmUntilMs) };
 }
 
 /** Milliseconds from append to seen, of the samples that were appended at a time or later. */

@@ -47,7 +47,7 @@ export interface MemoryBenchResult extends Origin {
   readonly buyers: number;
   readonly events: number;
   readonly eventsPerSecond: number;
-  /** Redis' `used_memory`: the highest that was seen, and when all was applied. */
+  /** Redis' `used_memory` when all was applied, and the highest that Redis itself has noted until then, its rewrites among it. */
   readonly redisUsedBytes: { readonly peak: number; readonly end: number };
   readonly appendOnlyRewrites: number;
   readonly samples: readonly MemorySample[];
@@ -69,14 +69,14 @@ export async function benchMemory(options: MemoryBenchOptions): Promise<MemoryBe
     const child = startStream(config);
     try {
       const filled = await fill(config, redis, child, options);
-      const visible = await driveEvenly(config, child, { rate, seconds, buyers, print });
+      const { eventsPerSecond, visible } = await driveEvenly(config, child, { rate, seconds, buyers, print });
       await assertAllApplied(config, buyers * eventsPerBuyer + eventsDriven({ rate, seconds }));
       return {
         buyers,
         events: buyers * eventsPerBuyer,
         ...filled,
         appendOnlyRewrites: await infoOf(redis, 'persistence', 'aof_rewrites'),
-        latency: { eventsPerSecond: rate, visibleMs: visibleOf(visible) },
+        latency: { eventsPerSecond, visibleMs: visibleOf(visible) },
         ...(await originOf()),
       };
     } finally {
@@ -103,7 +103,6 @@ async function fill(
   const samples: MemorySample[] = [];
   const startedMs = performance.now();
   let sent = 0;
-  let peak = 0;
   let applied = 0;
   let failed: unknown;
   const hasRoom = (): boolean => sent - applied <= LAG_MAX;
@@ -121,7 +120,6 @@ async function fill(
       const acknowledged = sent;
       applied = Math.max(applied, acknowledged - lagOf(await readProgress(namespace, redis, admin)));
       const redisUsedBytes = await infoOf(redis, 'memory', 'used_memory');
-      peak = Math.max(peak, redisUsedBytes);
       if (applied >= (samples.length + 1) * (events / SAMPLES)) {
         samples.push({ events: applied, redisUsedBytes, streamBytes: residentBytes(child.pid!) });
         print(lineOf(samples.at(-1)!, performance.now() - startedMs));
@@ -131,6 +129,7 @@ async function fill(
     await feeding;
     const eventsPerSecond = events / ((performance.now() - startedMs) / 1_000);
     const end = await infoOf(redis, 'memory', 'used_memory');
+    const peak = await infoOf(redis, 'memory', 'used_memory_peak');
     return { eventsPerSecond, redisUsedBytes: { peak, end }, samples };
   } finally {
     await admin.close();

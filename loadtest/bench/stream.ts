@@ -1,6 +1,6 @@
 // The stream benchmark: (a) consume + parse alone, (b) the whole pipeline with Redis and ClickHouse commits, on the same
 // log, in alternating rounds of one run. Ratios are what counts; the machine decides the rest.
-import { type ChildProcess, execFile } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { startStack } from '../../ops/local/stack.ts';
@@ -41,12 +41,18 @@ export interface Side {
   readonly cpuSecondsPerMillion: number;
 }
 
+/** The whole pipeline: events a second until all are applied and delivered, CPU seconds until nothing is owed any more. */
+export interface FullSide extends Side {
+  /** So many seconds after the last event was delivered ClickHouse had the latest value of each hour and day, too. */
+  readonly flushedAfterSeconds: number;
+}
+
 export interface StreamBenchResult extends Origin {
   readonly raw: Side;
-  readonly full: Side;
+  readonly full: FullSide;
   /** full ÷ raw, events per second. */
   readonly ratio: number;
-  readonly rounds: { readonly raw: Side; readonly full: Side }[];
+  readonly rounds: { readonly raw: Side; readonly full: FullSide }[];
   readonly events: number;
   readonly eventsPerBuyer: number;
 }
@@ -64,7 +70,7 @@ export async function benchStream(options: StreamBenchOptions): Promise<StreamBe
   });
   try {
     const definitionsDir = await writeDefinitions(options.dir);
-    const rounds: { raw: Side; full: Side }[] = [];
+    const rounds: { raw: Side; full: FullSide }[] = [];
     for (let round = 1; round <= options.rounds; round += 1) {
       const config = configOf(stack, `bench-${round}-${process.pid}`);
       await prepare(config, definitionsDir, options, round);
@@ -72,7 +78,7 @@ export async function benchStream(options: StreamBenchOptions): Promise<StreamBe
       const full = await measureFull(config, options.events);
       rounds.push({ raw, full });
       options.print(
-        `round ${round}: raw ${show(raw)}, full ${show(full)}, ratio ${(full.eventsPerSecond / raw.eventsPerSecond).toFixed(3)}`,
+        `round ${round}: raw ${show(raw)}, full ${show(full)}, ratio ${(full.eventsPerSecond / raw.eventsPerSecond).toFixed(3)}, flushed ${full.flushedAfterSeconds.toFixed(1)} s after it`,
       );
     }
     return await summarise(rounds, options.events);
@@ -123,16 +129,24 @@ async function measureRaw(config: Config, events: number): Promise<Side> {
   return { eventsPerSecond: events / seconds, cpuSecondsPerMillion: (cpuSeconds / events) * 1e6 };
 }
 
-async function measureFull(config: Config, events: number): Promise<Side> {
+async function measureFull(config: Config, events: number): Promise<FullSide> {
   const namespace = namespaceOf(config.namespace);
   const redis = await openRedis({ url: config.redisUrl });
   const admin = openTopicAdmin(config.kafkaBrokers);
   const child = startStream(config);
   try {
     const look = (): Promise<PartitionProgress[]> => readProgress(namespace, redis, admin);
-    const { seconds, cpuSeconds } = await timeUntilDelivered(look, child, events);
+    const cpuSeconds = (): Promise<number> => {
+      assertRuns(child);
+      return cpuSecondsOf(child.pid!);
+    };
+    const timed = await timeUntilDrained(look, cpuSeconds, events);
     await assertAllApplied(config, events);
-    return { eventsPerSecond: events / seconds, cpuSecondsPerMillion: (cpuSeconds / events) * 1e6 };
+    return {
+      eventsPerSecond: events / timed.seconds,
+      cpuSecondsPerMillion: (timed.cpuSeconds / events) * 1e6,
+      flushedAfterSeconds: timed.flushedAfterSeconds,
+    };
   } finally {
     await endStream(child);
     redis.disconnect();
@@ -140,24 +154,37 @@ async function measureFull(config: Config, events: number): Promise<Side> {
   }
 }
 
-/** From the first event applied until all are applied and delivered. */
-async function timeUntilDelivered(
+export interface Timed {
+  /** From the first event applied until all are applied and delivered. */
+  readonly seconds: number;
+  /** Behind that, until the latest values of hours and days have been flushed: owners do that by a clock, whatever there is to do. */
+  readonly flushedAfterSeconds: number;
+  /** From the first event applied until then: all of the work. */
+  readonly cpuSeconds: number;
+}
+
+/** @param cpuSeconds what the stream has used so far */
+export async function timeUntilDrained(
   look: () => Promise<PartitionProgress[]>,
-  child: ChildProcess,
+  cpuSeconds: () => Promise<number>,
   events: number,
-): Promise<{ seconds: number; cpuSeconds: number }> {
+): Promise<Timed> {
   const limitMs = performance.now() + ROUND_MS_MAX;
   let started: { atMs: number; cpuSeconds: number } | undefined;
+  let deliveredMs: number | undefined;
   while (performance.now() < limitMs) {
-    assertRuns(child);
     const progress = await look();
-    const cpuSeconds = await cpuSecondsOf(child.pid!);
-    if (started === undefined && lagOf(progress) < events) started = { atMs: performance.now(), cpuSeconds };
+    const used = await cpuSeconds();
+    const nowMs = performance.now();
+    if (started === undefined && lagOf(progress) < events) started = { atMs: nowMs, cpuSeconds: used };
     const delivered = progress.every(({ offset, high, undelivered }) => offset === high && undelivered === 0);
-    if (started !== undefined && (delivered || isDrained(progress))) {
+    if (!delivered) deliveredMs = undefined;
+    else if (started !== undefined) deliveredMs ??= nowMs;
+    if (started !== undefined && deliveredMs !== undefined && isDrained(progress)) {
       return {
-        seconds: (performance.now() - started.atMs) / 1_000,
-        cpuSeconds: cpuSeconds - started.cpuSeconds,
+        seconds: (deliveredMs - started.atMs) / 1_000,
+        flushedAfterSeconds: (nowMs - deliveredMs) / 1_000,
+        cpuSeconds: used - started.cpuSeconds,
       };
     }
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
@@ -172,9 +199,12 @@ function medianSide(sides: readonly Side[]): Side {
   };
 }
 
-async function summarise(rounds: { raw: Side; full: Side }[], events: number): Promise<StreamBenchResult> {
+async function summarise(rounds: StreamBenchResult['rounds'], events: number): Promise<StreamBenchResult> {
   const raw = medianSide(rounds.map((round) => round.raw));
-  const full = medianSide(rounds.map((round) => round.full));
+  const full = {
+    ...medianSide(rounds.map((round) => round.full)),
+    flushedAfterSeconds: median(rounds.map((round) => round.full.flushedAfterSeconds)),
+  };
   return {
     raw,
     full,

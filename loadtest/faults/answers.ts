@@ -95,6 +95,23 @@ export async function answersNow(arena: Arena): Promise<Answers> {
 }
 
 /**
+ * @param before asked before the fault; @param later asked when all is made good, with every partition on offer again
+ * @returns what cannot be true, or was not looked at
+ */
+export function wrongOffers(before: Answers, later: Answers): string[] {
+  if (before.acknowledged.size === 0) return ['nothing had been acknowledged before: nothing was looked at'];
+  if (later.withheld > 0) return [`the triggers of ${later.withheld} partitions are withheld`];
+  return offeredAgain(before, later);
+}
+
+function offeredAgain(before: Answers, { offered }: Answers): string[] {
+  const again = offered.filter((id) => before.acknowledged.has(id));
+  return again.length === 0
+    ? []
+    : [`${again.length} triggers are offered that were acknowledged: ${again[0]}`];
+}
+
+/**
  * @param before asked before the fault; @param half asked half caught up, with so many partitions behind under a new owner
  * @returns what cannot be true
  */
@@ -111,8 +128,6 @@ export function wrongAnswers(before: Answers, half: Answers, behind: number): st
   if (half.takenTodayMicros > half.budgetMicros)
     wrong.push(`${half.takenTodayMicros} are settled or outstanding of ${half.budgetMicros}`);
   if (half.withheld < behind) wrong.push(`${half.withheld} partitions are withheld, ${behind} are behind`);
-  const again = half.offered.filter((id) => before.acknowledged.has(id));
-  if (again.length > 0)
-    wrong.push(`${again.length} triggers are offered that were acknowledged: ${again[0]}`);
+  wrong.push(...offeredAgain(before, half));
   return wrong;
 }

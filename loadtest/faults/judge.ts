@@ -1,6 +1,7 @@
 // What must hold after every fault: nothing lost, nothing twice, nobody told twice, no budget overspent, and the oracle
 // finds no difference.
 
+import type { DeliveriesTopicRecord } from '../../domain/delivery.ts';
 import type { Config } from '../../platform/config.ts';
 import { readDeliveryRecords } from '../../platform/delivery-log.ts';
 import { nothingImplied } from '../../verify/implied.ts';
@@ -17,6 +18,8 @@ const VERIFY_WAIT_MS = 20_000;
 const VERIFICATIONS_MAX = 3;
 const TOLD_WITHIN_MS = 60_000;
 const FAULTS_SHOWN = 5;
+/** What a run must have met: first links, shared devices, and links that were taken back. */
+const LINK_CHANGES = ['linked', 'superseded', 'revoked'];
 
 interface Money extends Spent {
   readonly settled: number;
@@ -35,6 +38,8 @@ export interface Judgement {
   /** Campaign → in micros. */
   readonly money: Readonly<Record<string, Money>>;
   readonly verified: { readonly compared: number; readonly differences: number };
+  /** What became of links in its course, by change. */
+  readonly links: Readonly<Record<string, number>>;
   /** What does not hold; empty if all does. */
   readonly faults: readonly string[];
 }
@@ -75,6 +80,12 @@ async function triggersOf(arena: Arena): Promise<{ all: Set<string>; offered: st
   return { all: new Set(rows.map(({ id }) => id)), offered };
 }
 
+/** What `jobs` wrote of a trigger last. */
+function lastWordsOf(log: readonly (DeliveriesTopicRecord | null)[], trigger: string): string {
+  const last = log.findLast((record) => record?.kind === 'delivery' && record.trigger.id === trigger);
+  return last?.kind === 'delivery' ? `${last.status}: ${last.detail}` : 'no delivery of it';
+}
+
 /** Every trigger is told, and none more often than `jobs` wrote down that it would (receipts.ts). */
 async function judgeTriggers(
   arena: Arena,
@@ -85,11 +96,18 @@ async function judgeTriggers(
   const { all, offered: created } = await triggersOf(arena);
   if (created.length === 0) faults.push('no trigger was on offer');
   const untold = (): string[] => created.filter((id) => !received.has(id));
-  await until('every trigger is told', () => untold().length === 0, TOLD_WITHIN_MS).catch(() => {
-    faults.push(`${untold().length} triggers untold: ${untold().slice(0, FAULTS_SHOWN).join(', ')}`);
-  });
-  const log = await readDeliveryRecords(arena.config.kafkaBrokers, arena.namespace);
-  const attempts = foldAttempts(log.flatMap(({ record }) => (record === null ? [] : [record])));
+  await until('every trigger is told', () => untold().length === 0, TOLD_WITHIN_MS).catch(() => {});
+  const said = (await readDeliveryRecords(arena.config.kafkaBrokers, arena.namespace)).map(
+    ({ record }) => record,
+  );
+  if (untold().length > 0)
+    faults.push(
+      `${untold().length} triggers untold: ${untold()
+        .slice(0, FAULTS_SHOWN)
+        .map((id) => `${id} (${lastWordsOf(said, id)})`)
+        .join(', ')}`,
+    );
+  const attempts = foldAttempts(said.filter((record) => record !== null));
   faults.push(...receiptFaults({ received, attempts, triggers: all, sparesJobs }));
   const repeats = [...received.values()]
     .flatMap((ids) => [...ids.values()])
@@ -133,6 +151,18 @@ async function judgeMoney(arena: Arena, killsServe: boolean, faults: string[]): 
   return money;
 }
 
+/** A run in which no link ever ended says nothing of those that did. */
+async function judgeLinks(arena: Arena, faults: string[]): Promise<Judgement['links']> {
+  const rows = await rowsOf<{ change: string; count: string }>(
+    arena,
+    'SELECT change, count() AS count FROM identities FINAL GROUP BY change ORDER BY change',
+  );
+  const links = Object.fromEntries(rows.map(({ change, count }) => [change, Number(count)]));
+  for (const change of LINK_CHANGES)
+    if ((links[change] ?? 0) === 0) faults.push(`no link was ever ${change}`);
+  return links;
+}
+
 /** Of a partition that never rests the oracle reads only a part, and can say nothing of the rest. */
 async function verifyAtRest(config: Config, faults: string[]): Promise<Verdict> {
   for (let verifications = 1; ; verifications += 1) {
@@ -166,12 +196,14 @@ export async function judge(
   const faults: string[] = [];
   const rows = await judgeEvents(arena, faults);
   const told = await judgeTriggers(arena, sparesJobs, faults);
+  const links = await judgeLinks(arena, faults);
   const money = await judgeMoney(arena, killsServe, faults);
   const verified = await judgeByOracle(arena, faults);
   return {
     acknowledged: arena.feeder.acknowledged.size,
     rows,
     ...told,
+    links,
     money,
     verified,
     faults,

@@ -3,7 +3,7 @@
 import { cpSync, readdirSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs';
 import path from 'node:path';
 import { type Random, wholeBetween } from '../../simulate/marketplace/random.ts';
-import { ASKED_FUNNEL, answersNow, askedFunnel, wrongAnswers } from './answers.ts';
+import { type Answers, ASKED_FUNNEL, answersNow, askedFunnel, wrongAnswers, wrongOffers } from './answers.ts';
 import type { Arena } from './arena/arena.ts';
 import { isGone } from './arena/pid.ts';
 import type { FlywheelProcess } from './arena/process.ts';
@@ -23,6 +23,8 @@ const TRIGGERS_LIVE_MS = 1_200_000;
 const UNDER_LOAD_MS = 3_000;
 const AGAIN_WITHIN_MS = 60_000;
 const MADE_GOOD_WITHIN_MS = 90_000;
+const OFFERED_WITHIN_MS = 30_000;
+const ACKNOWLEDGED_WITHIN_MS = 60_000;
 /** Gone within less time than its supervisor waits before it starts Redis again. */
 const GONE_WITHIN_MS = 150;
 /**
@@ -104,6 +106,20 @@ async function stopHalfWay(
   throw new Error(`the stream was not stopped half-way: ${from} of ${upTo} were left, ${applied} applied`);
 }
 
+/** Partitions offer their triggers when they have passed the log's end as it was at their take-over. */
+async function whenAllIsOffered(arena: Arena): Promise<Answers> {
+  let later = await answersNow(arena);
+  await until(
+    'all partitions offer their triggers',
+    async () => {
+      later = await answersNow(arena);
+      return later.withheld === 0;
+    },
+    OFFERED_WITHIN_MS,
+  ).catch(() => {});
+  return later;
+}
+
 interface RollBack {
   readonly what: string;
   readonly fate: Fate;
@@ -143,6 +159,9 @@ async function rollBack(
   const recoverySeconds = Math.round(await untilMadeGood(arena, MADE_GOOD_WITHIN_MS)) / 1_000;
   const wrong = wrongAnswers(known, half, behind);
   if (wrong.length > 0) throw new Error(`half caught up: ${wrong.join('; ')}`);
+  const later = await whenAllIsOffered(arena);
+  const wrongLater = wrongOffers(known, later);
+  if (wrongLater.length > 0) throw new Error(`made good: ${wrongLater.join('; ')}`);
   const forgottenMs = Date.parse(known.asOf!) - Date.parse(half.asOf!);
   const [applied, from, appliedHalfWay] = [before, restored, halfWay].map(appliedOf) as [
     number,
@@ -169,6 +188,8 @@ async function rollBack(
       settledMicros: half.settledMicros,
       offered: half.offered.length,
       withheld: half.withheld,
+      acknowledgedBefore: known.acknowledged.size,
+      offeredLater: later.offered.length,
       eventTimeForgottenMs: forgottenMs,
     },
   };
@@ -196,6 +217,8 @@ export const rollback: Fault = {
         `  ${one.did} (pid ${one.pid}): ${JSON.stringify(one.seen)}, recovered in ${one.recoverySeconds} s`,
       );
     };
+    const someAcknowledged = async (): Promise<boolean> => (await answersNow(arena)).acknowledged.size > 0;
+    await until('some triggers are acknowledged', someAcknowledged, ACKNOWLEDGED_WITHIN_MS);
     await sleep(UNDER_LOAD_MS);
     const short = { what: 'append-only file cut short', batchMax: BATCH_MAX.afterCut, forgotMs: 0 };
     const cut = (): number => cutShort(folder, arena.random);

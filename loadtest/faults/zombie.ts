@@ -10,8 +10,8 @@ import type { Fault } from './fault.ts';
 const STOPPED_WITHIN_MS = 30_000;
 const FENCED_WITHIN_MS = 30_000;
 const MADE_GOOD_WITHIN_MS = 60_000;
-/** Batches that it commits before it stands still. */
-const COMMITS_BEFORE = 40;
+/** Batches with records for others in their outbox that it commits before it stands still. */
+const BATCHES_BEFORE = 20;
 /** A batch may be only the clock of an idle partition, or of what was rejected: then it is tried again. */
 const TRIES_MAX = 5;
 
@@ -45,7 +45,7 @@ interface Held {
 async function standStill(arena: Arena): Promise<Held> {
   for (let tries = 1; tries <= TRIES_MAX; tries += 1) {
     await arena.processes.get('stream-0')!.stop();
-    const failpoint = `before-commit:${COMMITS_BEFORE + tries - 1}@stop`;
+    const failpoint = `before-commit-sending:${BATCHES_BEFORE + tries - 1}@stop`;
     const late = await arena.start('stream-0', { FLYWHEEL_FAILPOINT: failpoint });
     const hasStopped = (): boolean => late.errors().includes('stopping this process');
     await until('the owner stands still', hasStopped, STOPPED_WITHIN_MS);
@@ -89,7 +89,7 @@ export const zombie: Fault = {
       {
         did: `SIGSTOP and SIGCONT of stream-0 while stream-1 (pid ${other.pid}) took over`,
         pid: late.pid,
-        bit: fenced > 0 && effects.rows > 0,
+        bit: fenced > 0 && effects.rows > 0 && effects.records > 0,
         recoverySeconds,
         seen: {
           held: `${where} ${offsets}`,

@@ -59,6 +59,8 @@ export interface ServeBenchResult extends Origin {
 }
 
 const STREAM_SETTLES_MS = 3_000;
+/** What a drive that began on a machine that was not quiet says so with. */
+const BUSY_SHARE_TOLD = 0.1;
 /** Far more than can be bid away: a bid of nothing costs less than one that sets money aside. */
 const BUDGET_MICROS = 1_000_000_000_000_000;
 const isTypeScript = import.meta.url.endsWith('.ts');
@@ -235,16 +237,20 @@ async function measure(
 ): Promise<RouteResult> {
   const full: Server = { url: bench.full.url + route.path, pid: bench.full.pid };
   const sides: { bare: Driven; full: Driven }[] = [];
-  const { waitedMs, busyShare } = await untilQuiet();
-  if (waitedMs > 2_000)
-    print(
-      `${route.name}: begun after ${waitedMs / 1_000} s, the cores ${Math.round(100 * busyShare)} % at work`,
-    );
+  /** Both sides begin on a quiet machine: what collect took is work for `stream` after it, beside which the bare server would be slower. */
+  const driveInQuiet = async (server: Server, rate: number): Promise<Paced> => {
+    const { waitedMs, busyShare } = await untilQuiet();
+    if (busyShare > BUSY_SHARE_TOLD)
+      print(
+        `${route.name}: begun after ${waitedMs / 1_000} s, the cores ${Math.round(100 * busyShare)} % at work`,
+      );
+    return drive(bench, route, server, rate);
+  };
   await drive(bench, route, bench.bare, 0);
   await drive({ ...bench, seconds: route.warmSeconds }, route, full, 0);
   for (let round = 1; round <= rounds; round += 1) {
-    const bare = await drive(bench, route, bench.bare, 0);
-    const driven = await drive(bench, route, full, 0);
+    const bare = await driveInQuiet(bench.bare, 0);
+    const driven = await driveInQuiet(full, 0);
     sides.push({ bare, full: driven });
     print(`${route.name}, round ${round}: bare ${show(bare)}, full ${show(driven)}`);
   }
@@ -253,8 +259,8 @@ async function measure(
     full: medianOf(sides.map((side) => side.full)),
   };
   const halfOf = ({ requestsPerSecond }: Driven): number => Math.floor(requestsPerSecond / 2);
-  const bareHalf = await drive(bench, route, bench.bare, halfOf(medians.bare));
-  const half = await drive(bench, route, full, halfOf(medians.full));
+  const bareHalf = await driveInQuiet(bench.bare, halfOf(medians.bare));
+  const half = await driveInQuiet(full, halfOf(medians.full));
   const ratio = medians.full.requestsPerSecond / medians.bare.requestsPerSecond;
   print(
     `${route.name}: ratio ${ratio.toFixed(2)} (goal ${route.goal}), at half rate ${show(half)}, bare ${show(bareHalf)}`,

@@ -19,7 +19,7 @@ import { type Feeder, startFeeder } from './feeder.ts';
 import type { Parts } from './parts.ts';
 import { type FlywheelProcess, startProcess } from './process.ts';
 import { type Receiver, startReceiver } from './receiver.ts';
-import { trafficOf } from './traffic.ts';
+import { someVisitor, trafficOf } from './traffic.ts';
 
 const SECRET_NAME = 'stand-in';
 /** A slot that dies for good gives its partitions back soon. */
@@ -132,9 +132,11 @@ export async function openArena(options: ArenaOptions): Promise<Arena> {
 
   await Promise.all(['stream-0', 'serve', 'jobs'].map((name) => start(name)));
   const target = { url, writeKey: keys.write, secretKey: keys.secret };
+  const revoked = randomFor('revoked');
   const feeder = startFeeder(target, trafficOf(randomFor('traffic'), `${label}-${seed}`), {
     perSecond: options.eventsPerSecond,
     behindMs: options.behindMs,
+    someVisitor: () => someVisitor(revoked),
   });
   const exchange = startExchange(target, randomFor('exchange'), {
     perSecond: AUCTIONS_PER_SECOND,

@@ -1,6 +1,7 @@
 // The feeder: sends at a bounded rate through collect and sends again, with the same message ids, until it is answered.
 // What it was acknowledged is what must be in ClickHouse, each once.
 import { REPORTED } from './definitions.ts';
+import { revokeLinkOf } from './revoke.ts';
 import type { Message, NextMessage } from './traffic.ts';
 import { sleep } from './wait.ts';
 
@@ -11,6 +12,7 @@ const WAITING_MAX = 40;
 const REQUEST_TIMEOUT_MS = 15_000;
 const RETRY_MS = 100;
 const REPORT_EVERY_TICKS = 20;
+const REVOKE_EVERY_TICKS = 10;
 /** What a connection that was there ends with; one that was never there ends with ECONNREFUSED. */
 const BROKEN: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
 
@@ -52,11 +54,18 @@ interface Waiting {
   readonly done: () => void;
 }
 
-/** @param perSecond messages a second, at most; @param behindMs how far behind their times are until `putClockRight` */
+/**
+ * @param perSecond messages a second, at most; @param behindMs how far behind their times are until `putClockRight`
+ * @param someVisitor whose link is taken back next, if it has one
+ */
 export function startFeeder(
   target: FeederTarget,
   next: NextMessage,
-  { perSecond, behindMs }: { readonly perSecond: number; readonly behindMs: number },
+  {
+    perSecond,
+    behindMs,
+    someVisitor,
+  }: { readonly perSecond: number; readonly behindMs: number; readonly someVisitor: () => string },
 ): Feeder {
   const acknowledged = new Set<string>();
   const repeats = new Map<string, number>();
@@ -142,12 +151,21 @@ export function startFeeder(
     return post('/v1/spend', target.secretKey, JSON.stringify({ rows: [row] }));
   }
 
+  let isRevoking = false;
+  async function revokeOne(): Promise<void> {
+    isRevoking = true;
+    await revokeLinkOf(target, someVisitor());
+    isRevoking = false;
+  }
+
+  let revoking: Promise<void> = Promise.resolve();
   let reporting: Promise<void> = Promise.resolve();
   const timer = setInterval(() => {
     if (paused || finished || waiting.length >= WAITING_MAX) return;
     ticks += 1;
     const nowMs = Date.now() - clockBehindMs;
     waiting.push({ messages: Array.from({ length: perTick }, () => next(nowMs)), done: () => {} });
+    if (ticks % REVOKE_EVERY_TICKS === 0 && !isRevoking) revoking = revokeOne();
     if (ticks % REPORT_EVERY_TICKS !== 0) return;
     reporting = reporting.then(() => report(nowMs));
     reporting.catch(() => {});
@@ -185,7 +203,7 @@ export function startFeeder(
     async finish() {
       finished = true;
       clearInterval(timer);
-      await Promise.all([...senders, reporting]);
+      await Promise.all([...senders, reporting, revoking]);
     },
     abort() {
       aborted = true;

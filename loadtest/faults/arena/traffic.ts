@@ -1,4 +1,5 @@
-// What buyers of an arena do: behaviours, visitors who turn out to be users, companies. Seeded; the times are those of now.
+// What buyers of an arena do: behaviours, visitors who turn out to be users (some of two, one after the other), companies. Seeded;
+// the times are those of now.
 import { pick, type Random, wholeBetween } from '../../../simulate/marketplace/random.ts';
 
 const USERS = 300;
@@ -11,6 +12,9 @@ const DEEP = ['Supplier Contacted', 'Inquiry Sent', 'Order Completed'];
 const DEEP_SHARE = 0.06;
 const IDENTIFY_SHARE = 0.02;
 const GROUP_SHARE = 0.02;
+/** Of those who say who they are: somebody else who uses the same device. */
+const SECOND_USER_SHARE = 0.1;
+const ALIAS_SHARE = 0.2;
 const VISITOR_SHARE = 0.4;
 /** Events come a little out of order. */
 const EARLIER_MS_MAX = 30_000;
@@ -22,21 +26,30 @@ export interface Message {
 
 export type NextMessage = (nowMs: number) => Message;
 
+const visitorOf = (number: number): string => `visitor-${number}`;
+
+/** The anonymousId of one of them. */
+export function someVisitor(random: Random): string {
+  return visitorOf(wholeBetween(random, 0, VISITORS - 1));
+}
+
 function identified(random: Random): Record<string, unknown> {
   const number = wholeBetween(random, 0, VISITORS - 1);
-  // Each visitor is one user for good.
+  const userId = `user-${(number + (random() < SECOND_USER_SHARE ? 1 : 0)) % USERS}`;
+  const visitor = visitorOf(number);
+  if (random() < ALIAS_SHARE) return { type: 'alias', userId, previousId: visitor };
   const traits = {
     country: pick(random, COUNTRIES),
     industry: pick(random, INDUSTRIES),
     level: `L${number % 4}`,
   };
-  return { type: 'identify', userId: `user-${number % USERS}`, anonymousId: `visitor-${number}`, traits };
+  return { type: 'identify', userId, anonymousId: visitor, traits };
 }
 
 function behaved(random: Random): Record<string, unknown> {
   const who =
     random() < VISITOR_SHARE
-      ? { anonymousId: `visitor-${wholeBetween(random, 0, VISITORS - 1)}` }
+      ? { anonymousId: someVisitor(random) }
       : { userId: `user-${wholeBetween(random, 0, USERS - 1)}` };
   const properties = {
     category: `c${wholeBetween(random, 0, 3)}`,

@@ -1,0 +1,40 @@
+// What a fault run looks at is there to be seen: shared devices in its traffic, and triggers that somebody had acknowledged.
+import { expect, it } from 'vitest';
+import { type Answers, wrongOffers } from '../../loadtest/faults/answers.ts';
+import { trafficOf } from '../../loadtest/faults/arena/traffic.ts';
+import { randomOf } from '../../simulate/marketplace/random.ts';
+
+const answers = (offered: string[], acknowledged: string[], withheld = 0): Answers => ({
+  ...{ rows: 0, ids: 0, keys: 0, steps: [], asOf: null, settledMicros: 0, clearedMicros: 0 },
+  ...{ takenTodayMicros: 0, budgetMicros: 0 },
+  offered,
+  acknowledged: new Set(acknowledged),
+  withheld,
+});
+
+it('what was acknowledged before a fault is not on offer when all is made good', () => {
+  expect(wrongOffers(answers([], ['t1', 't2']), answers(['t3'], []))).toEqual([]);
+  expect(wrongOffers(answers([], ['t1', 't2']), answers(['t2', 't3'], []))).toEqual([
+    '1 triggers are offered that were acknowledged: t2',
+  ]);
+});
+
+it('a look that could not see anything is told', () => {
+  expect(wrongOffers(answers(['t1'], []), answers(['t1'], []))).toHaveLength(1);
+  expect(wrongOffers(answers([], ['t1']), answers([], [], 3))).toHaveLength(1);
+});
+
+it('some devices have two users, and some links are aliases', () => {
+  const next = trafficOf(randomOf('shared devices'), 'x');
+  const users = new Map<string, Set<string>>();
+  let aliases = 0;
+  for (let count = 0; count < 20_000; count += 1) {
+    const { type, userId, anonymousId, previousId } = next(1_800_000_000_000);
+    if (type === 'alias') aliases += 1;
+    if (type !== 'alias' && type !== 'identify') continue;
+    const visitor = String(type === 'alias' ? previousId : anonymousId);
+    users.set(visitor, (users.get(visitor) ?? new Set()).add(String(userId)));
+  }
+  expect(aliases).toBeGreaterThan(0);
+  expect([...users.values()].filter(({ size }) => size > 1).length).toBeGreaterThan(0);
+});
