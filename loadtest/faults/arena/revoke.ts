@@ -1,5 +1,4 @@
 // An operator who takes links back, one after the other, by the API.
-import type { FeederTarget } from './feeder.ts';
 
 const REQUEST_TIMEOUT_MS = 5_000;
 
@@ -8,7 +7,7 @@ const REQUEST_TIMEOUT_MS = 5_000;
  * @returns whether the log has it
  */
 export async function revokeLinkOf(
-  { url, secretKey }: Pick<FeederTarget, 'url' | 'secretKey'>,
+  { url, secretKey }: { readonly url: string; readonly secretKey: string },
   visitor: string,
 ): Promise<boolean> {
   const ask = (route: string, init: RequestInit = {}): Promise<Response> =>
