@@ -23,13 +23,17 @@ export interface PendingCheck {
 }
 
 export interface PendingPorts {
-  readonly redis: Pick<RedisClient, 'hmget'>;
+  readonly redis: Pick<RedisClient, 'hmget' | 'multi'>;
   readonly admin: Pick<TopicAdmin, 'watermarks'>;
   readonly namespace: Namespace;
   /** Of `events`. */
   readonly generation: number;
   nowMs(): number;
 }
+
+const HEAD_FIELDS = ['ready', 'stamp', 'offset'] as const;
+
+type Fields = readonly (string | null)[];
 
 interface Question {
   readonly trigger: WaitingTrigger;
@@ -87,13 +91,17 @@ export function createPendingCheck(ports: PendingPorts): PendingCheck {
     return line;
   }
 
+  /** How far the partition's state is that a head with these fields tells of; null if it may not be trusted now. */
+  function reachedBy([ready, stamp, offset]: Fields): number | null {
+    return withholdingReason(ready ?? null, stamp ?? null, nowMs()) === null ? Number(offset ?? 0) : null;
+  }
+
   /** Whether the partition's state may be trusted and has come to that end, within a patience that one that lags has used up. */
   async function comesTo(line: Line, end: number): Promise<boolean> {
     const untilMs = performance.now() + PATIENCE_MS;
     for (;;) {
-      const [ready, stamp, offset] = await redis.hmget(line.keys.head, 'ready', 'stamp', 'offset');
-      if (withholdingReason(ready ?? null, stamp ?? null, nowMs()) !== null) return false;
-      const reached = Number(offset ?? 0);
+      const reached = reachedBy(await redis.hmget(line.keys.head, ...HEAD_FIELDS));
+      if (reached === null) return false;
       if (reached >= end) {
         line.missedEnd = -1;
         return true;
@@ -108,11 +116,30 @@ export function createPendingCheck(ports: PendingPorts): PendingCheck {
     }
   }
 
+  /**
+   * The triggers with the head that they stand by, at one moment: Redis may have been put back in between, and a trigger that it
+   * does not have again yet would be gone for good.
+   */
+  async function readTogether(line: Line, ids: readonly string[]): Promise<[head: Fields, found: Fields]> {
+    const { head, triggers } = line.keys;
+    const answers = await redis
+      .multi()
+      .hmget(head, ...HEAD_FIELDS)
+      .hmget(triggers, ...ids)
+      .exec();
+    return (answers ?? []).map(([error, fields]) => {
+      if (error !== null) throw error;
+      return fields as Fields;
+    }) as [Fields, Fields];
+  }
+
   async function standings(line: Line, questions: readonly Question[]): Promise<Standing[]> {
     const end = (await ends())[line.partition]!.high;
-    // The head first: triggers that are read after it are at least as new.
     if (!(await comesTo(line, end))) return questions.map(() => 'unknown');
-    const found = await redis.hmget(line.keys.triggers, ...questions.map(({ trigger }) => trigger.id));
+    const ids = questions.map(({ trigger }) => trigger.id);
+    const [head, found] = await readTogether(line, ids);
+    const reached = reachedBy(head);
+    if (reached === null || reached < end) return questions.map(() => 'unknown');
     return found.map((trigger) => (trigger === null ? 'gone' : 'waiting'));
   }
 

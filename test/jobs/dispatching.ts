@@ -41,19 +41,36 @@ export function partitions() {
   const waiting = new Set<string>();
   /** How many ids each question named. */
   const asked: number[] = [];
+  const changes = { beforeExec: async (): Promise<void> => {} };
+  const beforeExec = (): Promise<void> => changes.beforeExec();
+  async function hmget(hash: string, ...fields: string[]) {
+    const partition = Number(/\.(\d+)\./.exec(hash)?.[1]);
+    if (hash.endsWith(':head')) return [ready[partition], String(Date.now()), String(offsets[partition])];
+    asked.push(fields.length);
+    return fields.map((id) => (waiting.has(id) ? '{}' : null));
+  }
   const ports = {
     ...{ namespace, generation: GENERATION, nowMs: () => Date.now() },
     admin: { watermarks: async () => ends.map((high) => ({ low: 0, high })) },
     redis: {
-      async hmget(hash: string, ...fields: string[]) {
-        const partition = Number(/\.(\d+)\./.exec(hash)?.[1]);
-        if (hash.endsWith(':head')) return [ready[partition], String(Date.now()), String(offsets[partition])];
-        asked.push(fields.length);
-        return fields.map((id) => (waiting.has(id) ? '{}' : null));
+      hmget,
+      multi() {
+        const reads: [string, string[]][] = [];
+        const queue = {
+          hmget(hash: string, ...fields: string[]) {
+            reads.push([hash, fields]);
+            return queue;
+          },
+          async exec() {
+            await beforeExec();
+            return Promise.all(reads.map(async ([hash, fields]) => [null, await hmget(hash, ...fields)]));
+          },
+        };
+        return queue;
       },
     },
   } as unknown as PendingPorts;
-  return { ends, offsets, ready, waiting, asked, ports };
+  return { ends, offsets, ready, waiting, asked, changes, ports };
 }
 
 export function dispatching(change: Partial<DispatchPorts>) {

@@ -74,3 +74,24 @@ it('no command names more than five hundred', async () => {
   expect((await Promise.all(asked)).filter((answer) => answer === 'waiting')).toHaveLength(1);
   expect(world.asked).toEqual([500, 500, 200]);
 });
+
+// Redis was killed between the two reads, and what came back had not applied the trigger again: it was settled, and told to nobody.
+it('a trigger is gone only by a head that was read with it', async () => {
+  const world = partitions();
+  world.waiting.add('told');
+  const { standing } = createPendingCheck(world.ports);
+  world.changes.beforeExec = async () => {
+    world.offsets[0] = 4;
+    world.waiting.delete('told');
+  };
+  const asked = standing(triggerOf('told', 0));
+  await vi.advanceTimersByTimeAsync(10);
+  expect(await asked).toBe('unknown');
+
+  world.changes.beforeExec = async () => {};
+  world.offsets[0] = 10;
+  world.waiting.add('told');
+  const again = standing(triggerOf('told', 0));
+  await vi.advanceTimersByTimeAsync(10);
+  expect(await again).toBe('waiting');
+});
