@@ -2,6 +2,7 @@
 // and `serve`, feeds them, waits until all has arrived everywhere, shows what happened, and keeps going until Ctrl-C.
 
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Command } from 'commander';
@@ -79,16 +80,19 @@ async function up(options: UpOptions): Promise<number> {
     await feed(options, running, steps, stopping.signal);
     await drain(running, steps, stopping.signal);
     const summary = await summarise(running);
+    stopping.signal.throwIfAborted();
     for (const line of describeSummary(summary)) steps.print(line);
-    const verified = options.verify ? await verify(running) : true;
+    const verified = options.verify ? await verify(running, stopping.signal) : true;
     isWorking = false;
     if (options.once) steps.print(JSON.stringify(summary));
     else await stayUp(options, running, steps, stopping.signal);
     return verified && stack.staysDown().length === 0 ? 0 : 1;
   } catch (error) {
-    if (!(error instanceof Stopped)) throw error;
-    steps.print(error.message);
-    return error.exitCode;
+    // What is cut off by the end fails each in its own words; why it ends is what counts.
+    const reason: unknown = stopping.signal.aborted ? stopping.signal.reason : error;
+    if (!(reason instanceof Stopped)) throw error;
+    steps.print(reason.message);
+    return reason.exitCode;
   } finally {
     const down = stack?.staysDown() ?? [];
     await stack?.stop();
@@ -259,17 +263,23 @@ async function summarise({ config, keys, url }: Running): Promise<Summary> {
   }
 }
 
-/** Runs `flywheel verify` beside; true when it found no difference. */
-async function verify({ environment }: Running): Promise<boolean> {
+/**
+ * Runs `flywheel verify` beside; true when it found no difference.
+ * @throws the signal's reason, once `verify` has ended: it must not ask parts that are being stopped
+ */
+async function verify({ environment }: Running, signal: AbortSignal): Promise<boolean> {
   const [program, ...args] = flywheelCommandLine('verify');
   const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
   const child = spawn('/usr/bin/env', [...variables, program!, ...args], {
     stdio: ['ignore', 'inherit', 'inherit'],
   });
+  const end = (): void => void child.kill('SIGTERM');
+  signal.addEventListener('abort', end);
   const code = await new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('exit', resolve);
-  });
+  }).finally(() => signal.removeEventListener('abort', end));
+  signal.throwIfAborted();
   return code === 0;
 }
 
@@ -305,7 +315,7 @@ async function stayUp(
     await trickleOn(running, steps, signal);
   } else {
     // Live events would make what is replayed late.
-    await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    if (!signal.aborted) await once(signal, 'abort');
   }
   const reason: unknown = signal.reason;
   if (reason instanceof Stopped && reason.exitCode !== 130) throw reason;

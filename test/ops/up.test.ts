@@ -1,7 +1,7 @@
 // `flywheel up` as a newcomer meets it: everything from nothing, a second start that goes on with what is there, and Ctrl-C.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -228,6 +228,27 @@ test(
     await killUntilItStaysDown(run, 'stream');
     expect(await run.code, run.output()).toBe(1);
     expect(run.output()).toContain('\nstream stays down\n');
+    expect(pidsLeft()).toEqual([]);
+  },
+  START_MS_MAX,
+);
+
+const REES46 = `event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session
+2019-10-01 00:00:00 UTC,view,44600062,2103807459595387724,,shiseido,35.79,541312140,72d76fde-8bb3-4e00-8c23-a032dfed738c
+2019-10-01 00:00:04 UTC,purchase,1004237,2053013555631882655,electronics.smartphone,apple,1081.98,535871217,c6bd7419-2748-4c56-95b4-8cec9ff8b80d
+`;
+
+test(
+  'SIGTERM while it verifies a replay ends verify and then itself, without a word of success',
+  async () => {
+    const file = path.join(dir, 'two.csv');
+    writeFileSync(file, REES46);
+    const run = up('--replay', `rees46:${file}`, '--verify');
+    await expect.poll(() => run.output(), { timeout: START_MS_MAX, interval: 20 }).toMatch(/^verify: /m);
+    run.process.kill('SIGTERM');
+    expect(await run.code, run.output()).toBe(130);
+    expect(run.output()).toContain('\nstopping (SIGTERM) …\nstopped before it was done\nstopped\n');
+    expect(run.output()).not.toContain('Ctrl-C stops everything.');
     expect(pidsLeft()).toEqual([]);
   },
   START_MS_MAX,
