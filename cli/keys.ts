@@ -98,9 +98,16 @@ async function create(name: string, options: CreateOptions): Promise<void> {
     expiresAtMs: expires === 'never' ? undefined : expires,
     limits: limitsOf(options),
   };
-  const created = await changeHashedKeys(config.serveKeysFile, (keys) => createKey(keys, wanted, nowMs));
-  const { plain, made } = created;
+  const created = await changeHashedKeys(config.serveKeysFile, (keys) => {
+    const { keys: after, result } = createKey(keys, wanted, nowMs);
+    return { keys: after, result: { ...result, isFirst: keys.length === 0 } };
+  });
+  const { plain, made, isFirst } = created;
   print(options, { key: plain, ...shown(made, nowMs) }, madeText(made, plain));
+  if (isFirst)
+    process.stderr.write(
+      `${path.resolve(config.serveKeysFile)} is new and holds this key alone: a serve knows it if it reads that file (SERVE_KEYS_FILE, FLYWHEEL_DIR)\n`,
+    );
   await renewPlainFile(plainFileOf(config), created, options);
 }
 

@@ -1,4 +1,5 @@
 // The only file that reads process.env. Settings are checked once, at start, with all faults in one message.
+import path from 'node:path';
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import { schemaFault } from './schema-fault.ts';
@@ -22,7 +23,9 @@ const schema = z.object({
   FLYWHEEL_DIR: z.string().default('.flywheel'),
   KAFKA_BROKERS: z.string().default('127.0.0.1:19092'),
   REDIS_URL: z.string().default('redis://127.0.0.1:16379'),
-  CLICKHOUSE_URL: z.string().default('http://127.0.0.1:18123'),
+  CLICKHOUSE_URL: z
+    .url({ protocol: /^https?$/, error: 'must be like https://user:password@host:8443' })
+    .default('http://127.0.0.1:18123'),
   SERVE_HOST: z.string().default('127.0.0.1'),
   SERVE_PORT: port.default(18_080),
   /** Comma separated addresses and CIDR ranges of the proxies in front, whose X-Forwarded-* say who really calls. */
@@ -43,16 +46,16 @@ const schema = z.object({
   STREAM_FLUSH_MS: z.coerce.number().int().min(100).max(60_000).default(5_000),
   STREAM_CACHE: z.enum(['on', 'off']).default('on'),
   STREAM_CLOCK: z.enum(['on', 'off']).default('on'),
-  /** JSON file of hashed API keys; written by `flywheel up` and `flywheel keys`. */
-  SERVE_KEYS_FILE: z.string().default('.flywheel/keys.hashed.json'),
+  /** JSON file of hashed API keys; written by `flywheel up` and `flywheel keys`. Absent: `keys.hashed.json` in FLYWHEEL_DIR. */
+  SERVE_KEYS_FILE: z.string().optional(),
   /** The page snippet that `serve` gives out, where it is another than that of the build. */
   SERVE_SNIPPET_FILE: z.string().optional(),
   /** Where the commands that talk to a `serve` find it, and with which key; else what `flywheel up` left on this machine. */
   FLYWHEEL_URL: z.url().optional(),
   SECRET_KEY: z.string().optional(),
   JOBS_METRICS_PORT: port.default(18_082),
-  /** JSON file of the receivers' signing secrets by name; written by `flywheel deliveries secret`. */
-  JOBS_SECRETS_FILE: z.string().default('.flywheel/webhook-secrets.json'),
+  /** JSON file of the receivers' signing secrets by name; written by `flywheel deliveries secret`. Absent: `webhook-secrets.json` in FLYWHEEL_DIR. */
+  JOBS_SECRETS_FILE: z.string().optional(),
   /** Comma separated hosts (`host` or `host:port`) that may be called though their address is not a public one. */
   JOBS_ALLOW_HOSTS: z.string().default(''),
   /** An intent is sent within so long or not at all; who takes over waits for it. */
@@ -94,9 +97,13 @@ export interface Config {
   readonly bug: string;
 }
 
-/** @throws Error naming every variable that is wrong. */
+/**
+ * A variable that is set to nothing counts as not set: an empty SERVE_HOST would listen on every interface.
+ * @throws Error naming every variable that is wrong.
+ */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
-  const parsed = schema.safeParse(env, { error: schemaFault });
+  const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const parsed = schema.safeParse(set, { error: schemaFault });
   if (!parsed.success) {
     const faults = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
     throw new Error(`the environment is wrong: ${faults.join('; ')}`);
@@ -121,12 +128,12 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     streamCache: value.STREAM_CACHE === 'on',
     streamFlushMs: value.STREAM_FLUSH_MS,
     streamClock: value.STREAM_CLOCK === 'on',
-    serveKeysFile: value.SERVE_KEYS_FILE,
+    serveKeysFile: value.SERVE_KEYS_FILE ?? path.join(value.FLYWHEEL_DIR, 'keys.hashed.json'),
     serveSnippetFile: value.SERVE_SNIPPET_FILE,
     serveUrl: value.FLYWHEEL_URL,
     secretKey: value.SECRET_KEY,
     jobsMetricsPort: value.JOBS_METRICS_PORT,
-    jobsSecretsFile: value.JOBS_SECRETS_FILE,
+    jobsSecretsFile: value.JOBS_SECRETS_FILE ?? path.join(value.FLYWHEEL_DIR, 'webhook-secrets.json'),
     jobsAllowHosts: listOf(value.JOBS_ALLOW_HOSTS),
     jobsIntentLifeMs: value.JOBS_INTENT_LIFE_MS,
     failpoint: value.FLYWHEEL_FAILPOINT,
@@ -141,10 +148,11 @@ export interface ExternalParts {
   readonly clickhouseUrl: string | undefined;
 }
 
+/** One that is set to nothing runs here, as for `readConfig`. */
 export function readExternalParts(env: NodeJS.ProcessEnv = process.env): ExternalParts {
   return {
-    kafkaBrokers: env.KAFKA_BROKERS,
-    redisUrl: env.REDIS_URL,
-    clickhouseUrl: env.CLICKHOUSE_URL,
+    kafkaBrokers: env.KAFKA_BROKERS || undefined,
+    redisUrl: env.REDIS_URL || undefined,
+    clickhouseUrl: env.CLICKHOUSE_URL || undefined,
   };
 }
