@@ -11,6 +11,7 @@ import { ensureGeneration, openTopicAdmin } from '../platform/kafka-topics.ts';
 import { accountPartition, jobsLeaderKey, partitionKeys } from '../platform/keys.ts';
 import { type Namespace, namespaceOf } from '../platform/namespace.ts';
 import { type PartitionStatus, readPartitions } from '../platform/partition-status.ts';
+import { PlatformError } from '../platform/platform-error.ts';
 import { openRedis, type RedisClient } from '../platform/redis.ts';
 import { duration, type Line, type Tone, tableOf } from './status-table.ts';
 
@@ -32,8 +33,11 @@ export interface Status {
 /** A ClickHouse that takes the connection and says nothing by then is away. */
 const CLICKHOUSE_MS_MAX = 3_000;
 
-/** By `<topic>:<partition>`: what could not be taken of it in the last day; null if ClickHouse does not answer. */
-async function readRejects(config: Config, namespace: Namespace): Promise<Map<string, number> | null> {
+/**
+ * By `<topic>:<partition>`: what could not be taken of it in the last day.
+ * @throws PlatformError CLICKHOUSE_UNREACHABLE, or the client's error
+ */
+async function readRejects(config: Config, namespace: Namespace): Promise<Map<string, number>> {
   const clickhouse = openClickHouse({
     url: config.clickhouseUrl,
     database: namespace.database,
@@ -50,11 +54,14 @@ async function readRejects(config: Config, namespace: Namespace): Promise<Map<st
     });
     const rows = await answer.json<{ topic: string; partition: number; count: number }>();
     return new Map(rows.map(({ topic, partition, count }) => [`${topic}:${partition}`, count]));
-  } catch {
-    return null;
   } finally {
     await clickhouse.close();
   }
+}
+
+function rejectsFault(error: unknown): string {
+  const { message } = error as Error;
+  return error instanceof PlatformError ? message : `ClickHouse does not tell what was rejected: ${message}`;
 }
 
 /** Of the partition that owns each account, by the definitions in force there. */
@@ -122,15 +129,17 @@ async function look(config: Config): Promise<Status> {
     const { spend } = await ensureGeneration(namespace, admin, redis);
     const nowMs = Date.now();
     const partitions = await readPartitions(namespace, redis, admin, nowMs);
-    const [rejects, accounts, led] = await Promise.all([
-      readRejects(config, namespace),
-      readAccounts(namespace, redis, spend, partitions),
-      isLed(redis, namespace),
-    ]);
     const faults = partitions
       .filter(({ health }) => health !== 'ok' && health !== 'paused')
       .map((one) => faultOf(one, nowMs));
-    if (rejects === null) faults.push(`ClickHouse at ${config.clickhouseUrl} does not answer`);
+    const [rejects, accounts, led] = await Promise.all([
+      readRejects(config, namespace).catch((error: unknown) => {
+        faults.push(rejectsFault(error));
+        return null;
+      }),
+      readAccounts(namespace, redis, spend, partitions),
+      isLed(redis, namespace),
+    ]);
     if (!led) faults.push('no process leads the jobs: no trigger is pushed, no past of a funnel computed');
     return {
       namespace: namespace.name,

@@ -22,6 +22,7 @@ import { FeedError } from './feed/post.ts';
 import { createRoom } from './feed/room.ts';
 import { runFeed } from './feed/run.ts';
 import { runTrickle } from './feed/trickle.ts';
+import { addresses } from './up-addresses.ts';
 import { addUpOptions, dirOf, type UpOptions } from './up-options.ts';
 import { isDrainedInTime, looking, pauseNotice } from './up-progress.ts';
 import { createSteps, progressBar, type Steps } from './up-steps.ts';
@@ -319,27 +320,6 @@ async function stayUp(
   }
   const reason: unknown = signal.reason;
   if (reason instanceof Stopped && reason.exitCode !== 130) throw reason;
-}
-
-function addresses({ url, keys, stack }: Running): string[] {
-  return [
-    '',
-    `API         ${url}   documentation ${url}/docs`,
-    ...(stack.prometheusUrl === undefined
-      ? []
-      : [
-          `Prometheus  ${stack.prometheusUrl}`,
-          'Grafana     in yours: Dashboards, New, Import, ops/grafana/{engine,growth,campaigns}.json, and choose this Prometheus',
-        ]),
-    `Kafka       ${stack.kafkaBrokers}   Redis ${stack.redisUrl}   ClickHouse ${stack.clickhouseUrl}`,
-    `keys        write ${keys.write}   secret ${keys.secret}`,
-    '',
-    'Try:',
-    `  curl -u ${keys.write}: -H 'content-type: application/json' -d '{"userId":"you","event":"Product Viewed"}' ${url}/v1/track`,
-    `  curl -H 'authorization: Bearer ${keys.secret}' ${url}/v1/buyers/u:you`,
-    '',
-    'Ctrl-C stops everything.',
-  ];
 }
 
 /** Adds the command. */

@@ -2,6 +2,7 @@
 import { type Cluster, Redis, type RedisOptions } from 'ioredis';
 import { PlatformError } from './platform-error.ts';
 import { BoundedCluster } from './redis-cluster.ts';
+import { withoutPassword } from './without-password.ts';
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const RECONNECT_DELAY_MS_MAX = 500;
@@ -132,8 +133,4 @@ function clusterOf(connection: RedisConnection): BoundedCluster {
 
 function reconnectDelayMs(times: number): number {
   return Math.min(times * 50, RECONNECT_DELAY_MS_MAX);
-}
-
-function withoutPassword(url: string): string {
-  return url.replace(/\/\/[^@/]*@/, '//…@');
 }

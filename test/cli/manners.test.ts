@@ -11,8 +11,10 @@ import { promisify } from 'node:util';
 import { afterEach, expect, inject, it } from 'vitest';
 import { DEFAULT_PORTS } from '../../ops/local/ports.ts';
 import { ensureApiKeys } from '../../platform/api-keys.ts';
+import { openClickHouse } from '../../platform/clickhouse.ts';
 import { readConfig } from '../../platform/config.ts';
 import { migrate } from '../../platform/migrate.ts';
+import { namespaceOf } from '../../platform/namespace.ts';
 import { endChildren, startChild } from '../e2e/support/child.ts';
 
 const NOBODY = 'http://127.0.0.1:1';
@@ -105,6 +107,40 @@ it('serve goes on though the disk that its log goes to is full', async () => {
   await expect.poll(isBroken, { timeout: 60_000 }).toBe('0');
   expect((await serve.stop()).code).toBe(0);
   await rm(folder, { recursive: true });
+});
+
+it('status says in words, and without its password, that a ClickHouse cannot be reached', async () => {
+  const environment = {
+    FLYWHEEL_NAMESPACE: 'manners',
+    KAFKA_BROKERS: inject('kafkaBrokers'),
+    REDIS_URL: inject('redisUrl'),
+  };
+  await migrate({ config: readConfig({ ...environment, CLICKHOUSE_URL: inject('clickhouseUrl') }) });
+  const away = { ...environment, CLICKHOUSE_URL: 'http://flywheel:geheim@127.0.0.1:1' };
+  const status = startChild('status', away, ['--json']);
+  expect((await status.ended).code, status.errors()).toBe(1);
+  const { faults } = JSON.parse(status.output()) as { faults: string[] };
+  expect(faults).toContainEqual(expect.stringMatching(/^no ClickHouse at 127\.0\.0\.1:1: .*ECONNREFUSED/));
+  expect(status.output()).not.toContain('geheim');
+});
+
+it('status says what ClickHouse refuses', async () => {
+  const environment = {
+    FLYWHEEL_NAMESPACE: 'manners',
+    KAFKA_BROKERS: inject('kafkaBrokers'),
+    REDIS_URL: inject('redisUrl'),
+    CLICKHOUSE_URL: inject('clickhouseUrl'),
+  };
+  const config = readConfig(environment);
+  await migrate({ config });
+  const { database } = namespaceOf(config.namespace);
+  const clickhouse = openClickHouse({ url: config.clickhouseUrl, database });
+  await clickhouse.command({ query: 'RENAME TABLE rejects TO rejects_aside' });
+  const status = startChild('status', environment);
+  expect((await status.ended).code, status.errors()).toBe(1);
+  expect(status.output()).toMatch(/unhealthy: ClickHouse does not tell what was rejected: .*rejects/);
+  await clickhouse.command({ query: 'RENAME TABLE rejects_aside TO rejects' });
+  await clickhouse.close();
 });
 
 it('replay says which file it cannot read', async () => {
