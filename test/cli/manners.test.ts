@@ -1,7 +1,7 @@
 // How commands end: when what they ask is not there, when the time that they were given is over, when nobody reads on.
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, expect, inject, it } from 'vitest';
+import { takeFolder } from '../../ops/local/pids.ts';
 import { DEFAULT_PORTS } from '../../ops/local/ports.ts';
 import { ensureApiKeys } from '../../platform/api-keys.ts';
 import { openClickHouse } from '../../platform/clickhouse.ts';
@@ -181,6 +182,33 @@ it('bench does not measure what every object has', async () => {
     "'toString' is invalid for argument 'what'. there are stream, serve, latency, memory",
   );
   expect(await readdir(folder)).toEqual([]);
+  await rm(folder, { recursive: true });
+});
+
+it('bench leaves alone a folder of its name that is not its own', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'flywheel-manners-'));
+  const theirs = path.join(folder, 'flywheel-bench', 'work');
+  await mkdir(path.dirname(theirs));
+  await writeFile(theirs, 'of somebody');
+  const bench = startChild('bench', {}, ['stream', '--dir', folder, '--results', folder]);
+  expect((await bench.ended).code).toBe(1);
+  expect(bench.errors()).toBe(
+    `${path.dirname(theirs)} holds what no benchmark has left there: move it away, or name another folder with --dir\n`,
+  );
+  expect(await readFile(theirs, 'utf8')).toBe('of somebody');
+  await rm(folder, { recursive: true });
+});
+
+it('bench does not pull its folder away under another one', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'flywheel-manners-'));
+  const dir = path.join(folder, 'flywheel-bench');
+  await mkdir(dir);
+  const { release } = await takeFolder(dir, () => {});
+  const bench = startChild('bench', {}, ['stream', '--dir', folder, '--results', folder]);
+  expect((await bench.ended).code).toBe(1);
+  expect(bench.errors()).toContain(`process ${process.pid} works in ${dir}`);
+  expect(await readdir(dir)).toEqual(['holder', 'pids.json']);
+  release();
   await rm(folder, { recursive: true });
 });
 
