@@ -31,16 +31,24 @@ const answer = z.object({
     inseparable: z.int().meta({ description: 'Taken back too late: what they brought stays.' }),
   }),
   joined: z.object({
-    visitors: z
-      .int()
-      .meta({ description: 'Visitors with a link that was made in the period and still stands.' }),
+    visitors: z.int().meta({
+      description:
+        'Visitors with a link that was made in the period and has not been taken back; what one that ended has brought stays.',
+    }),
     users: z.int(),
     usersWithSeveralVisitors: z.int(),
     visitorsOfSeveralUsers: z.int().meta({ description: 'Shared devices.' }),
   }),
-  companies: z.object({ companies: z.int(), members: z.int() }),
+  companies: z.object({
+    companies: z.int(),
+    members: z
+      .int()
+      .meta({ description: 'People: who said so also as a visitor that is known by now is one.' }),
+  }),
   aliasesOfUsers: z.object({
-    count: z.int().meta({ description: 'Aliases whose previous id is a user’s: they are not followed.' }),
+    count: z
+      .int()
+      .meta({ description: 'Aliases whose previous id is another user’s: they are not followed.' }),
     rows: z.array(
       z.object({ userId: z.string(), previousId: z.string(), time: isoTime, messageId: z.string() }),
     ),

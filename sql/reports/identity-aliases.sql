@@ -1,4 +1,4 @@
--- Aliases of a period that name a user's id as the previous one: two users who may be one person. They are not followed.
+-- Aliases of a period that name another user's id as the previous one: two users who may be one person. They are not followed.
 -- The newest first: a limit cuts the oldest ones.
 -- Parameters: generation, from and to (event time, to exclusive), limit.
 SELECT
@@ -11,6 +11,7 @@ FROM links FINAL
 WHERE kind = 'alias'
   AND user_id != ''
   AND previous_id != ''
+  AND previous_id != user_id
   AND generation = {generation:UInt16}
   AND time >= {from:DateTime64(3, 'UTC')}
   AND time < {to:DateTime64(3, 'UTC')}

@@ -1,4 +1,5 @@
--- What became of links in a period, and how those that were made in it and still stand join visitors and users; companies and members.
+-- What became of links in a period, and how those that were made in it and were not taken back join visitors and users: what one
+-- that ended has brought stays with its user. Companies, and their members as the people that they are known as now.
 -- Parameters: generation, from and to (to exclusive).
 WITH
     changes AS
@@ -31,10 +32,17 @@ SELECT
     grouped.members AS members
 FROM
 (
-    SELECT uniqExact(group_id) AS companies, uniqExact(key) AS members
-    FROM links
-    WHERE kind = 'group'
-      AND generation = {generation:UInt16}
-      AND time >= {from:DateTime64(3, 'UTC')}
-      AND time < {to:DateTime64(3, 'UTC')}
+    SELECT
+        uniqExact(g.group_id) AS companies,
+        uniqExact(if(l.user != '' AND g.offset < l.to_offset, l.user, g.key)) AS members
+    FROM
+    (
+        SELECT key, generation, offset, group_id
+        FROM links
+        WHERE kind = 'group'
+          AND generation = {generation:UInt16}
+          AND time >= {from:DateTime64(3, 'UTC')}
+          AND time < {to:DateTime64(3, 'UTC')}
+    ) AS g
+    ASOF LEFT JOIN link_spans AS l ON g.key = l.key AND g.generation = l.generation AND g.offset >= l.from_offset
 ) AS grouped

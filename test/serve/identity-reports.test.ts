@@ -224,9 +224,15 @@ describe('people', () => {
       said('u:1', 1, { kind: 'group', group_id: 'acme' }),
       said('u:2', 2, { kind: 'group', group_id: 'acme' }),
       said('u:2', 3, { kind: 'group', group_id: 'other' }),
+      // Before they signed in; on the shared device, u:2 and then u:3; by somebody who is not known.
+      said('a:phone', 5, { kind: 'group', group_id: 'acme', partition: 1 }),
+      said('a:kiosk', 25, { kind: 'group', group_id: 'acme', partition: 1 }),
+      said('a:kiosk', 32, { kind: 'group', group_id: 'acme', partition: 1 }),
+      said('a:wrong', 33, { kind: 'group', group_id: 'other', partition: 1 }),
       said('u:1', 4, { kind: 'alias', previous_id: 'phone' }),
       said('u:1', 5, { kind: 'alias', previous_id: 'legacy' }),
       said('u:1', 6, { kind: 'alias', previous_id: 'legacy' }),
+      said('u:1', 8, { kind: 'alias', previous_id: '1' }),
     ]);
     const shown = (key: string, offset: number, variant: string, experiment = 'form') => ({
       ...{
@@ -260,7 +266,8 @@ describe('people', () => {
       truncated: false,
       links: { made: 6, superseded: 1, revoked: 1, expired: 1, merged: 1, inseparable: 0 },
       joined: { visitors: 4, users: 4, usersWithSeveralVisitors: 1, visitorsOfSeveralUsers: 1 },
-      companies: { companies: 2, members: 2 },
+      // u:1, u:2, u:3, a:wrong.
+      companies: { companies: 2, members: 4 },
       aliasesOfUsers: {
         count: 1,
         rows: [{ userId: '1', previousId: 'legacy', time: ago(DAY_MS), messageId: 'l5' }],
