@@ -1,6 +1,7 @@
 // What happened, for people and as JSON: read from ClickHouse and from the API, as anybody else would read it.
 
 import type { ClickHouse } from '../platform/clickhouse.ts';
+import { readCounts } from './up-counts.ts';
 
 const TOP_OPPORTUNITIES = 5;
 const FUNNELS_MAX = 5;
@@ -34,7 +35,7 @@ interface Opportunities {
 
 /** Who turned out to be one person. */
 interface Identity {
-  /** Visitors that belong to a user now. */
+  /** Visitors that were linked to a user, which was not taken back. */
   visitorsJoined: number;
   users: number;
   usersWithSeveralVisitors: number;
@@ -76,19 +77,16 @@ export interface Summary {
   campaigns: Campaign[];
   /** Spend against budget, of every account with a campaign above. */
   accounts: Account[];
+  /** How often buyers came to a stage by themselves; not where links put them. */
   transitions: Record<string, number>;
+  /** Each trigger once: waiting, acknowledged or expired. */
   triggers: Record<string, number>;
 }
 
 /** Reads the whole summary; the period of the reports is that of the events that are there. */
 export async function readSummary(source: SummarySource): Promise<Summary> {
   const { clickhouse, namespace } = source;
-  const [events, rejects, transitions, triggers] = await Promise.all([
-    countBy(clickhouse, 'SELECT verdict AS name, count() AS rows FROM events FINAL GROUP BY name'),
-    countBy(clickhouse, 'SELECT reason AS name, count() AS rows FROM rejects FINAL GROUP BY name'),
-    countBy(clickhouse, 'SELECT to_stage AS name, count() AS rows FROM transitions FINAL GROUP BY name'),
-    countBy(clickhouse, 'SELECT status AS name, count() AS rows FROM triggers FINAL GROUP BY name'),
-  ]);
+  const { events, rejects, transitions, triggers } = await readCounts(clickhouse);
   const { buyers, records, ...times } = await readTimes(clickhouse);
   const period = records === 0 ? null : times;
   const campaigns = period === null ? [] : await readCampaigns(source, period);
@@ -105,12 +103,6 @@ export async function readSummary(source: SummarySource): Promise<Summary> {
     transitions,
     triggers,
   };
-}
-
-async function countBy(clickhouse: ClickHouse, query: string): Promise<Record<string, number>> {
-  const result = await clickhouse.query({ query: `${query} ORDER BY name`, format: 'JSONEachRow' });
-  const rows = await result.json<{ name: string; rows: number | string }>();
-  return Object.fromEntries(rows.map(({ name, rows: count }) => [name, Number(count)]));
 }
 
 /** Reports look at no longer period: one event of long ago must not keep the summary from the rest. */

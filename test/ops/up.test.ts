@@ -123,7 +123,7 @@ test(
       [...new Set(first.campaigns.map(({ account }) => account))].sort(),
     );
     expect(first.transitions.new).toBeGreaterThan(0);
-    expect(first.triggers.created).toBeGreaterThan(0);
+    expect(first.triggers.waiting).toBeGreaterThan(0);
     expect(run.output()).toMatch(/\[1\/5\] .*\[2\/5\] .*\[3\/5\] .*\[4\/5\] .*\[5\/5\] /s);
     expect(statSync(path.join(dir, 'keys.json')).mode & 0o777).toBe(0o600);
     expect(pidsLeft()).toEqual([]);
