@@ -51,15 +51,16 @@ export async function migrate(options: MigrateOptions): Promise<Migrated> {
   const { topics, generations } = await migrateTopics(config, namespace, print, warn);
   print(`generations: ${describeGenerations(generations)}`);
 
-  const migrations = await migrateDatabase(config, namespace);
-  print(
-    `database ${namespace.database}: ${migrations.length > 0 ? `applied ${migrations.join(', ')}` : 'up to date'}`,
-  );
-
-  const definitions = await withPublisher(config, namespace, async (publisher, log) => {
+  const { migrations, definitions } = await withPublisher(config, namespace, async (publisher, log) => {
+    // Tables go forward only: nothing of this version is made of them for files that it will refuse.
+    checkFiles(log, files);
+    const migrations = await migrateDatabase(config, namespace);
+    print(
+      `database ${namespace.database}: ${migrations.length > 0 ? `applied ${migrations.join(', ')}` : 'up to date'}`,
+    );
     const placed = await publisher.placeMissing();
     if (placed > 0) print(`definitions: ${placed} that had not reached every partition were completed`);
-    return publishFiles(publisher, log, files, print);
+    return { migrations, definitions: await publishFiles(publisher, log, files, print) };
   });
   print(
     `definitions: ${definitions.length > 0 ? `published ${definitions.join(', ')}` : `all ${files.length} in force`}`,
@@ -164,19 +165,24 @@ async function withPublisher<Value>(
 type Files = Awaited<ReturnType<typeof readDefinitionFiles>>;
 
 /** A definition that somebody has changed since it came from its file stays as they left it. */
+function isOurs(log: DefinitionLog, { type, id }: Files[number]): boolean {
+  const { record } = log.revisionOf(type, id) ?? {};
+  return record === undefined || record.by === FILES;
+}
+
 async function publishFiles(
   publisher: Publisher,
   log: DefinitionLog,
   files: Files,
   print: (line: string) => void,
 ): Promise<string[]> {
-  const ours = files.filter(({ type, id }) => {
-    const { record } = log.revisionOf(type, id) ?? {};
-    if (record === undefined || record.by === FILES) return true;
-    print(`definitions: ${type}/${id} stays at revision ${record.revision} by ${record.by}`);
+  const ours = files.filter((file) => {
+    if (isOurs(log, file)) return true;
+    const { type, id } = file;
+    const { revision, by } = log.revisionOf(type, id)!.record;
+    print(`definitions: ${type}/${id} stays at revision ${revision} by ${by}`);
     return false;
   });
-  checkFiles(log, ours);
   const published: string[] = [];
   for (const { type, id, document } of ours) {
     const result = await publisher.publish({ type, id, document, by: FILES, why: 'from its file' });
@@ -186,9 +192,10 @@ async function publishFiles(
   return published;
 }
 
-/** All that is wrong is told before anything is published. @throws PlatformError DEFINITION_INVALID */
+/** All that is wrong of what would be published, at once. @throws PlatformError DEFINITION_INVALID */
 function checkFiles(log: DefinitionLog, files: Files): void {
-  const faults = files.flatMap(({ type, id, document }) => {
+  const ours = files.filter((file) => isOurs(log, file));
+  const faults = ours.flatMap(({ type, id, document }) => {
     const checked = checkDocument(type, id, document, lastDocument(log, type, id));
     return checked.ok ? [] : checked.reasons.map((reason) => `${type}/${id}.json: ${reason}`);
   });

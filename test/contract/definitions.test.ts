@@ -338,6 +338,23 @@ describe('migrating', () => {
     expect(log.find('account', 'a')).toMatchObject({ document: { dailyBudgetMicros: 1 } });
   });
 
+  test('for files that are refused no table is made', async () => {
+    const config = configOf('contract-files-refused');
+    const folder = await folderWith({ 'account/a.json': { ...account(1), bidLifeMs: 500 } });
+    const lines: string[] = [];
+    const migrating = migrate({ config, definitionsDir: folder, print: (line) => lines.push(line) });
+    await expect(migrating).rejects.toMatchObject({
+      code: 'DEFINITION_INVALID',
+      message: expect.stringContaining('account/a.json: bidLifeMs'),
+    });
+    expect(lines).toEqual([expect.stringMatching(/^topics: /), expect.stringMatching(/^generations: /)]);
+    const client = openClickHouse({ url: config.clickhouseUrl, database: 'default' });
+    const query = `SHOW DATABASES LIKE '${namespaceOf(config.namespace).database}'`;
+    const answer = await client.query({ query, format: 'JSONCompactEachRow' });
+    expect(await answer.json()).toEqual([]);
+    await client.close();
+  });
+
   test('killed after the definition was appended, before any partition had it: the next migration completes it', async () => {
     const config = configOf('contract-heal');
     const namespace = namespaceOf(config.namespace);
