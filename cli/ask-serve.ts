@@ -17,7 +17,12 @@ export function objectOf(body: string): Readonly<Record<string, unknown>> {
 }
 
 /** What a problem document says; nothing of a body that is none. */
-export function problemIn(body: string): { readonly detail?: string; readonly reasons?: readonly string[] } {
+export function problemIn(body: string): {
+  readonly detail?: string;
+  readonly reasons?: readonly string[];
+  /** What a request that was cut off has brought about all the same. */
+  readonly made?: readonly string[];
+} {
   return objectOf(body);
 }
 

@@ -49,8 +49,9 @@ async function request<Body>(
   if (response.ok) return { body: JSON.parse(text) as Body, tag: response.headers.get('etag') ?? '' };
   const problem = problemIn(text);
   const reasons = problem.reasons?.map((reason) => `\n  ${reason}`).join('');
+  const made = problem.made?.map((name) => `\n  made: ${name}`).join('') ?? '';
   const message =
-    reasons === undefined ? (problem.detail ?? text) : `nothing was changed, because of:${reasons}`;
+    reasons === undefined ? `${problem.detail ?? text}${made}` : `nothing was changed, because of:${reasons}`;
   if (response.status === 422) throw new PlatformError('DEFINITION_INVALID', message);
   if (response.status === 412 || response.status === 409)
     throw new PlatformError('DEFINITION_CONFLICT', message);

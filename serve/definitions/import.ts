@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { DefinitionRecord } from '../../domain/record.ts';
 import { type PlannedChange, planSet } from '../../platform/definition-set.ts';
+import { PlatformError } from '../../platform/platform-error.ts';
 import { logProblem } from '../answer.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { isUnchanged } from '../entity-tag.ts';
@@ -60,12 +61,25 @@ function interrupted(
   return problemError({ ...problem, detail, members: { ...problem.members, made } }, cause);
 }
 
-/** What is no outage, as a record that is too large, goes through: to send it again would not help. */
+function tooLarge({ message }: PlatformError, { name, isHeard }: { name: string; isHeard: boolean }): string {
+  return isHeard
+    ? `${name} holds, but its record is too large to reach every partition (${message}): make it smaller, or raise max.message.bytes of events and spend.`
+    : `The record of ${name} is larger than the log takes (${message}): make it smaller.`;
+}
+
+/** What is no fault of the log goes through. */
 function cutOffByLog(
   error: unknown,
   { name, isHeard }: { name: string; isHeard: boolean },
   progress: { made: readonly string[]; of: number },
 ): unknown {
+  if (error instanceof PlatformError && error.code === 'KAFKA_TOO_LARGE')
+    return interrupted(
+      { status: 413, code: 'too_large' },
+      tooLarge(error, { name, isHeard }),
+      progress,
+      error,
+    );
   const said = logProblem(error);
   if (said === error) return error;
   const { problem } = said as ProblemError;
@@ -82,7 +96,7 @@ function cutOffByLog(
   return interrupted(unsure.problem, why, progress, error);
 }
 
-/** @throws 409 when somebody changes one of them meanwhile, 503 if Kafka did not say whether it has one, or had no room for it */
+/** @throws 409 when somebody changes one of them meanwhile, 413 for one that is too large for the log, 503 if Kafka did not say whether it has one, or had no room for it */
 async function apply(
   deps: ImportPorts,
   changes: readonly PlannedChange[],
@@ -129,6 +143,7 @@ export function registerDefinitionImport(app: FastifyInstance, deps: ImportPorts
       { 200: outcome },
       {
         409: '`import_interrupted`: somebody else changed one of them meanwhile. `made` names what holds already; plan again.',
+        413: '`too_large`: the body, or the record of one of them is larger than the log takes; then `made` names what holds already.',
         503: '`log_unavailable`: the log did not acknowledge one of them in time. `log_busy`: it had no room for one, of which nothing was written. `made` names what holds already; plan again after `Retry-After`.',
       },
     ),

@@ -71,3 +71,12 @@ it('an import puts in force what it has shown', async () => {
   expect(asked[0]).toMatchObject({ definitions: [{ document: { name: 'as it was shown' } }] });
   expect(asked[1]).toEqual(asked[0]);
 });
+
+it('an import that was cut off says what it has made', async () => {
+  const problem = { code: 'too_large', detail: 'It is too large.', made: ['account/a', 'account/b'] };
+  const url = await listening((_request, response) => response.writeHead(413).end(JSON.stringify(problem)));
+  await expect(applyImport({ url, secretKey: 'sk' }, { tag: '"7"', asked: {} })).rejects.toMatchObject({
+    code: 'SERVE_REFUSED',
+    message: `${url}/v1/definitions/import answered 413: It is too large.\n  made: account/a\n  made: account/b`,
+  });
+});

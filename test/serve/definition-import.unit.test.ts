@@ -82,9 +82,25 @@ it('does not say so where only the word that all have it found no room', async (
   });
 });
 
-it('does not ask to plan again what is too large for the log', async () => {
+it('says of one that is too large for the log what holds, and not to come again as it is', async () => {
   const { answer } = await cutOff(() => refusing('KAFKA_TOO_LARGE'));
-  expect([answer.statusCode, answer.headers['retry-after']]).toEqual([500, undefined]);
+  expect([answer.statusCode, answer.headers['retry-after']]).toEqual([413, undefined]);
+  expect(answer.json()).toMatchObject({
+    code: 'too_large',
+    detail: expect.stringMatching(/account\/c is larger than the log takes \(played\).*2 of 3.*plan again/),
+    made: ['account/a', 'account/b'],
+  });
+});
+
+it('says of one that holds and is too large for a partition that it holds', async () => {
+  const { answer } = await cutOff((definitions) => {
+    definitions.set('account', 'c', account('c').document);
+    return refusing('KAFKA_TOO_LARGE');
+  });
+  expect(answer.json()).toMatchObject({
+    code: 'too_large',
+    detail: expect.stringContaining('account/c holds, but its record is too large to reach every partition'),
+  });
 });
 
 it('says so where somebody else came between', async () => {
