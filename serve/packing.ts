@@ -32,10 +32,14 @@ function plainTags(request: FastifyRequest): void {
   }
 }
 
-/** The form that the caller holds, among its tags: an unchanged answer names it. */
+function withoutWeakness(tag: string): string {
+  return tag.replace(/^W\//, '');
+}
+
+/** The form that the caller holds, among its tags: an unchanged answer names it. Compares weakly, as If-None-Match does. */
 function formHeld(known: string | undefined, tag: string): string | undefined {
-  const held = known?.split(',').map((each) => each.trim().replace(/^W\//, ''));
-  const form = held?.find((each) => MARK.test(each) && each.replace(MARK, '"') === tag);
+  const held = known?.split(',').map((each) => withoutWeakness(each.trim()));
+  const form = held?.find((each) => MARK.test(each) && each.replace(MARK, '"') === withoutWeakness(tag));
   return form === undefined ? undefined : MARK.exec(form)![1];
 }
 

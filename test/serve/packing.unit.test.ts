@@ -1,10 +1,12 @@
 // Packed answers and bodies at their edges: tags of each form, answers that did not change, packings that chain, lie or break off,
 // and what browsers may read and send.
 import { brotliCompressSync, deflateRawSync, deflateSync, gunzipSync, gzipSync } from 'node:zlib';
-import type { FastifyInstance } from 'fastify';
+import { type FastifyInstance, fastify } from 'fastify';
 import { describe, expect, it } from 'vitest';
 import type { Publication } from '../../platform/definition-publish.ts';
 import type { Dependencies } from '../../serve/dependencies.ts';
+import { isUnchanged } from '../../serve/entity-tag.ts';
+import { registerPacking } from '../../serve/packing.ts';
 import { DefinitionsGiven } from './answering.ts';
 import { openApp, SECRET, WRITE, world } from './without-parts.ts';
 
@@ -54,6 +56,26 @@ describe('a packed answer', () => {
     }
     const changed = await opened.inject({ url, headers: { ...gzip, 'if-none-match': '"0-old+gzip"' } });
     expect(changed.statusCode).toBe(200);
+  });
+
+  it('has a tag that says its form where it is a weak one, too', async () => {
+    const app = fastify();
+    await registerPacking(app);
+    app.get('/flags', (request, reply) => {
+      reply.header('etag', 'W/"x"');
+      if (isUnchanged(request.headers['if-none-match'], 'W/"x"')) return reply.code(304).send();
+      return reply.send({ flags: 'x'.repeat(2_000) });
+    });
+    const ask = async (known: string) => {
+      const headers = { 'accept-encoding': 'gzip', 'if-none-match': known };
+      const answer = await app.inject({ url: '/flags', headers });
+      return [answer.statusCode, answer.headers.etag];
+    };
+    expect(await ask('W/"y"')).toEqual([200, 'W/"x+gzip"']);
+    for (const known of ['W/"x+gzip"', '"x+gzip"', 'W/"y", W/"x+gzip"'])
+      expect(await ask(known)).toEqual([304, 'W/"x+gzip"']);
+    expect(await ask('W/"x"')).toEqual([304, 'W/"x"']);
+    await app.close();
   });
 
   it('has a tag that a change may name as what its author saw', async () => {
