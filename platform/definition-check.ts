@@ -1,7 +1,8 @@
 // Whether a change may be published: everything that speaks against it, at once.
 import type { DefinitionType } from '../domain/definition.ts';
 import type { DefinitionRecord } from '../domain/record.ts';
-import { checkDocument, forbiddenChanges } from './definition-document.ts';
+import { forbiddenChanges } from './definition-changes.ts';
+import { checkDocument } from './definition-document.ts';
 import {
   type Dangling,
   type DefinitionSet,

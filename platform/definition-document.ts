@@ -280,27 +280,3 @@ function experimentFaults({ variations, fallback, forced, namespace }: Experimen
   }
   return reasons;
 }
-
-/** What a new revision may not change: everything that shares a budget has one owner, and its money one currency. */
-export function forbiddenChanges(type: DefinitionType, before: unknown, after: unknown): string[] {
-  if (before === null || after === null) return [];
-  if (type === 'campaign') {
-    const { accountId } = before as CampaignDefinition;
-    return accountId === (after as CampaignDefinition).accountId
-      ? []
-      : [`accountId: a campaign keeps its account (${accountId}) for life`];
-  }
-  if (type === 'account') {
-    const { currency, utcOffsetMinutes } = before as AccountDefinition;
-    const next = after as AccountDefinition;
-    return [
-      ...(currency === next.currency
-        ? []
-        : [`currency: an account keeps its currency (${currency}) for life`]),
-      ...(utcOffsetMinutes === next.utcOffsetMinutes
-        ? []
-        : [`utcOffsetMinutes: an account keeps its days (${utcOffsetMinutes}) for life`]),
-    ];
-  }
-  return [];
-}

@@ -3,6 +3,7 @@ import type { DefinitionType } from '../domain/definition.ts';
 import { definitionTypes } from '../domain/definition.ts';
 import type { DefinitionRecord } from '../domain/record.ts';
 import { canonicalHash } from './canonical.ts';
+import { forbiddenChanges } from './definition-changes.ts';
 import {
   type DefinitionHistory,
   lastDocument,
@@ -10,7 +11,7 @@ import {
   type ProposedChange,
   whyNeeded,
 } from './definition-check.ts';
-import { checkDocument, forbiddenChanges, isDefinitionType, publishOrder } from './definition-document.ts';
+import { checkDocument, isDefinitionType, publishOrder } from './definition-document.ts';
 import { reasonsOf } from './definition-references.ts';
 
 /** A definition as somebody wants it; of which type is not yet known to be right. */

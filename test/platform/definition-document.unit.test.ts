@@ -12,8 +12,9 @@ import {
 } from '../../domain/definition.ts';
 import type { DefinitionRecord } from '../../domain/record.ts';
 import { canonicalHash, canonicalJson } from '../../platform/canonical.ts';
+import { forbiddenChanges } from '../../platform/definition-changes.ts';
 import { checkChange } from '../../platform/definition-check.ts';
-import { checkDocument, forbiddenChanges, publishOrder } from '../../platform/definition-document.ts';
+import { checkDocument, publishOrder } from '../../platform/definition-document.ts';
 import { readDefinitionFiles } from '../../platform/definition-files.ts';
 import {
   danglingReferences,
@@ -423,6 +424,24 @@ describe('references', () => {
     expect(forbiddenChanges('account', { utcOffsetMinutes: 0 }, { utcOffsetMinutes: 60 })).toHaveLength(1);
     expect(forbiddenChanges('campaign', { accountId: 'a' }, { accountId: 'a', name: 'new' })).toEqual([]);
     expect(forbiddenChanges('campaign', null, { accountId: 'b' })).toEqual([]);
+  });
+
+  test('an experiment that runs on keeps its variations, if with a weight of 0', () => {
+    const weighed = (status: string, weights: Record<string, number>) => ({
+      status,
+      variations: Object.entries(weights).map(([key, weight]) => ({ key, weight })),
+    });
+    const before = weighed('running', { a: 0.4, b: 0.3, c: 0.3 });
+    const without = { a: 0.5, b: 0.5 };
+    expect(forbiddenChanges('experiment', before, weighed('running', without))).toEqual([
+      'variations: c may have been shown while the experiment runs; give it the weight 0, so that nobody new gets it, or stop the experiment first',
+    ]);
+    expect(forbiddenChanges('experiment', before, weighed('running', { ...without, c: 0, d: 0 }))).toEqual(
+      [],
+    );
+    expect(forbiddenChanges('experiment', before, weighed('stopped', without))).toEqual([]);
+    const stopped = { ...before, status: 'stopped' };
+    expect(forbiddenChanges('experiment', stopped, weighed('running', without))).toEqual([]);
   });
 
   test('every type has its place in the order of publishing', () => {
