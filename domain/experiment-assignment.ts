@@ -55,6 +55,8 @@ export interface Experiment {
 export interface Subject {
   readonly key: string;
   readonly attributes: Readonly<Record<string, unknown>>;
+  /** True for who is in another experiment of the namespace, one that excludes this one: outside it, wherever the hash says. */
+  readonly excluded?: boolean;
 }
 
 type AssignmentReason =
@@ -181,12 +183,12 @@ function notIn(rules: ExperimentRules, reason: AssignmentReason): Assignment {
 /** Decides in GrowthBook's order: state, key, namespace, targeting, bucket, forced variation, end. */
 export function assign(
   { id, document: rules }: Experiment,
-  { key, attributes }: Subject,
+  { key, attributes, excluded = false }: Subject,
   segmentOf: SegmentLookup = () => undefined,
 ): Assignment {
   if (rules.status === 'draft') return notIn(rules, 'draft');
   if (key === '') return notIn(rules, 'noKey');
-  if (rules.namespace !== undefined && !inNamespace(key, rules.namespace))
+  if (rules.namespace !== undefined && (excluded || !inNamespace(key, rules.namespace)))
     return notIn(rules, 'outsideNamespace');
   if (!isTargeted(rules.targeting, attributes, segmentOf)) return notIn(rules, 'notTargeted');
   const bucket = growthBookHash(rules.seed || id, key, rules.hashVersion)!;

@@ -57,7 +57,9 @@ export const experiment = z.object({
   namespace: z
     .object({ id: z.string(), from: z.number().min(0).max(1), to: z.number().min(0).max(1) })
     .optional()
-    .describe('Experiments with parts of one namespace that do not overlap exclude each other.'),
+    .describe(
+      'Experiments with parts of one namespace that do not overlap exclude each other. Who was shown one that runs is in none of the others, wherever the hash says; of two that were shown it is the first.',
+    ),
   targeting: z.array(targeting).default([]).describe('Who is meant: all of it must hold; none: everybody.'),
   fallback: id.describe('The variant of those who are not in the experiment.'),
   forced: id

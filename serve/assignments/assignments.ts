@@ -13,8 +13,9 @@ import { type ProblemError, sendProblem } from '../problem-details.ts';
 import { problemResponse, requestSchema, responseSchema } from '../schema.ts';
 import type { StateReader } from '../state.ts';
 import { attributesFor, type EvaluationContext, readContext } from './context.ts';
-import { type Evaluation, type ExperimentInForce, evaluate } from './evaluate.ts';
+import { type Evaluation, evaluate } from './evaluate.ts';
 import { ExposureLog } from './exposure-log.ts';
+import { type ExperimentInForce, type ExperimentLookup, experimentsHeld } from './past-exposures.ts';
 import * as schemas from './schemas.ts';
 
 /** A full queue loses thousands of exposures a second: one line in the log stands for those of so long. */
@@ -89,6 +90,7 @@ function openExposureLog(deps: AssignmentPorts, metrics: AssignmentMetrics): Exp
 function evaluator(
   reader: StateReader,
   segmentOf: SegmentLookup,
+  experimentOf: ExperimentLookup,
   exposures: ExposureLog,
   metrics: AssignmentMetrics,
 ) {
@@ -98,7 +100,8 @@ function evaluator(
   ): Promise<Evaluation['answer'][]> => {
     const known = await Promise.all(context.keys.map((key) => reader.buyerState(key)));
     const { key, hashKey } = context;
-    const subject = { key, hashKey, known, attributes: attributesFor(context, known), segmentOf };
+    const held = experimentsHeld(known, experimentOf);
+    const subject = { key, hashKey, known, held, attributes: attributesFor(context, known), segmentOf };
     return experiments.map((experiment) => {
       const { answer, exposure, crossover } = evaluate(experiment, subject);
       if (exposure !== null) exposures.take(exposure);
@@ -175,14 +178,16 @@ export function registerAssignments(app: FastifyInstance, deps: AssignmentPorts,
   registerFailures(app, deps);
   const segmentOf: SegmentLookup = (id) =>
     deps.definitionLog.find<SegmentDefinition>('segment', id)?.document.conditions;
-  const evaluateFor = evaluator(reader, segmentOf, exposures, metrics);
+  const experimentOf: ExperimentLookup = (id) =>
+    deps.definitionLog.find<ExperimentDefinition>('experiment', id);
+  const evaluateFor = evaluator(reader, segmentOf, experimentOf, exposures, metrics);
 
   app.post(
     '/ofrep/v1/evaluate/flags/:key',
     { schema: single, ...describedOnly, ...neverPacked },
     async (request, reply) => {
       const { key } = request.params as { key: string };
-      const experiment = deps.definitionLog.find<ExperimentDefinition>('experiment', key);
+      const experiment = experimentOf(key);
       if (experiment === undefined) {
         const errorDetails = `there is no experiment ${JSON.stringify(key)}`;
         return reply.code(404).send({ key, errorCode: 'FLAG_NOT_FOUND', errorDetails });

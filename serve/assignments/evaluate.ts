@@ -1,11 +1,8 @@
 // One experiment for one buyer, as an OFREP 0.3 evaluation: who was exposed keeps what was seen, everybody else is
 // assigned by hash. Pure: the plugin reads the state and logs the exposure.
 import type { Buyer } from '../../domain/buyer.ts';
-import type { InForce } from '../../domain/definition.ts';
 import { assign, type SegmentLookup } from '../../domain/experiment-assignment.ts';
-import type { ExperimentDefinition } from '../../domain/experiment-definition.ts';
-
-export type ExperimentInForce = InForce<ExperimentDefinition>;
+import { type ExperimentInForce, isExcluded, type PastExposure, pastExposure } from './past-exposures.ts';
 
 /** Who asks: the buyer's key in the log, the id that is hashed, what targeting may look at, and what is known of the buyer. */
 export interface EvaluationSubject {
@@ -14,6 +11,8 @@ export interface EvaluationSubject {
   readonly attributes: Readonly<Record<string, unknown>>;
   /** The blobs of every key that the caller named, the subject's own first; null where nothing is known. */
   readonly known: readonly (Buyer | null)[];
+  /** The experiments of namespaces that have the buyer: see `experimentsHeld`. */
+  readonly held: readonly ExperimentInForce[];
   /** The segments in force. */
   readonly segmentOf: SegmentLookup;
 }
@@ -66,35 +65,16 @@ interface Decision {
   readonly bucket: number | null;
 }
 
-interface PastExposure {
-  readonly variant: string | null;
-  readonly crossover: boolean;
-  readonly own: string | null;
-}
-
-/** The first exposure (event time, then message id) over all keys that the caller named. */
-function pastExposure(subject: EvaluationSubject, experiment: string): PastExposure {
-  const exposures = subject.known.flatMap(
-    (buyer) => buyer?.exposures.filter((exposed) => exposed.experiment === experiment) ?? [],
-  );
-  exposures.sort((a, b) => a.timeMs - b.timeMs || (a.messageId < b.messageId ? -1 : 1));
-  const own = subject.known[0]?.exposures.find((exposed) => exposed.experiment === experiment);
-  return {
-    variant: exposures[0]?.variant ?? null,
-    crossover: new Set(exposures.map((exposed) => exposed.variant)).size > 1,
-    own: own?.variant ?? null,
-  };
-}
-
 function decide(experiment: ExperimentInForce, subject: EvaluationSubject, past: PastExposure): Decision {
   const { document } = experiment;
-  if (document.status === 'running' && past.variant !== null) {
-    const variationIndex = document.variations.findIndex((variation) => variation.key === past.variant);
-    if (variationIndex >= 0)
-      return { variationIndex, reason: 'SPLIT', detail: 'sticky', inExperiment: true, bucket: null };
+  const excluded = isExcluded(experiment, subject.held);
+  const { first } = past;
+  if (document.status === 'running' && first !== null && !excluded) {
+    const variationIndex = document.variations.findIndex((variation) => variation.key === first.variant);
+    return { variationIndex, reason: 'SPLIT', detail: 'sticky', inExperiment: true, bucket: null };
   }
   const { hashKey: key, attributes, segmentOf } = subject;
-  const assignment = assign(experiment, { key, attributes }, segmentOf);
+  const assignment = assign(experiment, { key, attributes, excluded }, segmentOf);
   const { variationIndex, inExperiment, bucket, reason: detail } = assignment;
   const rest = { variationIndex, inExperiment, bucket, detail };
   switch (detail) {
@@ -119,11 +99,11 @@ function isFlagValue(value: unknown): boolean {
 }
 
 /**
- * Evaluates one experiment. The first exposure wins while the experiment runs and still has that variant; an
- * exposure is logged only for those in the experiment (so for none that a variant is forced on), and only if the buyer's own state does not have it yet.
+ * Evaluates one experiment. The first exposure to a variant that it still has wins while it runs, unless an experiment
+ * that excludes it has the buyer; an exposure is logged only for those in the experiment (so for none that a variant is forced on), and only if the buyer's own state does not have it yet.
  */
 export function evaluate(experiment: ExperimentInForce, subject: EvaluationSubject): Evaluation {
-  const past = pastExposure(subject, experiment.id);
+  const past = pastExposure(subject.known, experiment);
   const decision = decide(experiment, subject, past);
   const variation = experiment.document.variations[decision.variationIndex]!;
   const { crossover } = past;

@@ -1,6 +1,6 @@
 // OFREP 0.3 over the real parts: shapes and codes of the protocol, stickiness from state, exposures in the log.
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { assign } from '../../domain/experiment-assignment.ts';
+import { assign, namespaceBucket } from '../../domain/experiment-assignment.ts';
 import { buyerPartition } from '../../platform/keys.ts';
 import { PlatformError } from '../../platform/platform-error.ts';
 import { type Answering, answering, secret, writeOnly } from './answering.ts';
@@ -111,6 +111,23 @@ describe('one flag', () => {
     // The visitor's exposure is the user's now: that is news for the log; what the state knows already is none.
     await vi.waitFor(async () => expect(await exposuresOf('u:buyer-3')).toHaveLength(1));
     expect((await exposuresOf('u:buyer-3'))[0]).toMatchObject({ variant: 'short', reason: 'sticky' });
+  });
+
+  it('leaves who keeps a variant of one experiment out of the others of its namespace', async () => {
+    const key = ['b1', 'b2', 'b3', 'b4', 'b5', 'b6', 'b7'].find((id) => namespaceBucket(id, 'page') >= 0.5)!;
+    const half = (from: number) => ({ ...experiment, namespace: { id: 'page', from, to: from + 0.5 } });
+    here.definitions.set('experiment', 'half-0', half(0));
+    here.definitions.set('experiment', 'half-1', half(0.5));
+    const exposures = [{ experiment: 'half-0', variant: 'short', timeMs: W, messageId: 'm' }];
+    await here.setBuyer('a:device-12', { exposures }, W);
+    const context = { targetingKey: key, anonymousId: 'device-12' };
+    const both = [await evaluate('half-0', { context }), await evaluate('half-1', { context })];
+    expect(both.map(({ body }) => [body.variant, body.metadata.detail])).toEqual([
+      ['short', 'sticky'],
+      ['control', 'outsideNamespace'],
+    ]);
+    const { body } = await evaluate('', { context });
+    for (const one of both) expect(body.flags).toContainEqual(one.body);
   });
 
   it('gives the fallback, and logs nothing, to those who are not in the experiment', async () => {
