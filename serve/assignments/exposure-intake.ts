@@ -22,7 +22,7 @@ const EXPOSURES_MAX = 2_000;
 const REASON = 'IMPORTED';
 
 const exposure = z.object({
-  messageId: id.describe('repeats of it are one'),
+  messageId: id.describe('repeats of it count once, in a buyer’s state and in the view `exposures_once`'),
   userId: id.optional(),
   anonymousId: id.optional(),
   experiment: z.string().min(1).max(128),

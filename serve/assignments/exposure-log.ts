@@ -1,5 +1,5 @@
 // Exposures on their way into the log: behind the answer, acknowledged, bounded. The same exposure is not written
-// again and again; a repeat would do no harm, because the first one counts and message ids repeat with it.
+// again and again; a repeat would do no harm, because the first one counts and message ids repeat with it (`exposures_once`).
 import { createHash } from 'node:crypto';
 import type { ExposureRecord } from '../../domain/buyer-record.ts';
 import { RecentKeys } from '../recent-keys.ts';

@@ -150,6 +150,25 @@ describe('assignments', () => {
     );
     expect(rows).toEqual([{ key: `u:${BUYER}`, variant: first.variant }]);
   });
+
+  it('that were made elsewhere count once, however often they are sent', async () => {
+    const exposure = {
+      messageId: 'elsewhere-1',
+      anonymousId: 'answers-visitor',
+      experiment: 'inquiry-form',
+      variant: 'short',
+      timestamp: Date.now() - MINUTE_MS,
+    };
+    for (let times = 0; times < 2; times += 1)
+      expect(await ask('/v1/exposures', { exposures: [exposure] })).toMatchObject({ accepted: 1 });
+    await stage.untilDrained();
+    const counted = (table: string) =>
+      stage.rows<{ variant: string; people: number }>(
+        `SELECT variant, toUInt32(count()) AS people FROM ${table} WHERE key = 'a:answers-visitor' GROUP BY variant`,
+      );
+    expect(await counted('exposures FINAL')).toEqual([{ variant: 'short', people: 2 }]);
+    expect(await counted('exposures_once')).toEqual([{ variant: 'short', people: 1 }]);
+  });
 });
 
 describe('money', () => {
