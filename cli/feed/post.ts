@@ -1,4 +1,5 @@
 // One request to `serve`, sent again while `serve` says to wait or cannot be reached.
+import { setMaxListeners } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
 import { objectOf } from '../ask-serve.ts';
 
@@ -81,6 +82,8 @@ export async function request(target: Target, path: string, body?: string): Prom
       );
     }
     target.onRetry(outcome.reason);
+    // One signal for all lanes: as many listen as wait at once. Node takes ten for a leak.
+    setMaxListeners(0, target.signal);
     await wait(outcome.retryAfterMs ?? delayMs, undefined, { signal: target.signal });
     delayMs = Math.min(delayMs * 2, RETRY_MS_MAX);
   }
