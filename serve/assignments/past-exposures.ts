@@ -20,8 +20,14 @@ export interface PastExposure {
   readonly own: string | null;
 }
 
+function compare(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
+
+/** Exposures to several experiments may have come under one message id. */
 function byTime(a: Exposed, b: Exposed): number {
-  return a.timeMs - b.timeMs || (a.messageId < b.messageId ? -1 : 1);
+  return a.timeMs - b.timeMs || compare(a.messageId, b.messageId) || compare(a.experiment, b.experiment);
 }
 
 /** Over the blobs of every key that the caller named, the subject's own first. */

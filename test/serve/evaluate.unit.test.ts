@@ -116,6 +116,12 @@ describe('experiments of a namespace', () => {
     }
   });
 
+  it('give a buyer to the same one also where both exposures came at one time, as one message', () => {
+    const both = inBoth.map((each) => ({ ...each, timeMs: 1, messageId: 'm' }));
+    for (const known of [[buyer('u:x', both)], [buyer('u:x', both.toReversed())]])
+      expect(all.map((each) => look(each.id, all, known, id).detail)).toEqual(['sticky', 'outsideNamespace']);
+  });
+
   it('are not kept away by one that is itself kept away', () => {
     const third = experiment('third', { namespace: { id: 'page', from: 0, to: 0.4 } });
     const known = [buyer('u:x', [...inBoth, exposed('third', 'short', 3)])];
