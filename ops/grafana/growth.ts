@@ -25,15 +25,15 @@ const intake: PanelSpec[] = [
     queries: [
       {
         expr: share(
-          'flywheel_stream_records_total{verdict="late"}',
-          'flywheel_stream_records_total{verdict=~"applied|late|duplicate"}',
+          'flywheel_stream_records_total{topic="events",verdict="late"}',
+          'flywheel_stream_records_total{topic="events",verdict=~"applied|late|duplicate"}',
         ),
         legend: 'late',
       },
       {
         expr: share(
-          'flywheel_stream_records_total{verdict="duplicate"}',
-          'flywheel_stream_records_total{verdict=~"applied|late|duplicate"}',
+          'flywheel_stream_records_total{topic="events",verdict="duplicate"}',
+          'flywheel_stream_records_total{topic="events",verdict=~"applied|late|duplicate"}',
         ),
         legend: 'duplicate',
       },
