@@ -41,15 +41,18 @@ import type { Effect } from './effect.ts';
 import { idHash53 } from './hash.ts';
 import type { LeaseRequestRecord, NoticeRecord, ReportRecord } from './spend-record.ts';
 
-export type AccountRejection =
-  | 'unknownAccount'
-  | 'unknownCampaign'
-  | 'foreignCampaign'
-  | 'currency'
-  | 'periodStart'
-  | 'asOf'
-  | 'channels'
-  | 'overflow';
+/** Why the ledger refuses a record that is well-formed. */
+export const accountRejections = [
+  'unknownAccount',
+  'unknownCampaign',
+  'foreignCampaign',
+  'currency',
+  'periodStart',
+  'asOf',
+  'channels',
+  'overflow',
+] as const;
+export type AccountRejection = (typeof accountRejections)[number];
 
 export type AccountVerdict =
   | { readonly verdict: 'applied' | 'late' | 'duplicate' | 'control' }

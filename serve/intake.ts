@@ -7,6 +7,7 @@ import type { Namespace } from '../platform/namespace.ts';
 import { PlatformError } from '../platform/platform-error.ts';
 import type { ServeMetrics } from './metrics.ts';
 import { type ProblemError, problemError, retryProblem } from './problem-details.ts';
+import type { RejectReason } from './reject-reasons.ts';
 import { INTAKE_BODY_BYTES_MAX } from './request-body.ts';
 
 /** Bytes of requests that may wait for Kafka at a time. */
@@ -19,8 +20,7 @@ const DETAIL_CHARACTERS_MAX = 2_048;
 export interface Rejection {
   /** Its place in the request. */
   readonly index: number;
-  /** snake_case, stable. */
-  readonly reason: string;
+  readonly reason: RejectReason;
   readonly detail: string;
   /** Its bytes as they came, or as near as can be. */
   readonly raw: Buffer;

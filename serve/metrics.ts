@@ -2,6 +2,8 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { segmentKinds } from '../domain/buyer-record.ts';
+import { rejectReasons } from './reject-reasons.ts';
 
 export interface ServeMetrics {
   readonly registry: Registry;
@@ -15,11 +17,18 @@ export interface ServeMetrics {
   readonly inFlightBytes: Gauge;
 }
 
-/** Told from the start, so that the first of them is seen as a rise. */
-function startAtZero(counter: Counter<'reason'>, reasons: readonly string[]): Counter<'reason'> {
-  for (const reason of reasons) counter.inc({ reason }, 0);
+/** Told from the start, so that the first of them is seen as a rise, however many come at once. */
+function startAtZero<Label extends string>(
+  counter: Counter<Label>,
+  label: Label,
+  values: readonly string[],
+): Counter<Label> {
+  for (const value of values) counter.inc({ [label]: value } as Record<Label, string>, 0);
   return counter;
 }
+
+/** Of what sites send, and of what platforms tell. */
+const collectedKinds = [...segmentKinds, 'report', 'notice'] as const;
 
 export function serveMetrics(): ServeMetrics {
   const registry = new Registry();
@@ -29,6 +38,12 @@ export function serveMetrics(): ServeMetrics {
     name: 'flywheel_collect_rejected_total',
     help: 'Events, reports and notices turned away and written to events.rejected.',
     labelNames: ['reason'],
+    registers,
+  });
+  const collected = new Counter({
+    name: 'flywheel_collect_events_total',
+    help: 'Events, reports and notices acknowledged by Kafka.',
+    labelNames: ['kind'],
     registers,
   });
   const refused = new Counter({
@@ -46,14 +61,9 @@ export function serveMetrics(): ServeMetrics {
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
       registers,
     }),
-    collected: new Counter({
-      name: 'flywheel_collect_events_total',
-      help: 'Events, reports and notices acknowledged by Kafka.',
-      labelNames: ['kind'],
-      registers,
-    }),
-    rejected: startAtZero(rejected, ['malformed', 'invalid', 'missing_id']),
-    refused: startAtZero(refused, ['log_unavailable', 'busy']),
+    collected: startAtZero(collected, 'kind', collectedKinds),
+    rejected: startAtZero(rejected, 'reason', rejectReasons),
+    refused: startAtZero(refused, 'reason', ['log_unavailable', 'busy']),
     inFlightBytes: new Gauge({
       name: 'flywheel_collect_in_flight_bytes',
       help: 'Bytes of requests that wait for Kafka.',

@@ -12,10 +12,17 @@ import type { ClockRecord, DefinitionRecord, EventsTopicRecord, RejectedRecord }
 import { NESTING_MAX } from '../domain/record-fields.ts';
 import type { LeaseRequestRecord, NoticeRecord, ReportRecord } from '../domain/spend-record.ts';
 import { firstOf } from '../domain/text.ts';
+import type { AccountRejection } from '../domain/transition-account.ts';
 import { isNestedDeeper } from '../platform/json-text.ts';
 import { accountPartition, buyerPartition, type StatefulTopic } from '../platform/keys.ts';
 import { validateEventsRecord, validateRejectedRecord, validateSpendRecord } from '../platform/validate.ts';
 import { maySayLoneSurrogate, wellFormed } from '../platform/well-formed.ts';
+
+/** Why a message is no record of its topic. */
+export const decodeRejections = ['malformed', 'invalid', 'future', 'misplaced'] as const;
+
+/** Why a record is not taken: it is none, or the ledger refuses it. */
+export type RejectReason = (typeof decodeRejections)[number] | AccountRejection;
 
 /** A message as it comes from Kafka. */
 export interface Message {
@@ -57,7 +64,7 @@ export type Decoded =
   | Keyed<'rejected', RejectedRecord>
   | {
       readonly kind: 'reject';
-      readonly reason: string;
+      readonly reason: RejectReason;
       readonly detail: string;
       readonly key: '';
       readonly timeMs: 0;
@@ -66,7 +73,7 @@ export type Decoded =
 /** No host may be further ahead of the clock than this, or one in 2099 would make everybody late. */
 export const futureMaxMs = 300_000;
 
-function reject(reason: string, detail: string): Decoded {
+function reject(reason: RejectReason, detail: string): Decoded {
   return { kind: 'reject', reason, detail: firstOf(detail, 2_048), key: '', timeMs: 0 };
 }
 

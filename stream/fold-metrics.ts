@@ -3,7 +3,9 @@
 import { Counter, type Registry } from 'prom-client';
 import type { CountEffect, RowEffect } from '../domain/effect.ts';
 import type { Verdict } from '../domain/record.ts';
+import { accountRejections } from '../domain/transition-account.ts';
 import { type StatefulTopic, statefulTopics } from '../platform/keys.ts';
+import { decodeRejections, type RejectReason } from './decode.ts';
 import type { FoldCounters } from './work.ts';
 
 export interface FoldMetrics {
@@ -68,8 +70,12 @@ function counter(
   return counts;
 }
 
-/** Nearly all rejects are these. */
-const usualRejects = ['malformed', 'invalid'] as const;
+/** All that a topic's records can be refused for. */
+const rejectReasons: Readonly<Record<StatefulTopic, readonly RejectReason[]>> = {
+  events: decodeRejections,
+  spend: [...decodeRejections, ...accountRejections],
+  rejected: decodeRejections,
+};
 
 /** What counts once its batch is committed: one that failed or was fenced is folded again by the next owner. */
 function committedCounters(registry: Registry) {
@@ -130,9 +136,9 @@ function committedCounters(registry: Registry) {
       'measure',
     ),
   };
-  // Told from the start, so that the first of them is seen as a rise.
+  // Told from the start, so that the first of them is seen as a rise, however many come at once.
   for (const topic of statefulTopics)
-    for (const reason of usualRejects) counters.rejects.add(topic, reason, 0);
+    for (const reason of rejectReasons[topic]) counters.rejects.add(topic, reason, 0);
   for (const measure of measures) counters.northStar.add(measure, '', 0);
   return counters;
 }

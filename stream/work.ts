@@ -4,6 +4,7 @@ import type { CountEffect, RowEffect } from '../domain/effect.ts';
 import type { RejectedRecord, Verdict } from '../domain/record.ts';
 import type { PartitionId } from '../platform/keys.ts';
 import { addRow, type Batch } from './batch.ts';
+import type { RejectReason } from './decode.ts';
 import { aggregateRow, effectRow } from './rows.ts';
 import type { Head, InForceState } from './state.ts';
 import { States } from './states.ts';
@@ -14,7 +15,7 @@ import type { Windows } from './windows.ts';
 /** What the metrics want to know of a fold. */
 export interface FoldCounters {
   verdict(verdict: Verdict): void;
-  rejected(reason: string): void;
+  rejected(reason: RejectReason): void;
   /** States that a batch needed: those in memory, and those asked of Redis. */
   looked(hits: number, misses: number): void;
   stateWritten(key: string, bytes: number): void;

@@ -13,6 +13,7 @@ import type { Dependencies } from '../dependencies.ts';
 import type { Intake, Rejection } from '../intake.ts';
 import { intakeAnswer, listed, REPLAY_HEADER, refusal } from '../intake-answer.ts';
 import { problemError } from '../problem-details.ts';
+import type { RejectReason } from '../reject-reasons.ts';
 import { requestSchema, responses, validatorCompiler } from '../schema.ts';
 import { FUTURE_MS_MAX, parseTime, timeFault } from '../time.ts';
 
@@ -36,7 +37,7 @@ const validate = compileValidator(exposure);
 
 type Ports = Pick<Dependencies, 'definitionLog' | 'namespace' | 'clock'> & { readonly intake: Intake };
 interface Fault {
-  readonly reason: string;
+  readonly reason: RejectReason;
   readonly detail: string;
 }
 
@@ -45,7 +46,7 @@ function recordOf(
   definitions: Ports['definitionLog'],
   nowMs: number,
 ): ExposureRecord | Fault {
-  const fault = (reason: string, detail: string): Fault => ({ reason, detail });
+  const fault = (reason: RejectReason, detail: string): Fault => ({ reason, detail });
   const validated = validate(given);
   if (!validated.ok) return fault('invalid', faultsOfOne(validated.errors, 'an exposure'));
   const { messageId, userId, anonymousId, experiment, variant } = validated.value;

@@ -6,6 +6,7 @@ import { ID_CHARACTERS_MAX, NESTING_MAX } from '../../domain/record-fields.ts';
 import { isNestedDeeper } from '../../platform/json-text.ts';
 import { compileValidator, faultsOfOne } from '../../platform/validate.ts';
 import { maySayLoneSurrogate, wellFormed } from '../../platform/well-formed.ts';
+import type { RejectReason } from '../reject-reasons.ts';
 import { FUTURE_MS_MAX, parseTime, timeFault } from '../time.ts';
 
 /** A record's JSON may have so many bytes. */
@@ -57,7 +58,7 @@ export interface Envelope {
 
 export interface MessageFault {
   readonly taken: false;
-  readonly reason: string;
+  readonly reason: RejectReason;
   readonly detail: string;
 }
 
@@ -70,7 +71,7 @@ export interface TakenMessage {
   readonly value: string;
 }
 
-function fault(reason: string, detail: string): MessageFault {
+function fault(reason: RejectReason, detail: string): MessageFault {
   return { taken: false, reason, detail };
 }
 

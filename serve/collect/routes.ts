@@ -13,6 +13,7 @@ import { intakeAnswer, listed, REPLAY_HEADER, refusal } from '../intake-answer.t
 import { describeKey } from '../openapi.ts';
 import { neverPacked } from '../packing.ts';
 import { problemError } from '../problem-details.ts';
+import type { RejectReason } from '../reject-reasons.ts';
 import { bodyOf, type RequestBody, registerRequestBody } from '../request-body.ts';
 import { requestSchema, responses } from '../schema.ts';
 import { type Envelope, segmentMessage, takeMessage } from './message.ts';
@@ -70,7 +71,9 @@ function fieldsOf(value: unknown): Fields | undefined {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : undefined;
 }
 
-type Messages = { readonly list: readonly unknown[] } | { readonly reason: string; readonly detail: string };
+type Messages =
+  | { readonly list: readonly unknown[] }
+  | { readonly reason: RejectReason; readonly detail: string };
 
 /** The messages of a request, or why there are none. */
 function messagesOf(body: RequestBody, fields: Fields | undefined, kind: SegmentKind | undefined): Messages {

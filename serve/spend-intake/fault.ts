@@ -1,12 +1,13 @@
 // Why a report or notice is not taken: an expected outcome, not an exception.
+import type { RejectReason } from '../reject-reasons.ts';
+
 export interface SpendFault {
   readonly taken: false;
-  /** snake_case, stable. */
-  readonly reason: string;
+  readonly reason: RejectReason;
   readonly detail: string;
 }
 
-export function spendFault(reason: string, detail: string): SpendFault {
+export function spendFault(reason: RejectReason, detail: string): SpendFault {
   return { taken: false, reason, detail };
 }
 

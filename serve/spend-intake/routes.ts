@@ -13,6 +13,7 @@ import { intakeAnswer, listed, REPLAY_HEADER, refusal } from '../intake-answer.t
 import { verifyNotice } from '../notice-address.ts';
 import { describeKey } from '../openapi.ts';
 import { problemError, retryProblem } from '../problem-details.ts';
+import type { RejectReason } from '../reject-reasons.ts';
 import { bodyOf, type RequestBody, registerRequestBody } from '../request-body.ts';
 import { requestSchema, responses } from '../schema.ts';
 import { isFault, type SpendFault } from './fault.ts';
@@ -67,7 +68,9 @@ function checkDefinitionsAreThere({ definitionLog }: Dependency): void {
   );
 }
 
-type Rows = { readonly rows: readonly GivenRow[] } | { readonly reason: string; readonly detail: string };
+type Rows =
+  | { readonly rows: readonly GivenRow[] }
+  | { readonly reason: RejectReason; readonly detail: string };
 
 function rowsOf(body: RequestBody, kind: Kind): Rows {
   if (body.fault !== null) return { reason: 'malformed', detail: `The body cannot be read: ${body.fault}.` };

@@ -269,6 +269,14 @@ describe('what operators and programmers look at', () => {
     );
   });
 
+  it('each kind, and each reason of a rejection, stands at 0 from the start: the first burst of it is a rise', async () => {
+    const { body } = await (await openApp()).inject('/metrics');
+    for (const reason of ['malformed', 'empty_batch', 'future', 'unknown_campaign', 'unknown_variant'])
+      expect(body).toContain(`flywheel_collect_rejected_total{reason="${reason}"} 0`);
+    for (const kind of ['track', 'alias', 'report', 'notice'])
+      expect(body).toContain(`flywheel_collect_events_total{kind="${kind}"} 0`);
+  });
+
   it('a reject counts when it is written, not when it could not be', async () => {
     let isUp = false;
     const opened = await openApp(world({ kafkaIsUp: () => isUp }));

@@ -84,6 +84,16 @@ it('what a batch came to counts once it is committed, also if its owner ends bef
   ]);
 });
 
+it('each reason of a refusal stands at 0 from the start: the first burst of it is a rise', async () => {
+  const registry = new Registry();
+  createFoldMetrics(registry);
+  const text = await registry.metrics();
+  for (const reason of ['malformed', 'invalid', 'future', 'misplaced'])
+    expect(text).toContain(`flywheel_stream_rejects_total{topic="events",reason="${reason}"} 0`);
+  for (const reason of ['misplaced', 'unknownCampaign', 'currency', 'periodStart', 'overflow'])
+    expect(text).toContain(`flywheel_stream_rejects_total{topic="spend",reason="${reason}"} 0`);
+});
+
 it('a partition that has gone to another process is not shown any more', async () => {
   const registry = new Registry();
   const figures: PartitionFigures = {
