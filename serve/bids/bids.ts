@@ -14,6 +14,7 @@ import { querySchema, requestSchema, responses, validatorCompiler } from '../sch
 import type { BuyerReading, StateReader } from '../state.ts';
 import type { AccountLeases } from './account-leases.ts';
 import {
+  type AnswerReason,
   answerBid,
   answerReasons,
   type BidAnswer,
@@ -26,6 +27,7 @@ import {
 } from './bid-answer.ts';
 import type { BidNeed } from './lease.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
+import { createUndefinedBids } from './undefined-bids.ts';
 
 const BATCH_MAX = 100;
 /** How long the first bid of an account waits for its first lease, if the request does not say. */
@@ -114,7 +116,18 @@ function keyOf({ buyerKey }: BidRequest): string | undefined {
 export function registerBids(app: FastifyInstance, deps: BidPorts, reader: StateReader): void {
   const keeper = openKeeper(deps, reader);
   const metrics = bidMetrics(deps, keeper);
+  const lookForUndefined = createUndefinedBids(deps);
   app.addHook('onClose', () => keeper.close());
+
+  function count(
+    reason: AnswerReason,
+    campaignId: string,
+    definitions: BidDefinitions,
+    account: string,
+  ): void {
+    metrics.answered.inc({ account, reason });
+    lookForUndefined(reason, campaignId, definitions);
+  }
 
   function leasesOf({ account }: BidDefinitions) {
     return account === undefined ? null : keeper.of(account.id);
@@ -171,7 +184,7 @@ export function registerBids(app: FastifyInstance, deps: BidPorts, reader: State
       const own = definitions[index]!;
       const reading = readings[index]!;
       const bid = answerBid(request, own, { leases: leasesOf(own), reading, sign });
-      metrics.answered.inc({ account: accountAsked(bid), reason: bid.reason });
+      count(bid.reason, request.campaignId, own, accountAsked(bid));
       if (bid.accountId !== null) metrics.reserved.inc({ account: bid.accountId }, bid.bidMicros);
       return bid;
     });
@@ -182,8 +195,11 @@ export function registerBids(app: FastifyInstance, deps: BidPorts, reader: State
     const { waitMs } = request.query as z.infer<typeof query>;
     const origin = `${request.protocol}://${request.host}`;
     if ('bids' in body) return { bids: await answer(body.bids, waitMs, origin) };
-    if (deps.definitionLog.find('campaign', body.campaignId) === undefined)
+    const definitions = definitionsOf(deps, body);
+    if (definitions.campaign === undefined) {
+      count('unknownCampaign', body.campaignId, definitions, '');
       throw unknownDefinition('campaign', body.campaignId);
+    }
     const [bid] = await answer([body], waitMs, origin);
     return bid;
   });

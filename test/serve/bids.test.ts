@@ -348,12 +348,14 @@ describe('POST /v1/bids', () => {
     expect(before[' unknownCampaign']).toBeTypeOf('number');
     const ids = ['nothing', 'orphan', 'unscored', 'paused', 'paused', 'unowned'];
     await bid({ bids: ids.map((campaignId) => ({ campaignId, country: 'DE' })) }, '?waitMs=0');
+    // Asked for alone it is a problem, and counted all the same.
+    expect((await bid({ campaignId: 'nothing' })).status).toBe(404);
     const after = await counted();
     const added = Object.keys(after)
       .map((name) => [name, after[name]! - (before[name] ?? 0)])
       .filter(([, count]) => count !== 0);
     expect(Object.fromEntries(added)).toEqual({
-      ...{ ' unknownCampaign': 1, ' unknownAccount': 1, ' unknownScore': 1 },
+      ...{ ' unknownCampaign': 2, ' unknownAccount': 1, ' unknownScore': 1 },
       ...{ 'acme paused': 2, 'nobody noLease': 1 },
     });
   });
