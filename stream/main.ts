@@ -32,7 +32,8 @@ import { createOutbox } from './outbox.ts';
 import { Owner } from './owner.ts';
 import type { OwnerLimits } from './owner-parts.ts';
 import { createOwnership } from './ownership.ts';
-import { type PartitionFigures, registerPartitionMetrics } from './partition-metrics.ts';
+import { figuresOf } from './partition-figures.ts';
+import { registerPartitionMetrics } from './partition-metrics.ts';
 import { columns } from './rows.ts';
 import { createSink, RefusedRow, type Sink } from './sink.ts';
 import { Source, type TopicPartition } from './source.ts';
@@ -284,28 +285,5 @@ function observe(parts: StreamParts, metrics: StreamMetrics, id: PartitionId) {
     },
     step: (name: string, batches: readonly Batch[]) =>
       pass(parts.failpoint, name, batches, `${id.topic} ${id.partition} `),
-  };
-}
-
-function figuresOf({ namespace, now }: StreamParts, source: Source, owner: Owner): PartitionFigures {
-  const { id, head, states, windows, triggers } = owner.work;
-  // What the last fetch said is old where none comes any more.
-  const fetched = source.highOffset({ topic: namespace.topics[id.topic], partition: id.partition });
-  const high = Math.max(fetched, owner.unread?.high ?? 0);
-  const sinceMs = (timeMs: number | undefined): number =>
-    timeMs === undefined ? 0 : Math.max(0, now() - timeMs);
-  return {
-    topic: id.topic,
-    partition: id.partition,
-    lag: Math.max(0, high - head.offset),
-    watermarkMs: head.watermarkMs,
-    waitingMs: sinceMs(owner.oldestMs),
-    undelivered: owner.undelivered,
-    undeliveredMs: sinceMs(owner.undeliveredSinceMs),
-    states: states.size,
-    windows: windows.size,
-    triggers: triggers.size,
-    paused: owner.isHeld,
-    full: source.isPaused({ topic: namespace.topics[id.topic], partition: id.partition }),
   };
 }

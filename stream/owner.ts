@@ -22,8 +22,6 @@ export type OwnerEnd = 'stopped' | 'fenced' | 'failed' | 'to be rewound';
 export interface Unread {
   /** The offset that it waits for: it is over once this one has come. */
   readonly expected: number;
-  /** Where the log ended at the last look. */
-  readonly high: number;
   /** When it was first seen to go on without being read. */
   readonly sinceMs: number;
 }
@@ -48,6 +46,7 @@ export class Owner {
   #stopped = false;
   #givenUp: Error | undefined;
   #unread: Unread | undefined;
+  #logEnd: number;
   #wake: (() => void) | undefined;
   #housekeptMs = 0;
   #flushedMs = 0;
@@ -63,6 +62,7 @@ export class Owner {
     this.work = taken.work;
     this.#parts = parts;
     this.#control = taken.control;
+    this.#logEnd = parts.logEnd;
     this.#delivery = new Delivery(taken.work, parts.sink, taken.undelivered, parts.now, () => this.#wake?.());
     this.#loader = createLoader(taken.work, parts.redis, parts.keys);
     this.#folder = createFolder(taken.work, this.#loader, parts);
@@ -101,6 +101,15 @@ export class Owner {
 
   noteUnread(unread: Unread): void {
     this.#unread = unread;
+  }
+
+  /** Where the log ended when Kafka was last asked: at the take-over, and at each look for those that read nothing. */
+  get logEnd(): number {
+    return this.#logEnd;
+  }
+
+  noteLogEnd(offset: number): void {
+    this.#logEnd = offset;
   }
 
   /** Since when something waits, read or not; undefined if nothing does. */

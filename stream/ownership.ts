@@ -144,9 +144,10 @@ export function createOwnership(parts: OwnershipParts): Ownership {
       backlog,
       high: endOf(work.id),
     }));
+    for (const { name, high } of all) owners.get(name)?.noteLogEnd(high);
     for (const { name, expected, high, isDue } of stalls.look(all)) {
       const owner = owners.get(name);
-      owner?.noteUnread({ expected, high, sinceMs: owner.unread?.sinceMs ?? parts.now() });
+      owner?.noteUnread({ expected, sinceMs: owner.unread?.sinceMs ?? parts.now() });
       if (!isDue) continue;
       stalled.add(name);
       const reason = new Error(`nothing came from offset ${expected} on, though the log ends at ${high}`);

@@ -13,6 +13,7 @@ import { Delivery } from '../../stream/delivery.ts';
 import { createGates } from '../../stream/gates.ts';
 import { Owner } from '../../stream/owner.ts';
 import type { OwnerParts } from '../../stream/owner-parts.ts';
+import { figuresOf } from '../../stream/partition-figures.ts';
 import type { Sink } from '../../stream/sink.ts';
 import { type TakenOver, takeOver } from '../../stream/take-over.ts';
 import { createWaitingTriggers } from '../../stream/triggers.ts';
@@ -118,10 +119,21 @@ describe('a poll that began before the take-over', () => {
 it('waits for what the log has and nobody reads, until it reads on', () =>
   withOwner(100, (owner) => {
     expect(owner.oldestMs).toBeUndefined();
-    owner.noteUnread({ expected: 100, high: 103, sinceMs: 50 });
-    expect([owner.unread?.high, owner.oldestMs]).toEqual([103, 50]);
+    owner.noteUnread({ expected: 100, sinceMs: 50 });
+    expect([owner.unread?.expected, owner.oldestMs]).toEqual([100, 50]);
     owner.push(messages(100, 101));
     expect([owner.unread, owner.oldestMs]).toEqual([undefined, 1]);
+  }));
+
+it('lags behind where the log ends, also where nothing more is fetched of it', () =>
+  withOwner(100, (owner) => {
+    owner.push(messages(100, 103));
+    const parts = { namespace: namespaceOf('owner'), now: () => 5 };
+    const lagAt = (fetched: number) =>
+      figuresOf(parts, { highOffset: () => fetched, isPaused: () => true }, owner).lag;
+    expect([lagAt(-1), lagAt(140)]).toEqual([0, 40]);
+    owner.noteLogEnd(1_000_000);
+    expect([lagAt(140), lagAt(1_000_200)]).toEqual([999_900, 1_000_100]);
   }));
 
 it('says that it lives, heeds its operator and tells the time, also when the wall clock is set back by an hour', async () => {

@@ -15,10 +15,13 @@ interface Made {
   readonly readFrom: number;
   /** What it was told that it does not read. */
   readonly notes: Unread[];
+  /** Where it was told that the log ends. */
+  readonly logEnds: number[];
   end(how: OwnerEnd): void;
 }
 
-function world() {
+/** @param backlog how many messages wait in each owner */
+function world(backlog = 0) {
   const ours = new Set<TopicPartition>();
   const made: Made[] = [];
   const restarted: [TopicPartition, number][] = [];
@@ -46,7 +49,8 @@ function world() {
         end = resolve;
       });
       const notes: Unread[] = [];
-      made.push({ partition, readFrom, notes, end });
+      const logEnds: number[] = [];
+      made.push({ partition, readFrom, notes, logEnds, end });
       const id = { topic: 'events', generation: 1, partition: partition.partition };
       const stop = async () => end('stopped');
       return {
@@ -55,8 +59,9 @@ function world() {
         giveUp: () => end('failed'),
         work: { id },
         expected: readFrom,
-        backlog: 0,
+        backlog,
         noteUnread: (unread: Unread) => void notes.push(unread),
+        noteLogEnd: (offset: number) => void logEnds.push(offset),
         get unread() {
           return notes.at(-1);
         },
@@ -144,10 +149,10 @@ it('whoever reads nothing is followed by one that begins at the next record ther
   await vi.waitFor(() => expect(restarted).toEqual([[partition, 9]]), 3_000);
   expect(made.map(({ readFrom }) => readFrom)).toEqual([7, 9]);
   // It knows since when nothing is read.
-  expect(made[1]!.notes).toEqual([{ expected: 7, high: 90, sinceMs: 1_000 }]);
+  expect(made[1]!.notes).toEqual([{ expected: 7, sinceMs: 1_000 }]);
 });
 
-it('whoever reads nothing is told, by where the log ended and since when', async () => {
+it('whoever reads nothing is told, by where it reads on and since when', async () => {
   const { ours, ownership, made, clock } = world();
   const partition = given(5);
   ours.add(partition);
@@ -159,8 +164,18 @@ it('whoever reads nothing is told, by where the log ended and since when', async
     clock.nowMs = nowMs;
     await ownership.lookForStalls();
   }
-  expect(notes[0]).toEqual({ expected: 7, high: 90, sinceMs: 11_000 });
+  expect(notes[0]).toEqual({ expected: 7, sinceMs: 11_000 });
   expect(notes[1] ?? notes[0]).toMatchObject({ sinceMs: 11_000 });
+});
+
+it('whoever has enough to do, and reads no further, is told all the same where the log ends', async () => {
+  const { ours, ownership, made } = world(24_001);
+  const partition = given(5);
+  ours.add(partition);
+  await ownership.assigned([partition]);
+  await ownership.lookForStalls();
+  await ownership.lookForStalls();
+  expect(made.map(({ notes, logEnds }) => [notes, logEnds])).toEqual([[[], [90, 90]]]);
 });
 
 it('asks for the log’s end again before it says that the state is ahead of it', async () => {
