@@ -293,7 +293,7 @@ export const faults: readonly Fault[] = [
     },
   },
   standingStill('jobs', ['FlywheelProcessDown', 'FlywheelJobsLeaderless', 'FlywheelSourcesUnwatched']),
-  standingStill('stream', ['FlywheelProcessDown']),
+  standingStill('stream', ['FlywheelProcessDown', 'FlywheelPartitionsUnowned']),
   standingStill('clickhouse', ['FlywheelDeliveryStalls']),
   keptDown('clickhouse', ['FlywheelDeliveryFails', 'FlywheelDeliveryStalls']),
   keptDown('kafka', [
