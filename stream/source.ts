@@ -1,6 +1,7 @@
 // The consumer: batches of messages from the partitions that this process owns. Offsets come from Redis, never from Kafka.
 import Kafka, { type Assignment, type LibrdKafkaError } from 'node-rdkafka';
 import { kafkaClientSettings } from '../platform/kafka.ts';
+import { type Backlog, isToPause } from './backlog.ts';
 import type { Message } from './decode.ts';
 
 export interface TopicPartition {
@@ -30,7 +31,7 @@ export interface SourceListener {
   /** Messages of one partition, in order. */
   messages(partition: TopicPartition, messages: readonly Message[]): void;
   /** How many messages of a partition wait, and how many bytes they have. */
-  backlog(partition: TopicPartition): { readonly messages: number; readonly bytes: number };
+  backlog(partition: TopicPartition): Backlog;
   failed(error: Error): void;
   /** The consumer will never read again: another process has joined with its slot. */
   fatal(error: Error): void;
@@ -39,9 +40,6 @@ export interface SourceListener {
 const CONSUME_MAX = 4_000;
 /** For the first message of a batch: the others are taken if they are there. */
 const CONSUME_TIMEOUT_MS = 50;
-/** Two batches: while one is folded, its messages wait here too, and the next one must find enough. */
-const BACKLOG_PAUSE = { messages: 24_000, bytes: 16 * 1024 * 1024 };
-const BACKLOG_RESUME = { messages: 16_000, bytes: 10 * 1024 * 1024 };
 const RETRY_MS = 200;
 /** librdkafka's RD_KAFKA_OFFSET_END. */
 const OFFSET_END = -1;
@@ -305,12 +303,10 @@ export class Source {
   #regulate(): void {
     for (const [name, partition] of this.#assigned) {
       if (!this.#read.has(name)) continue;
-      const { messages, bytes } = this.#listener.backlog(partition);
-      const paused = this.#paused.has(name);
-      if (!paused && (messages > BACKLOG_PAUSE.messages || bytes > BACKLOG_PAUSE.bytes))
-        this.#pause([partition]);
-      else if (paused && messages < BACKLOG_RESUME.messages && bytes < BACKLOG_RESUME.bytes)
-        this.#resume([partition]);
+      const isPaused = this.#paused.has(name);
+      const pauses = isToPause(this.#listener.backlog(partition), isPaused);
+      if (pauses && !isPaused) this.#pause([partition]);
+      else if (!pauses && isPaused) this.#resume([partition]);
     }
   }
 }

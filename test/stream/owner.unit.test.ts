@@ -204,6 +204,47 @@ it.each([
   expect(told).toEqual(expected);
 });
 
+describe('what is committed and not delivered is bounded', () => {
+  it.each([
+    ['in batches', { batchMax: 1, undeliveredMax: 2 }, 102, 103],
+    ['in records', { batchMax: 2, undeliveredRecordsMax: 3 }, 104, 106],
+    ['in bytes', { batchMax: 1, undeliveredBytesMax: 3 }, 102, 103],
+  ])('%s: the fold waits, and goes on when some are in', async (_in, limits, full, next) => {
+    const heeded = vi.fn(async () => ({}));
+    const redis = {
+      zrange: async () => [],
+      eval: async () => 'OK',
+      hgetall: heeded,
+    } as unknown as RedisClient;
+    const arrivals: (() => void)[] = [];
+    const sink: Sink = {
+      deliver: () => new Promise((resolve) => arrivals.push(resolve)),
+      deliverLatest: async () => [],
+      close: () => {},
+    };
+    const parts = partsOf();
+    const boundless = { undeliveredMax: 1_000, undeliveredRecordsMax: 1_000, undeliveredBytesMax: 1_000 };
+    const taken = takenAt(100);
+    const { head } = taken.work;
+    const owner = new Owner(taken, {
+      ...parts,
+      ...{ redis, sink, limits: { ...parts.limits, ...boundless, ...limits, tickMs: 0 } },
+    });
+    // Each tick would have folded before, if it might.
+    const stands = async (offset: number): Promise<void> => {
+      await vi.waitFor(() => expect(head.offset).toBe(offset));
+      const ticks = heeded.mock.calls.length;
+      await vi.waitFor(() => expect(heeded.mock.calls.length).toBeGreaterThan(ticks + 3));
+      expect(head.offset).toBe(offset);
+    };
+    owner.push(messages(100, 120));
+    await stands(full);
+    arrivals.shift()!();
+    await stands(next);
+    expect(await owner.stop()).toBe('stopped');
+  });
+});
+
 /** A Redis that holds one head and nothing else. */
 function redisWith(head: Record<string, string>, refusal?: [string, string]): RedisClient {
   return {
