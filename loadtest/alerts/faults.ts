@@ -4,6 +4,7 @@ import { buyerPartition, type PartitionKeys, partitionKeys } from '../../platfor
 import type { Namespace } from '../../platform/namespace.ts';
 import { pausePartition, resumePartition } from '../../platform/partition-control.ts';
 import { evaluate, growthFaults } from './growth-faults.ts';
+import { packedFault } from './packed-fault.ts';
 import {
   define,
   expectTaken,
@@ -129,6 +130,7 @@ export const faults: readonly Fault[] = [
     },
     mend: nothing,
   },
+  packedFault,
   {
     name: 'a site sends events of nobody',
     alerts: ['FlywheelCollectRejectsMany'],
