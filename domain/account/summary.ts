@@ -23,7 +23,7 @@ export interface AccountSummary {
   /** What should be spent today by now, and within the next `leaseTtlMs`. */
   readonly plannedTodayMicros: number;
   readonly plannedNextMicros: number;
-  /** Settled above the budget: platforms that spend by themselves, or a budget that was cut. */
+  /** Settled above the budget: platforms that spend by themselves, a budget that was cut, notices that came too late (see the counters). */
   readonly overshootTodayMicros: number;
   readonly overshootTotalMicros: number;
   /** Reported above what our own bids had cleared. */

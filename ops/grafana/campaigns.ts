@@ -13,7 +13,7 @@ const budgets: PanelSpec[] = [
   },
   {
     title: 'Spent of the budget',
-    description: 'The share of today’s budget that is settled; above 1 a platform has spent by itself.',
+    description: 'The share of today’s budget that is settled; above 1 see Overshoot.',
     unit: 'percentunit',
     queries: [
       {
@@ -42,7 +42,7 @@ const budgets: PanelSpec[] = [
   },
   {
     title: 'Overshoot',
-    description: `Settled above today’s budget. ${money} Our own bids cannot cause it.`,
+    description: `Settled above today’s budget. ${money} A platform has spent by itself, the budget was cut, or notices came too late.`,
     unit: 'short',
     queries: [{ expr: 'max by (account) (flywheel_account_overshoot_today_micros)', legend: '{{account}}' }],
   },
