@@ -43,7 +43,7 @@ const LINTED = ['domain', 'platform', 'stream', 'serve', 'jobs', 'verify', 'simu
 
 const IMPORT = /(?:\bfrom\s*|\bimport\s*\(\s*|\bimport\s+)(['"])([^'"]+)\1/g;
 const IMPURE =
-  /\bMath\s*\.\s*random\b|\bDate\s*\.\s*now\b|\bnew\s+Date\s*(?:\(\s*\)|(?=[;,)\]}\n]))|\bperformance\s*\.\s*now\b|\bprocess\s*\./g;
+  /\bMath\s*\.\s*random\b|\bDate\s*\.\s*now\b|\bnew\s+Date\s*(?:\(\s*\)|(?=[;,)\]}\n]))|\bperformance\s*\.\s*now\b|\bcrypto\s*\.|\bprocess\s*\./g;
 
 /** @typedef {Map<string, string>} Sources path relative to the project → text */
 
@@ -180,7 +180,14 @@ function findBlindSpots() {
     ['domain/b.ts', "export { a } from './a.ts';"],
   ]);
   if (findCircles(circle).length !== 1) blind.push('these checks: a circle');
-  for (const impure of ['Math.random()', 'Date.now()', 'new Date()', 'new Date;', 'performance.now()']) {
+  for (const impure of [
+    'Math.random()',
+    'Date.now()',
+    'new Date()',
+    'new Date;',
+    'performance.now()',
+    'crypto.randomUUID()',
+  ]) {
     const code = `export const x = ${impure}`;
     if (findImpurities(new Map([['domain/planted.ts', code]])).length !== 1)
       blind.push(`these checks: ${impure}`);
