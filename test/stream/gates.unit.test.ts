@@ -1,12 +1,11 @@
 // Who is let in at a gate: few at a time, in order, and one more when those inside are held up.
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createGate } from '../../stream/gates.ts';
+import { createGate, createGates, type Gate } from '../../stream/gates.ts';
 
 const STALL_MS = 1_000;
 
 /** Calls of a gate that end when they are told to. */
-function visitors(most: number) {
-  const gate = createGate(most, STALL_MS);
+function visitors(most: number, gate: Gate = createGate(most, STALL_MS)) {
   const inside: string[] = [];
   const ends = new Map<string, (error?: Error) => void>();
   return {
@@ -53,6 +52,24 @@ describe('a gate', () => {
     expect(await Promise.all(all)).toEqual(['a', 'b', 'c', 'd']);
     expect(vi.getTimerCount()).toBe(0);
   });
+
+  it.each(['prepare', 'fold'] as const)(
+    'of the stream (%s) lets one more in after a second',
+    async (name) => {
+      const gates = createGates();
+      const { inside, come, end } = visitors(1, gates[name]);
+      const all = ['a', 'b', 'c'].map(come);
+      await settled();
+      const before = inside.length;
+      expect(before).toBeLessThan(3);
+      await vi.advanceTimersByTimeAsync(1_000);
+      expect(inside).toHaveLength(before + 1);
+      // Until all are in.
+      await vi.advanceTimersByTimeAsync(1_000);
+      for (const each of ['a', 'b', 'c']) await end(each);
+      expect(await Promise.all(all)).toEqual(['a', 'b', 'c']);
+    },
+  );
 
   it('is left by who fails, too, who hears of it alone', async () => {
     const { inside, come, end } = visitors(1);
