@@ -140,8 +140,13 @@ const triggers: PanelSpec[] = [
     unit: 'cps',
     queries: [
       { expr: rate('flywheel_triggers_total', 'definition, status'), legend: '{{definition}} {{status}}' },
-      { expr: 'sum(flywheel_stream_triggers_waiting)', legend: 'waiting' },
     ],
+  },
+  {
+    title: 'Triggers that wait',
+    description: 'Neither acknowledged nor expired yet. They are kept in Redis and in the memory of streams.',
+    unit: 'short',
+    queries: [{ expr: 'sum(flywheel_stream_triggers_waiting)', legend: 'waiting' }],
   },
   {
     title: 'Deliveries',

@@ -28,6 +28,13 @@ describe('the dashboards', () => {
     }
   });
 
+  it('show a second’s worth where the unit says so, and nothing else there', () => {
+    const paced = panels.filter(({ unit }) => unit === 'cps' || unit === 'reqps');
+    expect(paced.length).toBeGreaterThan(10);
+    for (const { title, queries } of paced)
+      for (const { expr } of queries) expect(`${title}: ${expr}`).toContain('rate(');
+  });
+
   it('have no two panels of one name', () => {
     for (const name of names) {
       const titles = panels.filter(({ board }) => board === name).map(({ title }) => title);
