@@ -6,6 +6,8 @@ import { PlatformError } from '../../platform/platform-error.ts';
 import { type Answering, answering, secret, writeOnly } from './answering.ts';
 
 const W = Date.UTC(2026, 0, 15);
+/** A record may be a while on its way to the log of a busy machine. */
+const ARRIVES = { timeout: 20_000, interval: 100 };
 const experiment = {
   name: 'A short form',
   status: 'running',
@@ -71,7 +73,7 @@ describe('one flag', () => {
         bucket: expected.bucket,
       },
     });
-    await vi.waitFor(async () => expect(await exposuresOf('u:buyer-1')).toHaveLength(1));
+    await vi.waitFor(async () => expect(await exposuresOf('u:buyer-1')).toHaveLength(1), ARRIVES);
     const [record] = await exposuresOf('u:buyer-1');
     expect(record).toMatchObject({
       kind: 'exposure',
@@ -90,7 +92,7 @@ describe('one flag', () => {
       await evaluate('once', { context: { targetingKey: 'u:buyer-2' } });
     }
     await evaluate('once', { context: { targetingKey: 'buyer-2' } });
-    await vi.waitFor(async () => expect(await exposuresOf('u:buyer-2')).not.toHaveLength(0));
+    await vi.waitFor(async () => expect(await exposuresOf('u:buyer-2')).not.toHaveLength(0), ARRIVES);
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect(await exposuresOf('u:buyer-2')).toHaveLength(1);
   });
@@ -109,7 +111,7 @@ describe('one flag', () => {
     expect(both.body).toMatchObject({ variant: 'short', value: { fields: 4 } });
     expect(await counterOf('flywheel_assignment_crossovers_total')).toBe(before + 1);
     // The visitor's exposure is the user's now: that is news for the log; what the state knows already is none.
-    await vi.waitFor(async () => expect(await exposuresOf('u:buyer-3')).toHaveLength(1));
+    await vi.waitFor(async () => expect(await exposuresOf('u:buyer-3')).toHaveLength(1), ARRIVES);
     expect((await exposuresOf('u:buyer-3'))[0]).toMatchObject({ variant: 'short', reason: 'sticky' });
   });
 
@@ -180,7 +182,7 @@ describe('one flag', () => {
       ['control', 'SPLIT', 'sticky', true],
     ]);
     // One topic, in order: what had been logged of the trial would stand before it.
-    await vi.waitFor(async () => expect(await exposuresOf('u:buyer-8')).not.toEqual([]));
+    await vi.waitFor(async () => expect(await exposuresOf('u:buyer-8')).not.toEqual([]), ARRIVES);
     expect(await exposuresOf('u:buyer-8')).toMatchObject([{ variant: 'control', reason: 'split' }]);
     expect(await exposuresOf('u:buyer-9')).toEqual([]);
   });
@@ -335,8 +337,9 @@ describe('when Kafka refuses', () => {
       expect(metrics).toContain('flywheel_exposures_lost_total{reason="failed"} 1');
       refuse = false;
       expect((await ask()).statusCode).toBe(200);
-      await vi.waitFor(async () =>
-        expect(await refusing.logOf('events', buyerPartition('u:buyer-1'))).toHaveLength(1),
+      await vi.waitFor(
+        async () => expect(await refusing.logOf('events', buyerPartition('u:buyer-1'))).toHaveLength(1),
+        ARRIVES,
       );
     } finally {
       await refusing.close();
