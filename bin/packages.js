@@ -5,18 +5,26 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
-import { PROJECT, runLogged, STATE } from './steps.js';
+import { fitsMachine } from './machine.js';
+import { PROJECT, runLogged, STATE, StepError } from './steps.js';
 
-/** True when every locked package is there in its version and the compiled one loads. */
+/** True when every locked package of this machine is there in its version and the compiled one loads. */
 export function packagesAreCurrent() {
-  return packagesAreUnpacked() && rdkafkaLoads();
+  return missingPackages().length === 0 && rdkafkaLoads();
 }
 
 /** @returns {Promise<string>} a remark on what was done */
 export async function ensurePackages() {
   if (packagesAreCurrent()) return 'up to date';
-  if (!packagesAreUnpacked()) {
-    await runLogged('npm-ci', 'npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund']);
+  if (missingPackages().length > 0) {
+    const all = ['--include=dev', '--include=optional'];
+    await runLogged('npm-ci', 'npm', ['ci', ...all, '--ignore-scripts', '--no-audit', '--no-fund']);
+    // Of an optional package, as each library for one kind of machine is, npm does not say that it did not come.
+    const missing = missingPackages();
+    if (missing.length > 0)
+      throw new StepError(
+        `npm ci left out ${missing.join(', ')}: the network or the disk failed it. See that both are well, and start again.`,
+      );
   }
   await runLogged('npm-rebuild', 'npm', ['rebuild'], {
     env: { PATH: `${parallelMakeFolder()}${path.delimiter}${process.env.PATH}` },
@@ -24,14 +32,18 @@ export async function ensurePackages() {
   return 'installed';
 }
 
-/** npm writes its own list last of all, so packages that were being unpacked when npm was killed do not pass. */
-function packagesAreUnpacked() {
-  const wanted = readLock(path.join(PROJECT, 'package-lock.json'));
-  const present = readLock(path.join(PROJECT, 'node_modules', '.package-lock.json'));
-  if (wanted === undefined || present === undefined) return false;
-  return Object.entries(wanted).every(
-    ([place, entry]) => place === '' || entry.optional || present[place]?.version === entry.version,
-  );
+/**
+ * What is locked for this machine and not there in its version. npm writes its own list last of all, so packages that were being
+ * unpacked when npm was killed count as missing.
+ * @returns {string[]} their names
+ */
+function missingPackages() {
+  const wanted = readLock(path.join(PROJECT, 'package-lock.json')) ?? { 'package-lock.json': {} };
+  const present = readLock(path.join(PROJECT, 'node_modules', '.package-lock.json')) ?? {};
+  return Object.entries(wanted)
+    .filter(([place, entry]) => place !== '' && (!entry.optional || fitsMachine(entry)))
+    .filter(([place, { version }]) => present[place] === undefined || present[place].version !== version)
+    .map(([place]) => place.replace(/^.*node_modules\//, ''));
 }
 
 function rdkafkaLoads() {

@@ -1,4 +1,5 @@
 // Starts of one clone at once: one installs and builds, the others wait for it, and none waits for one that was killed.
+// What a start was cut off at is done by the next.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -6,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { isInRange } from '../../bin/machine.js';
 
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
 const STARTS = 6;
@@ -17,7 +19,7 @@ echo "$1" >> ran
 until [ -e go-on ]; do sleep 0.05; done
 mkdir -p node_modules/node-rdkafka
 : > node_modules/node-rdkafka/index.js
-cp package-lock.json node_modules/.package-lock.json
+cp "$(cat unpacks)" node_modules/.package-lock.json
 rmdir installing
 `;
 
@@ -31,8 +33,8 @@ beforeEach(() => {
   cpSync(path.join(PROJECT, 'bin'), path.join(clone, 'bin'), { recursive: true });
   writeFileSync(path.join(clone, 'bin', 'build.js'), "export const ensureBuild = async () => 'built';\n");
   writeFileSync(path.join(clone, 'package.json'), '{ "type": "module" }');
-  const packages = { 'node_modules/node-rdkafka': { version: '1.0.0' } };
-  writeFileSync(path.join(clone, 'package-lock.json'), JSON.stringify({ packages }));
+  lock('package-lock.json', []);
+  writeFileSync(path.join(clone, 'unpacks'), 'package-lock.json');
   const tools = path.join(clone, 'tools');
   mkdirSync(tools);
   for (const name of ['python3', 'g++', 'make', 'prometheus', 'chromium'])
@@ -44,6 +46,17 @@ afterEach(() => {
   for (const child of started) child.kill('SIGKILL');
   rmSync(clone, { recursive: true, force: true });
 });
+
+/** Writes a lock file that names node-rdkafka and these optional packages, each for some machines. */
+function lock(file: string, optional: readonly { name: string; os: string; node?: string }[]): void {
+  const packages: Record<string, object> = { 'node_modules/node-rdkafka': { version: '1.0.0' } };
+  for (const { name, os, node = '>=20' } of optional)
+    packages[`node_modules/${name}`] = {
+      ...{ version: '2.0.0', optional: true, os: [os], cpu: [process.arch], engines: { node } },
+    };
+  mkdirSync(path.dirname(path.join(clone, file)), { recursive: true });
+  writeFileSync(path.join(clone, file), JSON.stringify({ packages }));
+}
 
 interface Start {
   readonly process: ChildProcess;
@@ -123,4 +136,39 @@ test('a start that fails lets the next one go on', async () => {
   rmSync(path.join(clone, 'installing'), { recursive: true });
   const { code, output } = await prepare().ended;
   expect([code, output]).toEqual([0, expect.not.stringContaining('waiting')]);
+});
+
+test('a library for this machine that did not come is told of, and fetched by the next start', async () => {
+  const here = { name: '@x/lib-here', os: process.platform };
+  const others = [
+    { name: '@x/lib-there', os: 'plan9' },
+    { name: '@x/lib-later', os: process.platform, node: '>=1000' },
+  ];
+  lock('package-lock.json', [here, ...others]);
+  lock('without.json', []);
+  lock('with.json', [here]);
+  writeFileSync(path.join(clone, 'go-on'), '');
+  const run = async (unpacks: string) => {
+    writeFileSync(path.join(clone, 'ran'), '');
+    writeFileSync(path.join(clone, 'unpacks'), unpacks);
+    const { code, output } = await prepare().ended;
+    return { code, output, ran: readFileSync(path.join(clone, 'ran'), 'utf8') };
+  };
+  const first = await run('without.json');
+  expect(first).toMatchObject({ code: 1, ran: 'ci\n' });
+  expect(first.output).toMatch(/^npm ci left out @x\/lib-here: .* start again\.$/m);
+  expect(await run('with.json')).toMatchObject({ code: 0, ran: 'ci\nrebuild\n' });
+  const third = await run('with.json');
+  expect(third).toMatchObject({ code: 0, ran: '' });
+  expect(third.output).toContain('packages: up to date');
+});
+
+test('ranges of versions are read as npm reads them', () => {
+  const isIn = (range: string) =>
+    ['20.0.0', '20.19.1', '21.9.9', '22.12.0'].filter((v) => isInRange(v, range));
+  expect(isIn('^20.19.0 || >=22.12.0')).toEqual(['20.19.1', '22.12.0']);
+  expect(isIn('>= 10')).toHaveLength(4);
+  expect(isIn('>=20.19')).toEqual(['20.19.1', '21.9.9', '22.12.0']);
+  expect(isIn('^21')).toEqual(['21.9.9']);
+  expect(isIn('<21')).toEqual([]);
 });
