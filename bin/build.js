@@ -1,6 +1,7 @@
 // Builds dist/ from the sources: TypeScript, once tsc has found no fault in its types, and the page snippet by esbuild; everything
 // else (sql, definitions, the pom) as a copy.
-// Run directly it always builds; `ensureBuild` builds only when a source has changed.
+// Run directly it always builds; `ensureBuild` builds only when a source has changed. What runs reads dist/ at any time: the new one is
+// made beside it and takes its place when it is whole.
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -10,11 +11,13 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { alone } from './lock.js';
 import { bundleSnippet } from './snippet.js';
 import { PROJECT, runLogged } from './steps.js';
 
@@ -27,11 +30,15 @@ const ASSET_FOLDERS = ['sql', 'definitions'];
 const SNIPPET_FOLDER = 'snippet';
 const RESULTS = path.join('loadtest', 'results');
 const DIST = path.join(PROJECT, 'dist');
-const STAMP = path.join(DIST, 'sources.sha256');
+/** Beside `dist` and as deep, so that what is in it names its sources by the same relative paths. */
+const UNFINISHED = path.join(PROJECT, 'dist.unfinished');
+const REPLACED = path.join(PROJECT, 'dist.replaced');
+const STAMP = 'sources.sha256';
 
 /** True when dist/ was built from the sources as they are now. */
 export function buildIsCurrent() {
-  return existsSync(STAMP) && readFileSync(STAMP, 'utf8') === hashOf(sourceFiles());
+  const stamp = path.join(DIST, STAMP);
+  return existsSync(stamp) && readFileSync(stamp, 'utf8') === hashOf(sourceFiles());
 }
 
 /** @returns {Promise<string>} a remark on what was done */
@@ -44,7 +51,6 @@ export async function ensureBuild() {
 async function build() {
   const sources = sourceFiles();
   const hash = hashOf(sources);
-  rmSync(DIST, { recursive: true, force: true });
   const tsc = path.join(PROJECT, 'node_modules', 'typescript', 'bin', 'tsc');
   const checked = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], {
     cwd: PROJECT,
@@ -53,16 +59,25 @@ async function build() {
   if (checked.status !== 0) process.exit(checked.status ?? 1);
   // Not before: this file is also loaded where no package is installed yet.
   const { bundle } = await import('./bundle.js');
-  await bundle(DIST);
+  rmSync(UNFINISHED, { recursive: true, force: true });
+  await bundle(UNFINISHED);
   for (const source of sources) {
     if (/\.(ts|md)$/.test(source) || [...CONFIG, ...SHARED].includes(source)) continue;
     if (source.startsWith(SNIPPET_FOLDER)) continue;
-    const target = path.join(DIST, source);
+    const target = path.join(UNFINISHED, source);
     mkdirSync(path.dirname(target), { recursive: true });
     copyFileSync(path.join(PROJECT, source), target);
   }
-  bundleSnippet(path.join(DIST, SNIPPET_FOLDER, 'flywheel.js'));
-  writeFileSync(STAMP, hash);
+  bundleSnippet(path.join(UNFINISHED, SNIPPET_FOLDER, 'flywheel.js'));
+  writeFileSync(path.join(UNFINISHED, STAMP), hash);
+  takeItsPlace();
+}
+
+function takeItsPlace() {
+  rmSync(REPLACED, { recursive: true, force: true });
+  if (existsSync(DIST)) renameSync(DIST, REPLACED);
+  renameSync(UNFINISHED, DIST);
+  rmSync(REPLACED, { recursive: true, force: true });
 }
 
 /** Paths relative to the project, sorted. */
@@ -91,4 +106,4 @@ function hashOf(files) {
   return hash.digest('hex');
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await build();
+if (process.argv[1] === fileURLToPath(import.meta.url)) await alone(build);

@@ -52,7 +52,7 @@ const keepsPlaces = {
   },
 };
 
-/** @param {string} outfolder a folder named `dist`: absolute, or relative to the project */
+/** @param {string} outfolder absolute, or relative to the project; it is run under the name of `dist` */
 export async function bundle(outfolder) {
   await build({
     absWorkingDir: PROJECT,

@@ -1,7 +1,7 @@
 // One process at a time prepares this clone: two that install packages at once break each other's.
 
 import path from 'node:path';
-import { tryLock } from './process-lock.js';
+import { holderOf, tryLock } from './process-lock.js';
 import { STATE, StepError } from './steps.js';
 
 const LOCK = path.join(STATE, 'preparing');
@@ -10,12 +10,14 @@ const LOOK_EVERY_MS = 200;
 const WAIT_MS_MAX = 60 * 60_000;
 
 /**
- * Runs `work` while no other process of this clone runs its own; says so when it has to wait.
+ * Runs `work` while no other process of this clone runs its own; says so when it has to wait. Who is started by the one that has the
+ * lock works under it: that one waits for its end.
  * @template Result
  * @param {() => Promise<Result>} work
  * @returns {Promise<Result>}
  */
 export async function alone(work) {
+  if (holderOf(LOCK) === process.ppid) return work();
   const release = await take();
   try {
     return await work();
