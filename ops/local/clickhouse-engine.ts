@@ -19,6 +19,8 @@ export interface StatementContext {
   settings: ReadonlyMap<string, string>;
   /** Query parameters by name, values escaped as the HTTP interface has them (TabSeparated escapes). */
   parameters: ReadonlyMap<string, string>;
+  /** As the server has all that is not sent by POST: it may change settings, and nothing else. Not for a session with a name, which would stay so. */
+  isReadOnly: boolean;
   sessionId: string | undefined;
   sessionTimeoutSeconds: number | undefined;
 }
@@ -101,6 +103,8 @@ export function openEngine(dataFolder: string, configFile: string): Engine {
 
 async function prepareSession(session: Session, context: StatementContext, marker: string): Promise<void> {
   if (context.database !== undefined) await session.queryAsync(`USE ${identifier(context.database)}`);
+  // By itself and first: what comes behind it can not lift it.
+  if (context.isReadOnly) await session.queryAsync('SET readonly = 2');
   const assignments = [`log_comment = '${marker}'`];
   for (const [name, value] of context.settings) {
     if (name !== 'log_comment') assignments.push(`${settingName(name)} = ${sqlLiteral(value)}`);

@@ -3,12 +3,12 @@
 
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { setPriority } from 'node:os';
+import { getPriority, setPriority } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { answerError, answerResult } from './clickhouse-answer.ts';
 import { type Engine, openEngine } from './clickhouse-engine.ts';
-import { readRequest } from './clickhouse-request.ts';
+import { addressOf, readRequest } from './clickhouse-request.ts';
 
 /** As `nice` counts: lower than all others of the stack. */
 const PRIORITY = 5;
@@ -23,25 +23,16 @@ async function handle(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const { pathname } = new URL(request.url ?? '/', 'http://localhost');
   response.setHeader('X-ClickHouse-Server-Display-Name', 'flywheel-local');
-  if (pathname === '/ping' || (request.method === 'GET' && request.url === '/')) {
-    response.end('Ok.\n');
-    return;
-  }
-  if (pathname !== '/') {
-    response.statusCode = 404;
-    response.end(`There is no handle ${pathname}\n`);
-    return;
-  }
   const gone = new AbortController();
   response.on('close', () => {
     if (!response.writableFinished) gone.abort();
   });
   try {
+    if (answersWithoutEngine(request, response)) return;
     const statement = await readRequest(request, spoolFolder);
-    response.setHeader('X-ClickHouse-Query-Id', statement.queryId);
     try {
+      response.setHeader('X-ClickHouse-Query-Id', statement.queryId);
       const { sql, format, context, isInsert } = statement;
       const result = await engine.run(sql, format, context, gone.signal);
       await answerResult(request, response, {
@@ -63,6 +54,26 @@ async function handle(
   } catch (error) {
     answerError(response, engine, error);
   }
+}
+
+/** Answers what is no statement, and what a page of the web sends: it needs no password here, and its reader knows nothing of it. */
+function answersWithoutEngine(request: IncomingMessage, response: ServerResponse): boolean {
+  const { pathname } = addressOf(request);
+  if (pathname === '/ping' || (request.method === 'GET' && request.url === '/')) {
+    response.end('Ok.\n');
+    return true;
+  }
+  if (pathname !== '/') {
+    response.statusCode = 404;
+    response.end(`There is no handle ${pathname}\n`);
+    return true;
+  }
+  if (request.headers.origin !== undefined) {
+    response.statusCode = 403;
+    response.end('Statements of web pages are refused: this server knows no users.\n');
+    return true;
+  }
+  return false;
 }
 
 /** Server configuration: the memory cap, and few background threads, because a laptop shares its cores with Kafka and the stream. */
@@ -97,7 +108,8 @@ function main(): void {
   rmSync(spoolFolder, { recursive: true, force: true });
   mkdirSync(spoolFolder, { recursive: true });
   // On a machine that is shared, what is inserted and merged gives way to what somebody waits for.
-  setPriority(PRIORITY);
+  // Who was started lower still may not rise to it.
+  if (getPriority() < PRIORITY) setPriority(PRIORITY);
   const configFile = path.join(dir, 'config.xml');
   writeFileSync(configFile, configuration(Number(values['memory-bytes'])));
   const engine = openEngine(path.join(dir, 'data'), configFile);

@@ -35,10 +35,18 @@ export interface ReadyStatement {
   discard(): Promise<void>;
 }
 
+/** What was asked for; two slashes at its beginning name no host. @throws ClickHouseError for what is no address */
+export function addressOf({ url = '/' }: IncomingMessage): URL {
+  try {
+    return new URL(url.startsWith('/') ? `http://localhost${url}` : url, 'http://localhost');
+  } catch (error) {
+    throw new ClickHouseError(36, `${url} is no address: ${(error as Error).message}. (BAD_ARGUMENTS)`);
+  }
+}
+
 /** Reads the whole request; throws ClickHouseError for what the server would refuse before running it. */
 export async function readRequest(request: IncomingMessage, spoolFolder: string): Promise<ReadyStatement> {
-  const url = new URL(request.url ?? '/', 'http://localhost');
-  let search = url.searchParams;
+  let search = addressOf(request).searchParams;
   const queryId = search.get('query_id') ?? headerOf(request, 'x-clickhouse-query-id') ?? randomUUID();
   let head = search.get('query') ?? '';
   let body = decodedBody(request);
@@ -108,11 +116,16 @@ function contextOf(request: IncomingMessage, search: URLSearchParams): Statement
     else if (!NOT_SETTINGS.has(name)) settings.set(name, value);
   }
   const timeout = search.get('session_timeout');
+  const sessionId = search.get('session_id') ?? undefined;
+  const isReadOnly = request.method !== 'POST';
+  if (isReadOnly && sessionId !== undefined)
+    throw new ClickHouseError(48, 'A session takes statements by POST alone here. (NOT_IMPLEMENTED)');
   return {
     database: search.get('database') ?? headerOf(request, 'x-clickhouse-database'),
     settings,
     parameters,
-    sessionId: search.get('session_id') ?? undefined,
+    isReadOnly,
+    sessionId,
     sessionTimeoutSeconds: timeout === null ? undefined : Number(timeout),
   };
 }

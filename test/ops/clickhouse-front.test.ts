@@ -1,13 +1,16 @@
 // The local ClickHouse as `@clickhouse/client` sees it: every way of the client that Flywheel uses, and what must not get through.
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
-import { tmpdir } from 'node:os';
+import { getPriority, tmpdir } from 'node:os';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { type ClickHouseClient, ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ephemeralPorts } from '../../ops/local/ports.ts';
 import { type Stack, startStack } from '../../ops/local/stack.ts';
 
 let dir: string;
@@ -224,6 +227,127 @@ describe('client', () => {
       }),
     );
   });
+});
+
+/** With the address as it is, and any headers. */
+function ask(
+  method: string,
+  address: string,
+  headers: Record<string, string> = {},
+  body?: string,
+): Promise<{ status: number; code: unknown; text: string }> {
+  return new Promise((resolve, reject) => {
+    const { hostname, port } = new URL(stack.clickhouseUrl!);
+    const asked = request({ hostname, port, method, path: address, headers }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk;
+      });
+      response.on('end', () =>
+        resolve({
+          status: response.statusCode!,
+          code: response.headers['x-clickhouse-exception-code'],
+          text,
+        }),
+      );
+    });
+    asked.on('error', reject);
+    asked.end(body);
+  });
+}
+
+describe('what is not asked by POST', () => {
+  const read = '/?query=SELECT+text,getSetting(%27readonly%27)+FROM+shown';
+
+  test('reads, with settings and parameters', async () => {
+    await makeTable('shown');
+    await client.insert({ table: 'shown', values: [{ id: 1, text: 'a' }], format: 'JSONEachRow' });
+    expect(await ask('GET', `${read}+WHERE+id={id:UInt8}&param_id=1&max_threads=1&database=default`)).toEqual(
+      {
+        status: 200,
+        code: undefined,
+        text: 'a\t2\n',
+      },
+    );
+  });
+
+  test('changes nothing, whatever else the address says', async () => {
+    await makeTable('shown');
+    for (const method of ['GET', 'HEAD', 'PUT', 'DELETE'])
+      for (const statement of ['DROP TABLE shown', 'CREATE TABLE made (id UInt8) ENGINE = Memory'])
+        expect(await ask(method, `/?query=${encodeURIComponent(statement)}`)).toMatchObject({
+          status: 500,
+          code: '164',
+        });
+    expect(await ask('GET', '/?query=INSERT+INTO+shown+VALUES+(1,1)')).toMatchObject({ code: '164' });
+    for (const setting of ['readonly=0', 'readonly=1&readonly=0', 'param_x=1&readonly=0'])
+      expect(await ask('GET', `/?query=DROP+TABLE+shown&${setting}`)).toMatchObject({ code: '164' });
+    expect(await ask('GET', '/?query=SET+readonly=0')).toMatchObject({ code: '164' });
+    expect(await rowsOf('SELECT * FROM shown')).toEqual([]);
+    expect(readdirSync(path.join(dir, 'clickhouse', 'spool'))).toEqual([]);
+  });
+
+  test('leaves a session as it was: there it is refused', async () => {
+    await makeTable('shown');
+    expect(await ask('GET', '/?query=SELECT+1&session_id=mine')).toMatchObject({ status: 501, code: '48' });
+    await client.command({ query: 'DROP TABLE shown', session_id: 'mine' });
+  });
+});
+
+test('a page of the web may send no statement', async () => {
+  await makeTable('victim');
+  for (const origin of ['http://evil.example', 'null'])
+    expect(await ask('POST', '/', { origin }, 'DROP TABLE victim')).toMatchObject({ status: 403 });
+  expect(await rowsOf('SELECT * FROM victim')).toEqual([]);
+});
+
+test('no address and no name of a query ends the process or leaves data behind', async () => {
+  await makeTable('named');
+  const pid = stack.pidOf('clickhouse');
+  expect(await ask('GET', '//?query=SELECT+1')).toMatchObject({
+    status: 404,
+    text: 'There is no handle //\n',
+  });
+  expect(await ask('GET', 'http://[/?query=SELECT+1')).toMatchObject({ status: 400, code: '36' });
+  expect(await ask('OPTIONS', '*')).toMatchObject({ status: 404 });
+  const insert = '/?query=INSERT+INTO+named+FORMAT+JSONEachRow';
+  const { status } = await ask('POST', `${insert}&query_id=%D0%B7`, {}, '{"id":1,"text":"a"}');
+  expect(status).not.toBe(200);
+  expect(readdirSync(path.join(dir, 'clickhouse', 'spool'))).toEqual([]);
+  expect(await ask('GET', '/ping')).toMatchObject({ status: 200 });
+  expect(stack.pidOf('clickhouse')).toBe(pid);
+});
+
+test('who is started with a low priority may keep it', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'flywheel-nice-'));
+  // Root may raise a priority, unless it gave up the capability.
+  const asOthers = process.getuid!() === 0 ? ['setpriv', '--bounding-set', '-sys_nice'] : [];
+  const front = [process.execPath, '--import', 'tsx', 'ops/local/clickhouse-front.ts'];
+  const { redis: port } = await ephemeralPorts();
+  const [command, ...args] = [
+    ...asOthers,
+    'nice',
+    '-n',
+    '10',
+    ...front,
+    '--port',
+    `${port}`,
+    '--dir',
+    folder,
+  ];
+  const child = spawn(command!, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+    });
+  const ended = once(child, 'exit');
+  await expect.poll(() => said, { timeout: 60_000 }).toMatch(/./);
+  const priority = getPriority(child.pid!);
+  child.stdin.end();
+  expect([await ended, said]).toEqual([[0, null], expect.stringMatching(/^ready: /)]);
+  expect(priority).toBe(10);
+  rmSync(folder, { recursive: true });
 });
 
 describe('errors', () => {
