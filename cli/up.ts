@@ -8,8 +8,6 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { ChildEvent } from '../ops/local/child.ts';
 import { flywheelCommandLine } from '../ops/local/flywheel-process.ts';
-import { assertFolderFree } from '../ops/local/pids.ts';
-import { assertPortFree, DEFAULT_PORTS } from '../ops/local/ports.ts';
 import { type Stack, startStack } from '../ops/local/stack.ts';
 import { type ApiKeyPair, ensureApiKeys, readApiKeys } from '../platform/api-keys.ts';
 import { openClickHouse } from '../platform/clickhouse.ts';
@@ -118,16 +116,10 @@ async function startParts(
   const took: string[] = [];
   let stack: Stack | undefined;
   await steps.run('Kafka, Redis, ClickHouse, Prometheus', 10, async (report) => {
-    // A second start beside the first is told so, not that somebody has its ports.
-    assertFolderFree(dir);
-    if (options.ports === 'default') {
-      await assertPortFree('serve', DEFAULT_PORTS.serve);
-      await assertPortFree('the metrics of stream', DEFAULT_PORTS.streamMetrics);
-      await assertPortFree('the metrics of jobs', DEFAULT_PORTS.jobsMetrics);
-    }
     stack = await startStack({
       dir,
       ports: options.ports,
+      beside: ['stream', 'serve', 'jobs'],
       external: readExternalParts(),
       // The bootstrap puts the jars there; they serve every data folder.
       kafkaJarsFolder: path.join(readConfig().dir, 'kafka'),

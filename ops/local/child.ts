@@ -32,6 +32,8 @@ export interface ChildOptions {
   stopWithinMs: number;
   /** Restart a child that dies by itself; false reports it at once. */
   restart: boolean;
+  /** Aborted, it is waited for and started again no more: one that is not ready yet is stopped. */
+  signal?: AbortSignal | undefined;
 }
 
 /** What a supervisor tells while a part runs. */
@@ -67,6 +69,7 @@ export async function superviseChild(
   let current = await startOnce(options, processes);
   let restarting: Promise<void> | undefined;
   let cancelPause = (): void => {};
+  const isOver = (): boolean => stopping || options.signal?.aborted === true;
 
   const pause = (ms: number): Promise<void> =>
     new Promise((resolve) => {
@@ -79,7 +82,7 @@ export async function superviseChild(
 
   const watch = (running: RunningChild): void => {
     void running.ended.then((ending) => {
-      if (stopping) return;
+      if (isOver()) return;
       onEvent({ name: options.name, kind: 'exited', message: `${options.name} ${ending}` });
       if (running.ranMs() > HEALTHY_AFTER_MS) restarts = 0;
       restarting = restartWithBackoff(ending);
@@ -88,9 +91,9 @@ export async function superviseChild(
 
   const restartWithBackoff = async (lastEnding: string): Promise<void> => {
     let ending = lastEnding;
-    while (!stopping && options.restart && restarts < RESTARTS_MAX) {
+    while (!isOver() && options.restart && restarts < RESTARTS_MAX) {
       await pause(Math.min(BACKOFF_FIRST_MS * 2 ** restarts, BACKOFF_LAST_MS));
-      if (stopping) return;
+      if (isOver()) return;
       restarts += 1;
       try {
         current = await startOnce(options, processes);
@@ -106,7 +109,7 @@ export async function superviseChild(
       watch(current);
       return;
     }
-    if (stopping) return;
+    if (isOver()) return;
     isGivenUp = true;
     onEvent({
       name: options.name,
@@ -203,15 +206,16 @@ async function startOnce(options: ChildOptions, processes: ProcessList): Promise
   return running;
 }
 
-/** @throws StackError CHILD_CRASHED or CHILD_NOT_READY, and what `isReady` throws */
+/** @throws StackError CHILD_CRASHED or CHILD_NOT_READY, what `isReady` throws, and the reason of the signal */
 async function untilReady(
-  { name, isReady, readyWithinMs }: ChildOptions,
+  { name, isReady, readyWithinMs, signal }: ChildOptions,
   running: RunningChild,
 ): Promise<void> {
   while (!(await isReady(running.written()))) {
     const ending = running.ending();
     if (ending !== undefined)
       throw new StackError('CHILD_CRASHED', `${name} ${ending} while starting.\n${running.tail()}`);
+    signal?.throwIfAborted();
     if (running.ranMs() > readyWithinMs) {
       const seconds = Math.round(readyWithinMs / 1000);
       throw new StackError(
@@ -233,7 +237,7 @@ export function findTool(command: string, debianPackage: string): string {
   );
 }
 
-/** With util-linux's setpriv the kernel ends the child when this process dies, however it dies; the pid list is for systems without it. */
+/** With util-linux's setpriv the kernel ends the child when this process dies, however it dies; the pid list is for a Linux without it. */
 function dyingWithParent(options: ChildOptions): { command: string; args: readonly string[] } {
   const variables = Object.entries(options.environment ?? {}).map(([name, value]) => `${name}=${value}`);
   const launched =

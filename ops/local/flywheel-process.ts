@@ -12,11 +12,13 @@ export type FlywheelCommand = 'stream' | 'serve' | 'jobs';
 /**
  * Starts `flywheel stream`, `serve` or `jobs` and resolves when it has printed that it is ready.
  * @param environment its settings, as platform/config.ts reads them
+ * @param signal aborted, it is not waited for any more
  */
 export function startFlywheel(
   context: PartContext,
   command: FlywheelCommand,
   environment: Record<string, string>,
+  signal: AbortSignal,
 ): Promise<Supervised> {
   const [program, ...args] = flywheelCommandLine(command);
   return superviseChild(
@@ -31,6 +33,7 @@ export function startFlywheel(
       readyWithinMs: READY_WITHIN_MS,
       stopWithinMs: STOP_WITHIN_MS,
       restart: true,
+      signal,
     },
     context.processes,
     context.onEvent,

@@ -1,5 +1,6 @@
 // Remembers which processes a start has begun, so that the next start can end those that outlived a killed one,
-// and only those: a process is ours while its start time and command line are what was written down.
+// and only those: a process is ours while its start time and command line are what was written down. Both are read from /proc:
+// where there is none, nobody is ended, for none can be told from another program that was given its pid.
 
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

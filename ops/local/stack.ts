@@ -8,7 +8,7 @@ import { type FlywheelCommand, startFlywheel } from './flywheel-process.ts';
 import { startKafka } from './kafka.ts';
 import type { PartContext } from './part.ts';
 import { takeFolder } from './pids.ts';
-import { DEFAULT_PORTS, ephemeralPorts, type PortName, type Ports } from './ports.ts';
+import { assertPortFree, DEFAULT_PORTS, ephemeralPorts, type PortName, type Ports } from './ports.ts';
 import { startPrometheus } from './prometheus.ts';
 import { startRedis } from './redis.ts';
 import { StackError } from './stack-error.ts';
@@ -31,6 +31,8 @@ export interface StackOptions {
   pickPorts?: (() => Promise<Ports>) | undefined;
   /** All four when left out. */
   parts?: readonly PartName[] | undefined;
+  /** Which of Flywheel's own processes will run beside the parts: their ports must be free before any part is started. */
+  beside?: readonly FlywheelCommand[] | undefined;
   /** Parts that run elsewhere: no local one is started for them. */
   external?:
     | {
@@ -74,6 +76,7 @@ export interface Stack {
 
 /**
  * Starts the parts at the same time and resolves when all answer; when one fails, stops the others and throws its error.
+ * What a start that was killed has left is ended first.
  * @throws StackError
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
@@ -88,10 +91,20 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const ports: Ports = options.ports === 'default' ? DEFAULT_PORTS : await pickPorts();
   const context: PartContext = { dir, logFolder, processes, onEvent };
   const running = new Map<PartName | FlywheelCommand, Supervised>();
+  const starting = new Set<Promise<unknown>>();
+  const stopping = new AbortController();
   const stop = async (): Promise<void> => {
+    stopping.abort();
+    // One of them may have failed, and the others be on their way.
+    await Promise.allSettled(starting);
     for (const name of STOP_ORDER) await running.get(name)?.stop();
     processes.release();
   };
+  // Not before the folder is taken: what a killed start has left may hold a port until it is ended.
+  await assertPortsFree(options, ports).catch((error: unknown) => {
+    processes.release();
+    throw error;
+  });
   const starts = localParts(options).map(async (part) => {
     const startedAt = performance.now();
     const start = (): Promise<Supervised> => startPart(part, context, ports, options);
@@ -114,7 +127,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     logFolder,
     pidOf: (name) => running.get(name)?.pid(),
     startFlywheel: async (command, environment) => {
-      running.set(command, await startFlywheel(context, command, environment));
+      const started = startFlywheel(context, command, environment, stopping.signal).then((process) => {
+        running.set(command, process);
+      });
+      starting.add(started);
+      await started.finally(() => starting.delete(started));
     },
     stopFlywheel: async (command) => {
       await running.get(command)?.stop();
@@ -135,6 +152,21 @@ const portsOf: Record<PartName, readonly PortName[]> = {
   clickhouse: ['clickhouse'],
   prometheus: ['prometheus'],
 };
+
+/** What each of Flywheel's own listens on, beside the parts. */
+const ownPorts: Record<FlywheelCommand, { what: string; port: PortName }> = {
+  stream: { what: 'the metrics of stream', port: 'streamMetrics' },
+  serve: { what: 'serve', port: 'serve' },
+  jobs: { what: 'the metrics of jobs', port: 'jobsMetrics' },
+};
+
+/** @throws StackError PORT_TAKEN */
+async function assertPortsFree({ beside = [] }: StackOptions, ports: Ports): Promise<void> {
+  for (const command of beside) {
+    const { what, port } = ownPorts[command];
+    await assertPortFree(what, ports[port]);
+  }
+}
 
 /** Between picking a port and listening on it, another program can take it: then others are picked. */
 async function startOnFreePort(

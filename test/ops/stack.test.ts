@@ -257,6 +257,51 @@ describe('processes that outlive or die', () => {
     expect(isAlive(left.pid!)).toBe(false);
     expect(isAlive(foreign.pid!)).toBe(true);
   });
+
+  test('what they listen on is looked at when our own have ended, and is refused of others', async () => {
+    const ports = await ephemeralPorts();
+    const options = { pickPorts: async () => ports, beside: ['stream', 'serve', 'jobs'] as const };
+    const script = `require('node:net').createServer().listen(${ports.streamMetrics}, '127.0.0.1', () => console.log('listens'))`;
+    const listen = async (): Promise<ChildProcess> => {
+      const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+      spawned.push(child);
+      await once(child.stdout!, 'data');
+      return child;
+    };
+    const left = await listen();
+    const processes = await take();
+    processes.add('stream', left.pid!, script);
+    processes.release();
+    await (await start([], options)).stop();
+    stack = undefined;
+    expect(isAlive(left.pid!)).toBe(false);
+
+    const foreign = await listen();
+    await expect(start([], options)).rejects.toMatchObject({
+      code: 'PORT_TAKEN',
+      message: expect.stringContaining(`the metrics of stream needs port ${ports.streamMetrics}`),
+    });
+    expect(isAlive(foreign.pid!)).toBe(true);
+    assertFolderFree(dir);
+  });
+
+  test('one that is not ready yet is stopped with the rest, when another one failed', async () => {
+    const running = await start([]);
+    const starts = [
+      // It looks for its Redis for ten seconds.
+      running.startFlywheel('jobs', { REDIS_URL: 'redis://127.0.0.1:1', KAFKA_BROKERS: '127.0.0.1:1' }),
+      running.startFlywheel('stream', { STREAM_METRICS_PORT: 'none' }),
+    ];
+    await expect(Promise.all(starts)).rejects.toMatchObject({
+      code: 'CHILD_CRASHED',
+      message: expect.stringMatching(/^stream exited with code 1 while starting/),
+    });
+    const pids = recordedPids();
+    expect(pids.filter(isAlive)).toHaveLength(1);
+    await running.stop();
+    stack = undefined;
+    expect([pids.filter(isAlive), recordedPids()]).toEqual([[], []]);
+  });
 });
 
 describe('a list of processes that cannot be saved', () => {
