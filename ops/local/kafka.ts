@@ -14,6 +14,8 @@ import { StackError } from './stack-error.ts';
 const READY_WITHIN_MS = 60_000;
 const STOP_WITHIN_MS = 20_000;
 const FORMAT_TIMEOUT_MS = 60_000;
+/** By the locale Java decides which letters the name of a file may have; in `C`, as of a service, none but ASCII. */
+const ENVIRONMENT = { LC_ALL: 'C.UTF-8' };
 /** Rejects carry a whole event of 256 KB and its reason; their topic may ask for more than Kafka's 1 MB. */
 const MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
 
@@ -36,7 +38,10 @@ export interface KafkaOptions {
   jarsFolder: string;
 }
 
-/** Starts the broker with its data under `<dir>/kafka` and resolves when it answers. */
+/**
+ * Starts the broker with its data under `<dir>/kafka` and resolves when it answers.
+ * @throws StackError
+ */
 export async function startKafka(context: PartContext, options: KafkaOptions): Promise<Supervised> {
   const java = findTool('java', 'openjdk-17-jre-headless');
   const libs = await ensureKafkaJars(options.jarsFolder);
@@ -44,9 +49,10 @@ export async function startKafka(context: PartContext, options: KafkaOptions): P
   await assertPortFree('Kafka (controller)', options.controllerPort);
   const folder = path.join(context.dir, 'kafka');
   const data = path.join(folder, 'data');
+  const settings = brokerProperties(data, options);
   mkdirSync(data, { recursive: true });
   const propertiesFile = path.join(folder, 'server.properties');
-  writeFileSync(propertiesFile, properties(data, options));
+  writeFileSync(propertiesFile, settings);
   const logFile = path.join(folder, 'log4j2.properties');
   writeFileSync(logFile, LOG_CONFIGURATION);
   const javaArguments = [
@@ -59,6 +65,7 @@ export async function startKafka(context: PartContext, options: KafkaOptions): P
       name: 'kafka',
       command: java,
       args: [...javaArguments, 'kafka.Kafka', propertiesFile],
+      environment: ENVIRONMENT,
       marker: propertiesFile,
       logFolder: context.logFolder,
       isReady: (log) => log.includes('Kafka Server started'),
@@ -81,16 +88,11 @@ export function newClusterId(random: (bytes: number) => Buffer = randomBytes): s
 
 async function format(java: string, javaArguments: readonly string[], propertiesFile: string): Promise<void> {
   const clusterId = newClusterId();
-  const command = [
-    'kafka.tools.StorageTool',
-    'format',
-    '--cluster-id',
-    clusterId,
-    '--config',
-    propertiesFile,
-  ];
+  const variables = Object.entries(ENVIRONMENT).map(([name, value]) => `${name}=${value}`);
+  const tool = ['kafka.tools.StorageTool', 'format', '--cluster-id', clusterId, '--config', propertiesFile];
+  const command = [...variables, java, ...javaArguments, ...tool];
   try {
-    await promisify(execFile)(java, [...javaArguments, ...command], { timeout: FORMAT_TIMEOUT_MS });
+    await promisify(execFile)('/usr/bin/env', command, { timeout: FORMAT_TIMEOUT_MS });
   } catch (error) {
     const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
     throw new StackError('CHILD_CRASHED', `Kafka's data folder could not be made:\n${stdout}${stderr}`, {
@@ -99,7 +101,20 @@ async function format(java: string, javaArguments: readonly string[], properties
   }
 }
 
-function properties(data: string, { port, controllerPort }: KafkaOptions): string {
+/**
+ * The broker's settings as a file of Java properties.
+ * @param data folder of its log, absolute
+ * @throws StackError FOLDER_UNFIT where Kafka would take the folder for several
+ */
+export function brokerProperties(
+  data: string,
+  { port, controllerPort }: Pick<KafkaOptions, 'port' | 'controllerPort'>,
+): string {
+  if (data.includes(','))
+    throw new StackError(
+      'FOLDER_UNFIT',
+      `Kafka cannot keep its log in ${data}: it reads a comma as the beginning of another folder. Give --dir a path without one.`,
+    );
   const settings: Record<string, string | number | boolean> = {
     'process.roles': 'broker,controller',
     'node.id': 1,
@@ -141,6 +156,14 @@ function properties(data: string, { port, controllerPort }: KafkaOptions): strin
     'log.cleaner.dedupe.buffer.size': 8_388_608,
   };
   return Object.entries(settings)
-    .map(([name, value]) => `${name}=${value}\n`)
+    .map(([name, value]) => `${name}=${propertyValue(String(value))}\n`)
     .join('');
+}
+
+/** Java reads such files as ISO 8859-1, and a backslash as the beginning of an escape. */
+function propertyValue(text: string): string {
+  return text.replace(
+    /[^ -[\]-~]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }

@@ -6,6 +6,7 @@ export type StackErrorCode =
   | 'CHILD_CRASHED'
   | 'CHILD_NOT_READY'
   | 'FOLDER_IN_USE'
+  | 'FOLDER_UNFIT'
   | 'JARS_FAILED';
 
 /** An expected failure of the local stack; `message` is fit to be shown to the user as it is. */

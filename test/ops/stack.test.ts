@@ -2,7 +2,15 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -83,6 +91,28 @@ function recordedPids(): number[] {
 function isAlive(pid: number): boolean {
   return existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
 }
+
+test('Kafka keeps its log in a folder of any letters, also where the locale has none', async () => {
+  const outer = dir;
+  dir = path.join(outer, 'Büro', '数据');
+  const locale = process.env.LC_ALL;
+  process.env.LC_ALL = 'C';
+  try {
+    const marks: string[] = [];
+    for (let round = 0; round < 2; round += 1) {
+      const { stop } = await start(['kafka']);
+      stack = undefined;
+      await stop();
+      marks.push(readFileSync(path.join(dir, 'kafka', 'data', 'meta.properties'), 'utf8'));
+    }
+    expect(marks[1]).toBe(marks[0]);
+    expect([readdirSync(outer), readdirSync(path.join(outer, 'Büro'))]).toEqual([['Büro'], ['数据']]);
+  } finally {
+    if (locale === undefined) delete process.env.LC_ALL;
+    else process.env.LC_ALL = locale;
+    dir = outer;
+  }
+});
 
 describe('Kafka and Redis', () => {
   test('take a record each, keep it over a restart, and come back after a kill', async () => {
