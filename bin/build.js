@@ -23,7 +23,7 @@ import { PROJECT, runLogged } from './steps.js';
 
 const CONFIG = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'];
 /** Plain JavaScript that becomes part of the bundle, because the bootstrap needs it too. */
-const SHARED = ['bin/process-lock.js'];
+const SHARED = ['bin/process-lock.js', 'bin/unfinished.js'];
 /** Folders that hold no TypeScript but are read at run time. */
 const ASSET_FOLDERS = ['sql', 'definitions'];
 /** Becomes one file, for browsers. */

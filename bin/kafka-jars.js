@@ -1,8 +1,9 @@
 // Fetches Kafka's jars beside `npm ci`, into the place where ops/local/kafka-jars.ts looks for them.
 
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { PROJECT, runLogged, STATE } from './steps.js';
+import { makeUnfinished } from './unfinished.js';
 
 const POM = path.join(PROJECT, 'ops', 'local', 'kafka', 'pom.xml');
 const LIBS = path.join(STATE, 'kafka', 'libs');
@@ -17,14 +18,17 @@ export function jarsAreCurrent() {
 export async function ensureKafkaJars() {
   if (process.env.KAFKA_BROKERS) return 'not needed, KAFKA_BROKERS is set';
   if (jarsAreCurrent()) return 'up to date';
-  const unfinished = `${LIBS}.${process.pid}`;
-  mkdirSync(unfinished, { recursive: true });
-  await runLogged('kafka-jars', 'mvn', [
-    ...['-B', '-f', POM, 'dependency:copy-dependencies'],
-    `-DoutputDirectory=${unfinished}`,
-  ]);
-  copyFileSync(POM, path.join(unfinished, 'pom.xml'));
-  rmSync(LIBS, { recursive: true, force: true });
-  renameSync(unfinished, LIBS);
+  const unfinished = makeUnfinished(LIBS);
+  try {
+    await runLogged('kafka-jars', 'mvn', [
+      ...['-B', '-f', POM, 'dependency:copy-dependencies'],
+      `-DoutputDirectory=${unfinished}`,
+    ]);
+    copyFileSync(POM, path.join(unfinished, 'pom.xml'));
+    rmSync(LIBS, { recursive: true, force: true });
+    renameSync(unfinished, LIBS);
+  } finally {
+    rmSync(unfinished, { recursive: true, force: true });
+  }
   return 'fetched';
 }

@@ -30,7 +30,7 @@ async function take() {
   const untilMs = performance.now() + WAIT_MS_MAX;
   let told;
   for (;;) {
-    const { release, heldBy } = tryLock(LOCK);
+    const { release, heldBy } = tryOnce();
     if (release !== undefined) return release;
     if (heldBy !== told) {
       told = heldBy;
@@ -39,5 +39,16 @@ async function take() {
     if (performance.now() > untilMs)
       throw new StepError(`Another process still installs or builds here after an hour; see ${LOCK}.`);
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+  }
+}
+
+function tryOnce() {
+  try {
+    return tryLock(LOCK);
+  } catch (error) {
+    if (error.code === undefined) throw error;
+    throw new StepError(
+      `Nothing can be prepared here: ${error.message}. There must be room, and ${STATE} a folder that you may write; after a start as root give it back by: sudo chown -R $(id -u) ${STATE}`,
+    );
   }
 }

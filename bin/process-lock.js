@@ -36,6 +36,14 @@ export function holderOf(lock) {
 }
 
 /**
+ * True while a process has that pid.
+ * @param {number} pid
+ */
+export function isRunning(pid) {
+  return nameOf(pid) !== undefined;
+}
+
+/**
  * Clock ticks between boot and the process's start, which tell a pid that was given again. Undefined for one that has ended, and
  * where there is no /proc.
  * @param {number} pid

@@ -81,7 +81,8 @@ export function duration(ms) {
 }
 
 /**
- * Runs a command with its output in `.flywheel/logs/<log>.log`; rejects with the log's tail when it fails.
+ * Runs a command with its output in `.flywheel/logs/<log>.log`; rejects with the log's tail when it fails. A log that cannot be written
+ * is told of, and the command goes on to its end without it: it must not be left alone in the middle of its work.
  * @param {string} log
  * @param {string} command
  * @param {readonly string[]} args
@@ -89,8 +90,12 @@ export function duration(ms) {
  * @returns {Promise<void>}
  */
 export function runLogged(log, command, args, options = {}) {
-  mkdirSync(LOGS, { recursive: true });
   const file = path.join(LOGS, `${log}.log`);
+  try {
+    mkdirSync(LOGS, { recursive: true });
+  } catch (error) {
+    return Promise.reject(new StepError(`${relative(file)} cannot be written: ${error.message}`));
+  }
   const stream = createWriteStream(file);
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
@@ -103,22 +108,27 @@ export function runLogged(log, command, args, options = {}) {
       sayStopped(signal);
       setImmediate(() => process.exit(130));
     });
+    let unwritten;
+    stream.on('error', (error) => {
+      unwritten ??= error;
+      // Read on all the same: nobody who writes into a full pipe comes to an end.
+      for (const output of [child.stdout, child.stderr]) output.unpipe(stream).resume();
+    });
     child.stdout.pipe(stream, { end: false });
     child.stderr.pipe(stream, { end: false });
     child.on('error', (error) => reject(new StepError(`${command} cannot be started: ${error.message}`)));
     child.on('close', (code, signal) => {
       letGo();
       stream.end(() => {
+        const noLog = unwritten && `${relative(file)} cannot be written: ${unwritten.message}`;
         if (code === 0) {
+          if (noLog !== undefined) process.stderr.write(`${noLog}\n`);
           resolve();
           return;
         }
         const ending = signal === null ? `failed with code ${code}` : `was ended by ${signal}`;
-        reject(
-          new StepError(
-            `${command} ${args.join(' ')} ${ending}. The last lines of ${relative(file)}:\n${tail(file)}`,
-          ),
-        );
+        const why = noLog ?? `The last lines of ${relative(file)}:\n${tail(file)}`;
+        reject(new StepError(`${command} ${args.join(' ')} ${ending}. ${why}`));
       });
     });
   });

@@ -1,10 +1,11 @@
 // Brings Kafka's jars from Maven Central into a folder, once per version of the pom.
 
 import { execFile } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { makeUnfinished } from '../../bin/unfinished.js';
 import { findTool } from './child.ts';
 import { StackError } from './stack-error.ts';
 
@@ -14,31 +15,32 @@ const TAIL_LINES = 15;
 
 /**
  * Makes sure that `kafkaFolder`/libs holds the jars that the pom names; returns that folder.
- * A fetch that was killed leaves no half folder behind: the libs appear by one rename.
+ * The libs appear by one rename, and what a fetch that was killed left beside them is removed by the next.
  * @throws StackError TOOL_MISSING or JARS_FAILED
  */
 export async function ensureKafkaJars(kafkaFolder: string): Promise<string> {
   const libs = path.join(kafkaFolder, 'libs');
   if (isCurrent(libs)) return libs;
   const maven = findTool('mvn', 'maven');
-  const unfinished = path.join(kafkaFolder, `libs.${process.pid}`);
-  mkdirSync(unfinished, { recursive: true });
+  const unfinished = makeUnfinished(libs);
   try {
     await promisify(execFile)(
       maven,
       ['-B', '-q', '-f', POM, 'dependency:copy-dependencies', `-DoutputDirectory=${unfinished}`],
       { timeout: FETCH_TIMEOUT_MS, maxBuffer: 16 * 1024 * 1024 },
     );
+    copyFileSync(POM, path.join(unfinished, 'pom.xml'));
+    rmSync(libs, { recursive: true, force: true });
+    renameSync(unfinished, libs);
   } catch (error) {
-    const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
-    const tail = `${stdout}${stderr}`.trimEnd().split('\n').slice(-TAIL_LINES).join('\n  ');
+    const { stdout = '', stderr = '', message } = error as Error & { stdout?: string; stderr?: string };
+    const tail = (`${stdout}${stderr}` || message).trimEnd().split('\n').slice(-TAIL_LINES).join('\n  ');
     throw new StackError('JARS_FAILED', `Kafka's jars could not be fetched with Maven:\n  ${tail}`, {
       cause: error,
     });
+  } finally {
+    rmSync(unfinished, { recursive: true, force: true });
   }
-  copyFileSync(POM, path.join(unfinished, 'pom.xml'));
-  rmSync(libs, { recursive: true, force: true });
-  renameSync(unfinished, libs);
   return libs;
 }
 

@@ -6,7 +6,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writ
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isInRange } from '../../bin/machine.js';
 
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
@@ -16,6 +16,7 @@ const STARTS = 6;
 const NPM = `#!/bin/sh
 mkdir installing || exit 1
 echo "$1" >> ran
+head -c 300000 /dev/zero
 until [ -e go-on ]; do sleep 0.05; done
 mkdir -p node_modules/node-rdkafka
 : > node_modules/node-rdkafka/index.js
@@ -161,6 +162,69 @@ test('a library for this machine that did not come is told of, and fetched by th
   const third = await run('with.json');
   expect(third).toMatchObject({ code: 0, ran: '' });
   expect(third.output).toContain('packages: up to date');
+});
+
+describe('what cannot be written', () => {
+  const log = () => path.join(clone, '.flywheel', 'logs', 'npm-ci.log');
+  const TOLD =
+    /^(npm ci .* failed with code 1\. )?\.flywheel\/logs\/npm-ci\.log cannot be written: EISDIR.*$/m;
+
+  test('is told where it is a log, and what wrote into it comes to its end', async () => {
+    mkdirSync(log(), { recursive: true });
+    writeFileSync(path.join(clone, 'go-on'), '');
+    mkdirSync(path.join(clone, 'installing'));
+    const failed = await prepare().ended;
+    expect([failed.code, TOLD.exec(failed.output)?.[1]]).toEqual([1, expect.stringMatching(/^npm ci/)]);
+    expect(failed.output).not.toMatch(/^ +at /m);
+    rmSync(path.join(clone, 'installing'), { recursive: true });
+    const well = await prepare().ended;
+    expect([well.code, TOLD.exec(well.output)?.[1]]).toEqual([0, undefined]);
+    expect(well.output).toMatch(TOLD);
+  });
+
+  test('is told where it is the lock', async () => {
+    writeFileSync(path.join(clone, '.flywheel'), '');
+    const { code, output } = await prepare().ended;
+    expect([code, output]).toEqual([
+      1,
+      expect.stringMatching(/^Nothing can be prepared here: \w+: .*chown/m),
+    ]);
+    expect(output).not.toMatch(/^ +at /m);
+  });
+});
+
+test("of Kafka's jars that did not come whole nothing is left or taken for whole", async () => {
+  const kafka = path.join(clone, '.flywheel', 'kafka');
+  const pom = path.join(clone, 'ops', 'local', 'kafka', 'pom.xml');
+  mkdirSync(path.dirname(pom), { recursive: true });
+  writeFileSync(pom, '<project/>');
+  writeFileSync(path.join(clone, 'go-on'), '');
+  for (const name of ['libs.99999999', 'libs.1', 'other.99999999'])
+    mkdirSync(path.join(kafka, name), { recursive: true });
+  const fetchJars = (mvn: string) => {
+    writeFileSync(
+      path.join(clone, 'tools', 'mvn'),
+      `#!/bin/sh\nfor last; do :; done\nout=$(echo "$last" | cut -d= -f2)\n${mvn}`,
+      {
+        mode: 0o755,
+      },
+    );
+    return start(
+      '--input-type=module',
+      '-e',
+      `import { mkdirSync, writeFileSync } from 'node:fs';
+       import { ensureKafkaJars } from './bin/kafka-jars.js';
+       delete process.env.KAFKA_BROKERS;
+       mkdirSync('.flywheel/kafka/libs.' + process.pid);
+       writeFileSync('.flywheel/kafka/libs.' + process.pid + '/half.jar', '');
+       await ensureKafkaJars();`,
+    ).ended;
+  };
+  const failed = await fetchJars('touch "$out/kafka.jar"; exit 1');
+  expect([failed.code, readdirSync(kafka).sort()]).toEqual([1, ['libs.1', 'other.99999999']]);
+  expect(await fetchJars('touch "$out/kafka.jar"')).toEqual({ code: 0, output: '' });
+  expect(readdirSync(kafka).sort()).toEqual(['libs', 'libs.1', 'other.99999999']);
+  expect(readdirSync(path.join(kafka, 'libs')).sort()).toEqual(['kafka.jar', 'pom.xml']);
 });
 
 test('ranges of versions are read as npm reads them', () => {
