@@ -7,12 +7,17 @@ export type GivenRow =
   | { readonly value: unknown; readonly fault?: undefined }
   | { readonly value: unknown; readonly fault: string };
 
+/**
+ * A line of another width is no row, and is not kept as one: nothing tells which of its cells stand under the wrong name, and
+ * submitted again it would be taken for other figures.
+ */
 function rowOf(header: readonly string[], cells: readonly string[]): GivenRow {
-  const value = Object.fromEntries(
+  const named = Object.fromEntries(
     cells.map((cell, index) => [header[index] ?? `column ${index + 1}`, cell]),
   );
-  if (cells.length === header.length) return { value };
-  return { value, fault: `the line has ${cells.length} columns, the header ${header.length}` };
+  if (cells.length === header.length) return { value: named };
+  const fault = `the line has ${cells.length} columns, the header ${header.length}`;
+  return { value: { fault, line: named }, fault };
 }
 
 /** @throws an Error that names the line for text that is no CSV, or has no header. */
@@ -53,6 +58,19 @@ function sharedOf(siblings: Record<string, unknown>, container: string): Record<
   return siblings;
 }
 
+/** Exporters write every column, the empty ones too. */
+function saysNothing(value: unknown): boolean {
+  return value === undefined || value === null || (typeof value === 'string' && value.trim() === '');
+}
+
+/** The row, and of what is shared all that it does not say itself. */
+function withShared(row: object, common: Record<string, unknown>): Record<string, unknown> {
+  const own = row as Record<string, unknown>;
+  const whole = { ...common, ...own };
+  for (const [name, value] of Object.entries(common)) if (saysNothing(own[name])) whole[name] = value;
+  return whole;
+}
+
 /** `container` names the member that holds the array; its siblings `receivedAt` and `currency` hold for all rows. */
 export function rowsOfJson(value: unknown, container: string): readonly GivenRow[] {
   if (Array.isArray(value)) return value.map((row) => ({ value: row }));
@@ -63,6 +81,6 @@ export function rowsOfJson(value: unknown, container: string): readonly GivenRow
   const { [container]: _rows, ...siblings } = value as Record<string, unknown>;
   const common = sharedOf(siblings, container);
   return rows.map((row) => ({
-    value: typeof row === 'object' && row !== null && !Array.isArray(row) ? { ...common, ...row } : row,
+    value: typeof row === 'object' && row !== null && !Array.isArray(row) ? withShared(row, common) : row,
   }));
 }

@@ -118,6 +118,30 @@ it('submits what can be taken now, and does not keep twice what cannot', async (
   expect(misspelt).toMatchObject({ matched: 0, readByReason: { invalid: 7, other: 1, missing_id: 1 } });
 });
 
+it('takes no line of a CSV that was refused for its width', async () => {
+  const since = Date.now();
+  const before = await readData(serving, 'spend');
+  // The first ends early: without its country it would be all countries' money. The second's cost is cut in two.
+  const sheets = [
+    'campaign,start,cost,country\nsearch-machinery,2026-01-05,12.50',
+    'campaign,start,cost\nsearch-machinery,2026-01-05,1,234',
+  ];
+  for (const sheet of sheets) {
+    const answer = await post(serving, '/v1/spend', serving.keys.secret, sheet, {
+      'content-type': 'text/csv',
+    });
+    expect(answer.body).toMatchObject({ accepted: 0, rejected: [{ reason: 'invalid' }] });
+  }
+  const report = await replayRejected({ ...options(), sinceMs: since });
+  expect(report).toMatchObject({
+    matched: 2,
+    submitted: 2,
+    accepted: 0,
+    rejectedByReason: { invalid: 2 },
+  });
+  expect(await readData(serving, 'spend')).toEqual(before);
+});
+
 it('gives a message without an id the same one each time', () => {
   const record = reject('/v1/track', { userId: 'u', event: 'e' });
   const bodies = [0, 1].map(() => JSON.parse(submissionOf(record, '0:17')!.body));

@@ -144,6 +144,21 @@ describe('reports', () => {
     expect(Buffer.from(rejected[0]!.value.raw, 'base64').toString()).toBe(body);
   });
 
+  it('take from their envelope what their own empty columns do not say', async () => {
+    const own = { ...row, campaign: 'display-brands', start: '2026-01-15T10:00:00Z', asOf: undefined };
+    const rows = ['', null].map((currency) => ({ ...own, currency }));
+    const [answer, spend] = await loggedSince(() =>
+      post(serving, '/v1/spend', serving.keys.secret, { currency: 'USD', rows }),
+    );
+    // The account is kept in EUR.
+    expect(answer.body.rejected).toMatchObject([{ reason: 'wrong_currency' }, { reason: 'wrong_currency' }]);
+    expect(spend).toEqual([]);
+    const receivedAt = '2026-01-15T11:00:00Z';
+    const history = { receivedAt, rows: [{ ...own, currency: 'EUR', receivedAt: null }] };
+    const [, [taken]] = await loggedSince(() => post(serving, '/v1/spend', serving.keys.secret, history));
+    expect(taken!.value).toMatchObject({ supplied: true, receivedAt: Date.parse(receivedAt) });
+  });
+
   it('of the same second are told apart by their revision; supplied receipt makes them history', async () => {
     const rows = [0, 7].map((revision) => ({ ...row, revision, receivedAt: '2026-01-15T10:05:01Z' }));
     const [, spend] = await loggedSince(() => post(serving, '/v1/spend', serving.keys.secret, rows));

@@ -203,8 +203,17 @@ describe('rows', () => {
     const rows = rowsOfCsv('\ufeffcampaign, cost\r\n"a,b",1\n\nc\nd,2,3\n');
     expect(rows).toEqual([
       { value: { campaign: 'a,b', cost: '1' } },
-      { value: { campaign: 'c' }, fault: expect.stringContaining('1 columns') },
-      { value: { campaign: 'd', cost: '2', 'column 3': '3' }, fault: expect.stringContaining('3 columns') },
+      {
+        value: { fault: 'the line has 1 columns, the header 2', line: { campaign: 'c' } },
+        fault: 'the line has 1 columns, the header 2',
+      },
+      {
+        value: {
+          fault: 'the line has 3 columns, the header 2',
+          line: { campaign: 'd', cost: '2', 'column 3': '3' },
+        },
+        fault: 'the line has 3 columns, the header 2',
+      },
     ]);
     expect(() => rowsOfCsv('')).toThrow('header');
     expect(() => rowsOfCsv('a,"b\n')).toThrow();
@@ -217,6 +226,11 @@ describe('rows', () => {
     expect(rowsOfJson({ currency: 'EUR', rows: [{ a: 1 }, { currency: 'USD' }] }, 'rows')).toEqual([
       { value: { currency: 'EUR', a: 1 } },
       { value: { currency: 'USD' } },
+    ]);
+    const empty = [{ currency: '' }, { currency: null }, { currency: ' ' }, { a: '' }];
+    expect(rowsOfJson({ currency: 'USD', rows: empty }, 'rows')).toEqual([
+      ...[0, 1, 2].map(() => ({ value: { currency: 'USD' } })),
+      { value: { currency: 'USD', a: '' } },
     ]);
     expect(() => rowsOfJson({ rows: 1 }, 'rows')).toThrow('array');
     expect(() => rowsOfJson('x', 'rows')).toThrow('object');
