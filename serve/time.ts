@@ -18,21 +18,28 @@ function isDay(date: string): boolean {
   return new Date(Date.UTC(year, month - 1, day)).getUTCDate() === day;
 }
 
-/** Epoch milliseconds of ISO 8601 text; without an offset it is UTC, whatever this machine's zone is. NaN for other text. */
-export function parseIso(text: string): number {
+const MINUTE_MS = 60_000;
+
+/**
+ * Epoch milliseconds of ISO 8601 text; NaN for other text.
+ * @param utcOffsetMinutes of what is written without an offset: UTC unless said, whatever this machine's zone is
+ */
+export function parseIso(text: string, utcOffsetMinutes = 0): number {
   if (!isDay(text)) return Number.NaN;
   // What every client's `toISOString` writes.
   if (text.length === 24 && text.charCodeAt(23) === 90 && text.charCodeAt(10) === 84) return Date.parse(text);
   const match = ISO.exec(text);
   if (match === null) return Number.NaN;
-  const [, date, time = '00:00', offset = 'Z'] = match;
+  const [, date, time = '00:00', offset] = match;
+  const written = `${date}T${time.replace(',', '.')}`;
+  if (offset === undefined) return Date.parse(`${written}Z`) - utcOffsetMinutes * MINUTE_MS;
   const zone = /^[+-]\d{2}$/.test(offset) ? `${offset}:00` : offset.replace(/^([+-]\d{2})(\d{2})$/, '$1:$2');
-  return Date.parse(`${date}T${time.replace(',', '.')}${zone.toUpperCase()}`);
+  return Date.parse(`${written}${zone.toUpperCase()}`);
 }
 
-/** Epoch milliseconds of ISO text or of a number of milliseconds; NaN when it is neither. */
-export function parseTime(value: string | number): number {
-  return typeof value === 'number' ? Math.round(value) : parseIso(value);
+/** Epoch milliseconds of ISO text (as `parseIso`) or of a number of milliseconds; NaN when it is neither. */
+export function parseTime(value: string | number, utcOffsetMinutes = 0): number {
+  return typeof value === 'number' ? Math.round(value) : parseIso(value, utcOffsetMinutes);
 }
 
 export function isPlausible(timeMs: number): boolean {

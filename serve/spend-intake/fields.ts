@@ -18,6 +18,11 @@ export function present(value: Figure): string | number | undefined {
   return value === null || value === '' ? undefined : value;
 }
 
+/** Of text without an offset: the account's. Where there is none, UTC will do, for the row is refused. */
+export function offsetOf(found: CampaignAccount | SpendFault): number {
+  return isFault(found) ? 0 : found.account.utcOffsetMinutes;
+}
+
 export interface CampaignAccount {
   readonly accountId: string;
   readonly account: AccountDefinition;
@@ -96,16 +101,32 @@ export function costOf(
   return absent ?? spendFault('invalid', 'a cost is needed, 0 where there was none');
 }
 
+/** CSV writes a number of milliseconds as text; of seconds too, which is then told so. */
+const EPOCH = /^\d{9,13}$/;
+
+/** Epoch milliseconds of one of a row's times, which is the account's own unless it says its offset. */
+export function timeOf(
+  name: string,
+  given: string | number,
+  utcOffsetMinutes: number,
+  limitMs: number,
+): number | SpendFault {
+  const text = typeof given === 'string' ? given.trim() : given;
+  const value = typeof text === 'string' && EPOCH.test(text) ? Number(text) : text;
+  const timeMs = parseTime(value, utcOffsetMinutes);
+  const wrong = timeFault(name, value, timeMs, limitMs);
+  return wrong === undefined ? timeMs : spendFault(wrong.reason, wrong.detail);
+}
+
 export interface Receipt {
   readonly receivedAt: number;
   readonly supplied?: true;
 }
 
 /** Now, or what the caller (who holds a secret key) supplied. */
-export function receiptOf(given: Figure, nowMs: number): Receipt | SpendFault {
+export function receiptOf(given: Figure, utcOffsetMinutes: number, nowMs: number): Receipt | SpendFault {
   const supplied = present(given);
   if (supplied === undefined) return { receivedAt: nowMs };
-  const receivedAt = parseTime(supplied);
-  const wrong = timeFault('receivedAt', supplied, receivedAt, nowMs + FUTURE_MS_MAX);
-  return wrong === undefined ? { receivedAt, supplied: true } : spendFault(wrong.reason, wrong.detail);
+  const receivedAt = timeOf('receivedAt', supplied, utcOffsetMinutes, nowMs + FUTURE_MS_MAX);
+  return isFault(receivedAt) ? receivedAt : { receivedAt, supplied: true };
 }

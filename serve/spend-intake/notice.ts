@@ -4,7 +4,7 @@ import type { NoticeRecord } from '../../domain/spend-record.ts';
 import { compileValidator, faultsOfOne } from '../../platform/validate.ts';
 import type { DefinitionView } from '../dependencies.ts';
 import { type NoticeAddress, noticeKinds, settles } from '../notice-address.ts';
-import { FUTURE_MS_MAX, parseTime, timeFault } from '../time.ts';
+import { FUTURE_MS_MAX } from '../time.ts';
 import { microsOfMoney } from './amount.ts';
 import { allOf, isFault, type SpendFault, spendFault } from './fault.ts';
 import {
@@ -14,8 +14,10 @@ import {
   countryOfCell,
   currencyOf,
   lookUpCampaign,
+  offsetOf,
   present,
   receiptOf,
+  timeOf,
 } from './fields.ts';
 import { misspeltName } from './misspelt.ts';
 
@@ -49,7 +51,9 @@ export const noticeMessage = z
       .optional()
       .describe('what the bid had set aside of its lease (win, loss)'),
     currency: textField.describe("absent: the account's"),
-    timestamp: numberField.describe('absent: when it is received'),
+    timestamp: numberField.describe(
+      "the account's own time unless it says its offset; absent: when it is received",
+    ),
     receivedAt: numberField.describe('supplied by replays'),
   })
   .meta({ description: 'One impression, click, win or loss.' });
@@ -69,14 +73,13 @@ interface Times {
   readonly supplied?: true;
 }
 
-function timesOf(message: NoticeMessage, nowMs: number): Times | SpendFault {
-  const receipt = receiptOf(message.receivedAt, nowMs);
+function timesOf(message: NoticeMessage, utcOffsetMinutes: number, nowMs: number): Times | SpendFault {
+  const receipt = receiptOf(message.receivedAt, utcOffsetMinutes, nowMs);
   if (isFault(receipt)) return receipt;
   const given = present(message.timestamp);
   if (given === undefined) return { timestamp: receipt.receivedAt, ...receipt };
-  const timestamp = parseTime(given);
-  const wrong = timeFault('timestamp', given, timestamp, receipt.receivedAt + FUTURE_MS_MAX);
-  return wrong === undefined ? { timestamp, ...receipt } : spendFault(wrong.reason, wrong.detail);
+  const timestamp = timeOf('timestamp', given, utcOffsetMinutes, receipt.receivedAt + FUTURE_MS_MAX);
+  return isFault(timestamp) ? timestamp : { timestamp, ...receipt };
 }
 
 /** What only the campaign's account tells. */
@@ -100,7 +103,7 @@ export function takeNotice(
     own: isFault(found) ? found : ownOf(message, found),
     country: countryOfCell(message.country),
     costMicros: costOf(message, message.notice === 'win' ? undefined : 0),
-    times: timesOf(message, context.nowMs),
+    times: timesOf(message, offsetOf(found), context.nowMs),
   });
   if (isFault(parts)) return parts;
   const { own, country, costMicros, times } = parts;

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { ReportRecord } from '../../domain/spend-record.ts';
 import { compileValidator, faultsOfOne } from '../../platform/validate.ts';
 import type { DefinitionView } from '../dependencies.ts';
-import { FUTURE_MS_MAX, parseTime, timeFault } from '../time.ts';
+import { FUTURE_MS_MAX } from '../time.ts';
 import { countOf } from './amount.ts';
 import { allOf, isFault, type SpendFault, spendFault } from './fault.ts';
 import {
@@ -14,8 +14,10 @@ import {
   countryOfCell,
   currencyOf,
   lookUpCampaign,
+  offsetOf,
   present,
   receiptOf,
+  timeOf,
 } from './fields.ts';
 import { misspeltName } from './misspelt.ts';
 
@@ -38,13 +40,19 @@ export const reportRow = z
       .nullable()
       .optional()
       .describe('absent: day for a date, hour for a time'),
-    start: z.union([z.string(), z.number()]).describe("a date (the account's own day) or an ISO 8601 time"),
+    start: z
+      .union([z.string(), z.number()])
+      .describe(
+        "a date (the account's own day) or an ISO 8601 time (the account's own unless it says its offset)",
+      ),
     impressions: numberField,
     clicks: numberField,
     cost: numberField.describe('decimal, in the currency: "12.34"'),
     costMicros: numberField.describe('instead of cost: millionths'),
     currency: textField.describe("absent: the account's"),
-    asOf: numberField.describe('up to when the platform had counted; absent: now'),
+    asOf: numberField.describe(
+      "up to when the platform had counted, a date or a time as start's: of a date, its midnight; absent, or ahead of the receipt: now",
+    ),
     revision: numberField.describe(
       '0 to 999; of rows with the same asOf (to the second) the higher one stays',
     ),
@@ -77,11 +85,8 @@ interface Period {
 function periodOf(row: ReportRow, utcOffsetMinutes: number): Period | SpendFault {
   const offsetMs = utcOffsetMinutes * MINUTE_MS;
   const isDate = typeof row.start === 'string' && /^\d{4}-\d{2}-\d{2}$/.test(row.start.trim());
-  const given = typeof row.start === 'string' ? row.start.trim() : row.start;
-  const parsed = parseTime(given);
-  const periodStart = isDate ? parsed - offsetMs : parsed;
-  const wrong = timeFault('start', given, periodStart, Number.POSITIVE_INFINITY);
-  if (wrong !== undefined) return spendFault(wrong.reason, wrong.detail);
+  const periodStart = timeOf('start', row.start, utcOffsetMinutes, Number.POSITIVE_INFINITY);
+  if (isFault(periodStart)) return periodStart;
   const period = row.period || (isDate ? 'day' : 'hour');
   const lengthMs = period === 'day' ? DAY_MS : HOUR_MS;
   if ((periodStart + offsetMs) % lengthMs !== 0) {
@@ -99,12 +104,15 @@ interface Times {
   readonly asOf: number;
 }
 
-/** `asOf` with the revision as its milliseconds, so that of two rows as of the same second the higher revision stays. */
-function revised(asOf: number, given: string | number | undefined): number | SpendFault {
+/**
+ * `asOf` with the revision as its milliseconds, so that of two rows as of the same second the higher revision stays: in the last
+ * second that is over at the receipt, up to which the ledger reads it.
+ */
+function revised(asOf: number, receivedAt: number, given: string | number | undefined): number | SpendFault {
   if (given === undefined) return asOf;
   const revision = Number(given);
   if (Number.isInteger(revision) && revision >= 0 && revision <= REVISION_MAX) {
-    return Math.floor(asOf / 1_000) * 1_000 + revision;
+    return Math.floor(Math.min(asOf, receivedAt - REVISION_MAX) / 1_000) * 1_000 + revision;
   }
   return spendFault(
     'invalid',
@@ -112,14 +120,16 @@ function revised(asOf: number, given: string | number | undefined): number | Spe
   );
 }
 
-function timesOf(row: ReportRow, nowMs: number): Times | SpendFault {
-  const receipt = receiptOf(row.receivedAt, nowMs);
+/** A platform whose clock is ahead has counted nothing that came after the receipt: the ledger reads `asOf` so, and so is it judged. */
+function timesOf(row: ReportRow, utcOffsetMinutes: number, nowMs: number): Times | SpendFault {
+  const receipt = receiptOf(row.receivedAt, utcOffsetMinutes, nowMs);
   if (isFault(receipt)) return receipt;
+  const { receivedAt } = receipt;
   const given = present(row.asOf);
-  const countedMs = given === undefined ? receipt.receivedAt : parseTime(given);
-  const wrong = timeFault('asOf', given ?? countedMs, countedMs, receipt.receivedAt + FUTURE_MS_MAX);
-  if (wrong !== undefined) return spendFault(wrong.reason, wrong.detail);
-  const asOf = revised(countedMs, present(row.revision));
+  const saidMs =
+    given === undefined ? receivedAt : timeOf('asOf', given, utcOffsetMinutes, receivedAt + FUTURE_MS_MAX);
+  if (isFault(saidMs)) return saidMs;
+  const asOf = revised(Math.min(saidMs, receivedAt), receivedAt, present(row.revision));
   return isFault(asOf) ? asOf : { ...receipt, asOf };
 }
 
@@ -154,7 +164,7 @@ export function takeReport(given: unknown, context: ReportContext): TakenReport 
     costMicros: costOf(row),
     impressions: countOf('impressions', present(row.impressions)),
     clicks: countOf('clicks', present(row.clicks)),
-    times: timesOf(row, context.nowMs),
+    times: timesOf(row, offsetOf(found), context.nowMs),
   });
   if (isFault(parts)) return parts;
   const { own, times, ...figures } = parts;
