@@ -47,10 +47,16 @@ export function lookUpCampaign(
   return { accountId: campaign.accountId, account, campaign };
 }
 
+/** Half of a character is kept as U+FFFD, by which two names would become one. */
+export function wholeText(name: string, text: string): string | SpendFault {
+  if (text.isWellFormed()) return text;
+  return spendFault('invalid', `${name} holds half of a character (a lone surrogate): send it as UTF-8`);
+}
+
 /** The campaign's own channel where none is said. */
 export function channelOf(given: Text, campaign: CampaignDefinition): string | SpendFault {
-  const channel = (given?.trim() || campaign.channel).toWellFormed();
-  if (channel.length <= CHANNEL_CHARACTERS_MAX) return channel;
+  const channel = given?.trim() || campaign.channel.toWellFormed();
+  if (channel.length <= CHANNEL_CHARACTERS_MAX) return wholeText('channel', channel);
   return spendFault('invalid', `channel has more than ${CHANNEL_CHARACTERS_MAX} characters`);
 }
 

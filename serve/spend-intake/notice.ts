@@ -18,6 +18,7 @@ import {
   present,
   receiptOf,
   timeOf,
+  wholeText,
 } from './fields.ts';
 import { misspeltName } from './misspelt.ts';
 
@@ -101,16 +102,16 @@ export function takeNotice(
   const found = lookUpCampaign(context.definitions, message.campaign);
   const parts = allOf({
     own: isFault(found) ? found : ownOf(message, found),
+    bid: wholeText('bid', message.bid),
+    lease: wholeText('lease', message.lease ?? ''),
     country: countryOfCell(message.country),
     costMicros: costOf(message, message.notice === 'win' ? undefined : 0),
     times: timesOf(message, offsetOf(found), context.nowMs),
   });
   if (isFault(parts)) return parts;
-  const { own, country, costMicros, times } = parts;
+  const { own, bid, lease, country, costMicros, times } = parts;
   const { account, channel, currency } = own;
   const { notice, campaign } = message;
-  const bid = message.bid.toWellFormed();
-  const lease = message.lease?.toWellFormed();
   return {
     taken: true,
     record: {
@@ -122,7 +123,7 @@ export function takeNotice(
       channel,
       country,
       bid,
-      ...(lease ? { lease } : {}),
+      ...(lease === '' ? {} : { lease }),
       costMicros,
       ...(typeof message.heldMicros === 'number' ? { heldMicros: message.heldMicros } : {}),
       currency,

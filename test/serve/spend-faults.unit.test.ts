@@ -171,6 +171,17 @@ it.each(['cost_currency', 'Budget Currency', 'campaignBudgetCurrencyCode', 'cost
   },
 );
 
+// Both would be kept as U+FFFD: one bid, and the second's cost a repeat.
+it.each(['bid', 'lease', 'channel'])('refuses half of a character in a %s', (name) => {
+  const win = { notice: 'win', campaign: 'c1', bid: 'b1', lease: 'l1', cost: 1 };
+  const detail = `${name} holds half of a character (a lone surrogate): send it as UTF-8`;
+  for (const half of ['x\ud83d', 'x\ud83e', '\ude00'])
+    expect(takeNotice({ ...win, [name]: half }, context)).toMatchObject({ reason: 'invalid', detail });
+  expect(takeNotice({ ...win, [name]: 'x😀' }, context)).toMatchObject({ record: { [name]: 'x😀' } });
+  const row = { campaign: 'c1', start: '2026-01-05', cost: 1, channel: 'x\ud83d' };
+  expect(takeReport(row, context)).toMatchObject({ taken: false, reason: 'invalid' });
+});
+
 it('so with notices', () => {
   const notice = { notice: 'loss', campaign: 'c1', bid: 'b1', Lease: 'l1' };
   expect(takeNotice(notice, context)).toMatchObject({ detail: 'there is no "Lease": did you mean lease?' });
