@@ -2,12 +2,13 @@
 import { createHash } from 'node:crypto';
 import type { RejectedRecord } from '../domain/record.ts';
 import { readPartition } from '../platform/kafka-read.ts';
-import { openTopicAdmin } from '../platform/kafka-topics.ts';
+import { openTopicAdmin, type Watermarks } from '../platform/kafka-topics.ts';
 import type { Namespace } from '../platform/namespace.ts';
 import { PlatformError } from '../platform/platform-error.ts';
 import { validateRejectedRecord } from '../platform/validate.ts';
 import { REPLAY_HEADER } from '../serve/intake-answer.ts';
 import { countOne } from './feed/report.ts';
+import { noticesInLog, refusedNotice } from './notices-in-log.ts';
 import { type Submission, submissionOf } from './rejected-submission.ts';
 
 const ATTEMPTS_MAX = 30;
@@ -37,7 +38,7 @@ export interface ReplayRejectedReport {
   matched: number;
   /** Those read from `sinceMs` on, whatever they were rejected for. */
   readByReason: Record<string, number>;
-  /** The same bytes for the same route came before: submitted once. */
+  /** The same bytes for the same route came before, or a notice that the log has: submitted once. */
   repeated: number;
   /** No route takes it (control records, bytes that say nothing). */
   unsubmittable: number;
@@ -57,14 +58,18 @@ interface IntakeAnswer {
   readonly rejected?: readonly { readonly reason: string }[];
 }
 
-/** Rejects from the topic's low to its high offset as of now, in order. */
-async function* rejects({
-  brokers,
-  namespace,
-}: ReplayRejectedOptions): AsyncGenerator<[RejectedRecord, string]> {
-  const topic = namespace.topics.rejected;
+/** Where the rejects begin and end, by partition. */
+async function bounds({ brokers, namespace }: ReplayRejectedOptions): Promise<readonly Watermarks[]> {
   const admin = openTopicAdmin(brokers);
-  const watermarks = await admin.watermarks(topic).finally(() => admin.close());
+  return admin.watermarks(namespace.topics.rejected).finally(() => admin.close());
+}
+
+/** Rejects from the topic's low to its high offset, in order. */
+async function* rejects(
+  { brokers, namespace }: ReplayRejectedOptions,
+  watermarks: readonly Watermarks[],
+): AsyncGenerator<[RejectedRecord, string]> {
+  const topic = namespace.topics.rejected;
   for (const [partition, { low, high }] of watermarks.entries()) {
     for await (const batch of readPartition({ brokers, topic, partition, from: low, to: high })) {
       for (const { offset, value } of batch) {
@@ -122,6 +127,30 @@ function count(report: ReplayRejectedReport, answer: IntakeAnswer): void {
   for (const reason of reasons) countOne(report.rejectedByReason, reason);
 }
 
+function isSince({ at }: RejectedRecord, { sinceMs = 0 }: ReplayRejectedOptions): boolean {
+  return at >= sinceMs;
+}
+
+function isOfReason(record: RejectedRecord, { reason }: ReplayRejectedOptions): boolean {
+  return reason === undefined || record.reason === reason;
+}
+
+/** Of the notices among the rejects those that the log has. */
+async function noticesTaken(
+  options: ReplayRejectedOptions,
+  watermarks: readonly Watermarks[],
+): Promise<Set<string>> {
+  const names = new Set<string>();
+  let firstMs = Number.POSITIVE_INFINITY;
+  for await (const [record] of rejects(options, watermarks)) {
+    const name = isSince(record, options) && isOfReason(record, options) ? refusedNotice(record) : undefined;
+    if (name === undefined) continue;
+    names.add(name);
+    firstMs = Math.min(firstMs, record.at);
+  }
+  return noticesInLog(options, names, firstMs);
+}
+
 /**
  * Submits rejects again. Message ids stay, so what was taken meanwhile changes nothing; what is turned away again
  * stays where it is and is not written a second time.
@@ -140,19 +169,24 @@ export async function replayRejected(options: ReplayRejectedOptions): Promise<Re
     rejectedByReason: {},
   };
   const seen = new Set<string>();
-  for await (const [record, position] of rejects(options)) {
+  const watermarks = await bounds(options);
+  const taken = await noticesTaken(options, watermarks);
+  for await (const [record, position] of rejects(options, watermarks)) {
     report.read += 1;
-    if (record.at < (options.sinceMs ?? 0)) continue;
+    if (!isSince(record, options)) continue;
     countOne(report.readByReason, record.reason);
-    if (options.reason !== undefined && record.reason !== options.reason) continue;
+    if (!isOfReason(record, options)) continue;
     report.matched += 1;
+    const notice = refusedNotice(record);
     const content = createHash('sha256').update(`${record.route}\n${record.raw}`).digest('base64');
     const submission = submissionOf(record, position);
-    if (seen.has(content)) report.repeated += 1;
+    if (seen.has(content) || (notice !== undefined && taken.has(notice))) report.repeated += 1;
     else if (submission === undefined) report.unsubmittable += 1;
     else {
       report.submittable += 1;
-      if (options.dryRun !== true) count(report, await submit(submission, options));
+      const answer = options.dryRun === true ? { accepted: 1 } : await submit(submission, options);
+      if (options.dryRun !== true) count(report, answer);
+      if (notice !== undefined && answer.accepted) taken.add(notice);
     }
     seen.add(content);
     options.onProgress?.(report);

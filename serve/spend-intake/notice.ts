@@ -26,6 +26,7 @@ import { misspeltName } from './misspelt.ts';
 const BID_CHARACTERS_MAX = 240;
 /** No auction clears above what was bid; an exchange may round its price up. */
 const ROUNDED_UP_MAX = 1.01;
+export const PRICE_CHARACTERS_MAX = 64;
 
 const textField = z.string().max(256).nullable().optional();
 const numberField = z.union([z.string(), z.number()]).nullable().optional();
@@ -132,15 +133,21 @@ export function takeNotice(
   };
 }
 
+/** A query may name it more than once. */
+export type GivenPrice = string | readonly string[] | undefined;
+
 /**
  * What a win cost: the price that the exchange put there, else what was bid. Other addresses take none: a loss frees what its bid
  * had set aside, whatever the winner paid, and the addresses of impressions and clicks are seen by browsers, who could add any.
  */
 function clearedMicros(
   { costMicros: bidMicros, priceUnits, currency }: NoticeAddress,
-  price: string | undefined,
+  price: GivenPrice,
 ): number | SpendFault {
   if (price === undefined || price === '') return bidMicros;
+  if (typeof price !== 'string') return spendFault('invalid', 'price stands there more than once');
+  if (price.length > PRICE_CHARACTERS_MAX)
+    return spendFault('invalid', `price has more than ${PRICE_CHARACTERS_MAX} characters`);
   const micros = microsOfMoney('price', price, priceUnits);
   if (isFault(micros) || micros <= bidMicros * ROUNDED_UP_MAX) return micros;
   const per = priceUnits === 1 ? '' : ` for ${priceUnits}`;
@@ -153,7 +160,7 @@ function clearedMicros(
 /** The record of a signed address that was called; `price` is what the caller put there, if anything. */
 export function noticeOfAddress(
   address: NoticeAddress,
-  price: string | undefined,
+  price: GivenPrice,
   nowMs: number,
 ): TakenNotice | SpendFault {
   const { lease, priceUnits, costMicros: known, ...rest } = address;
@@ -173,4 +180,14 @@ export function noticeOfAddress(
       receivedAt: nowMs,
     },
   };
+}
+
+/**
+ * A win whose price cannot be taken, as `POST /v1/notices` takes it: it is won, which its signature proves, and what was bid is
+ * the most that it can have cost.
+ */
+export function unpricedWin(address: NoticeAddress, nowMs: number): Readonly<Record<string, unknown>> {
+  const { notice, campaign, bid, lease, channel, country, currency, costMicros } = address;
+  const held = lease === null ? {} : { lease, heldMicros: costMicros };
+  return { notice, campaign, bid, ...held, channel, country, costMicros, currency, timestamp: nowMs };
 }

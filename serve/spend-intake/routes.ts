@@ -10,14 +10,21 @@ import type { Dependencies } from '../dependencies.ts';
 import type { Gate } from '../gate.ts';
 import type { Intake, Rejection } from '../intake.ts';
 import { intakeAnswer, listed, REPLAY_HEADER, refusal } from '../intake-answer.ts';
-import { verifyNotice } from '../notice-address.ts';
+import { type NoticeAddress, verifyNotice } from '../notice-address.ts';
 import { describeKey } from '../openapi.ts';
 import { problemError, retryProblem } from '../problem-details.ts';
 import type { RejectReason } from '../reject-reasons.ts';
 import { bodyOf, type RequestBody, registerRequestBody } from '../request-body.ts';
 import { requestSchema, responses } from '../schema.ts';
 import { isFault, type SpendFault } from './fault.ts';
-import { noticeMessage, noticeOfAddress, takeNotice } from './notice.ts';
+import {
+  type GivenPrice,
+  noticeMessage,
+  noticeOfAddress,
+  PRICE_CHARACTERS_MAX,
+  takeNotice,
+  unpricedWin,
+} from './notice.ts';
 import { reportRow, takeReport } from './report.ts';
 import { type GivenRow, rowsOfCsv, rowsOfJson } from './rows.ts';
 
@@ -157,6 +164,24 @@ function schemaOf(row: z.ZodType, container: string) {
   return requestSchema(z.union([row, many, z.array(row)]));
 }
 
+/**
+ * A win whose price cannot be taken was won all the same, and who told of it does not come again after a 400: it is kept, and
+ * `flywheel replay rejected` settles what was bid.
+ * @throws 400 when it is kept; what `intake.write` throws when it is not, so that it comes again
+ */
+async function refuseWin(
+  { intake }: Dependency,
+  address: NoticeAddress,
+  { reason, detail }: SpendFault,
+  source: { readonly requestId: string; readonly atMs: number },
+): Promise<never> {
+  const raw = Buffer.from(JSON.stringify(unpricedWin(address, source.atMs)));
+  const rejection = { index: 0, reason, detail, raw };
+  const kept = intake.rejected(rejection, { ...source, route: notices.route, caller: '' });
+  await intake.write([kept], kept.value.length, [rejection]);
+  throw problemError({ status: 400, code: reason, detail: `Not taken: ${detail}.` });
+}
+
 /** The addresses in bids: no key, the signature is the right to call them. */
 function registerAddresses(app: FastifyInstance, dependency: Dependency): void {
   const { intake, metrics, clock, namespace, noticeSecret } = dependency;
@@ -165,11 +190,12 @@ function registerAddresses(app: FastifyInstance, dependency: Dependency): void {
     summary: 'A signed notice address, as bids carry it',
     security: [],
     params: requestSchema(z.object({ signed: z.string() })),
-    querystring: requestSchema(z.object({ price: z.string().max(64).optional() })),
+    querystring: requestSchema(z.object({ price: z.string().max(PRICE_CHARACTERS_MAX).optional() })),
     response: responses({}),
   };
-  // A HEAD must not tell of a win.
-  app.get('/v1/n/:signed', { schema, exposeHeadRoute: false }, async (request, reply) => {
+  // The price is judged in the handler: a win is kept, whatever stands there. A HEAD must not tell of one.
+  const options = { schema, exposeHeadRoute: false, validatorCompiler: () => () => true };
+  app.get('/v1/n/:signed', options, async (request, reply) => {
     const { signed } = request.params as { signed: string };
     const address = verifyNotice(noticeSecret, signed);
     if (address === undefined) {
@@ -179,9 +205,11 @@ function registerAddresses(app: FastifyInstance, dependency: Dependency): void {
         detail: 'This notice address was not signed here.',
       });
     }
-    const outcome = noticeOfAddress(address, (request.query as { price?: string }).price, clock.nowMs());
+    const { price } = request.query as { price?: GivenPrice };
+    const nowMs = clock.nowMs();
+    const outcome = noticeOfAddress(address, price, nowMs);
     if (isFault(outcome))
-      throw problemError({ status: 400, code: outcome.reason, detail: `Not taken: ${outcome.detail}.` });
+      return refuseWin(dependency, address, outcome, { requestId: request.id, atMs: nowMs });
     const record = outgoing(namespace, outcome.record);
     await intake.write([record], record.value.length);
     metrics.collected.inc({ kind: 'notice' });

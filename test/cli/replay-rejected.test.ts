@@ -142,6 +142,28 @@ it('takes no line of a CSV that was refused for its width', async () => {
   expect(await readData(serving, 'spend')).toEqual(before);
 });
 
+it('submits no notice that the log has, in whichever words it came there', async () => {
+  const atMs = Date.now();
+  const notice = { notice: 'win', campaign: 'search-machinery', bid: 'b-1', cost: 2 };
+  const sent = await post(serving, '/v1/notices', serving.keys.secret, notice);
+  expect(sent.status).toBe(200);
+  const refused = { at: atMs, reason: 'refused' };
+  await put(reject('/v1/notices', { ...notice, cost: 3 }, refused));
+  for (const timestamp of [atMs - 1_000, atMs])
+    await put(reject('/v1/notices', { ...notice, bid: 'b-2', timestamp }, refused));
+  await put(reject('/v1/notices', { ...notice, notice: 'click', bid: 'b-1' }, refused));
+  // The log has what the ledger rejected, which is why it is submitted again.
+  await put(reject('', { kind: 'notice', ...notice, costMicros: 2_000_000, cost: null }, refused));
+  const before = await readData(serving, 'spend');
+  const filter = { ...options(), reason: 'refused' };
+  const dry = await replayRejected({ ...filter, dryRun: true });
+  expect(dry).toMatchObject({ matched: 5, submittable: 3, repeated: 2 });
+  expect(await replayRejected(filter)).toMatchObject({ submitted: 3, accepted: 3, repeated: 2 });
+  const added = (await readData(serving, 'spend')).slice(before.length);
+  expect(added.map(({ value }) => value.messageId)).toEqual(['win:b-2', 'click:b-1', 'win:b-1']);
+  expect(await replayRejected(filter)).toMatchObject({ submitted: 1, repeated: 4 });
+});
+
 it('gives a message without an id the same one each time', () => {
   const record = reject('/v1/track', { userId: 'u', event: 'e' });
   const bodies = [0, 1].map(() => JSON.parse(submissionOf(record, '0:17')!.body));

@@ -2,6 +2,7 @@
 // counts, reports, sticky variants, and as money that bids spent.
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { replayRejected } from '../../cli/replay-rejected.ts';
 import { ensureApiKeys } from '../../platform/api-keys.ts';
 import { type Child, endChildren, startChild } from './support/child.ts';
 import { openStage, type Stage } from './support/stage.ts';
@@ -190,6 +191,45 @@ describe('money', () => {
       const { budget, settled, outstanding, freeMicros } = after;
       expect(settled.todayMicros + outstanding.todayMicros + freeMicros).toBe(budget.dailyMicros);
     }, soon);
+  });
+});
+
+describe('wins whose price cannot be taken', () => {
+  it('are settled for what was bid when they are submitted again, once, however often they are told of', async () => {
+    const campaign = 'search-machinery';
+    const settledMicros = async (): Promise<number> => {
+      await stage.untilDrained();
+      return (await ask(`/v1/campaigns/${campaign}/budget`)).campaignSettled.totalMicros;
+    };
+    const bid = () =>
+      vi.waitFor(async () => {
+        const answer = await ask('/v1/bids', { campaignId: campaign, buyerKey: BUYER });
+        expect(answer.reason).toBe('bid');
+        return answer;
+      }, soon);
+    const told = async (win: string, price: string): Promise<number> =>
+      (await fetch(`${win}?price=${encodeURIComponent(price)}`)).status;
+    const replay = () => {
+      const { namespace, config } = stage;
+      return replayRejected({ brokers: config.kafkaBrokers, namespace, url, secretKey: keys.secret });
+    };
+    const before = await settledMicros();
+    const [once, mended, dear] = [await bid(), await bid(), await bid()];
+    for (const price of ['{AUCTION_PRICE}', '12,34']) expect(await told(once.notices.win, price)).toBe(400);
+    expect(await told(mended.notices.win, '{AUCTION_PRICE}')).toBe(400);
+    expect(await told(dear.notices.win, '1000000')).toBe(400);
+    // What it costs comes after all, before anybody submits what was kept.
+    const priceMicros = Math.floor(mended.bidMicros / 2);
+    expect(await told(mended.notices.win, String(priceMicros / 1e6))).toBe(204);
+    expect(await settledMicros()).toBe(before + priceMicros);
+
+    expect(await replay()).toMatchObject({ matched: 4, submitted: 2, accepted: 2, repeated: 2 });
+    const settled = before + priceMicros + once.bidMicros + dear.bidMicros;
+    expect(await settledMicros()).toBe(settled);
+    const { accepted, repeated } = await replay();
+    expect([accepted, repeated]).toEqual([0, 4]);
+    expect(await told(once.notices.win, '0')).toBe(204);
+    expect(await settledMicros()).toBe(settled);
   });
 });
 

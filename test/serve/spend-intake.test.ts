@@ -211,16 +211,21 @@ describe('notices', () => {
     };
     const { win, loss } = signNotices(secret, noticed);
     const call = (path: string, method = 'GET') => fetch(`${serving.url}${path}`, { method });
-    const [answers, spend] = await loggedSince(async () => [
+    const [answers, spend, kept] = await loggedSince(async () => [
       await call(`${win}?price=2.5`),
       await call(signNotices(secret, { ...noticed, bid: 'bid-3', lease: null }).win),
       await call(`${loss}?price=99`),
       await call(`${win}?price=-1`),
       await call(`${win}?price=$%7BAUCTION_PRICE%7D`),
+      await call(`${win}?price=${'e'.repeat(65)}`),
+      await call(`${win}?price=1&price=2`),
+      await call(`${win}?price=2500`),
       await call(signNotices(Buffer.alloc(32), noticed).win),
       await call(win, 'HEAD'),
     ]);
-    expect(answers.map((answer) => answer.status)).toEqual([204, 204, 204, 400, 400, 403, 405]);
+    expect(answers.map((answer) => answer.status)).toEqual([
+      ...[204, 204, 204, 400, 400, 400, 400, 400, 403, 405],
+    ]);
     expect(spend.map((one) => noticeRecord.parse(one.value))).toMatchObject([
       { messageId: 'win:bid-2', costMicros: 2_500, heldMicros: 9_000, lease: 'lease-2' },
       { messageId: 'win:bid-3', costMicros: 9_000 },
@@ -228,5 +233,19 @@ describe('notices', () => {
     ]);
     expect(spend[1]!.value).not.toHaveProperty('lease');
     expect(spend[1]!.value).not.toHaveProperty('heldMicros');
+    // Won they are all the same: what was bid is on record.
+    const reasons = ['negative_money', 'invalid', 'invalid', 'invalid', 'above_bid'];
+    expect(kept.map(({ value }) => [value.route, value.reason])).toEqual(
+      reasons.map((reason) => ['/v1/notices', reason]),
+    );
+    for (const { value } of kept) {
+      const { bid, lease, costMicros, heldMicros, timestamp } = JSON.parse(
+        Buffer.from(value.raw, 'base64').toString(),
+      );
+      expect({ bid, lease, costMicros, heldMicros }).toEqual({
+        ...{ bid: 'bid-2', lease: 'lease-2', costMicros: 9_000, heldMicros: 9_000 },
+      });
+      expect(timestamp).toBe(value.at);
+    }
   });
 });
