@@ -1,4 +1,5 @@
 // Times as clients write them: ISO 8601 or epoch milliseconds.
+import { firstOf } from '../domain/text.ts';
 
 /** The range of domain/record.ts `epochMs`: before 1990 and from 2100 on a time is absurd. */
 const EARLIEST_MS = 631_152_000_000;
@@ -42,6 +43,14 @@ export function parseTime(value: string | number, utcOffsetMinutes = 0): number 
   return typeof value === 'number' ? Math.round(value) : parseIso(value, utcOffsetMinutes);
 }
 
+/** ISO 8601 with anything that it may have. */
+export const TIME_CHARACTERS_MAX = 64;
+
+/** As it came, or its beginning: what is no time may be a whole body, and is said of each message of its batch. */
+function quoted(given: string | number): string {
+  return JSON.stringify(typeof given === 'string' ? firstOf(given, TIME_CHARACTERS_MAX) : given);
+}
+
 export function isPlausible(timeMs: number): boolean {
   return timeMs >= EARLIEST_MS && timeMs <= LATEST_MS;
 }
@@ -56,7 +65,7 @@ export function timeFault(
   if (Number.isNaN(timeMs)) {
     return {
       reason: 'invalid',
-      detail: `${name} ${JSON.stringify(given)} is neither ISO 8601 nor epoch milliseconds`,
+      detail: `${name} ${quoted(given)} is neither ISO 8601 nor epoch milliseconds`,
     };
   }
   if (!isPlausible(timeMs)) {
@@ -66,7 +75,7 @@ export function timeFault(
         : '';
     return {
       reason: 'absurd_time',
-      detail: `${name} ${JSON.stringify(given)} is not between 1990 and 2100${hint}`,
+      detail: `${name} ${quoted(given)} is not between 1990 and 2100${hint}`,
     };
   }
   if (timeMs > limitMs) {

@@ -16,10 +16,9 @@ import { problemError } from '../problem-details.ts';
 import type { RejectReason } from '../reject-reasons.ts';
 import { bodyOf, type RequestBody, registerRequestBody } from '../request-body.ts';
 import { requestSchema, responses } from '../schema.ts';
+import { TIME_CHARACTERS_MAX } from '../time.ts';
 import { type Envelope, segmentMessage, takeMessage } from './message.ts';
 
-/** ISO 8601 with anything that it may have. */
-const TIME_CHARACTERS_MAX = 64;
 /** Messages of one batch. */
 export const BATCH_MESSAGES_MAX = 10_000;
 

@@ -13,10 +13,16 @@ definitions.set('campaign', 'c1', { name: 'Search', accountId: 'acme', channel: 
 
 const DEEP = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
 
-async function send(url: string, payload: string | Buffer, contentType = 'application/json') {
+const keyOf = (url: string): string => (url === '/v1/track' || url === '/v1/batch' ? WRITE : SECRET);
+
+async function send(
+  url: string,
+  payload: string | Buffer,
+  contentType = 'application/json',
+  key = keyOf(url),
+) {
   const given: World = world({ definitionLog: definitions.view() as never });
   const app = await openApp(given);
-  const key = url === '/v1/track' || url === '/v1/batch' ? WRITE : SECRET;
   const headers = { authorization: `Bearer ${key}`, 'content-type': contentType };
   const answer = await app.inject({ method: 'POST', url, headers, payload });
   return { answer, kept: given.remembered.sent.flatMap(keptRaw) };
@@ -170,6 +176,17 @@ describe('what is kept of a request', () => {
     expect(answer.statusCode).toBe(400);
     expect(kept).not.toEqual([]);
     expect(bytesOf(kept)).toBeLessThanOrEqual(payload.length);
+  });
+
+  // Each message kept a sentence of its own with all of the envelope's time in it, until the process had no memory left.
+  it('is not said at length of each of its messages, where it is no time', async () => {
+    const batch = new Array(400).fill({ type: 'page', userId: 'u' });
+    const payload = JSON.stringify({ receivedAt: 'x'.repeat(100_000), batch });
+    const { answer } = await send('/v1/batch', payload, 'application/json', SECRET);
+    expectProblem(answer, 400, 'all_rejected');
+    expect(answer.json().rejected).toHaveLength(400);
+    expect(answer.json().rejected[0].detail).toContain('is neither ISO 8601 nor epoch milliseconds');
+    expect(answer.body.length).toBeLessThan(payload.length + 400 * 300);
   });
 
   it('are the times of its envelope, without which its messages would have others', async () => {
