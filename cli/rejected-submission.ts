@@ -33,16 +33,29 @@ function msOf(value: unknown): number {
   return typeof value === 'number' || typeof value === 'string' ? parseTime(value) : Number.NaN;
 }
 
+/** What a time is in an envelope; collect heeds nothing else there. */
+function timeOr(value: unknown): string | number | undefined {
+  return typeof value === 'string' || typeof value === 'number' ? value : undefined;
+}
+
+/** Without the `receivedAt` that was not heeded when it came by a write key: it is a secret key that submits it now. */
+function heeded(fields: Fields, { trusted }: RejectedRecord): Fields {
+  const { receivedAt, ...rest } = fields;
+  // What is no time was wrong by whatever key it came.
+  return trusted === false && timeOr(receivedAt) !== undefined ? rest : fields;
+}
+
 /**
  * Collect would correct the client's clock by how long ago `sentAt` is, and that was at the first receipt, not now:
  * the correction is made here, by the time of the reject. A message without a time happened when it first came.
  */
-function withFirstTimes(message: Fields, atMs: number, sentAt: unknown): Fields {
-  if (message.receivedAt !== undefined && message.receivedAt !== null) return message;
-  const { sentAt: ownSentAt, originalTimestamp, timestamp, ...rest } = message;
+function withFirstTimes(message: Fields, atMs: number, envelope: Fields): Fields {
+  const suppliedAt = message.receivedAt ?? timeOr(envelope.receivedAt);
+  if (suppliedAt !== undefined && suppliedAt !== null) return message;
+  const { sentAt, originalTimestamp, timestamp, ...rest } = message;
   const original = originalTimestamp ?? timestamp;
   if (original === undefined || original === null) return { ...rest, timestamp: atMs };
-  const skewMs = atMs - msOf(sentAt ?? ownSentAt);
+  const skewMs = atMs - msOf(timeOr(envelope.sentAt) ?? sentAt);
   const originalMs = msOf(original);
   // What is no time stays as it is: it will be said again.
   return {
@@ -66,19 +79,19 @@ function json(route: string, body: unknown): Submission {
 function messageSubmission(route: string, text: string, record: RejectedRecord, id: string): Submission {
   const value = fieldsOf(jsonOf(text));
   if (value === undefined) return { route, contentType: 'application/json', body: text };
+  const again = (message: Fields, messageId: string, envelope: Fields = {}): Fields =>
+    identified(withFirstTimes(heeded(message, record), record.at, envelope), messageId);
   const isBatch = /\/(batch|import|b)$/.test(route);
-  if (!isBatch) return json(route, identified(withFirstTimes(value, record.at, undefined), id));
+  if (!isBatch) return json(route, again(value, id));
   // A batch's reject is one of its messages, or, where nothing could be told apart, the batch.
-  if (!Array.isArray(value.batch))
-    return json(route, { batch: [identified(withFirstTimes(value, record.at, undefined), id)] });
-  const { sentAt, batch, ...envelope } = value;
-  const messages = batch.map((message: unknown, index) => {
+  if (!Array.isArray(value.batch)) return json(route, { batch: [again(value, id)] });
+  const { batch, ...envelope } = heeded(value, record);
+  const messages = (batch as unknown[]).map((message, index) => {
     const fields = fieldsOf(message);
-    return fields === undefined
-      ? message
-      : identified(withFirstTimes(fields, record.at, sentAt), `${id}:${index}`);
+    return fields === undefined ? message : again(fields, `${id}:${index}`, envelope);
   });
-  return json(route, { ...envelope, batch: messages });
+  const { sentAt: _sentAt, ...rest } = envelope;
+  return json(route, { ...rest, batch: messages });
 }
 
 /** Figures without `asOf` are as of their first receipt; notices without a time happened then. */

@@ -99,6 +99,8 @@ export const rejectedRecord = z.object({
   route: z.string().max(128),
   /** The name of the write key that it came by; empty if nothing says it, absent in what older versions wrote. */
   source: z.string().max(64).optional(),
+  /** Whether that key was a secret one, whose `receivedAt` counts; absent where the route takes no others, and in what older versions wrote. */
+  trusted: z.boolean().optional(),
   reason: z.string().max(64),
   detail: z.string().max(2048),
   raw: z.string(),

@@ -34,6 +34,8 @@ export interface RejectionSource {
   readonly route: string;
   /** The name of the key. */
   readonly caller: string;
+  /** Whether it is a secret key, on routes that take others too. */
+  readonly trusted?: boolean;
   readonly atMs: number;
 }
 
@@ -109,6 +111,7 @@ function rejectedOutgoing(topic: string, rejection: Rejection, source: Rejection
     sourceId: source.requestId,
     route: source.route,
     source: source.caller,
+    trusted: source.trusted,
     reason: rejection.reason,
     detail: firstOf(detail, DETAIL_CHARACTERS_MAX).toWellFormed(),
     raw: raw.toString('base64'),

@@ -92,16 +92,19 @@ function isTime(value: unknown): boolean {
   return typeof value === 'number' || (typeof value === 'string' && value.length <= TIME_CHARACTERS_MAX);
 }
 
-/** The message as it came, with what its envelope said of its times, so that it can be submitted again alone. */
+/**
+ * The message as it came, with what its envelope said of its times, so that it can be submitted again alone. As where it is
+ * taken, the envelope's `sentAt` goes before its own, and its own `receivedAt` before the envelope's.
+ */
 function rawOf(message: unknown, fields: Fields | undefined, body: RequestBody): Buffer {
   const own = fieldsOf(message);
   if (own === undefined || own === fields) return own === fields ? body.raw : Buffer.from(jsonText(message));
   const { sentAt, receivedAt } = fields ?? {};
   return Buffer.from(
     jsonText({
-      ...(isTime(sentAt) ? { sentAt } : {}),
-      ...(isTime(receivedAt) ? { receivedAt } : {}),
       ...own,
+      ...(isTime(sentAt) ? { sentAt } : {}),
+      ...(isTime(receivedAt) && (own.receivedAt ?? null) === null ? { receivedAt } : {}),
     }),
   );
 }
@@ -150,8 +153,8 @@ function collectHandler(route: string, kind: SegmentKind | undefined, dependency
     const fields = fieldsOf(body.value);
     const caller = gate.callerOf(request, reply, fields?.writeKey);
     const nowMs = clock.nowMs();
-    const source = { requestId: request.id, route, caller: caller.name, atMs: nowMs };
     const trusted = caller.scope === 'secret';
+    const source = { requestId: request.id, route, caller: caller.name, trusted, atMs: nowMs };
     const again = trusted && request.headers[REPLAY_HEADER] !== undefined;
     const keep = async (records: Outgoing[], rejections: readonly Rejection[]): Promise<void> => {
       const kept = again ? [] : rejections;

@@ -164,6 +164,45 @@ it('submits no notice that the log has, in whichever words it came there', async
   expect(await replayRejected(filter)).toMatchObject({ submitted: 1, repeated: 4 });
 });
 
+// The secret key that submits it made history of it, which stops its partition's clock and leaves the sender's wrong clock in.
+it('trusts a write key no more than when it was refused', async () => {
+  const received = { receivedAt: '2019-01-01T00:00:00Z', sentAt: '2026-02-01T11:00:00Z' };
+  const message = { userId: 'u', event: 'e', messageId: 'untrusted', timestamp: '2026-02-01T10:59:00Z' };
+  const at = AT_MS + 500_000;
+  const refused = { reason: 'trust', at };
+  await put(reject('/v1/track', { ...message, ...received }, { ...refused, trusted: false }));
+  expect(await replayRejected({ ...options(), reason: 'trust' })).toMatchObject({ accepted: 1 });
+  const events = await readData(serving, 'events');
+  const { value } = events.find((one) => one.value.messageId === 'untrusted')!;
+  expect(value.supplied).toBeUndefined();
+  expect(value.receivedAt).toBeGreaterThan(at);
+  expect(value.timestamp).toBe(at - 60_000);
+});
+
+it('heeds a receivedAt where collect would have, in a message and in its envelope', () => {
+  const receivedAt = '2019-01-01T00:00:00Z';
+  const sentAt = '2026-02-01T11:00:00Z';
+  const message = { userId: 'u', messageId: 'm', timestamp: '2026-02-01T10:59:00Z' };
+  const submitted = (raw: object, trusted?: boolean) =>
+    JSON.parse(
+      submissionOf(reject('/v1/batch', raw, trusted === undefined ? {} : { trusted }), '0:17')!.body,
+    );
+  const corrected = { userId: 'u', messageId: 'm', timestamp: AT_MS - 60_000 };
+  for (const trusted of [true, undefined]) {
+    expect(submitted({ ...message, receivedAt, sentAt }, trusted).batch).toEqual([
+      { ...message, receivedAt, sentAt },
+    ]);
+    expect(submitted({ receivedAt, sentAt, batch: [message] }, trusted)).toEqual({
+      receivedAt,
+      batch: [message],
+    });
+  }
+  expect(submitted({ ...message, receivedAt, sentAt }, false)).toEqual({ batch: [corrected] });
+  expect(submitted({ receivedAt, sentAt, batch: [message] }, false)).toEqual({ batch: [corrected] });
+  // It was wrong by any key, and is said again.
+  expect(submitted({ ...message, receivedAt: {} }, false).batch[0].receivedAt).toEqual({});
+});
+
 it('gives a message without an id the same one each time', () => {
   const record = reject('/v1/track', { userId: 'u', event: 'e' });
   const bodies = [0, 1].map(() => JSON.parse(submissionOf(record, '0:17')!.body));

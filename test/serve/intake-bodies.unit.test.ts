@@ -195,6 +195,36 @@ describe('what is kept of a request', () => {
     expect(kept.map((text) => JSON.parse(text))).toEqual([{ sentAt, event: 'e' }]);
   });
 
+  it.each([null, '', '2026-03-01T10:00:00Z'])(
+    'has the sentAt by which its time was corrected, whatever the message says itself: %j',
+    async (own) => {
+      const sentAt = '2026-03-01T11:00:00Z';
+      const batch = [{ event: 'e', sentAt: own }];
+      const { kept } = await send('/v1/batch', JSON.stringify({ sentAt, batch }));
+      expect(kept.map((text) => JSON.parse(text))).toEqual([{ sentAt, event: 'e' }]);
+    },
+  );
+
+  it('has the receivedAt of the message, else that of its envelope', async () => {
+    const receivedAt = '2026-02-01T11:00:00Z';
+    const own = '2026-02-01T10:00:00Z';
+    const batch = [{ event: 'e', receivedAt: null }, { event: 'e' }, { event: 'e', receivedAt: own }];
+    const { kept } = await send('/v1/batch', JSON.stringify({ receivedAt, batch }));
+    expect(kept.map((text) => JSON.parse(text).receivedAt)).toEqual([receivedAt, receivedAt, own]);
+  });
+
+  it('stands beside whether its key may say when it was received', async () => {
+    for (const key of [WRITE, SECRET]) {
+      const given = world();
+      const app = await openApp(given);
+      const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
+      for (const payload of ['{"event":"e"}', '{'])
+        await app.inject({ method: 'POST', url: '/v1/track', headers, payload });
+      const trusted = given.remembered.sent.map(({ value }) => JSON.parse(String(value)).trusted);
+      expect(trusted).toEqual([key === SECRET, key === SECRET]);
+    }
+  });
+
   it('is cut, and says so, where it is longer than a body may be', async () => {
     const given = world();
     const app = await openApp(given);
