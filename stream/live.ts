@@ -44,12 +44,14 @@ export const INTEREST_READ_MS = 500;
 const INTERESTS_MAX = 50;
 /** Records that one process shows in a second; the others are only counted. */
 const SHOWN_PER_SECOND_MAX = 1_000;
+/** Records that it looks at in a second to see whether they come to the verdict that somebody looks for. */
+const LOOKS_PER_SECOND_MAX = 20_000;
 const EVENTS_PER_MESSAGE_MAX = 200;
 /** Messages that Redis has not taken yet; above it, they are given up. */
 const IN_FLIGHT_MAX = 16;
 
-/** Counts what may be shown in a second. */
-function createAllowance(monotonicMs: () => number) {
+/** Counts what may be done in a second. */
+function createAllowance(perSecondMax: number, monotonicMs: () => number) {
   let sinceMs = Number.NEGATIVE_INFINITY;
   let left = 0;
   return {
@@ -57,12 +59,17 @@ function createAllowance(monotonicMs: () => number) {
       const nowMs = monotonicMs();
       if (nowMs - sinceMs >= 1_000) {
         sinceMs = nowMs;
-        left = SHOWN_PER_SECOND_MAX;
+        left = perSecondMax;
       }
       left -= 1;
       return left >= 0;
     },
   };
+}
+
+/** Whether the record may come to the interest's verdict: a reject is one before it is folded, and nothing else becomes one. */
+function mayCome({ verdict }: LiveInterest, { kind }: Decoded): boolean {
+  return verdict === undefined || (verdict === 'rejected') === (kind === 'rejected');
 }
 
 interface LivePublisher {
@@ -105,7 +112,8 @@ export function openLive(parts: LiveParts): Live {
   const { redis, failed } = parts;
   const interestsKey = liveInterestsKey(parts.namespace);
   const publisher = createLivePublisher(parts);
-  const allowance = createAllowance(parts.monotonicMs);
+  const shows = createAllowance(SHOWN_PER_SECOND_MAX, parts.monotonicMs);
+  const looks = createAllowance(LOOKS_PER_SECOND_MAX, parts.monotonicMs);
   let interests: readonly LiveInterest[] = [];
   let reading = false;
 
@@ -137,16 +145,23 @@ export function openLive(parts: LiveParts): Live {
     const seen: LiveEvent[] = [];
     const look: LiveBatch['look'] = (work, batch, message, decoded) => {
       const shown = shownOf(decoded);
-      if (shown === undefined || !wanted.some((interest) => mayWant(interest, shown))) return undefined;
-      if (!allowance.take()) {
+      if (shown === undefined) return undefined;
+      const asked = wanted.filter((interest) => mayWant(interest, shown) && mayCome(interest, decoded));
+      if (asked.length === 0) return undefined;
+      const isReject = decoded.kind === 'rejected';
+      // Of all others the verdict decides, and only what is wanted then counts as shown or left out.
+      const isWanted = isReject || asked.some(({ verdict }) => verdict === undefined);
+      if (!(isWanted ? shows : looks).take()) {
         publisher.skip(1);
         return undefined;
       }
       const told = toldOf(shown, work, batch, message, decoded);
-      return (verdict, behaviour) =>
+      return (folded, behaviour) =>
         guarded(() => {
-          const event = told(verdict, behaviour);
-          if (wanted.some((interest) => wants(interest, event))) seen.push(event);
+          const verdict = isReject ? 'rejected' : folded;
+          if (!asked.some((interest) => wants(interest, { ...shown, verdict }))) return;
+          if (isWanted || shows.take()) seen.push(told(verdict, behaviour));
+          else publisher.skip(1);
         });
     };
     return {

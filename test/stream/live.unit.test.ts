@@ -1,9 +1,11 @@
 // The live debugger's side of the stream: what it shows, that it changes nothing, and its limits.
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { LiveEvent, LiveInterest } from '../../domain/live.ts';
+import type { RejectedRecord } from '../../domain/record.ts';
 import type { LiveMessage } from '../../platform/live.ts';
 import { namespaceOf } from '../../platform/namespace.ts';
 import type { RedisClient } from '../../platform/redis.ts';
+import type { Decoded } from '../../stream/decode.ts';
 import { INTEREST_READ_MS, type Live, openLive } from '../../stream/live.ts';
 import { buyersOf } from '../e2e/support/mixed-log.ts';
 import { createPartition, definitionValue, PARTITION } from './support/partition.ts';
@@ -182,6 +184,57 @@ describe('what it costs', () => {
     expect(events()).toHaveLength(1_000);
     expect(messages.reduce((sum, { skipped }) => sum + skipped, 0)).toBe(500);
     expect(Math.max(...messages.map((message) => message.events.length))).toBe(200);
+  });
+
+  // The second's allowance was used up by records that nobody looked for, which were told as left out.
+  it('counts only what somebody looks for as shown and as left out', async () => {
+    const many = Array.from({ length: 1_500 }, (_, index) => track(first, 'view', `many-${index}`, 60));
+    const outcome = async (...interests: LiveInterest[]) => {
+      const { live, messages, events, failures } = await watched(interests);
+      createPartition(whole, APPEND_MS, PARTITION, live).run([...definitions, ...many, many[0]!]);
+      expect(failures).toEqual([]);
+      const skipped = messages.reduce((sum, message) => sum + message.skipped, 0);
+      return [events().length, events().at(-1)!.verdict, skipped];
+    };
+    expect(await outcome({ verdict: 'duplicate' })).toEqual([1, 'duplicate', 0]);
+    expect(await outcome({ verdict: 'rejected' }, { key: second }, { verdict: 'duplicate' })).toEqual([
+      1,
+      'duplicate',
+      0,
+    ]);
+  });
+
+  it('shows so many of one verdict in a second, and counts the others of it', async () => {
+    const many = Array.from({ length: 1_500 }, (_, index) => track(first, 'view', `many-${index}`, 60));
+    const { live, messages, events } = await watched([{ verdict: 'applied' }]);
+    createPartition(whole, APPEND_MS, PARTITION, live).run([...definitions, ...many, many[0]!]);
+    expect(events()).toHaveLength(1_000);
+    expect(messages.reduce((sum, { skipped }) => sum + skipped, 0)).toBe(500);
+  });
+
+  it('a reject is shown to who looks for rejects, however much else comes', async () => {
+    const { live, messages, events, failures } = await watched([{ verdict: 'rejected' }]);
+    const many = Array.from({ length: 1_500 }, (_, index) => track(first, 'view', `many-${index}`, 60));
+    createPartition(whole, APPEND_MS, PARTITION, live).run([...definitions, ...many]);
+    const work = { id: { topic: 'rejected', generation: 1, partition: 0 }, head: { watermarkMs: 0 } };
+    const raw = Buffer.from('{"userId":"x"}').toString('base64');
+    const reason = { reason: 'invalid', detail: 'an event needs a name' };
+    const origin = { sourceTopic: 'collect', sourcePartition: -1, sourceOffset: 0, sourceId: 'r' };
+    const record: RejectedRecord = {
+      kind: 'rejected',
+      ...origin,
+      route: '/v1/track',
+      ...reason,
+      raw,
+      at: START_MS,
+    };
+    const batch = live.begin()!;
+    const decoded: Decoded = { kind: 'rejected', record, key: '', timeMs: 0 };
+    batch.look(work as never, {} as never, { offset: 7 } as never, decoded)!('control', '');
+    batch.committed();
+    expect(failures).toEqual([]);
+    expect(events()).toMatchObject([{ verdict: 'rejected', key: 'u:x', reason: { code: 'invalid' } }]);
+    expect(messages[0]!.skipped).toBe(0);
   });
 
   it('a Redis that takes nothing: messages are given up, the stream goes on', async () => {
