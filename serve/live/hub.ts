@@ -19,7 +19,7 @@ const HEARTBEAT_MS = 10_000;
 const READY_MS = 750;
 const RETRY_SECONDS = 10;
 /** At a shutdown, a viewer who does not read is cut off after so long. */
-const END_MS_MAX = 1_000;
+const CLOSE_MS_MAX = 1_000;
 
 export interface Asking {
   readonly interest: LiveInterest;
@@ -87,7 +87,7 @@ export function createLiveHub(ports: Ports): LiveHub {
   /** Says again who looks; lets the subscription go when nobody has for as long as the stream goes on. */
   function renew(): void {
     announced.prune();
-    if (viewers.size > 0) lookedAtMs = clock.monotonicMs();
+    if (viewers.size + opening > 0) lookedAtMs = clock.monotonicMs();
     else if (clock.monotonicMs() - lookedAtMs > INTEREST_LIFE_MS) letGo();
     Promise.all([...viewers].map(({ interest }) => announced.announce(interest))).then(
       endGap,
@@ -162,7 +162,7 @@ export function createLiveHub(ports: Ports): LiveHub {
       closed = true;
       for (const viewer of viewers) {
         viewer.end();
-        setTimeout(() => viewer.body.destroy(), END_MS_MAX).unref();
+        setTimeout(() => viewer.body.destroy(), CLOSE_MS_MAX).unref();
       }
       letGo();
     },

@@ -47,6 +47,8 @@ export function createSubscription(
 ): Subscription {
   const channel = liveChannel(namespace);
   let connection: Promise<RedisClient> | undefined;
+  /** How often it was let go: a connection of before that comes about late is none of those that are heeded. */
+  let closings = 0;
   let listening: RedisClient | undefined;
   let broken = false;
   let recent: Held[] = [];
@@ -69,6 +71,7 @@ export function createSubscription(
   }
 
   async function connect(): Promise<RedisClient> {
+    const before = closings;
     const own = duplicateOf(redis);
     own.on('error', (error: Error) => log.warn(`live: ${error.message}`));
     own.on('message', (_channel: string, text: string) => {
@@ -86,8 +89,10 @@ export function createSubscription(
     });
     try {
       await own.subscribe(channel);
-      listening = own;
-      heedBreaks(own);
+      if (before === closings) {
+        listening = own;
+        heedBreaks(own);
+      }
       return own;
     } catch (error) {
       own.disconnect();
@@ -96,6 +101,7 @@ export function createSubscription(
   }
 
   function close(): void {
+    closings += 1;
     void connection?.then((own) => own.disconnect()).catch(() => {});
     connection = undefined;
     listening = undefined;
@@ -106,10 +112,12 @@ export function createSubscription(
   return {
     async open() {
       connection ??= connect();
+      const opened = connection;
       try {
-        await connection;
+        await opened;
       } catch (error) {
-        close();
+        // Else another has taken its place.
+        if (connection === opened) close();
         throw error;
       }
     },

@@ -6,6 +6,8 @@ import { droppedFrame, eventFrame, heartbeatFrame } from './frame.ts';
 /** Events that wait for a reader, beside what the connection itself buffers. */
 export const QUEUE_MAX = 1_000;
 const BUFFER_BYTES = 64 * 1024;
+/** Once its stream is over, a viewer who takes nothing for so long is cut off: it would hold its place as long as its connection. */
+export const END_MS_MAX = 10_000;
 
 export interface Viewer {
   readonly interest: LiveInterest;
@@ -15,7 +17,7 @@ export interface Viewer {
   /** A frame of our own, such as `ready`. */
   say(frame: string): void;
   heartbeat(): void;
-  /** Ends behind what is queued. */
+  /** Ends behind what is queued, or when nothing of that is taken. */
   end(): void;
 }
 
@@ -26,6 +28,7 @@ export function openViewer(interest: LiveInterest, limit: number): Viewer {
   let left = limit;
   let ended = false;
   let wanting = false;
+  let cutOff: NodeJS.Timeout | undefined;
 
   function flush(): void {
     if (wanting && dropped > 0) {
@@ -45,6 +48,7 @@ export function openViewer(interest: LiveInterest, limit: number): Viewer {
     highWaterMark: BUFFER_BYTES,
     read() {
       wanting = true;
+      cutOff?.refresh();
       flush();
     },
   });
@@ -73,8 +77,10 @@ export function openViewer(interest: LiveInterest, limit: number): Viewer {
       if (queue.length === 0) add(heartbeatFrame);
     },
     end() {
-      if (ended) return;
+      if (ended || body.destroyed) return;
       ended = true;
+      cutOff = setTimeout(() => body.destroy(), END_MS_MAX).unref();
+      body.once('close', () => clearTimeout(cutOff));
       flush();
     },
   };

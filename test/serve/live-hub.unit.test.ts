@@ -11,6 +11,8 @@ import type { Viewer } from '../../serve/live/viewer.ts';
 const READY_WITHIN_MS = 1_000;
 
 let connection: EventEmitter & { subscribe(): Promise<void>; disconnect(): void };
+/** How a connection of its own comes about. */
+let subscribing: () => Promise<void>;
 /** How an announcement of who looks is answered. */
 let answer: () => Promise<void>;
 let announced: number;
@@ -23,9 +25,12 @@ beforeEach(() => {
   announced = 0;
   nowMs = 0;
   answer = async () => {};
+  subscribing = async () => {};
   const redis = {
     duplicate() {
-      connection = Object.assign(new EventEmitter(), { subscribe: async () => {}, disconnect: () => {} });
+      const own = new EventEmitter();
+      const disconnect = () => void own.emit('close');
+      connection = Object.assign(own, { subscribe: () => subscribing(), disconnect });
       return connection;
     },
     eval() {
@@ -47,9 +52,16 @@ function open(lastEventId?: string, interest: LiveInterest = {}): Promise<Viewer
   return hub.open({ interest, unknown: [], limit: 100, seconds: 60, lastEventId });
 }
 
-function publish(number: number, skipped = 0): void {
+async function pass(ms: number): Promise<void> {
+  for (const endMs = nowMs + ms; nowMs < endMs; ) {
+    nowMs += 1_000;
+    await vi.advanceTimersByTimeAsync(1_000);
+  }
+}
+
+function publish(number: number, skipped = 0, more: Partial<LiveEvent> = {}): void {
   const event = { id: `events:1:0:${number}`, key: 'u:1', person: 'u:1', source: 's', verdict: 'applied' };
-  const events = [{ ...event, timeMs: 1, receivedMs: 1, watermarkMs: 1 } as LiveEvent];
+  const events = [{ ...event, timeMs: 1, receivedMs: 1, watermarkMs: 1, ...more } as LiveEvent];
   connection.emit('message', 'channel', JSON.stringify({ slot: '0', skipped, events }));
 }
 
@@ -98,13 +110,6 @@ describe('a viewer who comes back', () => {
     expect(told(await open('events:1:0:3'))).toEqual(['open true', 'dropped', 'event 4']);
   });
 
-  async function pass(ms: number): Promise<void> {
-    for (const endMs = nowMs + ms; nowMs < endMs; ) {
-      nowMs += 1_000;
-      await vi.advanceTimersByTimeAsync(1_000);
-    }
-  }
-
   // Another viewer kept the subscription, and with it what was held of a time in which nobody looked for this one.
   it('does not go on from where the stream had forgotten what it looks for', async () => {
     await open(undefined, { source: 'other' });
@@ -141,6 +146,96 @@ describe('a viewer who comes back', () => {
     const viewer = await opening;
     viewer.body.resume();
     await new Promise((resolve) => viewer.body.once('end', resolve));
+  });
+});
+
+// Its connection lives as long as its kernel answers, and with it lived its place and the stream's work for it.
+describe('a viewer who does not read', () => {
+  const asking = { interest: {}, unknown: [], lastEventId: undefined };
+  const large = { event: 'x'.repeat(1_000) };
+
+  it.each([
+    ['its time', { limit: 1_000_000, seconds: 1 }],
+    ['as many events as it asked for', { limit: 500, seconds: 3_600 }],
+  ])('gives its place up when %s is over', async (_name, ends) => {
+    const still = await Promise.all(
+      Array.from({ length: VIEWERS_MAX }, () => hub.open({ ...asking, ...ends })),
+    );
+    for (const viewer of still) viewer.body.read(0);
+    for (let number = 0; number < 500; number += 1) publish(number, 0, large);
+    await pass(5_000);
+    await expect(open()).rejects.toMatchObject({ problem: { code: 'too_many_viewers' } });
+    await pass(10_000);
+    expect(still.every(({ body }) => body.destroyed)).toBe(true);
+    expect(told(await open())).toEqual(['open null']);
+  });
+
+  it('and then goes on gets all that was queued, however slowly', async () => {
+    const slow = await hub.open({ ...asking, limit: 500, seconds: 3_600 });
+    for (let number = 0; number < 500; number += 1) publish(number, 0, large);
+    let text = '';
+    while (!slow.body.readableEnded) {
+      await pass(8_000);
+      text += String(slow.body.read() ?? '');
+    }
+    expect(text.match(/^id: /gm)).toHaveLength(500);
+  });
+});
+
+describe('a connection to Redis that comes about late', () => {
+  /** One whose viewer was gone before it listened, and was let go meanwhile. */
+  async function late() {
+    let listens = (): void => {};
+    let fails = (_error: Error): void => {};
+    subscribing = () =>
+      new Promise((resolve, reject) => {
+        listens = resolve;
+        fails = reject;
+      });
+    answer = () => Promise.reject(new Error('away'));
+    await expect(open()).rejects.toMatchObject({ problem: { status: 503 } });
+    await pass(25_000);
+    subscribing = async () => {};
+    answer = async () => {};
+    return { listens, fails };
+  }
+
+  // It was taken for one that had broken, and nobody was told `ready` any more.
+  it('and is let go before is no gap', async () => {
+    const { listens } = await late();
+    listens();
+    await pass(1_000);
+    const viewer = await open();
+    await pass(1_000);
+    expect(told(viewer)).toEqual(['open null', 'ready']);
+  });
+
+  it.each(['listens', 'fails'] as const)(
+    'does not take the place of the one that came for it: it %s',
+    async (outcome) => {
+      const ends = await late();
+      const viewer = await open();
+      await pass(1_000);
+      ends[outcome](new Error('away'));
+      await pass(1_000);
+      expect(told(viewer)).toEqual(['open null', 'ready']);
+      connection.emit('close');
+      expect(told(viewer)).toEqual(['dropped']);
+    },
+  );
+
+  it('is waited for while its viewer does', async () => {
+    let listens = (): void => {};
+    subscribing = () => new Promise((resolve) => (listens = resolve));
+    const opening = open();
+    await pass(25_000);
+    listens();
+    const viewer = await opening;
+    await pass(1_000);
+    publish(1);
+    expect(told(viewer)).toEqual(['open null', 'ready', 'event 1']);
+    connection.emit('close');
+    expect(told(viewer)).toEqual(['dropped']);
   });
 });
 
