@@ -172,13 +172,16 @@ export function revokeKey(
   };
 }
 
-/** Sets the limits of all keys of the name; none for `undefined`. @throws PlatformError KEYS_REFUSED */
+/** Sets the limits of all keys of the name that can call; none for `undefined`. @throws PlatformError KEYS_REFUSED */
 export function limitKey(
   keys: readonly HashedKey[],
   { name, limits }: { readonly name: string; readonly limits: KeyLimits | undefined },
 ): Change<undefined> {
-  for (const { scope } of named(keys, name)) checkLimits(scope, limits);
+  // A name may have been revoked and created anew with another scope.
+  const own = named(keys, name).filter((key) => key.disabled !== true);
+  if (own.length === 0) throw refused(`the key ${JSON.stringify(name)} was revoked: create it anew`);
+  for (const { scope } of own) checkLimits(scope, limits);
   const limited = ({ limits: _before, ...key }: HashedKey): HashedKey =>
     limits === undefined ? key : { ...key, limits };
-  return { keys: keys.map((key) => (key.name === name ? limited(key) : key)), result: undefined };
+  return { keys: keys.map((key) => (own.includes(key) ? limited(key) : key)), result: undefined };
 }

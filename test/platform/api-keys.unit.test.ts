@@ -307,6 +307,16 @@ describe('administration', () => {
     for (const key of lifted.keys) expect(key).not.toHaveProperty('limits');
   });
 
+  test('limits are for the keys of the name that can call, whatever scope a revoked one had', () => {
+    const before = createKey([], { name: 'shop', scope: 'secret' }, NOW_MS).keys;
+    const { keys: revoked } = revokeKey(before, { name: 'shop', onlyReplaced: false });
+    const { keys } = createKey(revoked, { name: 'shop', scope: 'write' }, NOW_MS);
+    const limits = { events: { perSecond: 100, burst: 200 } };
+    const limited = limitKey(keys, { name: 'shop', limits });
+    expect(limited.keys.map((key) => key.limits)).toEqual([undefined, limits]);
+    expect(() => limitKey(revoked, { name: 'shop', limits })).toThrow('was revoked: create it anew');
+  });
+
   test('keys of a name are bounded: refused ones are forgotten, valid ones never', () => {
     let { keys } = first();
     for (let turn = 0; turn < 3 * KEYS_PER_NAME_MAX; turn += 1)
