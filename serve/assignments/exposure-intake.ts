@@ -50,6 +50,13 @@ function recordOf(
   const validated = validate(given);
   if (!validated.ok) return fault('invalid', faultsOfOne(validated.errors, 'an exposure'));
   const { messageId, userId, anonymousId, experiment, variant } = validated.value;
+  // Half of a character is kept as U+FFFD, by which two people would become one.
+  const half = Object.entries({ messageId, userId, anonymousId }).find(
+    ([, text]) => text?.isWellFormed() === false,
+  );
+  if (half !== undefined) {
+    return fault('invalid', `${half[0]} holds half of a character (a lone surrogate): send it as UTF-8`);
+  }
   if (userId === undefined && anonymousId === undefined) {
     return fault('missing_id', 'there is neither a userId nor an anonymousId');
   }
@@ -65,8 +72,8 @@ function recordOf(
   if (wrong !== undefined) return wrong;
   return {
     kind: 'exposure',
-    messageId: messageId.toWellFormed(),
-    key: buyerKeyOf({ userId: userId?.toWellFormed(), anonymousId: anonymousId?.toWellFormed() }),
+    messageId,
+    key: buyerKeyOf({ userId, anonymousId }),
     experiment,
     revision: known.revision,
     variant,

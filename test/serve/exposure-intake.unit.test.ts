@@ -109,3 +109,14 @@ it('refuses a wrong body, too many, and a key that may only write', async () => 
   const { status, sent } = await send([good], { authorization: `Bearer ${WRITE}` });
   expect([status, sent]).toEqual([403, []]);
 });
+
+it.each(['messageId', 'userId', 'anonymousId'])(
+  'refuses half of a character in %s: kept as U+FFFD, two ids would be one',
+  async (name) => {
+    const { status, body, sent } = await send([{ ...good, [name]: 'half-\ud83d' }]);
+    expect([status, body.code]).toEqual([400, 'invalid']);
+    expect(body.detail).toContain(`${name} holds half of a character`);
+    const [{ raw }] = sent.map(({ value }) => JSON.parse(String(value))) as [{ raw: string }];
+    expect(Buffer.from(raw, 'base64').toString()).toContain(`"${name}":"half-\\ud83d"`);
+  },
+);
