@@ -46,10 +46,23 @@ export function take(
   const level = levelAt(bucket, policy, nowMs);
   const missing = Math.min(amount, policy.burst) * MILLI - level;
   if (missing > 0) return { taken: false, waitMs: waitMsFor(missing, policy) };
-  const milliTokens = level - amount * MILLI;
-  return {
-    taken: true,
-    bucket: { milliTokens, atMs: nowMs },
-    left: Math.max(0, Math.floor(milliTokens / MILLI)),
-  };
+  return { taken: true, ...bucketOf(level - amount * MILLI, nowMs) };
+}
+
+function bucketOf(milliTokens: number, atMs: number): { readonly bucket: Bucket; readonly left: number } {
+  return { bucket: { milliTokens, atMs }, left: Math.max(0, Math.floor(milliTokens / MILLI)) };
+}
+
+/**
+ * Undoes a taking of `amount` whole tokens, up to what the bucket holds.
+ * @param nowMs whole milliseconds of a clock that does not go back
+ */
+export function putBack(
+  bucket: Bucket,
+  policy: BucketPolicy,
+  amount: number,
+  nowMs: number,
+): { readonly bucket: Bucket; readonly left: number } {
+  const level = levelAt(bucket, policy, nowMs) + amount * MILLI;
+  return bucketOf(Math.min(policy.burst * MILLI, level), nowMs);
 }

@@ -1,5 +1,5 @@
 // Token buckets by key, bounded in number: the one that was used longest ago is forgotten, and so begins full again.
-import { type Bucket, type BucketPolicy, type Taking, take } from '../domain/token-bucket.ts';
+import { type Bucket, type BucketPolicy, putBack, type Taking, take } from '../domain/token-bucket.ts';
 
 export class Buckets {
   readonly #limit: number;
@@ -23,6 +23,16 @@ export class Buckets {
     this.#buckets.set(key, taking.bucket);
     if (this.#buckets.size > this.#limit) this.#buckets.delete(this.#buckets.keys().next().value!);
     return taking;
+  }
+
+  /** Undoes a taking. @returns what is left then */
+  putBack(key: string, policy: BucketPolicy, amount: number): number {
+    const before = this.#buckets.get(key);
+    // One that is forgotten is full again.
+    if (before === undefined) return policy.burst;
+    const { bucket, left } = putBack(before, policy, amount, Math.floor(this.#monotonicMs()));
+    this.#buckets.set(key, bucket);
+    return left;
   }
 
   /** Whether one could be taken. */

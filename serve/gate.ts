@@ -7,7 +7,7 @@ import { Buckets } from './buckets.ts';
 import type { Dependencies } from './dependencies.ts';
 import { type KeyOutcome, keyMetrics } from './key-metrics.ts';
 import { type ProblemError, retryProblem } from './problem-details.ts';
-import { limitHeaders } from './rate-limit-headers.ts';
+import { limitHeaders, limitHeadersOf } from './rate-limit-headers.ts';
 
 /** Addresses whose failures are remembered. */
 const ADDRESSES_MAX = 10_000;
@@ -28,10 +28,14 @@ export interface Gate {
   require(scope: Scope): (request: FastifyRequest, reply: FastifyReply) => Promise<void>;
   /** The same for collect, where the key may stand in the body: without one in a header, `request.caller` stays null. */
   offer(request: FastifyRequest, reply: FastifyReply): Promise<void>;
-  /** The caller of a collect request: by its header, else by the `writeKey` of its body. @throws 401, 429 */
-  callerOf(request: FastifyRequest, reply: FastifyReply, writeKey: unknown): Caller;
-  /** Counts events against the caller's limit. @throws 429, and none of them is counted */
-  takeEvents(caller: Caller, reply: FastifyReply, amount: number): void;
+  /** The caller of a collect request: by its header, else by the `writeKey` of its body, which may have a fault. @throws 401, 429 */
+  callerOf(request: FastifyRequest, reply: FastifyReply, writeKey: unknown, fault: string | null): Caller;
+  /**
+   * Counts events against the caller's limit.
+   * @returns takes the count back, of a request that nothing was taken of after all
+   * @throws 429, and none of them is counted
+   */
+  takeEvents(caller: Caller, reply: FastifyReply, amount: number): () => void;
 }
 
 type Ports = Pick<Dependencies, 'keys' | 'metrics' | 'clock' | 'config'>;
@@ -112,14 +116,27 @@ export function createGate({ keys, metrics, clock, config }: Ports): Gate {
       if (isBeacon(request) || buckets.addresses.has(addressBlock(request.ip), addressPolicy)) return;
       throw refuse(request, null, 'missing', unauthorized('unauthorized', DETAILS.missingInBody));
     },
-    callerOf(request, reply, writeKey) {
+    callerOf(request, reply, writeKey, fault) {
       if (request.caller !== null) return request.caller;
-      if (typeof writeKey !== 'string')
-        throw refuse(request, null, 'missing', unauthorized('unauthorized', DETAILS.missingInBody));
+      if (typeof writeKey !== 'string') {
+        const unread =
+          fault === null ? '' : ` No key can be looked for in this one, which cannot be read: ${fault}.`;
+        const why = unauthorized('unauthorized', `${DETAILS.missingInBody}${unread}`);
+        throw refuse(request, null, 'missing', why);
+      }
       return pass(request, admit(keys.find(writeKey), request, reply));
     },
     takeEvents(caller, reply, amount) {
-      if (caller.limits.events !== undefined) takeFrom('events', caller, reply, amount);
+      const policy = caller.limits.events;
+      if (policy === undefined) return () => {};
+      const said = limitHeadersOf(reply);
+      takeFrom('events', caller, reply, amount);
+      return () => {
+        const left = buckets.events.putBack(caller.name, policy, amount);
+        for (const name of Object.keys(limitHeadersOf(reply))) reply.removeHeader(name);
+        reply.headers(said);
+        reply.headers(limitHeaders(reply, 'events', policy, { left }));
+      };
     },
   };
 }

@@ -50,20 +50,42 @@ export interface IntakePorts {
 export interface Intake {
   /**
    * Writes records (in order), those of `rejections` among them, which it counts; resolves when Kafka has all of them.
-   * `bodyBytes` is what the request holds in memory meanwhile; what is written of it may be more.
+   * `bodyBytes` is what the request holds in memory meanwhile; what is written of it may be more. `isRepeatable`: each record
+   * is the same one when the request comes again.
    * @throws 429 with Retry-After when too much is on its way, 503 when Kafka is away or does not acknowledge in time,
    * 413 for a record that is larger than Kafka takes.
    */
-  write(records: readonly Outgoing[], bodyBytes: number, rejections?: readonly Rejection[]): Promise<void>;
+  write(
+    records: readonly Outgoing[],
+    bodyBytes: number,
+    rejections?: readonly Rejection[],
+    isRepeatable?: boolean,
+  ): Promise<void>;
   rejected(rejection: Rejection, source: RejectionSource): Outgoing;
 }
 
+/** Refused before anything of the request was written. */
+type Untaken = ProblemError & { readonly isUntaken: true };
+
+function untaken(...refusal: Parameters<typeof retryProblem>): Untaken {
+  return Object.assign(retryProblem(...refusal), { isUntaken: true as const });
+}
+
+/** Whether what {@link Intake.write} threw means that nothing of the request was taken. */
+export function isUntaken(error: unknown): boolean {
+  return error instanceof Error && 'isUntaken' in error;
+}
+
+const REPEATABLE = 'Send the same request again: message ids keep repeats from counting twice.';
+const UNREPEATABLE =
+  'Some of this request may have been taken. Messages with a messageId of their own can be sent again and count once; sent again, one without it may count twice.';
+
 /** What an error of the log is to who asked; undefined for all others. */
-function kafkaProblemOf(error: unknown): ProblemError | undefined {
+function kafkaProblemOf(error: unknown, isRepeatable: boolean): ProblemError | undefined {
   if (!(error instanceof PlatformError)) return undefined;
   switch (error.code) {
     case 'KAFKA_QUEUE_FULL':
-      return retryProblem(
+      return untaken(
         429,
         'busy',
         'Too many records are on their way already; nothing of this request was taken.',
@@ -82,7 +104,7 @@ function kafkaProblemOf(error: unknown): ProblemError | undefined {
       return retryProblem(
         503,
         'log_unavailable',
-        'Kafka did not acknowledge in time. Send the same request again: message ids keep repeats from counting twice.',
+        `Kafka did not acknowledge in time. ${isRepeatable ? REPEATABLE : UNREPEATABLE}`,
         OUTAGE_RETRY_SECONDS,
       );
     default:
@@ -134,11 +156,12 @@ export function createIntake(ports: IntakePorts): Intake {
     records: readonly Outgoing[],
     bodyBytes: number,
     rejections: readonly Rejection[] = [],
+    isRepeatable = true,
   ): Promise<void> {
     const bytes = Math.max(bodyBytes, bytesOf(records));
     if (!ports.kafkaIsUp()) {
       metrics.refused.inc({ reason: 'log_unavailable' });
-      throw retryProblem(
+      throw untaken(
         503,
         'log_unavailable',
         'No Kafka broker can be reached; nothing of this request was taken.',
@@ -147,7 +170,7 @@ export function createIntake(ports: IntakePorts): Intake {
     }
     if (inFlightBytes > 0 && inFlightBytes + bytes > inFlightBytesMax) {
       metrics.refused.inc({ reason: 'busy' });
-      throw retryProblem(
+      throw untaken(
         429,
         'busy',
         'Too many bytes wait for Kafka already; nothing of this request was taken.',
@@ -161,7 +184,7 @@ export function createIntake(ports: IntakePorts): Intake {
       // Not before: what was not taken comes again.
       for (const { reason } of rejections) metrics.rejected.inc({ reason });
     } catch (error) {
-      const problem = kafkaProblemOf(error);
+      const problem = kafkaProblemOf(error, isRepeatable);
       if (problem === undefined) throw error;
       if (problem.problem.status !== 413) metrics.refused.inc({ reason: problem.problem.code });
       throw problem;

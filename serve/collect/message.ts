@@ -21,7 +21,9 @@ const time = z.union([z.string(), z.number()]).nullable().optional();
 export const segmentMessage = z
   .looseObject({
     type: z.enum(segmentKinds).optional(),
-    messageId: idText,
+    messageId: idText.describe(
+      'Repeats of one are one event. Make one, and keep it when you send the message again: without it a repeat is another event.',
+    ),
     userId: idText,
     anonymousId: idText,
     groupId: idText,
@@ -69,6 +71,8 @@ export interface TakenMessage {
   readonly key: string;
   /** The record as JSON. */
   readonly value: string;
+  /** The message has an id of its own, by which repeats of it are one. */
+  readonly isNamed: boolean;
 }
 
 function fault(reason: RejectReason, detail: string): MessageFault {
@@ -103,6 +107,11 @@ function idOf(name: string, value: Identifier, faults: Faults): string | undefin
     faults.push(fault('invalid', `${name} has more than ${ID_CHARACTERS_MAX} characters`));
   }
   return value;
+}
+
+/** Whether it says an id; one is made up for those that do not. */
+function isNamed({ messageId }: SegmentMessage): boolean {
+  return messageId !== undefined && messageId !== null && messageId !== '';
 }
 
 function timeOr(value: unknown): string | number | undefined {
@@ -237,5 +246,5 @@ export function takeMessage(given: unknown, envelope: Envelope): TakenMessage | 
       `the event has ${Buffer.byteLength(value)} bytes, ${EVENT_BYTES_MAX} is the limit`,
     );
   }
-  return { taken: true, kind, key: buyerKeyOf(record), value };
+  return { taken: true, kind, key: buyerKeyOf(record), value, isNamed: isNamed(message) };
 }

@@ -8,7 +8,7 @@ import { buyerPartition } from '../../platform/keys.ts';
 import { registerCrossOrigin } from '../cross-origin.ts';
 import type { Dependencies } from '../dependencies.ts';
 import type { Gate } from '../gate.ts';
-import type { Intake, Rejection } from '../intake.ts';
+import { type Intake, isUntaken, type Rejection } from '../intake.ts';
 import { intakeAnswer, listed, REPLAY_HEADER, refusal } from '../intake-answer.ts';
 import { describeKey } from '../openapi.ts';
 import { neverPacked } from '../packing.ts';
@@ -113,6 +113,8 @@ interface Sorted {
   readonly records: Outgoing[];
   readonly kinds: SegmentKind[];
   readonly rejections: Rejection[];
+  /** Of those taken, each has an id of its own. */
+  readonly areNamed: boolean;
 }
 
 function sort(
@@ -125,11 +127,13 @@ function sort(
   const records: Outgoing[] = [];
   const kinds: SegmentKind[] = [];
   const rejections: Rejection[] = [];
+  let areNamed = true;
   for (const [index, message] of list.entries()) {
     const outcome = takeMessage(message, envelope);
     if (outcome.taken) {
       records.push({ topic, partition: buyerPartition(outcome.key), key: outcome.key, value: outcome.value });
       kinds.push(outcome.kind);
+      areNamed &&= outcome.isNamed;
       continue;
     }
     const messageId = fieldsOf(message)?.messageId;
@@ -141,8 +145,10 @@ function sort(
       messageId: typeof messageId === 'string' ? messageId : undefined,
     });
   }
-  return { records, kinds, rejections };
+  return { records, kinds, rejections, areNamed };
 }
+
+type Kept = Omit<Sorted, 'kinds'>;
 
 const NONE_REJECTED: readonly never[] = [];
 
@@ -151,22 +157,29 @@ function collectHandler(route: string, kind: SegmentKind | undefined, dependency
   return async (request: FastifyRequest, reply: FastifyReply) => {
     const body = bodyOf(request);
     const fields = fieldsOf(body.value);
-    const caller = gate.callerOf(request, reply, fields?.writeKey);
+    const caller = gate.callerOf(request, reply, fields?.writeKey, body.fault);
     const nowMs = clock.nowMs();
     const trusted = caller.scope === 'secret';
     const source = { requestId: request.id, route, caller: caller.name, trusted, atMs: nowMs };
     const again = trusted && request.headers[REPLAY_HEADER] !== undefined;
-    const keep = async (records: Outgoing[], rejections: readonly Rejection[]): Promise<void> => {
+    const keep = async ({ records, rejections, areNamed }: Kept, putBack: () => void): Promise<void> => {
       const kept = again ? [] : rejections;
       const all = records.concat(kept.map((one) => intake.rejected(one, source)));
-      if (all.length > 0) await intake.write(all, body.raw.length, kept);
+      if (all.length === 0) return;
+      try {
+        await intake.write(all, body.raw.length, kept, areNamed);
+      } catch (error) {
+        if (isUntaken(error)) putBack();
+        throw error;
+      }
     };
 
     const messages = messagesOf(body, fields, kind);
     if (!('list' in messages)) {
       // What cannot be read is kept as one, and counts as one.
-      gate.takeEvents(caller, reply, 1);
-      await keep([], [{ index: 0, ...messages, raw: body.raw }]);
+      const putBack = gate.takeEvents(caller, reply, 1);
+      const rejections = [{ index: 0, ...messages, raw: body.raw }];
+      await keep({ records: [], rejections, areNamed: true }, putBack);
       throw problemError({
         status: 400,
         code: messages.reason,
@@ -181,17 +194,12 @@ function collectHandler(route: string, kind: SegmentKind | undefined, dependency
         detail: `A batch may have ${BATCH_MESSAGES_MAX} messages; nothing was taken.`,
       });
     }
-    gate.takeEvents(caller, reply, messages.list.length);
+    const putBack = gate.takeEvents(caller, reply, messages.list.length);
     const { sentAt, receivedAt } = fields!;
     const envelope = { kind, nowMs, sentAt, receivedAt, trusted, source: caller.name };
-    const { records, kinds, rejections } = sort(
-      messages.list,
-      fields!,
-      body,
-      envelope,
-      namespace.topics.events,
-    );
-    await keep(records, rejections);
+    const sorted = sort(messages.list, fields!, body, envelope, namespace.topics.events);
+    const { records, kinds, rejections } = sorted;
+    await keep(sorted, putBack);
     for (const taken of kinds) metrics.collected.inc({ kind: taken });
     if (records.length === 0) throw problemError(refusal(rejections));
     const rejected = rejections.length === 0 ? NONE_REJECTED : listed(rejections);

@@ -1,7 +1,7 @@
 // The token bucket at its borders, for odd rates, for more than it holds, and against what it promises in the long run.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Bucket, type BucketPolicy, take } from '../../domain/token-bucket.ts';
+import { type Bucket, type BucketPolicy, putBack, take } from '../../domain/token-bucket.ts';
 
 /** Takes at a time; fails if it is refused. */
 function taken(bucket: Bucket | undefined, policy: BucketPolicy, amount: number, nowMs: number): Bucket {
@@ -35,6 +35,21 @@ describe('a token bucket', () => {
     const bucket = taken(undefined, policy, 4, 0);
     expect(take(bucket, policy, 2, 0).taken).toBe(false);
     expect(take(bucket, policy, 1, 0).taken).toBe(true);
+  });
+
+  it('is as before when what was taken is put back, and never fuller than full', () => {
+    const policy = { perSecond: 10, burst: 20 };
+    const before = taken(undefined, policy, 15, 0);
+    for (const amount of [5, 1]) {
+      const after = putBack(taken(before, policy, amount, 0), policy, amount, 0);
+      expect(after).toEqual({ bucket: before, left: 5 });
+    }
+    expect(putBack(taken(undefined, policy, 100, 0), policy, 100, 0).left).toBe(20);
+    // A second later ten have come back by themselves.
+    expect(putBack(before, policy, 15, 1_000)).toEqual({
+      bucket: { milliTokens: 20_000, atMs: 1_000 },
+      left: 20,
+    });
   });
 
   it('says a wait that is enough, and a millisecond less is not', () => {

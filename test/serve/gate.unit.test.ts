@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { hashApiKey } from '../../platform/api-keys.ts';
 import { readConfig } from '../../platform/config.ts';
 import { type HashedKey, KEY_NAMES_MAX, type KeyLimits } from '../../platform/hashed-keys.ts';
+import { PlatformError } from '../../platform/platform-error.ts';
 import { addressBlock } from '../../serve/address-block.ts';
 import { apiKeys } from '../../serve/authentication.ts';
 import { Buckets } from '../../serve/buckets.ts';
@@ -223,6 +224,52 @@ describe('limits of events', () => {
     expect((await app.inject(batch('shop', 100))).statusCode).toBe(200);
   });
 
+  // Whoever sent a large batch while Kafka was away had to wait for its tokens, though nothing of it was taken.
+  it.each([
+    ['no broker is reached', (given: Gated) => (given.dependencies.kafkaIsUp = () => false), 503],
+    [
+      'too much is on its way',
+      ({ dependencies: { producer } }: Gated) => {
+        producer.sendBatch = async () => {
+          throw new PlatformError('KAFKA_QUEUE_FULL', 'not now');
+        };
+      },
+      429,
+    ],
+  ] as const)('count nothing of a request that is not taken because %s', async (_name, trouble, status) => {
+    const both = { requests: { perSecond: 50, burst: 100 }, ...limits };
+    const given = await open([key('shop', limited(both))]);
+    const { dependencies, app } = given;
+    const { kafkaIsUp } = dependencies;
+    const { sendBatch } = dependencies.producer;
+    trouble(given);
+    for (const [sent, left] of [
+      [15, 20],
+      [100, 20],
+    ] as const) {
+      const refused = await app.inject(batch('shop', sent));
+      expect([refused.statusCode, refused.json().code]).toEqual([
+        status,
+        status === 503 ? 'log_unavailable' : 'busy',
+      ]);
+      expect(refused.headers['ratelimit-policy']).toBe('"requests";q=100;w=2, "events";q=20;w=2');
+      expect(refused.headers.ratelimit).toContain(`"events";r=${left};t=0`);
+    }
+    Object.assign(dependencies, { kafkaIsUp });
+    Object.assign(dependencies.producer, { sendBatch });
+    expect((await app.inject(batch('shop', 100))).statusCode).toBe(200);
+    expect((await app.inject(batch('shop', 1))).statusCode).toBe(429);
+  });
+
+  it('count what Kafka may have taken', async () => {
+    const { dependencies, app } = await open([key('shop', limited(limits))]);
+    dependencies.producer.sendBatch = async () => {
+      throw new PlatformError('KAFKA_NOT_DELIVERED', 'in time');
+    };
+    expect((await app.inject(batch('shop', 20))).statusCode).toBe(503);
+    expect((await app.inject(batch('shop', 1))).statusCode).toBe(429);
+  });
+
   it('count a body that cannot be read as one: it is kept, too', async () => {
     const { app, remembered } = await open([key('shop', limited({ events: { perSecond: 1, burst: 2 } }))]);
     const broken = track('shop', {
@@ -234,6 +281,20 @@ describe('limits of events', () => {
     expect((await app.inject(broken)).statusCode).toBe(429);
     expect(remembered.sent).toHaveLength(2);
   });
+});
+
+// What was said of it was to send the key that stood in it.
+it.each([
+  ['{"writeKey":"shop","userId":"u",}', {}],
+  ['nothing', { 'content-encoding': 'gzip' }],
+])('a body that cannot be read, without a key beside it, is told that: %s', async (payload, more) => {
+  const { app } = await open([key('shop')]);
+  const headers = { 'content-type': 'text/plain', ...more };
+  const answer = await app.inject(track(null, { headers, payload }));
+  expect([answer.statusCode, answer.json().code]).toEqual([401, 'unauthorized']);
+  expect(answer.json().detail).toMatch(/^Send a write key: .* which cannot be read: \S/);
+  const read = await app.inject(track(null, { headers: { 'content-type': 'text/plain' }, payload: '{}' }));
+  expect(read.json().detail).not.toContain('cannot be read');
 });
 
 describe('requests without a valid key', () => {

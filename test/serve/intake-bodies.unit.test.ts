@@ -275,6 +275,26 @@ it('each reason for which requests are refused is told of from the start, so tha
   expect(await reasons()).toEqual(before);
 });
 
+it.each([
+  ['an id each', [{ messageId: 'a' }, { messageId: 7 }], true],
+  ['one without an id', [{ messageId: 'a' }, {}], false],
+  ['one with an empty id', [{ messageId: '' }], false],
+  ['one that is not taken and has no id', [{ messageId: 'a' }, { userId: null }], true],
+])('only repeats by message ids are said to count once: %s', async (_name, messages, isRepeatable) => {
+  const given = world();
+  given.dependencies.producer.sendBatch = async () => {
+    throw new PlatformError('KAFKA_NOT_DELIVERED', 'some of it');
+  };
+  const app = await openApp(given);
+  const headers = { authorization: `Bearer ${WRITE}`, 'content-type': 'application/json' };
+  const batch = messages.map((one) => ({ type: 'page', userId: 'u', ...one }));
+  const answer = await app.inject({ method: 'POST', url: '/v1/batch', headers, payload: { batch } });
+  expectProblem(answer, 503, 'log_unavailable');
+  const { detail } = answer.json();
+  expect(detail.includes('message ids keep repeats from counting twice')).toBe(isRepeatable);
+  expect(detail.includes('one without it may count twice')).toBe(!isRepeatable);
+});
+
 it('a record that is larger than Kafka takes is a 413, not a fault of ours', async () => {
   const given = world();
   given.dependencies.producer.sendBatch = async () => {
