@@ -6,7 +6,7 @@ import { openTopicAdmin, type Watermarks } from '../platform/kafka-topics.ts';
 import type { Namespace } from '../platform/namespace.ts';
 import { PlatformError } from '../platform/platform-error.ts';
 import { validateRejectedRecord } from '../platform/validate.ts';
-import { REPLAY_HEADER } from '../serve/intake-answer.ts';
+import { REPLAY_HEADER, SOURCE_HEADER } from '../serve/intake-answer.ts';
 import { countOne } from './feed/report.ts';
 import { noticesInLog, refusedNotice } from './notices-in-log.ts';
 import { type Submission, submissionOf } from './rejected-submission.ts';
@@ -91,6 +91,7 @@ function parsed(value: Buffer | null): unknown {
 /** Retries what serve asks to retry. @throws PlatformError SERVE_REFUSED for answers that no reject deserves (wrong key, no serve). */
 async function submit(
   submission: Submission,
+  source: string | undefined,
   { url, secretKey }: ReplayRejectedOptions,
 ): Promise<IntakeAnswer> {
   for (let attempt = 1; ; attempt += 1) {
@@ -100,6 +101,7 @@ async function submit(
         authorization: `Bearer ${secretKey}`,
         'content-type': submission.contentType,
         [REPLAY_HEADER]: 'rejected',
+        ...(source ? { [SOURCE_HEADER]: encodeURIComponent(source.toWellFormed()) } : {}),
       },
       body: submission.body,
     });
@@ -184,7 +186,8 @@ export async function replayRejected(options: ReplayRejectedOptions): Promise<Re
     else if (submission === undefined) report.unsubmittable += 1;
     else {
       report.submittable += 1;
-      const answer = options.dryRun === true ? { accepted: 1 } : await submit(submission, options);
+      const answer =
+        options.dryRun === true ? { accepted: 1 } : await submit(submission, record.source, options);
       if (options.dryRun !== true) count(report, answer);
       if (notice !== undefined && answer.accepted) taken.add(notice);
     }

@@ -6,6 +6,9 @@ import type { Problem } from './problem-details.ts';
 /** Set by `flywheel replay rejected`: what is turned away again is in events.rejected already. */
 export const REPLAY_HEADER = 'x-flywheel-replay';
 
+/** Beside it: the name of the key by which it came at first, percent-encoded, for the `source` of behaviour. */
+export const SOURCE_HEADER = 'x-flywheel-source';
+
 export const intakeAnswer = z.object({
   success: z.literal(true),
   accepted: z.int(),

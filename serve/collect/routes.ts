@@ -5,11 +5,12 @@ import type { SegmentKind } from '../../domain/buyer-record.ts';
 import { jsonText } from '../../platform/json-text.ts';
 import type { Outgoing } from '../../platform/kafka.ts';
 import { buyerPartition } from '../../platform/keys.ts';
+import type { ApiKeys, Caller } from '../authentication.ts';
 import { registerCrossOrigin } from '../cross-origin.ts';
 import type { Dependencies } from '../dependencies.ts';
 import type { Gate } from '../gate.ts';
 import { type Intake, isUntaken, type Rejection } from '../intake.ts';
-import { intakeAnswer, listed, REPLAY_HEADER, refusal } from '../intake-answer.ts';
+import { intakeAnswer, listed, REPLAY_HEADER, refusal, SOURCE_HEADER } from '../intake-answer.ts';
 import { describeKey } from '../openapi.ts';
 import { neverPacked } from '../packing.ts';
 import { problemError } from '../problem-details.ts';
@@ -22,7 +23,7 @@ import { type Envelope, segmentMessage, takeMessage } from './message.ts';
 /** Messages of one batch. */
 export const BATCH_MESSAGES_MAX = 10_000;
 
-type Dependency = Pick<Dependencies, 'namespace' | 'metrics' | 'clock'> & {
+type Dependency = Pick<Dependencies, 'namespace' | 'metrics' | 'clock' | 'keys'> & {
   readonly intake: Intake;
   readonly gate: Gate;
 };
@@ -148,12 +149,20 @@ function sort(
   return { records, kinds, rejections, areNamed };
 }
 
+/** Of what is submitted again the key by which it came at first; the caller where no key has that name any more. */
+function sourceOf({ headers }: FastifyRequest, caller: Caller, keys: ApiKeys): string {
+  const given = headers[SOURCE_HEADER];
+  if (given === undefined) return caller.name;
+  for (const { name } of keys.all()) if (encodeURIComponent(name.toWellFormed()) === given) return name;
+  return caller.name;
+}
+
 type Kept = Omit<Sorted, 'kinds'>;
 
 const NONE_REJECTED: readonly never[] = [];
 
 function collectHandler(route: string, kind: SegmentKind | undefined, dependency: Dependency) {
-  const { intake, gate, metrics, clock, namespace } = dependency;
+  const { intake, gate, metrics, clock, namespace, keys } = dependency;
   return async (request: FastifyRequest, reply: FastifyReply) => {
     const body = bodyOf(request);
     const fields = fieldsOf(body.value);
@@ -196,7 +205,8 @@ function collectHandler(route: string, kind: SegmentKind | undefined, dependency
     }
     const putBack = gate.takeEvents(caller, reply, messages.list.length);
     const { sentAt, receivedAt } = fields!;
-    const envelope = { kind, nowMs, sentAt, receivedAt, trusted, source: caller.name };
+    const name = again ? sourceOf(request, caller, keys) : caller.name;
+    const envelope = { kind, nowMs, sentAt, receivedAt, trusted, source: name };
     const sorted = sort(messages.list, fields!, body, envelope, namespace.topics.events);
     const { records, kinds, rejections } = sorted;
     await keep(sorted, putBack);

@@ -179,6 +179,30 @@ it('trusts a write key no more than when it was refused', async () => {
   expect(value.timestamp).toBe(at - 60_000);
 });
 
+it('leaves what it submits to the source that it was of, while a key has its name', async () => {
+  const message = { type: 'track', userId: 'u', event: 'e' };
+  for (const source of ['write', 'gone', undefined])
+    await put(
+      reject(
+        '/v1/batch',
+        { ...message, messageId: `of-${source}` },
+        { reason: 'source', ...(source === undefined ? {} : { source }) },
+      ),
+    );
+  const inLog = { ...message, kind: 'track', messageId: 'of-log', timestamp: AT_MS, receivedAt: AT_MS };
+  await put(reject('', inLog, { reason: 'source', source: 'write' }));
+  expect(await replayRejected({ ...options(), reason: 'source' })).toMatchObject({ accepted: 4 });
+  const events = await readData(serving, 'events');
+  const sourceOf = (messageId: string) =>
+    events.find(({ value }) => value.messageId === messageId)!.value.source;
+  expect(['of-write', 'of-gone', 'of-undefined', 'of-log'].map(sourceOf)).toEqual([
+    'write',
+    'secret',
+    'secret',
+    'write',
+  ]);
+});
+
 it('heeds a receivedAt where collect would have, in a message and in its envelope', () => {
   const receivedAt = '2019-01-01T00:00:00Z';
   const sentAt = '2026-02-01T11:00:00Z';

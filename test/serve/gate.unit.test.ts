@@ -105,6 +105,21 @@ describe('expiry', () => {
   });
 });
 
+it('names another source only for what a secret key submits again', async () => {
+  const { app, remembered } = await open([key('team', { scope: 'secret' }), key('shop'), key('große säge')]);
+  const sent = async (plain: string, source: string, more: Record<string, string>) => {
+    const headers = { ...bearer(plain), 'x-flywheel-source': source, ...more };
+    expect((await app.inject(track(plain, { headers }))).statusCode).toBe(200);
+    return JSON.parse(String(remembered.sent.at(-1)!.value)).source;
+  };
+  const again = { 'x-flywheel-replay': 'rejected' };
+  expect(await sent('team', 'shop', again)).toBe('shop');
+  expect(await sent('team', encodeURIComponent('große säge'), again)).toBe('große säge');
+  expect(await sent('team', 'nobody', again)).toBe('team');
+  expect(await sent('team', 'shop', {})).toBe('team');
+  expect(await sent('shop', 'team', again)).toBe('shop');
+});
+
 it('a revoked key is told so', async () => {
   const { app } = await open([key('gone', { disabled: true }), key('here')]);
   const answer = await app.inject(track('gone'));
