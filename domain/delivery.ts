@@ -152,7 +152,7 @@ export function answered(
  * that is dead holds it back, so that the trigger can be pulled or replayed until it expires.
  */
 export function isReceiptDue(
-  deliveries: readonly Delivery[],
+  deliveries: readonly Pick<Delivery, 'status' | 'receiver'>[],
   isActive: (receiver: string) => boolean,
 ): boolean {
   return (

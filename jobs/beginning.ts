@@ -31,3 +31,21 @@ export function createBeginning(hasExpired: HasExpired) {
     },
   };
 }
+
+/** Deliveries of one trigger one after the other, in the order of each one's first. */
+export function togetherByTrigger(deliveries: Iterable<Delivery>): Delivery[] {
+  const groups = new Map<string, Delivery[]>();
+  for (const delivery of deliveries) {
+    const group = groups.get(delivery.trigger.id);
+    if (group === undefined) groups.set(delivery.trigger.id, [delivery]);
+    else group.push(delivery);
+  }
+  return [...groups.values()].flat();
+}
+
+/** A delivery as the next leader goes on with it. */
+export function takenOver(delivery: Delivery, nowMs: number): Delivery {
+  if (delivery.status !== 'sending') return delivery;
+  // Whoever wrote this intent may still begin to send it, and then wait for the answer.
+  return { ...delivery, status: 'queued', dueMs: nowMs + delivery.intentLifeMs + delivery.timeoutMs };
+}

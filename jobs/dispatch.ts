@@ -6,22 +6,19 @@ import {
   type DeliveryCursor,
   type DeliveryReplay,
   isMeantFor,
-  isReceiptDue,
   type WaitingTrigger,
 } from '../domain/delivery.ts';
 import type { ReceiverDefinition } from '../domain/receiver-definition.ts';
 import { deliveryIdOf } from '../platform/delivery-log.ts';
 import type { Producer } from '../platform/kafka.ts';
-import { receiptMessage } from '../platform/trigger-offer.ts';
 import { type AttemptPorts, attemptDelivery } from './attempt.ts';
-import type { Beginning } from './beginning.ts';
+import { type Beginning, takenOver, togetherByTrigger } from './beginning.ts';
+import { type Conclusions, createConclusions, withoutReceiver } from './conclude.ts';
 import { createDueQueue, type DueQueue } from './due-queue.ts';
 import type { HasExpired } from './expiry.ts';
 import { freshDelivery, WAITING_MAX } from './fresh-delivery.ts';
-import { createOwed, isOpen } from './owed.ts';
+import { createOwed, isOpen, type OwedTrigger } from './owed.ts';
 import { unknownPauseMs } from './pending.ts';
-import { onReceiversChanged } from './receivers-changed.ts';
-import { concludeRemembered } from './remembered.ts';
 
 const TIMER_MS_MAX = 60_000;
 const TAKEN_AT_ONCE = 500;
@@ -85,41 +82,41 @@ class LaneDispatcher implements Dispatcher {
   #unknown = new Map<string, number>();
   #draining = new AbortController();
   #underWay = new Set<Promise<void>>();
-  #receiversChanged = onReceiversChanged({
-    triggers: () => this.#owed.triggers(),
-    conclude: (trigger) => this.#concludeUnlessRemembered(trigger),
-    signal: this.#draining.signal,
-  });
+  /** Ids of deliveries that are being attempted. */
+  #attempting = new Set<string>();
+  #conclusions: Conclusions;
 
   constructor(ports: DispatchPorts) {
     this.#ports = ports;
+    this.#conclusions = createConclusions({
+      ...ports,
+      owed: this.#owed,
+      signal: AbortSignal.any([ports.signal, this.#draining.signal]),
+      isActive: (receiver) => this.#active(receiver) !== undefined,
+      isUnderWay: (id) => this.#attempting.has(id),
+    });
     ports.metrics.showOpen(() => this.#owed.open(ports.nowMs()));
   }
 
   async resume({ deliveries, replays, finished }: Beginning): Promise<void> {
     for (const id of finished) this.#owed.putFinished(id);
-    for (const delivery of deliveries.values()) {
-      // Whoever wrote this intent may still begin to send it, and then wait for the answer.
-      const waitMs = delivery.status === 'sending' ? delivery.intentLifeMs + delivery.timeoutMs : 0;
-      this.#owed.put(
-        delivery.status === 'sending'
-          ? { ...delivery, status: 'queued', dueMs: this.#ports.nowMs() + waitMs }
-          : delivery,
-      );
-    }
+    // What there is of a trigger comes before what may make room for it.
+    for (const delivery of togetherByTrigger(deliveries.values()))
+      this.#owed.put(takenOver(delivery, this.#ports.nowMs()));
     // Nothing waits any more of what has expired: there are weeks of it, and each would be a question to Redis.
     const hasExpired = await this.#ports.expiry().catch((): HasExpired => () => false);
-    const remembered: WaitingTrigger[] = [];
+    const remembered: OwedTrigger[] = [];
     for (const trigger of this.#owed.triggers()) {
-      const group = this.#owed.of(trigger);
-      for (const delivery of group.filter(isOpen)) this.#lane(delivery.receiver).queue.add(delivery);
-      if (group.some(isOpen)) continue;
+      const group = this.#owed.of(trigger)!;
+      const open = group.deliveries.filter((each): each is Delivery => isOpen(each));
+      for (const delivery of open) this.#lane(delivery.receiver).queue.add(delivery);
+      if (open.length > 0) continue;
       // Somebody wished one of them sent again: that it has expired is said of it then.
-      if (group.some(({ id }) => replays.has(id))) continue;
-      if (hasExpired(group[0]!.trigger)) this.#owed.finish(trigger);
-      else remembered.push(group[0]!.trigger);
+      if (group.deliveries.some(({ id }) => replays.has(id))) continue;
+      if (hasExpired(group)) this.#owed.finish(trigger);
+      else remembered.push(group);
     }
-    this.#track(this.#concludeAgain(remembered));
+    this.#track(this.#conclusions.concludeAgain(remembered));
     for (const replay of replays.values()) await this.replay(replay);
     for (const receiver of this.#lanes.keys()) this.#pump(receiver);
   }
@@ -154,7 +151,8 @@ class LaneDispatcher implements Dispatcher {
     const { namespace, generation, writer, nowMs } = this.#ports;
     const { id, receiver, trigger } = asked;
     const known = this.#owed.find(asked);
-    const dead = known ?? (this.#owed.isFinished(id) ? undefined : asked);
+    // Of one that is known by its outline the wish says the rest.
+    const dead = known === undefined && this.#owed.isFinished(id) ? undefined : { ...asked, ...known };
     if (dead?.status !== 'dead' || id !== deliveryIdOf(namespace, generation, receiver, trigger.id)) return;
     const at = nowMs();
     const queued: Delivery = {
@@ -166,11 +164,11 @@ class LaneDispatcher implements Dispatcher {
       detail: `replayed by ${by}`,
     };
     await writer.write([queued]);
-    this.#admit(queued);
+    this.#admit(queued, known !== undefined);
   }
 
   refresh(): void {
-    this.#track(this.#receiversChanged());
+    this.#track(this.#conclusions.receiversChanged());
     for (const receiver of this.#lanes.keys()) this.#pump(receiver);
   }
 
@@ -209,15 +207,16 @@ class LaneDispatcher implements Dispatcher {
     });
   }
 
-  /** Takes in what Kafka has by now. */
-  #admit(delivery: Delivery): void {
-    this.#owed.put(delivery);
-    if (!isOpen(delivery)) {
-      this.#track(this.#conclude(delivery.trigger.id));
-      return;
-    }
-    this.#lane(delivery.receiver).queue.add(delivery);
-    this.#pump(delivery.receiver);
+  /** Takes in what Kafka has by now. @param isWhole as of `Owed.put` */
+  #admit(delivery: Delivery, isWhole = true): void {
+    const { receiver, trigger } = delivery;
+    this.#owed.put(delivery, isWhole);
+    // One that is open and whose receiver is active no more may be all that its trigger still has.
+    if (!isOpen(delivery) || this.#active(receiver) === undefined)
+      this.#track(this.#conclusions.conclude(trigger.id));
+    if (!isOpen(delivery)) return;
+    this.#lane(receiver).queue.add(delivery);
+    this.#pump(receiver);
   }
 
   #track(work: Promise<void>): void {
@@ -250,71 +249,34 @@ class LaneDispatcher implements Dispatcher {
   }
 
   async #attempt(delivery: Delivery): Promise<void> {
-    const { metrics, writer, nowMs } = this.#ports;
+    const { metrics, nowMs } = this.#ports;
     const unknownBefore = this.#unknown.get(delivery.id) ?? 0;
     this.#unknown.delete(delivery.id);
     // What stands in the queue and is no longer the latest was replaced meanwhile.
     if (this.#owed.find(delivery) !== delivery) return;
     const receiver = this.#active(delivery.receiver);
-    if (receiver === undefined) {
-      const dead: Delivery = {
-        ...delivery,
-        status: 'dead',
-        atMs: nowMs(),
-        detail: 'the receiver is disabled or withdrawn',
-      };
-      await writer.write([dead]);
-      metrics.dead(delivery.receiver, 'inactive');
-      this.#admit(dead);
-      return;
-    }
-    const after = await attemptDelivery(delivery, receiver, this.#ports);
+    this.#attempting.add(delivery.id);
+    const attempted =
+      receiver === undefined ? this.#giveUp(delivery) : attemptDelivery(delivery, receiver, this.#ports);
+    const after = await attempted.finally(() => this.#attempting.delete(delivery.id));
     if (after === null) {
       // Its slot is for others meanwhile, and less and less often for it.
       this.#unknown.set(delivery.id, unknownBefore + 1);
       this.#admit({ ...delivery, dueMs: nowMs() + unknownPauseMs(unknownBefore) });
       return;
     }
-    if (after.status === 'queued' && after.attempt > delivery.attempt) metrics.retry(receiver.id);
-    if (after.status === 'dead') metrics.dead(receiver.id, after.answer === 410 ? 'gone' : 'exhausted');
+    if (after.status === 'queued' && after.attempt > delivery.attempt) metrics.retry(delivery.receiver);
+    const isGone = receiver !== undefined && after.status === 'dead' && after.answer === 410;
+    if (receiver !== undefined && after.status === 'dead')
+      metrics.dead(receiver.id, isGone ? 'gone' : 'exhausted');
     this.#admit(after);
-    if (after.status === 'dead' && after.answer === 410) await this.#ports.disable(receiver);
+    if (isGone) await this.#ports.disable(receiver);
   }
 
-  /** A receipt that the leader before may have written already is only written if the trigger still waits. */
-  #concludeAgain(triggers: readonly WaitingTrigger[]): Promise<void> {
-    const { pending, expiry, signal } = this.#ports;
-    return concludeRemembered(triggers, {
-      pending,
-      expiry,
-      signal: AbortSignal.any([signal, this.#draining.signal]),
-      conclude: async ({ id }, standing) => {
-        if (standing === 'waiting') await this.#conclude(id);
-        else if (!this.#owed.of(id).some(isOpen)) this.#owed.finish(id);
-      },
-    });
-  }
-
-  /** Not what every receiver has, which is only remembered: no receiver changes that, and whether it still waits is being asked. */
-  async #concludeUnlessRemembered(trigger: string): Promise<void> {
-    if (!this.#owed.of(trigger).every(({ status }) => status === 'delivered')) await this.#conclude(trigger);
-  }
-
-  /** Writes the receipt when it is due, and forgets the trigger when nothing of it is left to do. */
-  async #conclude(trigger: string): Promise<void> {
-    const group = this.#owed.of(trigger);
-    const [first] = group;
-    if (first === undefined) return;
-    if (isReceiptDue(group, (receiver) => this.#active(receiver) !== undefined)) {
-      const { producer, namespace, nowMs, metrics, failpoint } = this.#ports;
-      this.#owed.finish(trigger);
-      failpoint('jobs-delivered');
-      await producer.sendBatch([
-        receiptMessage(namespace.topics.events, trigger, first.trigger.key, nowMs()),
-      ]);
-      metrics.receipt();
-    } else if (group.every(({ status }) => status === 'delivered' || status === 'settled')) {
-      this.#owed.finish(trigger);
-    }
+  async #giveUp(delivery: Delivery): Promise<Delivery> {
+    const dead = withoutReceiver(delivery, this.#ports.nowMs());
+    await this.#ports.writer.write([dead]);
+    this.#ports.metrics.dead(delivery.receiver, 'inactive');
+    return dead;
   }
 }

@@ -18,8 +18,11 @@ const UNKNOWN_PAUSE_MS_MAX = 30_000;
 /** `unknown`: the partition's state cannot be trusted now; ask again later. */
 export type Standing = 'waiting' | 'gone' | 'unknown';
 
+/** What a trigger is asked of by. */
+type Asked = Pick<WaitingTrigger, 'id' | 'key'>;
+
 export interface PendingCheck {
-  standing(trigger: WaitingTrigger): Promise<Standing>;
+  standing(trigger: Asked): Promise<Standing>;
 }
 
 export interface PendingPorts {
@@ -36,7 +39,7 @@ const HEAD_FIELDS = ['ready', 'stamp', 'offset'] as const;
 type Fields = readonly (string | null)[];
 
 interface Question {
-  readonly trigger: WaitingTrigger;
+  readonly trigger: Asked;
   readonly answer: (standing: Standing) => void;
 }
 

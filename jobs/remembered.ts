@@ -8,13 +8,16 @@ import { type PendingCheck, type Standing, unknownPauseMs } from './pending.ts';
 
 const ASKED_AT_ONCE = 1_000;
 
+/** Of a trigger, what there is to ask by. */
+export type Remembered = Pick<WaitingTrigger, 'id' | 'key' | 'expiresMs'>;
+
 export interface RememberedPorts {
   readonly pending: PendingCheck;
   /** Which triggers have expired by now. */
   expiry(): Promise<HasExpired>;
   readonly signal: AbortSignal;
   /** Told of each trigger once. */
-  conclude(trigger: WaitingTrigger, standing: Exclude<Standing, 'unknown'>): Promise<void>;
+  conclude(trigger: Remembered, standing: Exclude<Standing, 'unknown'>): Promise<void>;
 }
 
 /**
@@ -22,7 +25,7 @@ export interface RememberedPorts {
  * @throws what `conclude` throws
  */
 export async function concludeRemembered(
-  triggers: readonly WaitingTrigger[],
+  triggers: readonly Remembered[],
   ports: RememberedPorts,
 ): Promise<void> {
   const { expiry, signal } = ports;
@@ -40,14 +43,14 @@ export async function concludeRemembered(
 
 /** Answers those that are still unknown. */
 async function askOnce(
-  triggers: readonly WaitingTrigger[],
+  triggers: readonly Remembered[],
   hasExpired: HasExpired,
   { pending, signal, conclude }: RememberedPorts,
-): Promise<WaitingTrigger[]> {
-  const left: WaitingTrigger[] = [];
+): Promise<Remembered[]> {
+  const left: Remembered[] = [];
   // A partition that could not tell of one cannot tell of the others.
   const silent = new Set<number>();
-  const ask = async (trigger: WaitingTrigger): Promise<void> => {
+  const ask = async (trigger: Remembered): Promise<void> => {
     if (hasExpired(trigger)) return conclude(trigger, 'gone');
     const partition = buyerPartition(trigger.key);
     const standing = silent.has(partition) ? 'unknown' : await pending.standing(trigger);

@@ -2,6 +2,7 @@
 import type { InForce } from '../../domain/definition.ts';
 import type { DeliveriesTopicRecord, Delivery, WaitingTrigger } from '../../domain/delivery.ts';
 import type { ReceiverDefinition } from '../../domain/receiver-definition.ts';
+import { createBeginning } from '../../jobs/beginning.ts';
 import { createDispatcher, type DispatchPorts } from '../../jobs/dispatch.ts';
 import type { PendingPorts } from '../../jobs/pending.ts';
 import { deliveryIdOf } from '../../platform/delivery-log.ts';
@@ -23,14 +24,42 @@ export function triggerOf(id: string, partition: number): WaitingTrigger {
   };
 }
 
-/** As it stands in the topic. */
+/** As it stands in the topic; to `crm`, if it is not said to whom. */
 export function deliveryOf(trigger: WaitingTrigger, change: Partial<Delivery> = {}): Delivery {
-  const id = deliveryIdOf(namespace, GENERATION, 'crm', trigger.id);
+  const { receiver = 'crm' } = change;
+  const id = deliveryIdOf(namespace, GENERATION, receiver, trigger.id);
   return {
-    ...{ kind: 'delivery', id, receiver: 'crm', status: 'queued', attempt: 0, failures: 0, dueMs: 0 },
+    ...{ kind: 'delivery', id, receiver, status: 'queued', attempt: 0, failures: 0, dueMs: 0 },
     ...{ createdMs: 0, atMs: 0, answer: 0, detail: '', intentLifeMs: 0, timeoutMs: 0, trigger },
     ...change,
   };
+}
+
+export function manyTriggers(count: number): WaitingTrigger[] {
+  const one = triggerOf('', 0);
+  return Array.from({ length: count }, (_none, number) => ({ ...one, id: `t${number}` }));
+}
+
+/** As many triggers as that, each delivered to `crm` and dead at `other`. */
+export function heldBack(count: number) {
+  const { beginning, take } = createBeginning(() => false);
+  for (const trigger of manyTriggers(count)) {
+    take(deliveryOf(trigger, { status: 'delivered' }));
+    take(deliveryOf(trigger, { status: 'dead', receiver: 'other' }));
+  }
+  return beginning;
+}
+
+export function activeReceiver(
+  id: string,
+  change: Partial<ReceiverDefinition> = {},
+): InForce<ReceiverDefinition> {
+  const document = {
+    ...{ status: 'active', secret: 'crm', url: 'http://crm.example', triggers: [], concurrency: 2 },
+    ...{ timeoutMs: 1_000, retryAfterMs: [] },
+    ...change,
+  };
+  return { id, document } as unknown as InForce<ReceiverDefinition>;
 }
 
 /** Partitions of `events` and their states in Redis, and what was asked of them. */
@@ -78,11 +107,7 @@ export function dispatching(change: Partial<DispatchPorts>) {
   const written: DeliveriesTopicRecord[] = [];
   const receipts: string[] = [];
   const failures: Error[] = [];
-  const document = {
-    ...{ status: 'active', secret: 'crm', url: 'http://crm.example', triggers: [], concurrency: 2 },
-    ...{ timeoutMs: 1_000, retryAfterMs: [] },
-  };
-  const receiver = { id: 'crm', document } as unknown as InForce<ReceiverDefinition>;
+  const receiver = activeReceiver('crm');
   const ports = {
     ...{ namespace, generation: GENERATION, intentLifeMs: 10_000, signal: new AbortController().signal },
     ...{ nowMs: () => Date.now(), monotonicMs: () => performance.now(), chance: () => 0 },

@@ -38,20 +38,39 @@ describe('a queue', () => {
 });
 
 describe('what the leader remembers', () => {
-  it('is bounded in what is dead, and knows what is finished', () => {
-    const owed = createOwed();
-    for (let number = 0; number < 10_050; number += 1)
-      owed.put(
-        deliveryOf(`m${number}`, { status: 'dead', trigger: { id: `t${number}` } as Delivery['trigger'] }),
-      );
-    expect(owed.triggers()).toHaveLength(10_000);
-    expect(owed.knows('m0')).toBe(false);
-    expect(owed.knows('m10049')).toBe(true);
-    owed.put(deliveryOf('other', { status: 'delivered', trigger: { id: 't10049' } as Delivery['trigger'] }));
-    owed.finish('t10049');
-    expect(owed.of('t10049')).toEqual([]);
-    expect(['m10049', 'other'].map(owed.knows)).toEqual([true, true]);
-    expect(['m10049', 'other'].map(owed.isFinished)).toEqual([false, true]);
+  const deadOf = (number: number, change: Partial<Delivery> = {}): Delivery =>
+    deliveryOf(`m${number}`, {
+      status: 'dead',
+      detail: 'why',
+      trigger: { id: `t${number}`, key: 'u:1', expiresMs: 5 } as Delivery['trigger'],
+      ...change,
+    });
+
+  it('is an outline of the oldest that are dead, bounded too, and knows what is finished', () => {
+    const owed = createOwed(20);
+    for (let number = 0; number < 10_050; number += 1) owed.put(deadOf(number, { attempt: 3 }));
+    expect(owed.triggers()).toHaveLength(10_020);
+    expect(['m29', 'm30', 'm49', 'm50', 'm10049'].map(owed.knows)).toEqual([false, true, true, true, true]);
+    expect(owed.of('t29')).toBeUndefined();
+    const outline = { id: 'm49', receiver: 'crm', status: 'dead', attempt: 3 };
+    expect(owed.of('t49')).toEqual({
+      ...{ id: 't49', key: 'u:1', expiresMs: 5, isWhole: true },
+      deliveries: [outline],
+    });
+    expect(owed.find(deadOf(49))).toEqual(outline);
+    expect(owed.find(deadOf(50))).toEqual(deadOf(50, { attempt: 3 }));
+
+    // What comes of one later stands beside what is known of the others, and is an outline again when it is dead again.
+    owed.put(deadOf(49, { id: 'other', receiver: 'other', status: 'queued' }));
+    expect(owed.of('t49')?.deliveries.map(({ status }) => status)).toEqual(['dead', 'queued']);
+    expect(owed.open(0).get('other')?.count).toBe(1);
+    owed.put(deadOf(49, { id: 'other', receiver: 'other', status: 'delivered' }));
+    expect(owed.of('t49')?.deliveries).toHaveLength(2);
+
+    owed.finish('t49');
+    expect(owed.of('t49')).toBeUndefined();
+    expect(['m49', 'other'].map(owed.knows)).toEqual([true, true]);
+    expect(['m49', 'other'].map(owed.isFinished)).toEqual([false, true]);
   });
 
   it('is shown by receiver, and not while another leads', async () => {
