@@ -78,10 +78,18 @@ async function replay(ids: readonly string[], selection: Selection): Promise<voi
   process.stdout.write(`${wanted.length} deliveries are to be sent again\n`);
 }
 
+/**
+ * A delivery as one line of the list. What a receiver has answered is shown to whoever reads it, or is cut into fields: it can neither
+ * begin a line or a field, nor tell the terminal anything. The record keeps it as it came.
+ */
+export function lineOf({ id, status, receiver, trigger, attempt, answer, detail }: Delivery): string {
+  return [id, status, receiver, trigger.id, attempt, answer, detail]
+    .map((field) => String(field).replace(/[\s\p{Cc}\p{Bidi_Control}]+/gu, ' '))
+    .join('\t');
+}
+
 async function list(selection: Selection & { readonly status?: DeliveryStatus }): Promise<void> {
-  const { chosen } = await select(selection, selection.status, (each) =>
-    [each.id, each.status, each.receiver, each.trigger.id, each.attempt, each.answer, each.detail].join('\t'),
-  );
+  const { chosen } = await select(selection, selection.status, lineOf);
   for (const line of chosen) process.stdout.write(`${line}\n`);
 }
 
@@ -98,7 +106,7 @@ export function register(program: Command): void {
     .description('triggers on their way to receivers: list, replay dead ones, make signing secrets');
   deliveries
     .command('list')
-    .description('id, status, receiver, trigger, attempts, last HTTP status, why; tab separated')
+    .description('a line each: id, status, receiver, trigger, attempts, last HTTP status, why; tab separated')
     .option('--receiver <id>')
     .addOption(deliveries.createOption('--status <status>').choices(deliveryStatuses))
     .action(list);

@@ -1,6 +1,6 @@
-// What `flywheel deliveries` keeps in mind of the topic while it reads it.
+// What `flywheel deliveries` keeps in mind of the topic while it reads it, and what it shows of it.
 import { expect, it } from 'vitest';
-import { createSelection } from '../../cli/deliveries.ts';
+import { createSelection, lineOf } from '../../cli/deliveries.ts';
 import type { Delivery } from '../../domain/delivery.ts';
 import { deliveryOf, triggerOf } from '../jobs/dispatching.ts';
 
@@ -24,4 +24,15 @@ it('is those that are wanted by their last record, the latest change last, and n
     ['a', 'again'],
   ]);
   expect(most).toBe(2);
+});
+
+// A page of HTML was twenty lines, and what was cut out of them was taken for ids; an escape sequence was the terminal's.
+it('is a line of seven fields each, whatever a receiver has answered', () => {
+  const detail = 'one\n<p>\ttwo\r\n\u2028three\x1b]0;title\x07\x1b[2J\x9b2Jfour \u202eevif';
+  const delivery: Delivery = { ...dead('a'), attempt: 3, answer: 500, detail };
+  expect(lineOf(delivery).split('\t')).toEqual([
+    ...['a', 'dead', 'crm', 'a', '3', '500'],
+    'one <p> two three ]0;title [2J 2Jfour evif',
+  ]);
+  expect(delivery.detail).toBe(detail);
 });
