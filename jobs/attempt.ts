@@ -7,7 +7,7 @@ import type { Namespace } from '../platform/namespace.ts';
 import type { WebhookSecrets } from '../platform/webhook-secrets.ts';
 import { cloudEventOf, webhookHeaders } from './message.ts';
 import type { AttemptOutcome, JobsMetrics } from './metrics.ts';
-import type { PendingCheck } from './pending.ts';
+import { type PendingCheck, unknownPauseMs } from './pending.ts';
 import { IntentOver, type Sender } from './send.ts';
 import type { DeliveryWriter } from './writer.ts';
 
@@ -49,14 +49,25 @@ function later(delivery: Delivery, waitMs: number, ports: AttemptPorts): Deliver
 }
 
 /**
+ * Not sent is no failure of the receiver's: its schedule does not move. But one that connects more slowly than an intent lives
+ * would take one intent after the other: it is tried later and later.
+ */
+function unsent(intent: Delivery, nowMs: number, timesBefore: number): Delivery {
+  const detail = 'not sent within JOBS_INTENT_LIFE_MS: the receiver connects slowly, or jobs stood still';
+  return { ...intent, status: 'queued', atMs: nowMs, dueMs: nowMs + unknownPauseMs(timesBefore), detail };
+}
+
+/**
  * Answers the delivery as it stands afterwards: what changed is in Kafka by then. Null: whether its trigger still waits cannot be
  * known now, and nothing has changed.
+ * @param unsentBefore how often, one time after the other, nothing could be sent of it
  * @throws what the writer throws, and when the turn is over: then nothing more may be done here
  */
 export async function attemptDelivery(
   delivery: Delivery,
   receiver: InForce<ReceiverDefinition>,
   ports: AttemptPorts,
+  unsentBefore = 0,
 ): Promise<Delivery | null> {
   const { writer, pending, secrets, metrics, nowMs, failpoint } = ports;
   const standing = await pending.standing(delivery.trigger);
@@ -85,10 +96,9 @@ export async function attemptDelivery(
   const answer = await sendIntent(intent, receiver, keys, mayStart, ports);
   ports.signal.throwIfAborted();
   failpoint('jobs-answered');
-  // Not sent is no failure of the receiver's: its schedule does not move.
   const after: Delivery =
     answer === null
-      ? { ...intent, status: 'queued', atMs: nowMs(), dueMs: nowMs(), detail: 'not sent in time' }
+      ? unsent(intent, nowMs(), unsentBefore)
       : answered(intent, answer, receiver.document, nowMs(), ports.chance());
   await writer.write([after]);
   return after;

@@ -63,6 +63,11 @@ interface Lane {
   timer: NodeJS.Timeout | undefined;
 }
 
+/** It had an intent, and is to be sent, but is not counted as failed. */
+function isUnsent({ status, attempt, failures }: Delivery, before: Delivery): boolean {
+  return status === 'queued' && attempt > before.attempt && failures === before.failures;
+}
+
 /** As a cursor says whom there was to tell. */
 function activeOf(receivers: Receivers): NonNullable<DeliveryCursor['taken']>['receivers'] {
   return receivers
@@ -78,8 +83,8 @@ class LaneDispatcher implements Dispatcher {
   #ports: DispatchPorts;
   #owed = createOwed();
   #lanes = new Map<string, Lane>();
-  /** How often it could not be known of a delivery, one time after the other, whether its trigger still waits. */
-  #unknown = new Map<string, number>();
+  /** How often nothing could be sent of a delivery, one time after the other: nobody could say whether it waits, or its intent was over. */
+  #unsent = new Map<string, number>();
   #draining = new AbortController();
   #underWay = new Set<Promise<void>>();
   /** Ids of deliveries that are being attempted. */
@@ -250,19 +255,21 @@ class LaneDispatcher implements Dispatcher {
 
   async #attempt(delivery: Delivery): Promise<void> {
     const { metrics, nowMs } = this.#ports;
-    const unknownBefore = this.#unknown.get(delivery.id) ?? 0;
-    this.#unknown.delete(delivery.id);
+    const unsentBefore = this.#unsent.get(delivery.id) ?? 0;
+    this.#unsent.delete(delivery.id);
     // What stands in the queue and is no longer the latest was replaced meanwhile.
     if (this.#owed.find(delivery) !== delivery) return;
     const receiver = this.#active(delivery.receiver);
     this.#attempting.add(delivery.id);
     const attempted =
-      receiver === undefined ? this.#giveUp(delivery) : attemptDelivery(delivery, receiver, this.#ports);
+      receiver === undefined
+        ? this.#giveUp(delivery)
+        : attemptDelivery(delivery, receiver, this.#ports, unsentBefore);
     const after = await attempted.finally(() => this.#attempting.delete(delivery.id));
+    // Its slot is for others meanwhile, and less and less often for it.
+    if (after === null || isUnsent(after, delivery)) this.#unsent.set(delivery.id, unsentBefore + 1);
     if (after === null) {
-      // Its slot is for others meanwhile, and less and less often for it.
-      this.#unknown.set(delivery.id, unknownBefore + 1);
-      this.#admit({ ...delivery, dueMs: nowMs() + unknownPauseMs(unknownBefore) });
+      this.#admit({ ...delivery, dueMs: nowMs() + unknownPauseMs(unsentBefore) });
       return;
     }
     if (after.status === 'queued' && after.attempt > delivery.attempt) metrics.retry(delivery.receiver);

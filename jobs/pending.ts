@@ -53,7 +53,7 @@ interface Line {
   missedEnd: number;
 }
 
-/** How long to wait before a question that was answered `unknown` so often before is asked once more: 1, 2, 4 … 30 s. */
+/** How long to wait with what has led to nothing so often before (a question that was answered `unknown`, say): 1, 2, 4 … 30 s. */
 export function unknownPauseMs(timesBefore: number): number {
   return Math.min(UNKNOWN_PAUSE_MS * 2 ** timesBefore, UNKNOWN_PAUSE_MS_MAX);
 }

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { createBeginning } from '../../jobs/beginning.ts';
 import type { HasExpired } from '../../jobs/expiry.ts';
 import { createPendingCheck } from '../../jobs/pending.ts';
+import { IntentOver } from '../../jobs/send.ts';
 import type { Producer } from '../../platform/kafka.ts';
 import { activeReceiver, deliveryOf, dispatching, heldBack, partitions, triggerOf } from './dispatching.ts';
 
@@ -172,4 +173,29 @@ it('answers nothing by a change of receivers of which it is still being asked wh
   dispatcher.refresh();
   await vi.advanceTimersByTimeAsync(100);
   expect(receipts).toEqual([]);
+});
+
+// Two transactions and a handshake every 0.7 s for each slot, until the trigger expired: no failure was counted, so nothing ended it.
+it('what connects more slowly than an intent lives takes an intent later and later, and is sent once it connects in time', async () => {
+  let connects = false;
+  const { dispatcher, written } = dispatching({
+    sender: {
+      async send() {
+        await new Promise((resolve) => setTimeout(resolve, 700));
+        if (!connects) throw new IntentOver();
+        return { status: 200, detail: '' };
+      },
+      async close() {},
+    },
+  });
+  await dispatcher.resume(createBeginning(() => false).beginning);
+  await dispatcher.take(0, [{ offset: 0, trigger: triggerOf('slow', 0) }]);
+  await vi.advanceTimersByTimeAsync(60_000);
+  const deliveries = () => written.filter((each) => each.kind === 'delivery');
+  expect(deliveries().filter(({ status }) => status === 'sending')).toHaveLength(6);
+  const { status, failures, attempt, dueMs, atMs } = deliveries().at(-1)!;
+  expect([status, failures, attempt, dueMs - atMs]).toEqual(['queued', 0, 6, 30_000]);
+  connects = true;
+  await vi.advanceTimersByTimeAsync(31_000);
+  expect(deliveries().at(-1)).toMatchObject({ status: 'delivered', attempt: 7 });
 });
