@@ -22,6 +22,8 @@ export interface BudgetParts {
   accounts(): readonly LastSaid<AccountDefinition>[];
 }
 
+/** Prometheus waits for 5 s, and takes a process that does not answer for dead. */
+const READ_MS_MAX = 2_000;
 /** More are not shown. */
 const ACCOUNTS_MAX = 200;
 
@@ -85,7 +87,16 @@ async function readAccounts(parts: BudgetParts): Promise<Shown[]> {
   return shown.flat();
 }
 
-/** The amounts are in micros of the account's currency. While Redis is away nothing is shown. */
+/** What was read, or nothing if that takes too long; it is shared by later scrapes until it ends. */
+async function withinPatience(reading: Promise<Shown[]>): Promise<Shown[]> {
+  let timer: NodeJS.Timeout | undefined;
+  const impatience = new Promise<Shown[]>((resolve) => {
+    timer = setTimeout(() => resolve([]), READ_MS_MAX);
+  });
+  return Promise.race([reading, impatience]).finally(() => clearTimeout(timer));
+}
+
+/** The amounts are in micros of the account's currency. While Redis is away, or does not answer, nothing is shown. */
 export function createBudgetMetrics(registry: Registry, parts: BudgetParts): BudgetMetrics {
   let isLeading = false;
   /** All gauges are asked in one turn of the event loop, and share one reading. */
@@ -97,7 +108,7 @@ export function createBudgetMetrics(registry: Registry, parts: BudgetParts): Bud
       .finally(() => {
         reading = null;
       });
-    return reading;
+    return withinPatience(reading);
   }
   for (const [name, help, measure] of gauges) {
     new Gauge({

@@ -1,6 +1,6 @@
 // Budgets for Prometheus: one reading a scrape, only by the leader, and nothing rather than something wrong without Redis.
 import { Registry } from 'prom-client';
-import { beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it, vi } from 'vitest';
 import { newAccount } from '../../domain/account.ts';
 import { readDocument } from '../../domain/definition.ts';
 import { createBudgetMetrics } from '../../jobs/budget-metrics.ts';
@@ -15,6 +15,7 @@ const document = readDocument('account', {
 const DAY_MS = Date.UTC(2024, 0, 1);
 let reads: number;
 let isAway: boolean;
+let hangs: boolean;
 let isWithdrawn: boolean;
 let spentMicros: number;
 let registry: Registry;
@@ -23,6 +24,7 @@ let metrics: ReturnType<typeof createBudgetMetrics>;
 beforeEach(() => {
   reads = 0;
   isAway = false;
+  hangs = false;
   isWithdrawn = false;
   spentMicros = 0;
   registry = new Registry();
@@ -31,6 +33,7 @@ beforeEach(() => {
       async getBuffer() {
         reads += 1;
         if (isAway) throw new Error('Redis is away');
+        if (hangs) return new Promise(() => {});
         const state = newAccount('display');
         if (spentMicros > 0)
           state.days.push({ startMs: DAY_MS, settledMicros: spentMicros, auctions: [], books: [] });
@@ -74,4 +77,26 @@ it('shows what a withdrawn account spends today, without a budget that nobody ha
   expect(text).toContain('flywheel_account_settled_today_micros{account="display",currency="EUR"} 7000000');
   for (const name of ['free', 'daily_budget', 'planned_today', 'overshoot_today'])
     expect(text).toContain(`flywheel_account_${name}_micros{account="display",currency="EUR"} 0`);
+});
+
+// Prometheus gave up on each scrape: the process that led was told to be dead, and nobody to lead.
+it('shows everything else while Redis takes questions and answers none', async () => {
+  vi.useFakeTimers();
+  try {
+    metrics.leads(true);
+    hangs = true;
+    for (let scrape = 0; scrape < 3; scrape += 1) {
+      let text: string | undefined;
+      void registry.metrics().then((shown) => {
+        text = shown;
+      });
+      await vi.advanceTimersByTimeAsync(2_500);
+      expect(text).toContain('# TYPE flywheel_account_free_micros gauge');
+      expect(text).not.toContain('{account=');
+    }
+    expect(reads).toBe(1);
+    expect(vi.getTimerCount()).toBe(0);
+  } finally {
+    vi.useRealTimers();
+  }
 });
