@@ -45,7 +45,10 @@ export function togetherByTrigger(deliveries: Iterable<Delivery>): Delivery[] {
 
 /** A delivery as the next leader goes on with it. */
 export function takenOver(delivery: Delivery, nowMs: number): Delivery {
-  if (delivery.status !== 'sending') return delivery;
+  const { status, atMs, dueMs, intentLifeMs, timeoutMs } = delivery;
   // Whoever wrote this intent may still begin to send it, and then wait for the answer.
-  return { ...delivery, status: 'queued', dueMs: nowMs + delivery.intentLifeMs + delivery.timeoutMs };
+  if (status === 'sending') return { ...delivery, status: 'queued', dueMs: nowMs + intentLifeMs + timeoutMs };
+  // Written by a clock that was ahead, of an hour or of years: what it says is how long to wait.
+  if (status === 'queued' && atMs > nowMs) return { ...delivery, dueMs: nowMs + Math.max(0, dueMs - atMs) };
+  return delivery;
 }

@@ -19,6 +19,7 @@ import type { HasExpired } from './expiry.ts';
 import { freshDelivery, WAITING_MAX } from './fresh-delivery.ts';
 import { createOwed, isOpen, type OwedTrigger } from './owed.ts';
 import { unknownPauseMs } from './pending.ts';
+import { steadyTime } from './steady-clock.ts';
 
 const TIMER_MS_MAX = 60_000;
 const TAKEN_AT_ONCE = 500;
@@ -90,9 +91,11 @@ class LaneDispatcher implements Dispatcher {
   /** Ids of deliveries that are being attempted. */
   #attempting = new Set<string>();
   #conclusions: Conclusions;
+  #steady: ReturnType<typeof steadyTime>;
 
   constructor(ports: DispatchPorts) {
     this.#ports = ports;
+    this.#steady = steadyTime(ports);
     this.#conclusions = createConclusions({
       ...ports,
       owed: this.#owed,
@@ -114,7 +117,7 @@ class LaneDispatcher implements Dispatcher {
     for (const trigger of this.#owed.triggers()) {
       const group = this.#owed.of(trigger)!;
       const open = group.deliveries.filter((each): each is Delivery => isOpen(each));
-      for (const delivery of open) this.#lane(delivery.receiver).queue.add(delivery);
+      for (const delivery of open) this.#enqueue(delivery);
       if (open.length > 0) continue;
       // Somebody wished one of them sent again: that it has expired is said of it then.
       if (group.deliveries.some(({ id }) => replays.has(id))) continue;
@@ -199,6 +202,10 @@ class LaneDispatcher implements Dispatcher {
     return lane;
   }
 
+  #enqueue(delivery: Delivery): void {
+    this.#lane(delivery.receiver).queue.add(delivery, this.#steady(delivery.dueMs));
+  }
+
   /** One for each receiver that it is meant for; none for what was taken before (Kafka may repeat). */
   #deliveriesOf(trigger: WaitingTrigger, receivers: Receivers): Delivery[] {
     const { namespace, generation, nowMs, metrics } = this.#ports;
@@ -220,7 +227,7 @@ class LaneDispatcher implements Dispatcher {
     if (!isOpen(delivery) || this.#active(receiver) === undefined)
       this.#track(this.#conclusions.conclude(trigger.id));
     if (!isOpen(delivery)) return;
-    this.#lane(receiver).queue.add(delivery);
+    this.#enqueue(delivery);
     this.#pump(receiver);
   }
 
@@ -237,7 +244,7 @@ class LaneDispatcher implements Dispatcher {
     clearTimeout(lane.timer);
     const concurrency = this.#active(receiver)?.document.concurrency ?? 1;
     while (!this.#draining.signal.aborted && !this.#ports.signal.aborted && lane.inFlight < concurrency) {
-      const next = lane.queue.take(this.#ports.nowMs());
+      const next = lane.queue.take(this.#ports.monotonicMs());
       if ('waitMs' in next) {
         if (next.waitMs !== null)
           lane.timer = setTimeout(() => this.#pump(receiver), Math.min(next.waitMs, TIMER_MS_MAX));

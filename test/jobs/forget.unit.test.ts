@@ -70,6 +70,7 @@ describe('a leader that begins', () => {
       receivers: () => [],
       // The wall clock is far beyond both: it says nothing of a namespace that is replayed.
       nowMs: () => AT_MS + 1_000 * DAY_MS,
+      monotonicMs: () => 0,
       signal: new AbortController().signal,
       fail: (error: Error) => expect.unreachable(error.message),
     } as unknown as DispatchPorts;

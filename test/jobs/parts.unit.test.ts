@@ -27,11 +27,11 @@ describe('a queue', () => {
       ['c', 20],
       ['d', 5],
     ] as const)
-      queue.add(deliveryOf(id, { dueMs }));
+      queue.add(deliveryOf(id), dueMs);
     const taken: string[] = [];
     for (let next = queue.take(20); 'delivery' in next; next = queue.take(20)) taken.push(next.delivery.id);
     expect(taken).toEqual(['d', 'a', 'b', 'c']);
-    queue.add(deliveryOf('e', { dueMs: 50 }));
+    queue.add(deliveryOf('e'), 50);
     expect(queue.take(20)).toEqual({ waitMs: 30 });
     expect(queue.size).toBe(1);
   });
