@@ -45,7 +45,7 @@ export interface DispatchPorts extends AttemptPorts {
 }
 
 export interface Dispatcher {
-  /** Goes on where the one before stopped. */
+  /** Goes on where the one before stopped. @throws what the writer throws; then this dispatcher has ended */
   resume(beginning: Beginning): Promise<void>;
   /** Records of one partition of `triggers`, in order; resolves when they are deliveries in Kafka. */
   take(partition: number, triggers: readonly ReadTrigger[]): Promise<void>;
@@ -106,7 +106,18 @@ class LaneDispatcher implements Dispatcher {
     ports.metrics.showOpen(() => this.#owed.open(ports.nowMs()));
   }
 
-  async resume({ deliveries, replays, finished }: Beginning): Promise<void> {
+  async resume(beginning: Beginning): Promise<void> {
+    try {
+      await this.#begin(beginning);
+    } catch (error) {
+      this.#draining.abort();
+      // Another leads from now on: what is open is for that one to show.
+      this.#ports.metrics.showOpen(null);
+      throw error;
+    }
+  }
+
+  async #begin({ deliveries, replays, finished }: Beginning): Promise<void> {
     for (const id of finished) this.#owed.putFinished(id);
     // What there is of a trigger comes before what may make room for it.
     for (const delivery of togetherByTrigger(deliveries.values()))

@@ -1,7 +1,9 @@
 // A leader reads weeks of deliveries before it begins, and keeps those of which something may still come.
+import { Registry } from 'prom-client';
 import { expect, it } from 'vitest';
 import type { DeliveryStatus } from '../../domain/delivery.ts';
 import { createBeginning } from '../../jobs/beginning.ts';
+import { createJobsMetrics } from '../../jobs/metrics.ts';
 import { deliveryOf, dispatching, triggerOf } from './dispatching.ts';
 
 const EXPIRES_MS = 1_000;
@@ -49,4 +51,19 @@ it('what is finished is not taken again', async () => {
   await dispatcher.resume(beginning);
   await dispatcher.take(0, [{ offset: 5, trigger }]);
   expect(written.map(({ kind }) => kind)).toEqual(['cursor']);
+});
+
+// They stood in the figures of a process that led no more, older and older, until it was restarted.
+it('shows nothing that is open once it has failed', async () => {
+  const { beginning, take } = begun();
+  take(recordOf('open', 'queued'));
+  const dead = recordOf('dead', 'dead');
+  take(dead);
+  take({ kind: 'replay', id: dead.id, by: 'team', atMs: 0, delivery: dead });
+  const registry = new Registry();
+  const metrics = createJobsMetrics(registry);
+  const writer = { write: () => Promise.reject(new Error('fenced')) };
+  const { dispatcher } = dispatching({ metrics, writer });
+  await expect(dispatcher.resume(beginning)).rejects.toThrow('fenced');
+  expect(await registry.metrics()).not.toMatch(/^flywheel_deliveries_(open|oldest_open_seconds)[{]/m);
 });
