@@ -101,6 +101,8 @@ async function backfillAll(
     try {
       await backfill(ports, funnel, before, save, signal);
     } catch (error) {
+      // What was called off has not failed.
+      if (signal.aborted) return;
       const detail = firstOf((error as Error).message, 500);
       ports.warn(`the past of funnel ${funnel.id} could not be computed and is tried again: ${detail}`);
       const latest = known.get(`${funnel.id}@${funnel.revision}`) ?? before;
@@ -169,7 +171,7 @@ async function backfill(
   signal: AbortSignal,
 ): Promise<void> {
   const { reader, nowMs } = ports;
-  const found = await reader.bounds(funnel.id, funnel.revision, topicPartitions.events);
+  const found = await reader.bounds(funnel.id, funnel.revision, topicPartitions.events, signal);
   const bounds = found.filter((bound) => bound !== undefined);
   if (bounds.length < found.length) {
     const without = found.flatMap((bound, partition) => (bound === undefined ? [partition] : []));
@@ -182,7 +184,7 @@ async function backfill(
     // The funnel's record may be in ClickHouse before the events of before it: those who come later are not nobody.
     if (!(await isDelivered(ports, signal, PATIENCE_MS)))
       return save({ ...before, status: 'waiting', detail: ON_THEIR_WAY });
-    if (!(await reader.any(bounds)))
+    if (!(await reader.any(bounds, signal)))
       return save({ ...progress, status: 'done', finishedMs: nowMs(), detail: NOTHING_BEFORE });
     progress = await writePieces(run, progress);
   }
@@ -202,11 +204,11 @@ async function backfill(
 /** Piece by piece, from where it had come to. */
 async function writePieces(run: Run, before: BackfillProgress): Promise<BackfillProgress> {
   const { ports, bounds, save, signal } = run;
-  const keysTotal = await ports.reader.total(bounds);
+  const keysTotal = await ports.reader.total(bounds, signal);
   let progress: BackfillProgress = { ...before, status: 'running', keysTotal, detail: '' };
   await save(progress);
   while (!signal.aborted && isCurrent(run) && progress.refused.length < REFUSED_MAX) {
-    const keys = await ports.reader.keys(bounds, progress.after);
+    const keys = await ports.reader.keys(bounds, progress.after, signal);
     if (keys.length === 0) {
       progress = { ...progress, ends: await endsOf(ports) };
       await save(progress);
@@ -249,10 +251,10 @@ async function writeRefused(run: Run, before: BackfillProgress): Promise<Backfil
  * Resolves when Kafka has answered all of them: with how many it has, and the keys of those that it refused.
  * @throws PlatformError if the producer can write nothing any more
  */
-async function writeRecords({ ports, funnel, bounds }: Run, keys: readonly string[]) {
+async function writeRecords({ ports, funnel, bounds, signal }: Run, keys: readonly string[]) {
   const { namespace, producer, reader, definitions, metrics, warn } = ports;
   const inForce = definitions.find<Settings>('settings', 'default')?.document ?? settings.parse({});
-  const pasts = await reader.pasts(bounds, keys);
+  const pasts = await reader.pasts(bounds, keys, signal);
   const records: BackfillRecord[] = [];
   for (const record of backfillRecords(pasts, definitionsFor(funnel, inForce))) {
     if (record !== null) records.push(record);

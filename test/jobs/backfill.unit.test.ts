@@ -23,6 +23,8 @@ function world() {
   /** Whether the events of before are still on their way to ClickHouse, which has the funnel's record. */
   const undelivered = { isLeft: false };
   const refuses = new Set<string>();
+  /** Whether ClickHouse takes questions and answers none. */
+  const silent = { isSo: false };
   const funnelOf = (id: string) => ({
     ...{ id, revision: 1, hash: '' },
     document: readDocument('funnel', { name: id, steps: ['view', 'order'], windowMs: 1_000 }),
@@ -81,8 +83,12 @@ function world() {
       any: async () => !undelivered.isLeft,
       total: async () => keys.length,
       keys: async (_bounds: unknown, after: string) => keys.filter((key) => key > after).slice(0, 3),
-      async pasts(_bounds: unknown, asked: readonly string[]) {
+      async pasts(_bounds: unknown, asked: readonly string[], signal: AbortSignal) {
         next.read('');
+        if (silent.isSo)
+          await new Promise((_resolve, reject) => {
+            signal.addEventListener('abort', () => reject(signal.reason));
+          });
         const found = asked.map((key) => ({
           key,
           get rows() {
@@ -110,7 +116,7 @@ function world() {
     funnels.push(funnelOf(id));
     told({ type: 'funnel' });
   };
-  return { written, warnings, offsets, undelivered, refuses, funnels, next, add, progressOf, end };
+  return { written, warnings, offsets, undelivered, silent, refuses, funnels, next, add, progressOf, end };
 }
 
 const recordsOf = (funnel: string, some = keys): string[] => some.map((key) => `${funnel} ${key}`);
@@ -217,4 +223,19 @@ it('between two buyers the loop has its turn: what keeps jobs the leader does no
   await vi.advanceTimersByTimeAsync(1_000);
   expect(order.slice(0, 6)).toEqual(['u:a', 'turn', 'u:b', 'turn', 'u:big', 'turn']);
   await end();
+});
+
+// For a minute no other process could lead, and no webhook was sent.
+it('a turn that ends waits for no ClickHouse that does not answer, and calls nothing failed that it has called off', async () => {
+  const { silent, warnings, progressOf, end } = world();
+  silent.isSo = true;
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(progressOf('one')).toMatchObject({ status: 'running', keysDone: 0 });
+  let ended = false;
+  void end().then(() => {
+    ended = true;
+  });
+  await vi.advanceTimersByTimeAsync(0);
+  expect(ended).toBe(true);
+  expect([progressOf('one').status, warnings]).toEqual(['running', []]);
 });

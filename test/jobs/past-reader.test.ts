@@ -41,7 +41,11 @@ it('reads the latest links before the record, with what their visitors did', asy
     rowOf('identities', { key: 'u:one', ...place(offsetOf(number)), ...link(number), change: 'merged' }),
   ]);
   await insertCompact(client, 'identities', [...columns.identities], identities);
-  const { keys, visitors, merged } = await openPastReader(client, 1).pasts([BOUND], ['u:one']);
+  const { keys, visitors, merged } = await openPastReader(client, 1).pasts(
+    [BOUND],
+    ['u:one'],
+    new AbortController().signal,
+  );
   const latest = numbers.slice(LINKS - LATEST, LINKS);
   expect(visitors.map(({ key }) => key).sort()).toEqual(latest.map(visitorOf));
   expect(keys[0]!.changes).toHaveLength(LATEST);
