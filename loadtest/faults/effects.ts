@@ -41,12 +41,13 @@ async function rowsOf<Row>({ clickhouse }: Arena, query: string): Promise<Row[]>
   return (await clickhouse.query({ query, format: 'JSONEachRow' })).json<Row>();
 }
 
-/** Tables of effects on buyers: all that carry a position, but for those that hold what was collected. */
+/** Tables of effects on buyers: all that carry a position, but for those that hold what was collected; no views of them. */
 async function buyerTables(arena: Arena): Promise<string[]> {
   const rows = await rowsOf<{ table: string }>(
     arena,
     `SELECT table FROM system.columns
      WHERE database = currentDatabase() AND name IN ('partition', 'offset', 'ordinal')
+       AND table NOT IN (SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%View')
        AND table NOT IN ('events', 'links', 'rejects', 'spend', 'leases')
      GROUP BY table HAVING count() = 3`,
   );

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type Arena, type ArenaOptions, openArena } from './arena/arena.ts';
 import { TIGHT_CAMPAIGN, TIGHT_TAKEN_MICROS } from './arena/definitions.ts';
+import { linkDevices } from './arena/links.ts';
 import { type Addresses, givenParts, type Parts, startParts } from './arena/parts.ts';
 import { untilDrained } from './arena/progress.ts';
 import { sleep } from './arena/wait.ts';
@@ -68,6 +69,7 @@ async function attack(fault: Fault, arena: Arena, context: { seed: number } & Ru
   const outcome: Outcome = { evidence: [], drainedMs: null, judgement: null, faults: [] };
   try {
     await sleep(WARM_UP_MS);
+    await linkDevices(arena, fault.behindMs ?? 0);
     outcome.evidence = await fault.run(arena, context);
     await arena.feeder.finish();
     // A ledger that forgot something in the fault grants too much behind it. Where leases were lost the judge says whether it is enough.

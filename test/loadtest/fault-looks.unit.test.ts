@@ -1,6 +1,7 @@
 // What a fault run looks at is there to be seen: shared devices in its traffic, and triggers that somebody had acknowledged.
 import { expect, it } from 'vitest';
 import { type Answers, wrongOffers } from '../../loadtest/faults/answers.ts';
+import { deviceMessages } from '../../loadtest/faults/arena/links.ts';
 import { trafficOf } from '../../loadtest/faults/arena/traffic.ts';
 import { randomOf } from '../../simulate/marketplace/random.ts';
 
@@ -37,4 +38,12 @@ it('some devices have two users, and some links are aliases', () => {
   }
   expect(aliases).toBeGreaterThan(0);
   expect([...users.values()].filter(({ size }) => size > 1).length).toBeGreaterThan(0);
+});
+
+it('each run begins with a device of two users, and one whose link is taken back', () => {
+  const [one, other, lent] = deviceMessages('run', 1_800_000_000_000);
+  expect(one!.anonymousId).toBe(other!.anonymousId);
+  expect(one!.userId).not.toBe(other!.userId);
+  expect(lent!.anonymousId).not.toBe(one!.anonymousId);
+  expect(new Set([one, other, lent].map((each) => each!.messageId)).size).toBe(3);
 });
