@@ -46,10 +46,13 @@ export function createDelivery(url: string, writeKey: string | undefined): Deliv
     underWay = without(underWay, sent);
     if ([0, 408, 429].includes(status) || status >= 500) {
       failures += 1;
-      unanswered = !status;
-      notBeforeMs =
-        Date.now() +
-        (Number(retryAfter) * 1_000 || Math.min(2 ** failures * 500, BACKOFF_MS_MAX) * (1 + Math.random()));
+      // What an answer asked for holds, whatever becomes of a request beside it.
+      if (status || unanswered || notBeforeMs < Date.now()) {
+        unanswered = !status;
+        notBeforeMs =
+          Date.now() +
+          (Number(retryAfter) * 1_000 || Math.min(2 ** failures * 500, BACKOFF_MS_MAX) * (1 + Math.random()));
+      }
     } else {
       // Taken, or never to be taken: both are done.
       if (status >= 400) console.error('flywheel:', status);

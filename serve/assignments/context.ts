@@ -34,6 +34,11 @@ function isId(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && value.length <= ID_CHARACTERS_MAX;
 }
 
+/** A text that was cut in the middle of a character. */
+function isCut(value: unknown): boolean {
+  return typeof value === 'string' && !value.isWellFormed();
+}
+
 /** The buyer's key that it names; undefined for none, for a kind without an id, and for one too long for any record of the log. */
 function keyIn(targetingKey: unknown): string | undefined {
   if (typeof targetingKey !== 'string' || isKindAlone(targetingKey)) return undefined;
@@ -55,9 +60,14 @@ export function readContext(body: unknown): ContextResult {
       'INVALID_CONTEXT',
       `targetingKey must be a text: u: or a: with an id of 1 to ${ID_CHARACTERS_MAX} characters, or a user id alone`,
     );
+  if ([targetingKey, context.userId, context.anonymousId].some(isCut))
+    return fault(
+      'INVALID_CONTEXT',
+      'targetingKey, userId or anonymousId has half of a character: two ids would become one',
+    );
   const keys = new Set([key]);
-  if (isId(context.userId)) keys.add(`u:${context.userId.toWellFormed()}`);
-  if (isId(context.anonymousId)) keys.add(`a:${context.anonymousId.toWellFormed()}`);
+  if (isId(context.userId)) keys.add(`u:${context.userId}`);
+  if (isId(context.anonymousId)) keys.add(`a:${context.anonymousId}`);
   return { ok: true, context: { key, hashKey: key.slice(2), keys: [...keys], attributes: context } };
 }
 

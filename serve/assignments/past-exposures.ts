@@ -33,10 +33,15 @@ function byTime(a: Exposed, b: Exposed): number {
 /** Over the blobs of every key that the caller named, the subject's own first. */
 export function pastExposure(known: Known, { id, document }: ExperimentInForce): PastExposure {
   const isOfIt = ({ experiment }: Exposed): boolean => experiment === id;
-  const exposures = known.flatMap((buyer) => buyer?.exposures.filter(isOfIt) ?? []).sort(byTime);
+  const exposures = known.flatMap((buyer) => buyer?.exposures.filter(isOfIt) ?? []);
+  // Of a user with links the parts' first ones count, too: the first of all may be one whose variation is gone.
+  const ofParts = known.flatMap(
+    (buyer) => buyer?.parts.flatMap((part) => part.exposures.filter(isOfIt)) ?? [],
+  );
   const subject = known[0];
+  const stands = ({ variant }: Exposed): boolean => document.variations.some(({ key }) => key === variant);
   return {
-    first: exposures.find(({ variant }) => document.variations.some(({ key }) => key === variant)) ?? null,
+    first: [...exposures, ...ofParts].filter(stands).sort(byTime)[0] ?? null,
     crossover: new Set(exposures.map(({ variant }) => variant)).size > 1,
     own: (subject?.parts[0] ?? subject)?.exposures.find(isOfIt)?.variant ?? null,
   };

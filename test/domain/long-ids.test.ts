@@ -97,3 +97,14 @@ it('may be asked for an assignment, with its kind or alone', () => {
   for (const targetingKey of [id, user, `a:${id}`]) expect(asked(targetingKey).ok).toBe(true);
   for (const targetingKey of [`${id}i`, `${user}i`, '']) expect(asked(targetingKey).ok).toBe(false);
 });
+
+it('cut in the middle of a character is nobody’s: two would become one', () => {
+  const cut = 'x\ud83d';
+  for (const context of [
+    { targetingKey: cut },
+    { targetingKey: 'x', userId: cut },
+    { targetingKey: 'x', anonymousId: cut },
+  ])
+    expect(readContext({ context })).toMatchObject({ ok: false, fault: { errorCode: 'INVALID_CONTEXT' } });
+  expect(readContext({ context: { targetingKey: 'x😀', anonymousId: '😀' } }).ok).toBe(true);
+});

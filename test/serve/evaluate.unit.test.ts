@@ -65,6 +65,17 @@ describe('what came by a link', () => {
 });
 
 describe('a variant that the experiment no longer has', () => {
+  it('does not hide the user’s own behind the visitor’s', () => {
+    const gone = exposed('form', 'gone', 1);
+    const own = exposed('form', 'short', 5);
+    const linked = buyer('u:x', [gone], [part(0, [own]), part(1, [gone])]);
+    expect(look('form', [experiment('form')], [linked])).toMatchObject({
+      variant: 'short',
+      detail: 'sticky',
+      exposure: null,
+    });
+  });
+
   it('does not hide a later one that it has', () => {
     const weighted = experiment('form', {
       variations: [
