@@ -154,6 +154,11 @@ function wholeHours({ from, to }: Period): Period {
   return { from: new Date(first).toISOString(), to: new Date(end).toISOString() };
 }
 
+/** Hours of an account begin at any minute: the one that holds its first record less than an hour before that. */
+function hoursOfAccounts({ from, to }: Period): Period {
+  return { from: new Date(Date.parse(from) - HOUR_MS + 1).toISOString(), to };
+}
+
 async function readFunnels(source: SummarySource, period: Period): Promise<Funnel[]> {
   const { definitions } = await ask<{ definitions: { id: string }[] }>(source, '/v1/definitions/funnel', {});
   const funnels = await Promise.all(
@@ -200,7 +205,7 @@ async function readOpportunities(source: SummarySource, period: Period): Promise
 
 async function readCampaigns(source: SummarySource, period: Period): Promise<Campaign[]> {
   const { rows } = await ask<{ rows: Campaign[] }>(source, '/v1/reports/campaigns', {
-    ...wholeHours(period),
+    ...hoursOfAccounts(period),
   });
   return rows.map(({ campaign, account, currency, impressions, clicks, costMicros }) => ({
     campaign,

@@ -6,6 +6,7 @@ import { parseIso } from '../time.ts';
 
 const DEFAULT_DAYS = 30;
 const DAYS_MAX = 800;
+const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 const ROWS_MAX = 10_000;
@@ -74,31 +75,66 @@ export function periodOf(query: Pick<PeriodQuery, 'from' | 'to'>, nowMs: number)
 
 const grains = { hour: HOUR_MS, day: DAY_MS } as const;
 
-/**
- * The period of a report that holds whole hours or days (UTC): one counts in the period in which it begins, whichever that is, so that
- * of two periods that meet within it never both have it.
- * @throws 400 as `periodOf`, and if none begins in the period: an answer of nothing would look like a count
- */
-export function wholePeriodOf(
-  query: Pick<PeriodQuery, 'from' | 'to'>,
-  nowMs: number,
-  grain: keyof typeof grains,
-): Period {
-  const { fromMs, toMs } = periodOf(query, nowMs);
-  const firstFrom = (ms: number): number => Math.ceil(ms / grains[grain]) * grains[grain];
-  const whole = { fromMs: firstFrom(fromMs), toMs: firstFrom(toMs) };
-  if (whole.fromMs < whole.toMs) return whole;
-  const begun = iso(whole.fromMs - grains[grain]);
-  throw problemError({
+/** The first full hour or day from a time on. */
+function firstFrom(ms: number, grainMs: number): number {
+  return Math.ceil(ms / grainMs) * grainMs;
+}
+
+/** What a period is told in which no hour or day begins: an answer of nothing would look like a count. */
+function noneBegins(grain: keyof typeof grains, { fromMs }: Period): Error {
+  const begun = iso(firstFrom(fromMs, grains[grain]) - grains[grain]);
+  return problemError({
     status: 400,
     code: 'invalid',
     detail: `No ${grain} (UTC) begins between from and to, and a ${grain} counts in the period in which it begins: ask from ${begun}.`,
   });
 }
 
+/**
+ * The period of a report that holds whole hours or days (UTC): one counts in the period in which it begins, whichever that is, so that
+ * of two periods that meet within it never both have it.
+ * @throws 400 as `periodOf`, and if none begins in the period
+ */
+export function wholePeriodOf(
+  query: Pick<PeriodQuery, 'from' | 'to'>,
+  nowMs: number,
+  grain: keyof typeof grains,
+): Period {
+  const asked = periodOf(query, nowMs);
+  const grainMs = grains[grain];
+  const whole = { fromMs: firstFrom(asked.fromMs, grainMs), toMs: firstFrom(asked.toMs, grainMs) };
+  if (whole.fromMs < whole.toMs) return whole;
+  throw noneBegins(grain, asked);
+}
+
+/**
+ * The period of a report that holds hours of accounts: one counts in the period in which it begins, as by `wholePeriodOf`. Hours are
+ * counted from the account's midnight, so that there are none of which a period of all accounts is made: it stays as it is asked for.
+ * @param utcOffsetsMinutes of the accounts in force
+ * @throws 400 as `periodOf`, and if no hour, UTC or of any of these accounts, begins in the period
+ */
+export function accountHoursOf(
+  query: Pick<PeriodQuery, 'from' | 'to'>,
+  nowMs: number,
+  utcOffsetsMinutes: readonly number[],
+): Period {
+  const asked = periodOf(query, nowMs);
+  const begins = (utcOffsetMinutes: number): boolean => {
+    const offsetMs = utcOffsetMinutes * MINUTE_MS;
+    return firstFrom(asked.fromMs + offsetMs, HOUR_MS) < asked.toMs + offsetMs;
+  };
+  if ([0, ...utcOffsetsMinutes].some(begins)) return asked;
+  throw noneBegins('hour', asked);
+}
+
 /** What `wholePeriodOf` does, for a route's description. */
 export const wholePeriodNote = (grain: keyof typeof grains): string =>
   `Of the period whole ${grain}s (UTC) are counted: those that begin in it, the present one among them, so that periods which meet never both count one. ` +
   '`period` says what was counted.';
+
+/** What `accountHoursOf` does, for a route's description. */
+export const accountHoursNote =
+  'Of the period whole hours of the account are counted, which begin at its midnight (`utcOffsetMinutes`): those that begin in it, the present ' +
+  'one among them, so that periods which meet never both count one.';
 
 export const period = z.object({ from: isoTime, to: isoTime });

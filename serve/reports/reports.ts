@@ -12,7 +12,15 @@ import { registerFunnelReport } from './funnel.ts';
 import { ratio } from './funnel-steps.ts';
 import { registerIdentityReport } from './identity.ts';
 import { clickhouseSeconds, limitedRows, reportProblems, reportRunner } from './named-queries.ts';
-import { periodOf, periodQuery, truncated, wholePeriodNote, wholePeriodOf } from './period.ts';
+import {
+  accountHoursNote,
+  accountHoursOf,
+  periodOf,
+  periodQuery,
+  truncated,
+  wholePeriodNote,
+  wholePeriodOf,
+} from './period.ts';
 import { standingReader } from './standing.ts';
 
 const share = z.number().nullable();
@@ -116,6 +124,11 @@ interface CampaignRow {
   readonly cost_micros: number;
 }
 
+/** What begins from a time on begins from here: hours begin at full seconds. */
+function firstSecond(ms: number): string {
+  return clickhouseSeconds(ms + 999);
+}
+
 function registerCampaigns(app: FastifyInstance, deps: ReportPorts): void {
   const { run, standingOf } = deps;
   const query = periodQuery.extend({
@@ -139,21 +152,23 @@ function registerCampaigns(app: FastifyInstance, deps: ReportPorts): void {
   const schema = {
     tags,
     summary: 'Impressions, clicks and cost of campaigns in a period, by whole hours',
-    description: `What cost most comes first. ${wholePeriodNote('hour')}`,
+    description: `What cost most comes first. ${accountHoursNote}`,
     querystring: querySchema(query),
     response: responses({ 200: answer }, reportProblems),
   };
   app.get('/v1/reports/campaigns', { schema }, async (request): Promise<z.infer<typeof answer>> => {
     const asking = request.query as z.infer<typeof query>;
-    const { fromMs, toMs } = wholePeriodOf(asking, deps.clock.nowMs(), 'hour');
+    const accounts = deps.definitionLog.list<AccountDefinition>('account');
+    const offsets = accounts.map(({ document }) => document.utcOffsetMinutes);
+    const { fromMs, toMs } = accountHoursOf(asking, deps.clock.nowMs(), offsets);
     const generation = deps.generations.spend;
     const [standing, { rows, truncated }] = await Promise.all([
       standingOf('spend'),
       limitedRows<CampaignRow>(run, 'campaigns', {
         campaign: asking.campaign ?? '',
         generation,
-        from: clickhouseSeconds(fromMs),
-        to: clickhouseSeconds(toMs),
+        from: firstSecond(fromMs),
+        to: firstSecond(toMs),
         by: asking.by ?? '',
         limit: asking.limit,
       }),

@@ -1,5 +1,5 @@
 -- What campaigns were shown for, clicked and cost, from the hourly absolute values: one row a campaign and segment.
--- Parameters: campaign ('' for all), generation, from and to (whole hours, to exclusive), by ('' for one row a campaign), limit.
+-- Parameters: campaign ('' for all), generation, from and to (of hours those that begin there, to exclusive), by ('' for one row a campaign), limit.
 SELECT
     campaign,
     any(account) AS account,

@@ -408,6 +408,51 @@ describe('GET /v1/reports/campaigns', () => {
     expect((await here.get('/v1/reports/campaigns?by=industry', 400)).code).toBe('invalid');
     expect((await here.get('/v1/reports/campaigns?campaign=nothing', 404)).code).toBe('unknown_definition');
   });
+
+  // Its bounds were raised to full hours of UTC: of the account's 15th it told what the 16th had cost.
+  it('has the day of an account whose hours begin within those of UTC', async () => {
+    const day = (time: string, cost: number) => ({
+      campaign: 'india',
+      account: 'mumbai',
+      hour: time,
+      generation: GENERATION,
+      cost_micros: cost,
+      version: 1,
+    });
+    await here.clickhouse.insert({
+      table: 'campaign_hours',
+      format: 'JSONEachRow',
+      clickhouse_settings: { date_time_input_format: 'best_effort' },
+      values: [
+        day('2026-02-14T18:30:00Z', 100),
+        day('2026-02-15T17:30:00Z', 10),
+        day('2026-02-15T18:30:00Z', 900),
+      ],
+    });
+    const cost = async (period: string) => {
+      const { rows } = await here.get(`/v1/reports/campaigns?${period}`);
+      return rows.map((row: { costMicros: number }) => row.costMicros);
+    };
+    expect(await cost('from=2026-02-14T18:30:00Z&to=2026-02-15T18:30:00Z')).toEqual([110]);
+    const own = await here.get(
+      `/v1/reports/campaigns?from=2026-02-15T00:00:00%2B05:30&to=2026-02-16T00:00:00%2B05:30`,
+    );
+    expect([own.period, own.rows[0].costMicros]).toEqual([
+      { from: '2026-02-14T18:30:00.000Z', to: '2026-02-15T18:30:00.000Z' },
+      110,
+    ]);
+    // Nothing that begins after its begin is before it, however little.
+    expect(await cost('from=2026-02-14T18:30:00.001Z&to=2026-02-15T18:30:00.001Z')).toEqual([910]);
+    const within = 'from=2026-02-15T18:10:00Z&to=2026-02-15T18:50:00Z';
+    expect((await here.get(`/v1/reports/campaigns?${within}`, 400)).detail).toContain('No hour');
+    here.definitions.set('account', 'mumbai', {
+      name: 'Mumbai',
+      currency: 'INR',
+      dailyBudgetMicros: 1,
+      utcOffsetMinutes: 330,
+    });
+    expect(await cost(within)).toEqual([900]);
+  });
 });
 
 describe('GET /v1/reports/north-star', () => {
