@@ -364,6 +364,36 @@ describe('a preview', () => {
     });
   });
 
+  it('of an account whose hours begin within those of UTC has the first hour of its first day', async () => {
+    const india = { name: 'I', currency: 'INR', dailyBudgetMicros: 200, utcOffsetMinutes: 330 };
+    here.definitions.set('account', 'india', india);
+    const campaign = { name: 'C', accountId: 'india', channel: 'search' };
+    here.definitions.set('campaign', 'mumbai', campaign);
+    const hour = (time: string, cost: number) => ({
+      campaign: 'mumbai',
+      account: 'india',
+      hour: time,
+      generation: GENERATION,
+      cost_micros: cost,
+      version: 1,
+    });
+    // Reports of days stand in the hour of the account's midnight.
+    const days = [hour('2026-01-12T18:30:00Z', 500), hour('2026-01-13T18:30:00Z', 300)];
+    await insert('campaign_hours', [
+      ...days,
+      hour('2026-01-13T17:30:00Z', 7),
+      hour('2026-01-14T18:30:00Z', 300),
+    ]);
+    expect(await measures('account/india', india, 1)).toMatchObject({
+      'spent/micros': [600, 600],
+      'share of the daily budget/2026-01-14': [1.5, 1.5],
+      'share of the daily budget/2026-01-15': [1.5, 1.5],
+    });
+    // A day before is 12:00, within the account's hour that began at 11:30.
+    await insert('campaign_hours', [hour('2026-01-14T10:30:00Z', 11), hour('2026-01-14T11:30:00Z', 13)]);
+    expect((await measures('campaign/mumbai', campaign, 1))['spent/micros']).toEqual([313, 313]);
+  });
+
   it('of opportunities and triggers counts what there would have been', async () => {
     const found = await measures('opportunity/default', { qualifiedAt: 0.1, subject: ['nothing'] });
     expect(found['opportunities/all']).toEqual([2, 2]);

@@ -21,20 +21,20 @@ interface SpendRow {
   readonly cost_micros: number;
 }
 
-/** The first hour of the account's day in which the period begins: a part of a day would be held against the budget of a whole one. */
-function firstHourMs({ utcOffsetMinutes }: AccountDefinition, fromMs: number): number {
+/** When the account's hour or day that holds a time began: its days begin at its own midnight, its hours are counted from there. */
+function beginMs(utcOffsetMinutes: number, grainMs: number, timeMs: number): number {
   const offsetMs = utcOffsetMinutes * 60_000;
-  const midnightMs = Math.floor((fromMs + offsetMs) / DAY_MS) * DAY_MS - offsetMs;
-  return Math.ceil(midnightMs / HOUR_MS) * HOUR_MS;
+  return Math.floor((timeMs + offsetMs) / grainMs) * grainMs - offsetMs;
 }
 
-/** What was spent against the budget of each of the account's days. */
+/** What was spent against the budget of each of the account's days; of a part of one it would be too little. */
 export async function measureAccount(account: AccountDefinition, past: Past, id: string): Promise<Measure[]> {
+  const { utcOffsetMinutes } = account;
   const rows = await past.spend<SpendRow>('preview-spend', {
     account: id,
     campaign: '',
-    offsetMinutes: account.utcOffsetMinutes,
-    from: clickhouseSeconds(firstHourMs(account, past.fromMs)),
+    offsetMinutes: utcOffsetMinutes,
+    from: clickhouseSeconds(beginMs(utcOffsetMinutes, DAY_MS, past.fromMs)),
   });
   const days = new Map<string, number>();
   for (const { day, cost_micros: cost } of rows) days.set(day, (days.get(day) ?? 0) + cost);
@@ -60,10 +60,12 @@ export async function measureCampaign(
   id: string,
 ): Promise<Measure[]> {
   const account = past.list<AccountDefinition>('account').find((each) => each.id === campaign.accountId);
+  const offsetMinutes = account?.document.utcOffsetMinutes ?? 0;
   const rows = await past.spend<SpendRow>('preview-spend', {
     account: campaign.accountId,
     campaign: id,
-    offsetMinutes: account?.document.utcOffsetMinutes ?? 0,
+    offsetMinutes,
+    from: clickhouseSeconds(beginMs(offsetMinutes, HOUR_MS, past.fromMs)),
   });
   const { countries, status } = campaign;
   const named = countries.map(countryMeant);
