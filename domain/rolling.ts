@@ -10,20 +10,23 @@ export const rollingWindows = {
 } as const;
 export type RollingWindow = keyof typeof rollingWindows;
 
-/** What one partition holds: cells by window, at its watermark; 0 if it never had a record. */
+/** What one partition holds: cells by window, at its watermark; 0 before its first record. */
 export interface PartitionCounts {
   readonly watermarkMs: number;
+  /** Its owner has yet to read what stood in the log when it took over: one at 0 may have had records, and begun anew. */
+  readonly isReading: boolean;
   /** `country|industry|channel` and the counts by column, as they stand in the windows that are covered. */
   readonly cells: readonly (readonly [cell: string, counts: readonly number[]])[];
 }
 
 export interface RollingCounts {
-  /** The lowest watermark; null if no partition ever had a record. */
+  /** The lowest watermark; null if no partition has had a record. */
   readonly asOfMs: number | null;
   /** How far the partitions' watermarks are apart. */
   readonly spreadMs: number;
+  /** They are too far apart, or one has yet to come to its first record again. */
   readonly incomplete: boolean;
-  /** Partitions that never had a record are not counted. */
+  /** Those that have had a record. */
   readonly partitions: number;
   readonly totals: readonly number[];
   /** By the segment's value, the largest first column first. Empty without `by`. */
@@ -93,6 +96,7 @@ export function sumPartitions(
   const totals = zeros();
   const segments = new Map<string, number[]>();
   const live = partitions.filter((partition) => partition.watermarkMs > 0);
+  const begunAnew = partitions.some(({ watermarkMs, isReading }) => watermarkMs === 0 && isReading);
   for (const { cells } of live) {
     for (const [cell, counts] of cells) {
       addTo(totals, counts);
@@ -109,7 +113,7 @@ export function sumPartitions(
   return {
     asOfMs,
     spreadMs,
-    incomplete: spreadMs > latenessMs,
+    incomplete: begunAnew || spreadMs > latenessMs,
     partitions: live.length,
     totals,
     segments: [...segments]

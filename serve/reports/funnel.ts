@@ -2,15 +2,10 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { FunnelDefinition } from '../../domain/definition.ts';
-import {
-  type BackfillProgress,
-  backfillStatuses,
-  readBackfill,
-  unstarted,
-} from '../../platform/backfill-progress.ts';
 import { definedHistory, unknownRevision } from '../answer.ts';
 import { querySchema, responses } from '../schema.ts';
 import { asked, askedOf, countedSegment, type ReportPorts, tags } from './asked.ts';
+import { backfill, backfillOf } from './backfill.ts';
 import { funnelSteps, stepsOf } from './funnel-steps.ts';
 import { clickhouseSeconds, limitedRows, reportProblems } from './named-queries.ts';
 import { periodQuery, truncated, wholePeriodNote, wholePeriodOf } from './period.ts';
@@ -26,18 +21,6 @@ const query = periodQuery.extend({
     .optional()
     .meta({ description: 'If absent the one in force; of a funnel that is withdrawn, its last.' }),
 });
-
-const backfill = z
-  .object({
-    status: z.enum(backfillStatuses).meta({
-      description:
-        'Until it is `done` what buyers did before the revision’s record is not counted, or not all of it: `stopped` stays so.',
-    }),
-    buyersDone: z.int(),
-    buyersTotal: z.int(),
-  })
-  .nullable()
-  .meta({ description: 'How far the past of this revision is computed; null if Redis did not answer.' });
 
 const answer = z.object({
   ...asked,
@@ -57,26 +40,6 @@ const schema = {
   querystring: querySchema(query),
   response: responses({ 200: answer }, reportProblems),
 };
-
-function shownBackfill({ status, keysDone, keysTotal }: BackfillProgress): z.infer<typeof backfill> {
-  return { status, buyersDone: keysDone, buyersTotal: keysTotal };
-}
-
-/** Null if Redis did not answer: the rows are ClickHouse's. */
-async function backfillOf(
-  { redis, namespace, generations, definitionLog }: ReportPorts,
-  funnel: string,
-  revision: number,
-): Promise<z.infer<typeof backfill>> {
-  try {
-    const known = await readBackfill(redis, namespace, generations.events, funnel, revision);
-    if (known !== undefined) return shownBackfill(known);
-  } catch {
-    return null;
-  }
-  const isInForce = definitionLog.find('funnel', funnel)?.revision === revision;
-  return shownBackfill({ ...unstarted(funnel, revision), status: isInForce ? 'waiting' : 'stopped' });
-}
 
 /** Of a revision that is given, that; else the last one that said what the funnel is. @throws 404 for what never was */
 function revisionOf(

@@ -9,8 +9,8 @@ import { fromRedis, type StateReader } from '../state.ts';
  * between them. It must cover what `coveredBuckets` says.
  */
 const READ_WINDOWS = `
-local watermark = redis.call('HGET', KEYS[1], 'watermark')
-if not watermark or watermark == '' then return {'0', {}} end
+local watermark, ready = unpack(redis.call('HMGET', KEYS[1], 'watermark', 'ready'))
+if not watermark or watermark == '' then return {'0', '', {}} end
 local now = tonumber(watermark)
 local first = math.floor((now - tonumber(ARGV[2])) / tonumber(ARGV[3]))
 local last = math.floor(now / tonumber(ARGV[3]))
@@ -19,7 +19,7 @@ for bucket = first, last do
   local cells = redis.call('HGETALL', ARGV[1] .. string.format('%.0f', bucket))
   if #cells > 0 then windows[#windows + 1] = cells end
 end
-return {watermark, windows}
+return {watermark, ready or '', windows}
 `;
 
 function cellsOf(windows: readonly (readonly string[])[]): PartitionCounts['cells'] {
@@ -50,10 +50,10 @@ async function readPartition(
     .then((answers) => {
       const [error, answer] = answers![0]!;
       if (error !== null) throw error;
-      return answer as [watermark: string, windows: string[][]];
+      return answer as [watermark: string, ready: string, windows: string[][]];
     });
-  const [watermark, windows] = await fromRedis(reading);
-  return { watermarkMs: Number(watermark), cells: cellsOf(windows) };
+  const [watermark, ready, windows] = await fromRedis(reading);
+  return { watermarkMs: Number(watermark), isReading: ready === '0', cells: cellsOf(windows) };
 }
 
 /** Reads all partitions of `events`, each at its own watermark. */

@@ -7,6 +7,7 @@ import { isoOrNull, isoTime, unknownDefinition } from '../answer.ts';
 import type { DefinitionView, Dependencies } from '../dependencies.ts';
 import { querySchema, requestSchema, responses } from '../schema.ts';
 import type { StateReader } from '../state.ts';
+import { backfill, backfillOf } from './backfill.ts';
 import { funnelSteps, stepsOf } from './funnel-steps.ts';
 import { segmentBy } from './period.ts';
 import { readRolling } from './rolling-counts.ts';
@@ -31,10 +32,11 @@ const answer = z.object({
   asOf: isoTime.nullable().meta({ description: 'The lowest watermark; null before the first record.' }),
   incomplete: z.boolean().meta({
     description:
-      'The partitions are further apart than lateness, or the settings hold, or in the window have held, minutes or hours for a shorter time than the window.',
+      'The partitions are further apart than lateness, or one begins anew and has yet to read its first record, or the settings hold, or in the window have held, minutes or hours for a shorter time than the window. What a new revision lacks is told by `backfill`.',
   }),
+  backfill,
   spreadMs: z.int().meta({ description: 'How far the partitions’ watermarks are apart.' }),
-  partitions: z.int().meta({ description: 'Partitions that ever had a record.' }),
+  partitions: z.int().meta({ description: 'Partitions that have had a record.' }),
   by: segmentBy.nullable(),
   steps: funnelSteps,
   segments: z.array(z.object({ segment: z.string(), steps: funnelSteps })),
@@ -52,9 +54,10 @@ function settingsRevisions(definitionLog: Pick<DefinitionView, 'historyOf'>): Se
 /** Register under a secret key. */
 export function registerRolling(
   app: FastifyInstance,
-  { definitionLog }: Pick<Dependencies, 'definitionLog'>,
+  dependencies: Pick<Dependencies, 'definitionLog' | 'redis' | 'namespace' | 'generations'>,
   reader: StateReader,
 ): void {
+  const { definitionLog } = dependencies;
   const schema = {
     tags: ['reports'],
     summary: 'A funnel over the last 5 minutes, hour or day, from Redis',
@@ -73,7 +76,10 @@ export function registerRolling(
     const { revision, document } = funnel;
     const revisions = settingsRevisions(definitionLog);
     const { latenessMs } = revisions.at(-1)!.settings;
-    const read = await readRolling(reader, `funnel:${id}`, revision, window);
+    const [read, past] = await Promise.all([
+      readRolling(reader, `funnel:${id}`, revision, window),
+      backfillOf(dependencies, id, revision),
+    ]);
     const counts = sumPartitions(read, document.steps.length, latenessMs, by ?? null);
     return {
       funnel: id,
@@ -81,6 +87,7 @@ export function registerRolling(
       window,
       asOf: isoOrNull(counts.asOfMs),
       incomplete: counts.incomplete || !wasHeld(window, revisions, counts.asOfMs ?? Number.POSITIVE_INFINITY),
+      backfill: past,
       spreadMs: counts.spreadMs,
       partitions: counts.partitions,
       by: by ?? null,

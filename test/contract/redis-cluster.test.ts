@@ -100,7 +100,11 @@ describe('on a cluster', () => {
       await redis.hset(keys.window(windowName('funnel', 2, 'm', 60)), 'DE||', `${partition},1`);
     }
     expect(await readRolling(reader, 'funnel', 2, '1h')).toEqual(
-      all.map((partition) => ({ watermarkMs: 3_600_000 + partition, cells: [['DE||', [partition, 1]]] })),
+      all.map((partition) => ({
+        watermarkMs: 3_600_000 + partition,
+        isReading: false,
+        cells: [['DE||', [partition, 1]]],
+      })),
     );
   });
 

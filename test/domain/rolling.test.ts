@@ -57,9 +57,17 @@ it('a window was held if it was by all settings that were in force in it', () =>
 
 describe('sumPartitions', () => {
   const partitions = [
-    { watermarkMs: W, cells: [['DE|toys|search', [3, 1]] as const, ['FR|toys|direct', [5, 0]] as const] },
-    { watermarkMs: W - 1_000, cells: [['DE|cars|direct', [1, 1]] as const, ['other||', [2]] as const] },
-    { watermarkMs: 0, cells: [] },
+    {
+      watermarkMs: W,
+      isReading: true,
+      cells: [['DE|toys|search', [3, 1]] as const, ['FR|toys|direct', [5, 0]] as const],
+    },
+    {
+      watermarkMs: W - 1_000,
+      isReading: false,
+      cells: [['DE|cars|direct', [1, 1]] as const, ['other||', [2]] as const],
+    },
+    { watermarkMs: 0, isReading: false, cells: [] },
   ];
 
   it('adds in total and by one dimension, the largest first', () => {
@@ -82,6 +90,15 @@ describe('sumPartitions', () => {
       { value: 'other', counts: [2, 0] },
     ]);
     expect(sumPartitions(partitions, 2, 999, null).incomplete).toBe(true);
+  });
+
+  it('is incomplete while one that stands at its beginning has yet to read its log', () => {
+    const begunAnew = { watermarkMs: 0, isReading: true, cells: [] };
+    expect(sumPartitions([...partitions, begunAnew], 2, 1_000, null)).toMatchObject({
+      incomplete: true,
+      partitions: 2,
+      totals: [11, 2],
+    });
   });
 
   it('is as of never without records', () => {

@@ -1,8 +1,9 @@
 // Rolling counts from Redis, against windows written in the stream's layout.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { unstarted, writeBackfill } from '../../platform/backfill-progress.ts';
 import { windowName } from '../../platform/keys.ts';
 import { topicPartitions } from '../../platform/namespace.ts';
-import { type Answering, answering } from './answering.ts';
+import { type Answering, answering, GENERATION } from './answering.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -73,6 +74,28 @@ describe('GET /v1/rolling/funnels/{id}', () => {
     const body = await here.get('/v1/rolling/funnels/purchase?window=5m');
     expect([body.incomplete, body.spreadMs]).toEqual([true, 11 * MINUTE_MS]);
     expect(body.segments).toEqual([]);
+  });
+
+  // A rewind sets the watermark to 0: the partition was left out as one that never had a record, and nothing told of it.
+  it('is incomplete while a partition that begins anew has yet to read its first record', async () => {
+    await here.setHead('events', 5, { watermark: NOW });
+    const told = async (ready: number) => {
+      await here.setHead('events', 7, { watermark: 0, ready });
+      const body = await here.get('/v1/rolling/funnels/purchase?window=5m');
+      return [body.incomplete, body.partitions];
+    };
+    expect([await told(0), await told(1)]).toEqual([
+      [true, 2],
+      [false, 2],
+    ]);
+  });
+
+  it('says how far the past of the revision is counted', async () => {
+    const past = async () => (await here.get('/v1/rolling/funnels/purchase')).backfill;
+    expect(await past()).toEqual({ status: 'waiting', buyersDone: 0, buyersTotal: 0 });
+    const done = { ...unstarted('purchase', 2), status: 'done' as const, keysDone: 3, keysTotal: 3 };
+    await writeBackfill(here.redis, here.namespace, GENERATION, done);
+    expect(await past()).toEqual({ status: 'done', buyersDone: 3, buyersTotal: 3 });
   });
 
   it('is incomplete when less is held than the window covers', async () => {
