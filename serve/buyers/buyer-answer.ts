@@ -66,7 +66,8 @@ export const buyerAnswer = z.object({
       steps: z.array(z.string()),
       level: z.int().meta({
         description:
-          'Steps reached, over settled and unsettled behaviours. Where something came by a link: the highest level that still stands.',
+          'Steps reached, over settled and unsettled behaviours. Where something came by a link: the highest level that still stands. ' +
+          'Of a new revision of a strict funnel those too that unsettled behaviours from before it would reach, which it does not count while its past is not known.',
       }),
       settledLevel: z.int().meta({ description: 'Steps reached that nothing in time can change.' }),
       counted: z.int().meta({ description: 'Steps already counted for this buyer.' }),
@@ -113,9 +114,13 @@ function attributeOf(stamped: Stamped | null): z.infer<typeof attribute> {
     : { value: stamped.value, time: iso(stamped.timeMs), messageId: stamped.messageId };
 }
 
-/** Where parts come and go, levels are kept with what they need; else they follow from the behaviours. */
+/**
+ * A step of a `default` funnel is counted in the very record that reaches it, and where parts come and go levels are kept with what they
+ * need: both by what the funnel sees, of which behaviours before its record are none until its past is known. A strict one counts what
+ * is settled: what is not follows from the behaviours.
+ */
 function levelIn(buyer: Buyer, own: BuyerFunnel | undefined, funnel: FunnelDefinition): number {
-  if (buyer.nextPart > 1) return own === undefined ? 0 : levelOf(buyer, own);
+  if (funnel.mode === 'default' || buyer.nextPart > 1) return own === undefined ? 0 : levelOf(buyer, own);
   return levelAfter(funnel, own?.settled ?? emptyProgress(funnel), buyer.behaviours, buyer.settledCount);
 }
 
