@@ -1,12 +1,12 @@
 // Brings a namespace up to date: topics, generations, the database's tables, definitions. It can be run at any time and again.
 import { fileURLToPath } from 'node:url';
+import { canonicalHash } from './canonical.ts';
 import { openClickHouse, pingClickHouse } from './clickhouse.ts';
 import type { Config } from './config.ts';
-import { lastDocument } from './definition-check.ts';
-import { checkDocument } from './definition-document.ts';
 import { readDefinitionFiles } from './definition-files.ts';
 import { type DefinitionLog, openDefinitionLog } from './definition-log.ts';
-import { createPublisher, type Published, type Publisher } from './definition-publish.ts';
+import { createPublisher, type Publisher } from './definition-publish.ts';
+import { type PlannedChange, planSet } from './definition-set.ts';
 import { createFailpoint } from './failpoint.ts';
 import { createProducer } from './kafka.ts';
 import { ensureGeneration, openTopicAdmin, type TopicAdmin } from './kafka-topics.ts';
@@ -53,7 +53,7 @@ export async function migrate(options: MigrateOptions): Promise<Migrated> {
 
   const { migrations, definitions } = await withPublisher(config, namespace, async (publisher, log) => {
     // Tables go forward only: nothing of this version is made of them for files that it will refuse.
-    checkFiles(log, files);
+    changesOf(log, files);
     const migrations = await migrateDatabase(config, namespace);
     print(
       `database ${namespace.database}: ${migrations.length > 0 ? `applied ${migrations.join(', ')}` : 'up to date'}`,
@@ -176,38 +176,41 @@ async function publishFiles(
   files: Files,
   print: (line: string) => void,
 ): Promise<string[]> {
-  const ours = files.filter((file) => {
-    if (isOurs(log, file)) return true;
+  for (const file of files.filter((each) => !isOurs(log, each))) {
     const { type, id } = file;
     const { revision, by } = log.revisionOf(type, id)!.record;
     print(`definitions: ${type}/${id} stays at revision ${revision} by ${by}`);
-    return false;
-  });
+  }
   const published: string[] = [];
-  for (const { type, id, document } of ours) {
-    const result = await publisher.publish({ type, id, document, by: FILES, why: 'from its file' });
-    if (result.outcome === 'published') published.push(`${type}/${id}`);
-    else if (result.outcome !== 'unchanged') throw refused(`${type}/${id}`, result);
+  for (const change of changesOf(log, files)) {
+    const { type, id, document } = change;
+    if (!isAsPlanned(log, change)) throw conflict(change);
+    const publication = { type, id, document, by: FILES, why: 'from its file' };
+    const { outcome } = await publisher.publishChecked(publication);
+    if (outcome === 'published') published.push(`${type}/${id}`);
+    else if (outcome !== 'unchanged') throw conflict(change);
   }
   return published;
 }
 
-/** All that is wrong of what would be published, at once. @throws PlatformError DEFINITION_INVALID */
-function checkFiles(log: DefinitionLog, files: Files): void {
+/** What the files change of the log; what they need of each other may come in the same files. @throws PlatformError DEFINITION_INVALID with all that is wrong */
+function changesOf(log: DefinitionLog, files: Files): readonly PlannedChange[] {
   const ours = files.filter((file) => isOurs(log, file));
-  const faults = ours.flatMap(({ type, id, document }) => {
-    const checked = checkDocument(type, id, document, lastDocument(log, type, id));
-    return checked.ok ? [] : checked.reasons.map((reason) => `${type}/${id}.json: ${reason}`);
-  });
-  if (faults.length > 0)
-    throw new PlatformError('DEFINITION_INVALID', `the definitions are wrong:\n  ${faults.join('\n  ')}`);
+  if (ours.length === 0) return [];
+  const plan = planSet(log, ours, { withdrawOthers: false });
+  if (plan.ok) return plan.changes;
+  throw new PlatformError('DEFINITION_INVALID', `the definitions are wrong:\n  ${plan.reasons.join('\n  ')}`);
 }
 
-function refused(name: string, result: Published): PlatformError {
-  return 'reasons' in result
-    ? new PlatformError(
-        'DEFINITION_INVALID',
-        `${name} cannot be published:\n  ${result.reasons.join('\n  ')}`,
-      )
-    : new PlatformError('DEFINITION_CONFLICT', `${name} was changed by somebody else meanwhile: run again`);
+/** Of two migrations of the same files the second finds what it wants. */
+function isAsPlanned(log: DefinitionLog, { type, id, document, before }: PlannedChange): boolean {
+  const current = log.revisionOf(type, id)?.record;
+  return current?.revision === before?.revision || current?.hash === canonicalHash(document);
+}
+
+function conflict({ type, id }: PlannedChange): PlatformError {
+  return new PlatformError(
+    'DEFINITION_CONFLICT',
+    `${type}/${id} was changed by somebody else meanwhile: run again`,
+  );
 }

@@ -333,8 +333,8 @@ describe('migrating', () => {
     const failure = (await migrate({ config, definitionsDir: folder }).catch(
       (error: Error) => error,
     )) as Error;
-    expect(failure.message).toMatch(/account\/b\.json: bidLifeMs.*account\/c\.json: bidLifeMs/s);
-    expect(failure.message).not.toContain('account/a.json');
+    expect(failure.message).toMatch(/account\/b: bidLifeMs.*account\/c: bidLifeMs/s);
+    expect(failure.message).not.toContain('account/a');
     expect(log.find('account', 'a')).toMatchObject({ document: { dailyBudgetMicros: 1 } });
   });
 
@@ -345,7 +345,7 @@ describe('migrating', () => {
     const migrating = migrate({ config, definitionsDir: folder, print: (line) => lines.push(line) });
     await expect(migrating).rejects.toMatchObject({
       code: 'DEFINITION_INVALID',
-      message: expect.stringContaining('account/a.json: bidLifeMs'),
+      message: expect.stringContaining('account/a: bidLifeMs'),
     });
     expect(lines).toEqual([expect.stringMatching(/^topics: /), expect.stringMatching(/^generations: /)]);
     const client = openClickHouse({ url: config.clickhouseUrl, database: 'default' });
@@ -353,6 +353,49 @@ describe('migrating', () => {
     const answer = await client.query({ query, format: 'JSONCompactEachRow' });
     expect(await answer.json()).toEqual([]);
     await client.close();
+  });
+
+  test('what no revision may change is refused of all files at once, before anything of them is published', async () => {
+    const config = configOf('contract-files-forbidden');
+    const folder = await folderWith({
+      'account/a.json': account(1),
+      'account/b.json': account(1),
+      'account/c.json': account(1),
+    });
+    await migrate({ config, definitionsDir: folder });
+    const { log } = await newPublisher(namespaceOf(config.namespace));
+    await writeFile(path.join(folder, 'account/a.json'), JSON.stringify(account(2)));
+    for (const name of ['b', 'c'])
+      await writeFile(
+        path.join(folder, `account/${name}.json`),
+        JSON.stringify({ ...account(1), currency: 'JPY' }),
+      );
+    const lines: string[] = [];
+    const migrating = migrate({ config, definitionsDir: folder, print: (line) => lines.push(line) });
+    await expect(migrating).rejects.toMatchObject({
+      code: 'DEFINITION_INVALID',
+      message: expect.stringMatching(/account\/b: currency.*account\/c: currency/s),
+    });
+    expect(lines).toEqual([expect.stringMatching(/^topics: /), expect.stringMatching(/^generations: /)]);
+    expect(log.historyOf('account', 'a')).toHaveLength(1);
+  });
+
+  test('files that need each other change together', async () => {
+    const config = configOf('contract-files-together');
+    const write = (behaviour: string) => ({
+      'behaviours/default.json': {
+        rules: ['view', behaviour].map((name) => ({ kind: 'track', event: name, behaviour: name })),
+      },
+      'funnel/f.json': { name: 'f', steps: ['view', behaviour], windowMs: 60_000 },
+    });
+    const folder = await folderWith(write('before'));
+    await migrate({ config, definitionsDir: folder });
+    for (const [name, document] of Object.entries(write('after')))
+      await writeFile(path.join(folder, name), JSON.stringify(document));
+    const both = await Promise.all([1, 2].map(() => migrate({ config, definitionsDir: folder })));
+    const published = both.flatMap(({ definitions }) => definitions);
+    expect(published.sort()).toEqual(['behaviours/default', 'funnel/f']);
+    expect(await migrate({ config, definitionsDir: folder })).toMatchObject({ definitions: [] });
   });
 
   test('killed after the definition was appended, before any partition had it: the next migration completes it', async () => {
