@@ -3,7 +3,7 @@ import { hkdfSync } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { PlatformError } from './platform-error.ts';
-import { lockFile, writePrivate } from './private-file.ts';
+import { leftBehind, lockFile, writePrivate } from './private-file.ts';
 
 /** Names become labels of metrics and `source` of records. */
 export const KEY_NAMES_MAX = 1_000;
@@ -67,8 +67,12 @@ export type HashedKeys = z.infer<typeof hashedKeys>;
 
 function unreadable(file: string, cause: unknown): PlatformError {
   if ((cause as NodeJS.ErrnoException).code === 'ENOENT') {
-    const advice = `there are no API keys at ${file}: \`flywheel keys create NAME --scope secret\` makes the first`;
-    return new PlatformError('KEYS_UNREADABLE', advice, { cause });
+    const former = leftBehind(file);
+    const advice =
+      former === undefined
+        ? '`flywheel keys create NAME --scope secret` makes the first'
+        : `older versions kept them in ${former}: move that file there, or name it with SERVE_KEYS_FILE`;
+    return new PlatformError('KEYS_UNREADABLE', `there are no API keys at ${file}: ${advice}`, { cause });
   }
   const why = cause instanceof z.ZodError ? z.prettifyError(cause) : (cause as Error).message;
   return new PlatformError('KEYS_UNREADABLE', `the API keys in ${file} cannot be read: ${why}`, { cause });

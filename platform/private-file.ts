@@ -1,4 +1,5 @@
 // Files of keys and secrets: readable by their owner alone, changed by one process at a time, there whole or not at all.
+import { existsSync } from 'node:fs';
 import { mkdir, open, rename, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { PlatformError } from './platform-error.ts';
@@ -31,6 +32,15 @@ export async function lockFile(file: string): Promise<() => Promise<void>> {
     }
     await new Promise((resolve) => setTimeout(resolve, LOCK_RETRY_MS));
   }
+}
+
+/**
+ * Where older versions, which looked in `.flywheel` whatever FLYWHEEL_DIR said, have left what is not at `file`; undefined where
+ * they have left nothing.
+ */
+export function leftBehind(file: string): string | undefined {
+  const former = path.join('.flywheel', path.basename(file));
+  return !existsSync(file) && existsSync(former) ? former : undefined;
 }
 
 /** The file appears whole and private, or not at all, whatever happens to the machine. */

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { z } from 'zod';
 import { PlatformError } from './platform-error.ts';
-import { lockFile, writePrivate } from './private-file.ts';
+import { leftBehind, lockFile, writePrivate } from './private-file.ts';
 
 /** Standard Webhooks: `whsec_` and the base64 of 24 to 64 random bytes. */
 const secret = z.string().regex(/^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/);
@@ -39,12 +39,17 @@ function isOfSystem(error: unknown): boolean {
 
 /**
  * A file that cannot be read, such as one that somebody is writing, leaves the secrets that were read before.
- * @param warn told of it, once for each change of the file
+ * @param warn told of it, once for each change of the file; and at first, of a file that is elsewhere
  */
 export function openWebhookSecrets(file: string, warn: (message: string) => void): WebhookSecrets {
   let readAt = -1;
   let warnedAt: number | undefined;
   let secrets: Promise<Secrets> = Promise.resolve({});
+  const former = leftBehind(file);
+  if (former !== undefined)
+    warn(
+      `there are no webhook secrets at ${file}: older versions kept them in ${former}: move that file there, or name it with JOBS_SECRETS_FILE`,
+    );
   async function readOrKeep(before: Promise<Secrets>, changedAt: number): Promise<Secrets> {
     try {
       return await readSecrets(file);

@@ -38,6 +38,24 @@ it('secrets are kept from others, and both sign while one is exchanged', async (
   expect(readFileSync(file, 'utf8')).not.toContain(before);
 });
 
+it('says at first where an older version has left the file that is not there', () => {
+  const warnings: string[] = [];
+  const open = (name: string) =>
+    openWebhookSecrets(path.join(dir, 'data', name), (message) => warnings.push(message));
+  const cwd = process.cwd();
+  mkdirSync(path.join(dir, '.flywheel'));
+  writeFileSync(path.join(dir, '.flywheel/webhook-secrets.json'), '{}');
+  process.chdir(dir);
+  try {
+    for (const name of ['others.json', 'webhook-secrets.json']) open(name);
+  } finally {
+    process.chdir(cwd);
+  }
+  expect(warnings).toEqual([
+    expect.stringContaining('older versions kept them in .flywheel/webhook-secrets.json: move'),
+  ]);
+});
+
 // It ended the turn, and so each turn after it: nobody got any webhook until the file was mended.
 it('a file that cannot be read leaves the secrets from before, and says so once for each change', async () => {
   const file = path.join(dir, 'broken.json');

@@ -1,6 +1,6 @@
 // API keys on the disk: made once, private, changed by many at once without losing one, and what administration does to the list.
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -223,6 +223,24 @@ describe('the hashed file', () => {
     const file = path.join(dir, 'wrong.json');
     await writeFile(file, JSON.stringify(content));
     await expect(readHashedKeys(file)).rejects.toMatchObject({ code: 'KEYS_UNREADABLE' });
+  });
+
+  // Who then makes a first key has refused all clients and all notices that are out.
+  test('where there are none, those of an older version are named before new ones are advised', async () => {
+    const messageFor = (name: string) =>
+      readHashedKeys(path.join(dir, 'data', name)).catch(({ message }: Error) => message);
+    const cwd = process.cwd();
+    await mkdir(path.join(dir, '.flywheel'));
+    await writeFile(path.join(dir, '.flywheel/keys.hashed.json'), '{}');
+    process.chdir(dir);
+    try {
+      expect(await messageFor('keys.hashed.json')).toContain(
+        `${dir}/data/keys.hashed.json: older versions kept them in .flywheel/keys.hashed.json: move`,
+      );
+      expect(await messageFor('others.json')).toContain('makes the first');
+    } finally {
+      process.chdir(cwd);
+    }
   });
 });
 
