@@ -4,6 +4,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { DefinitionType } from '../../domain/definition.ts';
 import type { DefinitionRecord } from '../../domain/record.ts';
+import { canonicalHash } from '../../platform/canonical.ts';
+import { checkDocument } from '../../platform/definition-document.ts';
 import type { Publication, Published } from '../../platform/definition-publish.ts';
 import { PlatformError } from '../../platform/platform-error.ts';
 import { unknownDefinition } from '../answer.ts';
@@ -11,6 +13,7 @@ import type { Dependencies } from '../dependencies.ts';
 import { type ProblemError, problemError, retryProblem } from '../problem-details.ts';
 import { querySchema, requestSchema, responses } from '../schema.ts';
 import { definition, oneParams, reasonOf, shown, tagOf, tags, typeOf, writing } from './shapes.ts';
+import { tooLarge } from './too-large.ts';
 
 type EditingPorts = Pick<Dependencies, 'definitionLog' | 'publisher'>;
 
@@ -102,7 +105,15 @@ function refusal(
   }
 }
 
-/** @throws the problem that keeps the change from being made; 503 if Kafka did not say whether it was */
+/** Whether it is what was said last, by this request or, before every partition had it, by one before. */
+function isHeard({ definitionLog }: EditingPorts, { type, id, document }: Publication): boolean {
+  const last = definitionLog.historyOf(type, id).at(-1);
+  if (last === undefined || document === null) return last?.document === null;
+  const checked = checkDocument(type, id, document, last.document);
+  return checked.ok && canonicalHash(checked.document) === last.hash;
+}
+
+/** @throws the problem that keeps the change from being made; 413 for what is too large for the log, 503 if Kafka did not say whether it was */
 async function publish(
   deps: EditingPorts,
   publication: Publication,
@@ -114,6 +125,10 @@ async function publish(
     throw refusal(deps, type, id, published);
   } catch (error) {
     if (!(error instanceof PlatformError)) throw error;
+    if (error.code === 'KAFKA_TOO_LARGE') {
+      const detail = tooLarge(error, { name: `${type}/${id}`, isHeard: isHeard(deps, publication) });
+      throw problemError({ status: 413, code: 'too_large', detail }, error);
+    }
     const detail =
       'The log did not acknowledge in time: the change may hold, and then reaches every partition by itself. Read the definition before you try again.';
     throw Object.assign(retryProblem(503, 'log_unavailable', detail, 5), { cause: error });
@@ -136,7 +151,12 @@ export function registerDefinitionEditing(app: FastifyInstance, deps: EditingPor
     params: requestSchema(oneParams),
     headers: requestSchema(preconditions),
     body: requestSchema(writing),
-    response: responses({ 200: definition, 201: definition }),
+    response: responses(
+      { 200: definition, 201: definition },
+      {
+        413: '`too_large`: the body, or the record that is made of it is larger than the log takes; `detail` says whether it holds.',
+      },
+    ),
   };
   app.put('/v1/definitions/:type/:id', { schema: put }, async (request, reply): Promise<FastifyReply> => {
     const { type: text, id } = request.params as z.infer<typeof oneParams>;

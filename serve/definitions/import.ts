@@ -11,6 +11,7 @@ import { type Problem, type ProblemError, problemError, retryProblem } from '../
 import { querySchema, requestSchema, responses } from '../schema.ts';
 import { differenceOf, operation } from './difference.ts';
 import { reasonOf, setTag, tags, writing } from './shapes.ts';
+import { tooLarge } from './too-large.ts';
 
 type ImportPorts = Pick<Dependencies, 'definitionLog' | 'publisher'>;
 
@@ -59,12 +60,6 @@ function interrupted(
 ): ProblemError {
   const detail = `${why} What came before it holds (${made.length} of ${of}); plan again.`;
   return problemError({ ...problem, detail, members: { ...problem.members, made } }, cause);
-}
-
-function tooLarge({ message }: PlatformError, { name, isHeard }: { name: string; isHeard: boolean }): string {
-  return isHeard
-    ? `${name} holds, but its record is too large to reach every partition (${message}): make it smaller, or raise max.message.bytes of events and spend.`
-    : `The record of ${name} is larger than the log takes (${message}): make it smaller.`;
 }
 
 /** What is no fault of the log goes through. */
