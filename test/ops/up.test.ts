@@ -44,9 +44,14 @@ interface Run {
 }
 
 function up(...options: string[]): Run {
+  return upIn({}, ...options);
+}
+
+function upIn(environment: Record<string, string>, ...options: string[]): Run {
   const args = ['bin/flywheel.js', 'up', '--dir', dir, '--ports', 'ephemeral'];
   const child = spawn(process.execPath, [...args, '--buyers', String(BUYERS), ...options], {
     cwd: PROJECT,
+    env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
@@ -238,13 +243,22 @@ const REES46 = `event_time,event_type,product_id,category_id,category_code,brand
 2019-10-01 00:00:04 UTC,purchase,1004237,2053013555631882655,electronics.smartphone,apple,1081.98,535871217,c6bd7419-2748-4c56-95b4-8cec9ff8b80d
 `;
 
+/** Before anything else in each process; `verify` is held there, so that it is neither over nor says more when the signal comes. */
+const HOLD_VERIFY = `if (process.argv[2] === 'verify') {
+  process.stderr.write('verify: held\\n');
+  await new Promise(() => setInterval(() => {}, 60_000));
+}
+`;
+
 test(
   'SIGTERM while it verifies a replay ends verify and then itself, without a word of success',
   async () => {
     const file = path.join(dir, 'two.csv');
     writeFileSync(file, REES46);
-    const run = up('--replay', `rees46:${file}`, '--verify');
-    await expect.poll(() => run.output(), { timeout: START_MS_MAX, interval: 20 }).toMatch(/^verify: /m);
+    const hold = path.join(dir, 'hold-verify.mjs');
+    writeFileSync(hold, HOLD_VERIFY);
+    const run = upIn({ NODE_OPTIONS: `--import=${hold}` }, '--replay', `rees46:${file}`, '--verify');
+    await expect.poll(() => run.output(), { timeout: START_MS_MAX, interval: 20 }).toMatch(/^verify: held$/m);
     run.process.kill('SIGTERM');
     expect(await run.code, run.output()).toBe(130);
     expect(run.output()).toContain('\nstopping (SIGTERM) …\nstopped before it was done\nstopped\n');
