@@ -5,6 +5,14 @@
  * may stand as well. Of a list that names the scheme but once only the last is left.
  */
 export function withoutPassword(addresses: string): string {
-  // Up to the last @: a password that somebody forgot to encode may have one, or a slash, in it.
-  return addresses.replace(/(^|\/\/)((?!\/\/).)*@/g, '$1…@').replace(/\?[^,]*/g, '');
+  // A password that somebody forgot to encode may have a comma in it: another address begins with its scheme.
+  return addresses
+    .split(/,(?=[a-z][a-z0-9+.-]*:\/\/)/i)
+    .map(oneWithoutPassword)
+    .join(',');
+}
+
+/** Up to the last @: such a password may also have one, or slashes, in it. */
+function oneWithoutPassword(address: string): string {
+  return address.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, '$1…@').replace(/\?.*/s, '');
 }

@@ -12,8 +12,11 @@ it.each([
   ['u:s3cret@a,b', '…@a,b'],
   ['redis://:s3@s3cret@a', 'redis://…@a'],
   ['redis://:p/s3cret@a/0', 'redis://…@a/0'],
+  ['redis://:s3//cret@a', 'redis://…@a'],
+  ['redis://:s3//cret@a,redis://:s3//cret@b', 'redis://…@a,redis://…@b'],
   ['https://u:p,s3cret@ch', 'https://…@ch'],
   ['https://ch:8443?access_token=s3cret', 'https://ch:8443'],
+  ['https://ch?access_token=s3,cret,http://b', 'https://ch,http://b'],
   ['redis://a?password=s3cret,redis://b?db=1', 'redis://a,redis://b'],
 ])('%s is shown as %s', (addresses, shown) => {
   expect(withoutPassword(addresses)).toBe(shown);
