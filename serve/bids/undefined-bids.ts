@@ -4,6 +4,8 @@ import type { AnswerReason, BidDefinitions } from './bid-answer.ts';
 
 /** Whoever misspells an id asks thousands of times a second. */
 const PAUSE_MS = 60_000;
+/** Names that are told in that time; who makes them up has as many as bids. */
+const NAMES_MAX = 20;
 
 /** `campaign/…`, `account/…` or `score/…`. */
 function missingOf(
@@ -23,15 +25,20 @@ function missingOf(
   }
 }
 
-/** Takes what every bid came to, and warns of what is not defined: of each reason at most once a minute. */
+/** Takes what every bid came to, and warns of what is not defined: of each at most once a minute. */
 export function createUndefinedBids({ log, clock }: Pick<Dependencies, 'log' | 'clock'>) {
-  const toldMs = new Map<AnswerReason, number>();
+  const told = new Set<string>();
+  let sinceMs = Number.NEGATIVE_INFINITY;
   return function look(reason: AnswerReason, campaignId: string, definitions: BidDefinitions): void {
     const missing = missingOf(reason, campaignId, definitions);
     if (missing === undefined) return;
     const nowMs = clock.monotonicMs();
-    if (nowMs - (toldMs.get(reason) ?? Number.NEGATIVE_INFINITY) < PAUSE_MS) return;
-    toldMs.set(reason, nowMs);
+    if (nowMs - sinceMs >= PAUSE_MS) {
+      told.clear();
+      sinceMs = nowMs;
+    }
+    if (told.has(missing) || told.size >= NAMES_MAX) return;
+    told.add(missing);
     log.warn('a bid is asked for what is not defined', { missing, campaign: campaignId, reason });
   };
 }

@@ -7,7 +7,7 @@ const nothing: BidDefinitions = { campaign: undefined, account: undefined, score
 const campaign = { document: { accountId: 'acme', scoreId: 'opportunity' } };
 const withCampaign = { ...nothing, campaign } as BidDefinitions;
 
-it('names what is missing, of each reason at most once a minute', () => {
+it('names all that is missing, each at most once a minute', () => {
   const told: unknown[] = [];
   let nowMs = 5;
   const look = createUndefinedBids({
@@ -19,12 +19,15 @@ it('names what is missing, of each reason at most once a minute', () => {
   expect(told).toEqual([]);
   look('unknownCampaign', 'serach', nothing);
   look('unknownCampaign', 'serach', nothing);
+  look('unknownCampaign', 'rare', nothing);
   look('unknownAccount', 'search', withCampaign);
   look('unknownScore', 'search', withCampaign);
-  expect(told).toEqual(['campaign/serach', 'account/acme', 'score/opportunity']);
+  expect(told).toEqual(['campaign/serach', 'campaign/rare', 'account/acme', 'score/opportunity']);
   nowMs += 59_999;
   look('unknownCampaign', 'serach', nothing);
   nowMs += 1;
-  look('unknownCampaign', 'other', nothing);
-  expect(told.slice(3)).toEqual(['campaign/other']);
+  for (const each of ['serach', 'serach', ...Array.from({ length: 30 }, (_, index) => `made-up-${index}`)])
+    look('unknownCampaign', each, nothing);
+  expect(told.slice(4)).toHaveLength(20);
+  expect(told.slice(4, 6)).toEqual(['campaign/serach', 'campaign/made-up-0']);
 });
