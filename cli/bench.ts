@@ -1,14 +1,13 @@
 // `flywheel bench`: speed as ratios of one run, written to loadtest/results/. Exit code 1 if a goal was missed.
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { clearBenchFolder, removeBenchFolder, tellOfOlderFolder } from '../loadtest/bench/folder.ts';
 import { benchLatency } from '../loadtest/bench/latency.ts';
 import { benchMemory } from '../loadtest/bench/memory.ts';
 import { benchStream, type StreamBenchResult } from '../loadtest/bench/stream.ts';
 import { missedByLatency, missedByMemory, missedByServe, missedByStream } from '../loadtest/goals.ts';
 import { benchServe, routeNames } from '../loadtest/serve/bench.ts';
-import { takeFolder } from '../ops/local/pids.ts';
-import { StackError } from '../ops/local/stack-error.ts';
 
 interface BenchOptions {
   readonly events: number;
@@ -96,46 +95,16 @@ async function runMemory(options: BenchOptions, dir: string): Promise<Measured> 
 
 const benchmarks = { stream: runStream, serve: runServe, latency: runLatency, memory: runMemory };
 
-/** What every start leaves in its folder: by it one knows that the rest is a benchmark's, too. */
-const HOLDER = 'holder';
-
-/** What a start has made. Who holds it goes last: of one that was cut off the next start still knows whose it was. */
-async function removeFolder(dir: string): Promise<void> {
-  for (const name of await readdir(dir)) {
-    if (name !== HOLDER) await rm(join(dir, name), { recursive: true });
-  }
-  await rm(dir, { recursive: true });
-}
-
-/**
- * Ends and removes what a benchmark that was killed has left.
- * @throws StackError FOLDER_IN_USE while one runs there, and for what is not a benchmark's
- */
-async function clearFolder(dir: string): Promise<void> {
-  const names = await readdir(dir).catch((error: NodeJS.ErrnoException): string[] => {
-    if (error.code === 'ENOENT') return [];
-    throw error;
-  });
-  if (names.length === 0) return;
-  if (!names.includes(HOLDER))
-    throw new StackError(
-      'FOLDER_IN_USE',
-      `${dir} holds what no benchmark has left there: move it away, or name another folder with --dir`,
-    );
-  const { release } = await takeFolder(dir, print);
-  release();
-  await removeFolder(dir);
-}
-
 async function run(what: keyof typeof benchmarks, options: BenchOptions): Promise<void> {
   const dir = join(options.dir, 'flywheel-bench');
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
-  await clearFolder(dir);
+  tellOfOlderFolder(options.dir, print);
+  await clearBenchFolder(dir, print);
   await mkdir(dir, { recursive: true });
   const { result, missed } = await benchmarks[what](options, dir);
   await mkdir(options.results, { recursive: true });
   await writeFile(join(options.results, `${what}.json`), `${JSON.stringify(result, null, 2)}\n`);
-  await removeFolder(dir);
+  await removeBenchFolder(dir, print);
   if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
   for (const each of missed) print(`MISSED ${each}`);
   process.exitCode = missed.length === 0 ? 0 : 1;
