@@ -6,6 +6,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import path from 'node:path';
 
 const FREE = 'free';
+/** What the system says of another user's process, though it be one that /proc does not show. */
+const NOT_OURS = 'EPERM';
 
 /**
  * Takes the lock unless a living process, which may be this one, has it. Never waits.
@@ -40,7 +42,7 @@ export function holderOf(lock) {
  * @param {number} pid
  */
 export function isRunning(pid) {
-  return nameOf(pid) !== undefined;
+  return nameOf(pid) !== undefined || refusalOf(pid) === NOT_OURS;
 }
 
 /**
@@ -52,9 +54,10 @@ export function isRunning(pid) {
 export function startTicksOf(pid) {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name in parentheses may hold spaces; field 22 (start time) is the 20th after it, field 3 (state) the first.
+    // The name in parentheses may hold spaces; field 22 (start time) is the 20th after it, field 3 (state) the first, field 20
+    // (threads) the 18th. The first thread may have ended before the others, which still hold what the process has open.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' ? undefined : fields[19];
+    return fields[0] === 'Z' && Number(fields[17]) <= 1 ? undefined : fields[19];
   } catch {
     return undefined;
   }
@@ -98,10 +101,16 @@ function nameOf(pid) {
     const startTicks = startTicksOf(pid);
     return startTicks === undefined ? undefined : `${pid}-${startTicks}`;
   }
+  const refusal = refusalOf(pid);
+  return refusal === undefined || refusal === NOT_OURS ? String(pid) : undefined;
+}
+
+/** Why it takes no signal of ours; undefined for one that does. */
+function refusalOf(pid) {
   try {
     process.kill(pid, 0);
-    return String(pid);
-  } catch {
     return undefined;
+  } catch (error) {
+    return error.code;
   }
 }

@@ -154,17 +154,22 @@ function signal(child: ProcessRecord, name: NodeJS.Signals): void {
   }
 }
 
+/** One that is ending has no command line any more, though it still holds its ports: it is known by its start alone. */
 async function allEnded(children: readonly ProcessRecord[], waitMs: number): Promise<boolean> {
   const giveUpAt = performance.now() + waitMs;
-  while (children.some(isOurs)) {
+  while (children.some(isRunning)) {
     if (performance.now() > giveUpAt) return false;
     await new Promise((resolve) => setTimeout(resolve, REAP_POLL_MS));
   }
   return true;
 }
 
+function isRunning({ pid, startTicks }: ProcessRecord): boolean {
+  return startTicksOf(pid) === startTicks;
+}
+
 function isOurs(record: ProcessRecord): boolean {
-  if (startTicksOf(record.pid) !== record.startTicks) return false;
+  if (!isRunning(record)) return false;
   try {
     return readFileSync(`/proc/${record.pid}/cmdline`, 'utf8').replaceAll('\0', ' ').includes(record.marker);
   } catch {

@@ -2,12 +2,14 @@
 // What a start was cut off at is done by the next.
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { isInRange } from '../../bin/machine.js';
+import { isRunning, startTicksOf } from '../../bin/process-lock.js';
 
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
 const STARTS = 6;
@@ -199,7 +201,8 @@ test("of Kafka's jars that did not come whole nothing is left or taken for whole
   mkdirSync(path.dirname(pom), { recursive: true });
   writeFileSync(pom, '<project/>');
   writeFileSync(path.join(clone, 'go-on'), '');
-  for (const name of ['libs.99999999', 'libs.1', 'other.99999999'])
+  const own = `libs.${process.pid}`;
+  for (const name of ['libs.99999999', own, 'other.99999999'])
     mkdirSync(path.join(kafka, name), { recursive: true });
   const fetchJars = (mvn: string) => {
     writeFileSync(
@@ -221,11 +224,43 @@ test("of Kafka's jars that did not come whole nothing is left or taken for whole
     ).ended;
   };
   const failed = await fetchJars('touch "$out/kafka.jar"; exit 1');
-  expect([failed.code, readdirSync(kafka).sort()]).toEqual([1, ['libs.1', 'other.99999999']]);
+  expect([failed.code, readdirSync(kafka).sort()]).toEqual([1, [own, 'other.99999999']]);
   expect(await fetchJars('touch "$out/kafka.jar"')).toEqual({ code: 0, output: '' });
-  expect(readdirSync(kafka).sort()).toEqual(['libs', 'libs.1', 'other.99999999']);
+  expect(readdirSync(kafka).sort()).toEqual(['libs', own, 'other.99999999']);
   expect(readdirSync(path.join(kafka, 'libs')).sort()).toEqual(['kafka.jar', 'pom.xml']);
 });
+
+test("another user's process runs, also where /proc does not show it", () => {
+  const kill = vi.spyOn(process, 'kill').mockImplementation(() => {
+    throw Object.assign(new Error('kill EPERM'), { code: 'EPERM' });
+  });
+  try {
+    expect(isRunning(99_999_999)).toBe(true);
+  } finally {
+    kill.mockRestore();
+  }
+  expect(isRunning(99_999_999)).toBe(false);
+});
+
+test.runIf(process.platform === 'linux')(
+  'a process whose first thread has ended runs until the last has',
+  async () => {
+    const script = `import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(600,)).start()
+ctypes.CDLL(None).pthread_exit(None)`;
+    const child = spawn('python3', ['-c', script], { stdio: 'ignore' });
+    started.push(child);
+    const status = () => readFileSync(`/proc/${child.pid}/status`, 'utf8');
+    await expect.poll(status, { timeout: 60_000 }).toMatch(/^State:\tZ/m);
+    expect([status(), startTicksOf(child.pid!)]).toEqual([
+      expect.stringMatching(/^Threads:\t2$/m),
+      expect.any(String),
+    ]);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    expect(startTicksOf(child.pid!)).toBeUndefined();
+  },
+);
 
 test('ranges of versions are read as npm reads them', () => {
   const isIn = (range: string) =>

@@ -291,14 +291,22 @@ describe('processes that outlive or die', () => {
   test('what they listen on is looked at when our own have ended, and is refused of others', async () => {
     const ports = await ephemeralPorts();
     const options = { pickPorts: async () => ports, beside: ['stream', 'serve', 'jobs'] as const };
-    const script = `require('node:net').createServer().listen(${ports.streamMetrics}, '127.0.0.1', () => console.log('listens'))`;
-    const listen = async (): Promise<ChildProcess> => {
-      const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const listen = async (command: string, flag: string, script: string): Promise<ChildProcess> => {
+      const child = spawn(command, [flag, script], { stdio: ['ignore', 'pipe', 'inherit'] });
       spawned.push(child);
       await once(child.stdout!, 'data');
       return child;
     };
-    const left = await listen();
+    // Its first thread ends at once, the process with what it listens on a second later.
+    const script = `import ctypes, os, signal, socket, threading, time
+def end(*_):
+    threading.Thread(target=lambda: (time.sleep(1), os._exit(0))).start()
+    ctypes.CDLL(None).pthread_exit(None)
+signal.signal(signal.SIGTERM, end)
+listener = socket.create_server(('127.0.0.1', ${ports.streamMetrics}))
+print('listens', flush=True)
+time.sleep(600)`;
+    const left = await listen('python3', '-c', script);
     const processes = await take();
     processes.add('stream', left.pid!, script);
     processes.release();
@@ -306,7 +314,11 @@ describe('processes that outlive or die', () => {
     stack = undefined;
     expect(isAlive(left.pid!)).toBe(false);
 
-    const foreign = await listen();
+    const foreign = await listen(
+      process.execPath,
+      '-e',
+      `require('node:net').createServer().listen(${ports.streamMetrics}, '127.0.0.1', () => console.log('listens'))`,
+    );
     await expect(start([], options)).rejects.toMatchObject({
       code: 'PORT_TAKEN',
       message: expect.stringContaining(`the metrics of stream needs port ${ports.streamMetrics}`),
@@ -317,20 +329,27 @@ describe('processes that outlive or die', () => {
 
   test('one that is not ready yet is stopped with the rest, when another one failed', async () => {
     const running = await start([]);
-    const starts = [
-      // It looks for its Redis for ten seconds.
-      running.startFlywheel('jobs', { REDIS_URL: 'redis://127.0.0.1:1', KAFKA_BROKERS: '127.0.0.1:1' }),
-      running.startFlywheel('stream', { STREAM_METRICS_PORT: 'none' }),
-    ];
-    await expect(Promise.all(starts)).rejects.toMatchObject({
+    // Held from its beginning, so that it neither becomes ready nor ends by itself, however busy the machine is.
+    const jobs = running.startFlywheel('jobs', {
+      REDIS_URL: 'redis://127.0.0.1:1',
+      KAFKA_BROKERS: '127.0.0.1:1',
+      JOBS_METRICS_PORT: `${running.ports.jobsMetrics}`,
+    });
+    jobs.catch(() => {});
+    await expect.poll(recordedPids, { interval: 5 }).toHaveLength(1);
+    const pids = recordedPids();
+    process.kill(pids[0]!, 'SIGSTOP');
+    await expect(running.startFlywheel('stream', { STREAM_METRICS_PORT: 'none' })).rejects.toMatchObject({
       code: 'CHILD_CRASHED',
       message: expect.stringMatching(/^stream exited with code 1 while starting/),
     });
-    const pids = recordedPids();
     expect(pids.filter(isAlive)).toHaveLength(1);
-    await running.stop();
+    const stopped = running.stop();
+    process.kill(pids[0]!, 'SIGCONT');
+    await stopped;
     stack = undefined;
     expect([pids.filter(isAlive), recordedPids()]).toEqual([[], []]);
+    await expect(jobs).rejects.toThrow();
   });
 });
 
