@@ -6,5 +6,8 @@ export function tryLock(
 /** The pid of the living process that holds the lock, if one does. */
 export function holderOf(lock: string): number | undefined;
 
+/** True while a process has that pid. */
+export function isRunning(pid: number): boolean;
+
 /** Clock ticks between boot and the process's start. Undefined for one that has ended, and where there is no /proc. */
 export function startTicksOf(pid: number): string | undefined;

@@ -68,12 +68,17 @@ function answersWithoutEngine(request: IncomingMessage, response: ServerResponse
     response.end(`There is no handle ${pathname}\n`);
     return true;
   }
-  if (request.headers.origin !== undefined) {
+  if (isOfWebPage(request)) {
     response.statusCode = 403;
     response.end('Statements of web pages are refused: this server knows no users.\n');
     return true;
   }
   return false;
+}
+
+/** What a page shows or goes to has no `Origin`, as an image: browsers say of it where it is from, and of what its reader typed `none`. */
+function isOfWebPage({ headers }: IncomingMessage): boolean {
+  return headers.origin !== undefined || (headers['sec-fetch-site'] ?? 'none') !== 'none';
 }
 
 /** Server configuration: the memory cap, and few background threads, because a laptop shares its cores with Kafka and the stream. */

@@ -73,6 +73,11 @@ export async function readRequest(request: IncomingMessage, spoolFolder: string)
         62,
         `Syntax error (Multi-statements are not allowed): failed at position ${statement.position + 1}. (SYNTAX_ERROR)`,
       );
+    case 'into-outfile':
+      throw new ClickHouseError(
+        358,
+        'INTO OUTFILE is not allowed; a name that is OUTFILE is taken in quotes. (INTO_OUTFILE_NOT_ALLOWED)',
+      );
     case 'other':
       return {
         ...shared,

@@ -12,6 +12,8 @@ interface Token {
 export type Statement =
   | { kind: 'empty' }
   | { kind: 'several'; position: number }
+  /** Its result would go to a file of whoever runs the engine; over HTTP the server writes none. */
+  | { kind: 'into-outfile' }
   | { kind: 'insert-with-data'; target: string; settings: string; format: string; dataStart: number }
   | { kind: 'other'; outputFormat: string | undefined };
 
@@ -19,6 +21,12 @@ export type Statement =
 const NOT_FROM_DATA = new Set(['SELECT', 'WITH', 'WATCH', 'INFILE']);
 const BEFORE_TABLE = new Set(['INTO', 'TABLE', 'FUNCTION']);
 const QUOTES = new Set(["'", '"', '`']);
+/** Typographic ones end at their counterpart, and know no escapes. */
+const PAIRED_QUOTES = new Map([
+  ['‘', '’'],
+  ['“', '”'],
+]);
+const LINE_COMMENTS = ['--', '//', '#!', '# '];
 const WORD = /[\p{L}\p{N}_$]/u;
 const HEREDOC = /\$[A-Za-z_0-9]*\$/y;
 
@@ -60,14 +68,18 @@ function readToEnd(tokens: Generator<Token, void>, first: Token): Statement {
   let previous = first;
   let outputFormat: string | undefined;
   let finished = isSemicolon(first);
+  let isToFile = false;
   for (let next = tokens.next(); !next.done; next = tokens.next()) {
     const token = next.value;
     if (finished && !isSemicolon(token)) return { kind: 'several', position: token.start };
     finished ||= isSemicolon(token);
     depth += depthChange(token);
     if (depth === 0 && isFormatName(token, previous)) outputFormat = token.text;
+    // Whatever stands before it: the engine takes more characters for blanks than are read here.
+    isToFile ||= keywordOf(token) === 'OUTFILE';
     previous = token;
   }
+  if (isToFile) return { kind: 'into-outfile' };
   return { kind: 'other', outputFormat };
 }
 
@@ -109,14 +121,15 @@ function* tokensOf(sql: string): Generator<Token, void> {
   let at = 0;
   while (at < sql.length) {
     const character = sql[at]!;
+    const closing = PAIRED_QUOTES.get(character);
     if (/\s/.test(character)) {
       at += 1;
-    } else if (sql.startsWith('--', at) || sql.startsWith('#!', at) || sql.startsWith('# ', at)) {
+    } else if (LINE_COMMENTS.some((beginning) => sql.startsWith(beginning, at))) {
       at = endOf(sql, '\n', at);
     } else if (sql.startsWith('/*', at)) {
       at = endOf(sql, '*/', at + 2);
-    } else if (QUOTES.has(character)) {
-      const end = endOfQuoted(sql, at, character);
+    } else if (QUOTES.has(character) || closing !== undefined) {
+      const end = closing === undefined ? endOfQuoted(sql, at, character) : endOf(sql, closing, at + 1);
       yield { kind: 'quoted', text: sql.slice(at, end), start: at, end };
       at = end;
     } else {

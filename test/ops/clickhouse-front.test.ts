@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { getPriority, tmpdir } from 'node:os';
 import path from 'node:path';
@@ -283,6 +283,11 @@ describe('what is not asked by POST', () => {
     for (const setting of ['readonly=0', 'readonly=1&readonly=0', 'param_x=1&readonly=0'])
       expect(await ask('GET', `/?query=DROP+TABLE+shown&${setting}`)).toMatchObject({ code: '164' });
     expect(await ask('GET', '/?query=SET+readonly=0')).toMatchObject({ code: '164' });
+    for (const statement of [
+      'DROP TABLE shown SETTINGS readonly=0',
+      "INSERT INTO shown SETTINGS readonly=0 VALUES (1,'a')",
+    ])
+      expect(await ask('GET', `/?query=${encodeURIComponent(statement)}`)).toMatchObject({ code: '164' });
     expect(await rowsOf('SELECT * FROM shown')).toEqual([]);
     expect(readdirSync(path.join(dir, 'clickhouse', 'spool'))).toEqual([]);
   });
@@ -294,10 +299,34 @@ describe('what is not asked by POST', () => {
   });
 });
 
+test('no statement writes a file, however it is asked', async () => {
+  const made = path.join(dir, 'made');
+  const before = [
+    ...[
+      '1 INTO OUTFILE',
+      '1 into /* a */ -- b\n outfile',
+      "length(‘'’) INTO OUTFILE",
+      "length($$'$$) INTO OUTFILE",
+    ],
+    ...['1 AS “"” INTO OUTFILE', '1 INTO\u200bOUTFILE', '(1, 2).1INTO OUTFILE', "1 // '\n INTO OUTFILE"],
+    ...["1 # '\n INTO OUTFILE", "1 #!'\n INTO OUTFILE", "1 −− '\n INTO OUTFILE", '1 /* /* */ INTO OUTFILE'],
+  ];
+  for (const method of ['GET', 'POST'])
+    for (const to of before) {
+      const query = encodeURIComponent(`SELECT ${to} '${made}' TRUNCATE FORMAT TSV`);
+      const answer = await ask(method, `/?query=${query}`);
+      expect([to, answer.code, existsSync(made)]).toEqual([to, expect.stringMatching(/^(358|62)$/), false]);
+    }
+  expect(await rowsOf("SELECT 'INTO OUTFILE' AS `outfile`")).toEqual([{ outfile: 'INTO OUTFILE' }]);
+});
+
 test('a page of the web may send no statement', async () => {
   await makeTable('victim');
   for (const origin of ['http://evil.example', 'null'])
     expect(await ask('POST', '/', { origin }, 'DROP TABLE victim')).toMatchObject({ status: 403 });
+  for (const site of ['cross-site', 'same-site', 'same-origin', ''])
+    expect(await ask('GET', '/?query=SELECT+1', { 'sec-fetch-site': site })).toMatchObject({ status: 403 });
+  expect(await ask('GET', '/?query=SELECT+1', { 'sec-fetch-site': 'none' })).toMatchObject({ status: 200 });
   expect(await rowsOf('SELECT * FROM victim')).toEqual([]);
 });
 

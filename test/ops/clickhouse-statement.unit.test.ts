@@ -56,6 +56,18 @@ describe('other statements', () => {
     expect(readStatement("SELECT 'a\\\\'; SELECT 2")).toEqual({ kind: 'several', position: 14 });
   });
 
+  test('what goes to a file is seen, and no name or text that reads so', () => {
+    for (const sql of [
+      "SELECT 1 INTO OUTFILE 'a'",
+      "EXPLAIN (SELECT 1 into outfile 'a')",
+      "INSERT INTO t SELECT 1 INTO OUTFILE 'a'",
+    ])
+      expect(readStatement(sql)).toEqual({ kind: 'into-outfile' });
+    for (const sql of ["SELECT ‘it's into outfile ;’", "SELECT `outfile`, “outfile”, 'outfile'"])
+      expect(readStatement(sql)).toEqual({ kind: 'other', outputFormat: undefined });
+    expect(readStatement('SELECT ‘\\’; SELECT 2')).toEqual({ kind: 'several', position: 12 });
+  });
+
   test('nothing but comments is empty', () => {
     expect(readStatement(' -- nothing\n/* here */ ')).toEqual({ kind: 'empty' });
   });
