@@ -19,7 +19,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { alone } from './lock.js';
 import { bundleSnippet } from './snippet.js';
-import { PROJECT, runLogged } from './steps.js';
+import { PROJECT, runLogged, StepError } from './steps.js';
+import { makeUnfinished } from './unfinished.js';
 
 const CONFIG = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'];
 /** Plain JavaScript that becomes part of the bundle, because the bootstrap needs it too. */
@@ -30,8 +31,6 @@ const ASSET_FOLDERS = ['sql', 'definitions'];
 const SNIPPET_FOLDER = 'snippet';
 const RESULTS = path.join('loadtest', 'results');
 const DIST = path.join(PROJECT, 'dist');
-/** Beside `dist` and as deep, so that what is in it names its sources by the same relative paths. */
-const UNFINISHED = path.join(PROJECT, 'dist.unfinished');
 const REPLACED = path.join(PROJECT, 'dist.replaced');
 const STAMP = 'sources.sha256';
 
@@ -59,25 +58,63 @@ async function build() {
   if (checked.status !== 0) process.exit(checked.status ?? 1);
   // Not before: this file is also loaded where no package is installed yet.
   const { bundle } = await import('./bundle.js');
-  rmSync(UNFINISHED, { recursive: true, force: true });
-  await bundle(UNFINISHED);
+  // Beside `dist` and as deep, so that what is in it names its sources by the same relative paths. Of this process alone: one whose
+  // start was killed builds on beside the next start's.
+  const unfinished = makeUnfinished(DIST);
+  try {
+    await bundle(unfinished);
+    addTheRest(unfinished, sources);
+    writeFileSync(path.join(unfinished, STAMP), hash);
+    takeItsPlace(unfinished);
+  } finally {
+    rmSync(unfinished, { recursive: true, force: true });
+  }
+}
+
+function addTheRest(unfinished, sources) {
   for (const source of sources) {
     if (/\.(ts|md)$/.test(source) || [...CONFIG, ...SHARED].includes(source)) continue;
     if (source.startsWith(SNIPPET_FOLDER)) continue;
-    const target = path.join(UNFINISHED, source);
+    const target = path.join(unfinished, source);
     mkdirSync(path.dirname(target), { recursive: true });
     copyFileSync(path.join(PROJECT, source), target);
   }
-  bundleSnippet(path.join(UNFINISHED, SNIPPET_FOLDER, 'flywheel.js'));
-  writeFileSync(path.join(UNFINISHED, STAMP), hash);
-  takeItsPlace();
+  bundleSnippet(path.join(unfinished, SNIPPET_FOLDER, 'flywheel.js'));
 }
 
-function takeItsPlace() {
-  rmSync(REPLACED, { recursive: true, force: true });
-  if (existsSync(DIST)) renameSync(DIST, REPLACED);
-  renameSync(UNFINISHED, DIST);
-  rmSync(REPLACED, { recursive: true, force: true });
+function takeItsPlace(unfinished) {
+  const replaced = makeUnfinished(REPLACED);
+  try {
+    // Again, where another build has put its own there in between.
+    for (;;) {
+      moveAway(replaced);
+      if (moved(unfinished)) return;
+    }
+  } finally {
+    rmSync(replaced, { recursive: true, force: true });
+  }
+}
+
+function moveAway(replaced) {
+  rmSync(replaced, { recursive: true, force: true });
+  try {
+    renameSync(DIST, replaced);
+  } catch (error) {
+    if (error.code === 'ENOENT') return;
+    if (error.code !== 'EXDEV') throw error;
+    // In a container a folder that came with its image cannot be renamed.
+    rmSync(DIST, { recursive: true, force: true });
+  }
+}
+
+function moved(unfinished) {
+  try {
+    renameSync(unfinished, DIST);
+    return true;
+  } catch (error) {
+    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+    return false;
+  }
 }
 
 /** Paths relative to the project, sorted. */
@@ -106,4 +143,12 @@ function hashOf(files) {
   return hash.digest('hex');
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await alone(build);
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  try {
+    await alone(build);
+  } catch (error) {
+    if (!(error instanceof StepError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = 1;
+  }
+}

@@ -2,7 +2,7 @@
 
 import path from 'node:path';
 import { holderOf, tryLock } from './process-lock.js';
-import { STATE, StepError } from './steps.js';
+import { PROJECT, STATE, StepError } from './steps.js';
 
 const LOCK = path.join(STATE, 'preparing');
 const LOOK_EVERY_MS = 200;
@@ -48,7 +48,7 @@ function tryOnce() {
   } catch (error) {
     if (error.code === undefined) throw error;
     throw new StepError(
-      `Nothing can be prepared here: ${error.message}. There must be room, and ${STATE} a folder that you may write; after a start as root give it back by: sudo chown -R $(id -u) ${STATE}`,
+      `Nothing can be prepared here: ${error.message}. There must be room, and ${STATE} a folder that you may write; after a start as root give back what it made by: sudo chown -R $(id -u) '${PROJECT}'`,
     );
   }
 }

@@ -119,8 +119,10 @@ export function runLogged(log, command, args, options = {}) {
     child.on('error', (error) => reject(new StepError(`${command} cannot be started: ${error.message}`)));
     child.on('close', (code, signal) => {
       letGo();
-      stream.end(() => {
-        const noLog = unwritten && `${relative(file)} cannot be written: ${unwritten.message}`;
+      // It is told of a fault of the last write before 'error' is.
+      stream.end((fault) => {
+        unwritten ??= fault;
+        const noLog = unwritten ? `${relative(file)} cannot be written: ${unwritten.message}` : undefined;
         if (code === 0) {
           if (noLog !== undefined) process.stderr.write(`${noLog}\n`);
           resolve();

@@ -20,12 +20,14 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** As much of esbuild as the build sees. It notes whether dist is there while it is at work, and takes its time. */
-const BUNDLE = `import { existsSync, appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
+const BUNDLE = `import { existsSync, appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 export async function bundle(outfolder) {
   if (existsSync('broken')) throw new Error('no bundle');
   appendFileSync('seen', String(existsSync('dist/cli/main.js')) + '\\n');
   mkdirSync(outfolder + '/cli', { recursive: true });
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+  if (existsSync('together')) while (readFileSync('seen', 'utf8') !== 'true\\ntrue\\n') await wait(10);
+  else await wait(200);
   writeFileSync(outfolder + '/cli/main.js', "console.log('newer');");
 }
 `;
@@ -58,8 +60,8 @@ function read(file: string): string {
   return readFileSync(path.join(clone, file), 'utf8');
 }
 
-function run(script: string): Promise<{ code: number | null; output: string }> {
-  const child = spawn(process.execPath, [script], { cwd: clone, stdio: ['ignore', 'pipe', 'pipe'] });
+function run(...args: string[]): Promise<{ code: number | null; output: string }> {
+  const child = spawn(process.execPath, args, { cwd: clone, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (chunk: Buffer) => {
@@ -84,14 +86,46 @@ test('a fault in the types or in the bundle leaves the build that is there', asy
 });
 
 test('the older one is there until the newer takes its place, also for two builds at once and after one that was killed', async () => {
-  put('dist.unfinished/half.js', '');
-  put('dist.replaced/half.js', '');
+  put('dist.99999999/half.js', '');
+  put('dist.replaced.99999999/half.js', '');
   const ends = await Promise.all([run('bin/build.js'), run('bin/build.js')]);
   expect(ends.map(({ code, output }) => (code === 0 ? 0 : output))).toEqual([0, 0]);
   expect(read('seen')).toBe('true\ntrue\n');
   expect(readdirSync(path.join(clone, 'dist')).sort()).toEqual(['cli', 'sources.sha256', 'sql']);
   expect(read('dist/cli/main.js')).toContain('newer');
   expect(readdirSync(clone).filter((name) => name.startsWith('dist'))).toEqual(['dist']);
+});
+
+test('two that build at once, because the start of one was killed, leave one that is whole', async () => {
+  put('together', '');
+  // Who is started under the lock builds at once.
+  put(
+    'start.js',
+    `import { spawn } from 'node:child_process';
+import { alone } from './bin/lock.js';
+const build = () => new Promise((resolve) => spawn(process.execPath, ['bin/build.js'], { stdio: 'inherit' }).once('exit', resolve));
+await alone(async () => console.log(await Promise.all([build(), build()])));`,
+  );
+  expect(await run('start.js')).toEqual({ code: 0, output: '[ 0, 0 ]\n' });
+  expect(readdirSync(path.join(clone, 'dist')).sort()).toEqual(['cli', 'sources.sha256', 'sql']);
+  expect(readdirSync(clone).filter((name) => name.startsWith('dist'))).toEqual(['dist']);
+});
+
+test('one that came with the image of a container, and cannot be renamed, is replaced', async () => {
+  put(
+    'overlay.mjs',
+    `import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+const { renameSync } = fs;
+fs.renameSync = (from, to) => {
+  if (from.endsWith('/dist')) throw Object.assign(new Error('cross-device'), { code: 'EXDEV' });
+  renameSync(from, to);
+};
+syncBuiltinESMExports();`,
+  );
+  expect(await run('--import', './overlay.mjs', 'bin/build.js')).toEqual({ code: 0, output: '' });
+  expect(read('dist/cli/main.js')).toContain('newer');
+  expect(existsSync(path.join(clone, 'dist', 'gone.js'))).toBe(false);
 });
 
 test('the command line builds under the lock that it holds, and where there is no build yet', async () => {

@@ -3,7 +3,17 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -186,12 +196,27 @@ describe('what cannot be written', () => {
 
   test('is told where it is the lock', async () => {
     writeFileSync(path.join(clone, '.flywheel'), '');
-    const { code, output } = await prepare().ended;
-    expect([code, output]).toEqual([
-      1,
-      expect.stringMatching(/^Nothing can be prepared here: \w+: .*chown/m),
-    ]);
-    expect(output).not.toMatch(/^ +at /m);
+    cpSync(path.join(PROJECT, 'bin', 'build.js'), path.join(clone, 'bin', 'build.js'));
+    symlinkSync(path.join(PROJECT, 'node_modules'), path.join(clone, 'node_modules'));
+    for (const { ended } of [prepare(), start('bin/build.js')]) {
+      const { code, output } = await ended;
+      expect([code, output]).toEqual([
+        1,
+        expect.stringMatching(/^Nothing can be prepared here: \w+: .*chown .*'$/m),
+      ]);
+      expect(output).not.toMatch(/^ +at /m);
+    }
+  });
+
+  test.runIf(existsSync('/dev/full'))('is told where it is the last of a log', async () => {
+    mkdirSync(path.dirname(log()), { recursive: true });
+    symlinkSync('/dev/full', log());
+    const script = `import { runLogged } from './bin/steps.js';
+      await runLogged('npm-ci', 'echo', ['all']);`;
+    expect(await start('--input-type=module', '-e', script).ended).toEqual({
+      code: 0,
+      output: expect.stringMatching(/npm-ci\.log cannot be written: ENOSPC/),
+    });
   });
 });
 
