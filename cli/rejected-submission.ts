@@ -121,7 +121,16 @@ function logSubmission(value: Fields | undefined, id: string): Submission | unde
   return json('/v1/import', { batch: [identified({ ...rest, type, ...receipt }, id)] });
 }
 
-/** Undefined for what no route takes: control records, and bytes that say nothing. `position` names the reject. */
+/**
+ * A line of CSV of another width, as `serve` refuses it. Older versions kept what cells it had as a row, which would be taken for
+ * other figures than the sheet has.
+ */
+const OTHER_WIDTH = /^the line has \d+ columns, the header \d+$/;
+
+/**
+ * Undefined for what no route takes: control records, lines of CSV of another width, and bytes that say nothing.
+ * `position` names the reject.
+ */
 export function submissionOf(record: RejectedRecord, position: string): Submission | undefined {
   const raw = Buffer.from(record.raw, 'base64');
   // As text it would say something else, and be taken for it.
@@ -133,6 +142,7 @@ export function submissionOf(record: RejectedRecord, position: string): Submissi
   if (record.route === '/v1/exposures')
     return { route: record.route, contentType: 'application/json', body: text };
   if (record.route === '/v1/spend' || record.route === '/v1/notices') {
+    if (OTHER_WIDTH.test(record.detail)) return undefined;
     return spendSubmission(record.route, text, record.at);
   }
   return messageSubmission(record.route, text, record, id);

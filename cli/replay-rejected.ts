@@ -40,7 +40,7 @@ export interface ReplayRejectedReport {
   readByReason: Record<string, number>;
   /** The same bytes for the same route came before, or a notice that the log has: submitted once. */
   repeated: number;
-  /** No route takes it (control records, bytes that say nothing). */
+  /** No route takes it (control records, lines of CSV of another width, bytes that say nothing). */
   unsubmittable: number;
   /** All others that matched. */
   submittable: number;
