@@ -50,6 +50,9 @@ export function createConclusions(ports: ConcludePorts): Conclusions {
   const { owed, namespace, writer, producer, pending, metrics, failpoint, signal } = ports;
   const { expiry, isActive, isUnderWay, nowMs } = ports;
 
+  /** By trigger: what is being given up of it, and what it comes to then. */
+  const givingUp = new Map<string, Promise<void>>();
+
   /** Remembered as dead from now on, so that nobody begins an attempt while it is being written. */
   async function giveUp(open: readonly Delivery[]): Promise<void> {
     const dead = open.map((each) => withoutReceiver(each, nowMs()));
@@ -60,17 +63,30 @@ export function createConclusions(ports: ConcludePorts): Conclusions {
     await writer.write(dead);
   }
 
+  async function concludeWithout(open: readonly Delivery[], trigger: string): Promise<void> {
+    try {
+      await giveUp(open);
+    } finally {
+      givingUp.delete(trigger);
+    }
+    return conclude(trigger);
+  }
+
   async function conclude(trigger: string): Promise<void> {
     const group = owed.of(trigger);
     if (group === undefined) return;
+    // That these are dead is not in Kafka yet; then it is concluded as it stands by then.
+    const underWay = givingUp.get(trigger);
+    if (underWay !== undefined) return underWay;
     const { deliveries, isWhole, key } = group;
     if (isWhole && isReceiptDue(deliveries, isActive)) {
       const open = deliveries.filter((each): each is Delivery => isOpen(each));
       if (open.some(({ id }) => isUnderWay(id))) return;
       if (open.length > 0) {
         // Their receivers are active no more. What the topic would say to be sent for weeks, nobody would send.
-        await giveUp(open);
-        return conclude(trigger);
+        const concluded = concludeWithout(open, trigger);
+        givingUp.set(trigger, concluded);
+        return concluded;
       }
       owed.finish(trigger);
       failpoint('jobs-delivered');

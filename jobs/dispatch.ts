@@ -283,7 +283,13 @@ class LaneDispatcher implements Dispatcher {
       receiver === undefined
         ? this.#giveUp(delivery)
         : attemptDelivery(delivery, receiver, this.#ports, unsentBefore);
-    const after = await attempted.finally(() => this.#attempting.delete(delivery.id));
+    let after: Delivery | null;
+    try {
+      after = await attempted;
+    } finally {
+      // In the turn in which it is admitted: in between, it would be taken for one that waits.
+      this.#attempting.delete(delivery.id);
+    }
     // Its slot is for others meanwhile, and less and less often for it.
     if (after === null || isUnsent(after, delivery)) this.#unsent.set(delivery.id, unsentBefore + 1);
     if (after === null) {

@@ -12,8 +12,35 @@ const toOther = deliveryOf(trigger!, { receiver: 'other' });
 beforeEach(() => void vi.useFakeTimers({ now: 1_000_000 }));
 afterEach(() => void vi.useRealTimers());
 
+/** A writer whose records are in Kafka when they are let through: all at once, as those of one transaction. */
+function heldWriter() {
+  const written: DeliveriesTopicRecord[] = [];
+  let waiting: (() => void)[] = [];
+  let isHeld = false;
+  return {
+    written,
+    hold(): void {
+      isHeld = true;
+    },
+    /** Those that wait; what comes then waits in its turn. */
+    letThrough(): void {
+      for (const resolve of waiting) resolve();
+      waiting = [];
+    },
+    writer: {
+      write(records: readonly DeliveriesTopicRecord[]): Promise<void> {
+        written.push(...records);
+        return isHeld ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve();
+      },
+    },
+  };
+}
+
 /** Both are told of the trigger: `crm` takes it, `other` answers as that says. */
-async function told(answerOfOther: () => Promise<Answer>) {
+async function told(
+  answerOfOther: () => Promise<Answer>,
+  answerOfCrm: () => Promise<Answer> = async () => ({ status: 200, detail: '' }),
+) {
   const world = {
     receivers: [
       activeReceiver('crm'),
@@ -30,27 +57,29 @@ async function told(answerOfOther: () => Promise<Answer>) {
           name === 'dead' && dead.push(values),
     },
   );
+  const held = heldWriter();
   const dispatched = dispatching({
     receivers: () => world.receivers,
     metrics: metrics as never,
     sender: {
-      send: async ({ url }: Attempt) =>
-        url.includes('other') ? answerOfOther() : { status: 200, detail: '' },
+      send: async ({ url }: Attempt) => (url.includes('other') ? answerOfOther() : answerOfCrm()),
       async close() {},
     },
+    disable: async ({ id }) => withdraw(id),
+    writer: held.writer,
   });
+  const withdraw = (receiver = 'other'): void => {
+    world.receivers = world.receivers.filter(({ id }) => id !== receiver);
+    dispatched.dispatcher.refresh();
+  };
   await dispatched.dispatcher.resume(createBeginning(() => false).beginning);
   await dispatched.dispatcher.take(0, [{ offset: 0, trigger: trigger! }]);
   await vi.advanceTimersByTimeAsync(100);
   const statusesOf = (id: string): string[] =>
-    dispatched.written
+    held.written
       .filter((each: DeliveriesTopicRecord) => each.kind === 'delivery' && each.id === id)
       .map((each) => ('status' in each ? each.status : ''));
-  const withdraw = (): void => {
-    world.receivers = world.receivers.slice(0, 1);
-    dispatched.dispatcher.refresh();
-  };
-  return { ...dispatched, dead, statusesOf, withdraw };
+  return { ...dispatched, ...held, dead, statusesOf, withdraw };
 }
 
 // The receipt was written, and the delivery was queued in the topic for weeks, though nobody would send it.
@@ -87,4 +116,52 @@ it.each([
   expect(statusesOf(toOther.id)).toEqual(statuses);
   expect(dead).toEqual(counted);
   expect(receipts).toHaveLength(1);
+});
+
+// `crm` was concluded between the end of the other attempt and what it had come to: that one was given up, whatever its answer.
+it.each([
+  [200, 'delivered', []],
+  [410, 'dead', [['other', 'gone']]],
+])(
+  'both answered, the other %i, in one transaction: what came of each is its last',
+  async (status, last, counted) => {
+    const answers: ((answer: Answer) => void)[] = [];
+    const answer = () => new Promise<Answer>((resolve) => answers.push(resolve));
+    const { receipts, dead, statusesOf, withdraw, hold, letThrough } = await told(answer, answer);
+    const [ofCrm, ofOther] = answers as [(answer: Answer) => void, (answer: Answer) => void];
+    hold();
+    ofCrm({ status: 200, detail: '' });
+    ofOther({ status, detail: '' });
+    await vi.advanceTimersByTimeAsync(100);
+    withdraw();
+    await vi.advanceTimersByTimeAsync(100);
+    letThrough();
+    await vi.advanceTimersByTimeAsync(200_000);
+    expect(statusesOf(toCrm.id)).toEqual(['queued', 'sending', 'delivered']);
+    expect(statusesOf(toOther.id)).toEqual(['queued', 'sending', last]);
+    expect(dead).toEqual(counted);
+    expect(receipts).toHaveLength(1);
+  },
+);
+
+it('no receipt is written before Kafka has what was given up for it, though the receivers change once more', async () => {
+  let answerOfCrm: (answer: Answer) => void = () => {};
+  const { dispatcher, receipts, dead, statusesOf, withdraw, hold, letThrough } = await told(
+    async () => ({ status: 500, detail: 'no' }),
+    () => new Promise((resolve) => (answerOfCrm = resolve)),
+  );
+  withdraw();
+  hold();
+  answerOfCrm({ status: 200, detail: '' });
+  await vi.advanceTimersByTimeAsync(100);
+  letThrough();
+  await vi.advanceTimersByTimeAsync(100);
+  expect(statusesOf(toOther.id).at(-1)).toBe('dead');
+  dispatcher.refresh();
+  await vi.advanceTimersByTimeAsync(100);
+  expect(receipts).toEqual([]);
+  letThrough();
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(receipts).toHaveLength(1);
+  expect(dead).toEqual([['other', 'inactive']]);
 });
