@@ -9,7 +9,7 @@ import type { HasExpired } from './expiry.ts';
 import type { JobsMetrics } from './metrics.ts';
 import { isOpen, type Owed, type OwedTrigger } from './owed.ts';
 import type { PendingCheck } from './pending.ts';
-import { onReceiversChanged } from './receivers-changed.ts';
+import { onReceiversChanged, someAtATime } from './receivers-changed.ts';
 import { concludeRemembered } from './remembered.ts';
 import type { DeliveryWriter } from './writer.ts';
 
@@ -37,6 +37,8 @@ export interface Conclusions {
   conclude(trigger: string): Promise<void>;
   /** Of triggers whose receipt the leader before may have written already: it is only written if the trigger still waits. */
   concludeAgain(triggers: readonly OwedTrigger[]): Promise<void>;
+  /** Of triggers of which the leader before left something open: its receiver may be active no more. */
+  concludeOpen(triggers: readonly string[]): Promise<void>;
   /** Concludes all triggers by the receivers that there are now. */
   receiversChanged(): Promise<void>;
 }
@@ -118,6 +120,7 @@ export function createConclusions(ports: ConcludePorts): Conclusions {
           else if (owed.of(id)?.deliveries.some(isOpen) === false) owed.finish(id);
         },
       }),
+    concludeOpen: (triggers) => someAtATime(triggers, conclude, signal),
     receiversChanged: onReceiversChanged({
       triggers: owed.triggers,
       expiry: () => beforeAbort(expiry(), signal).catch((): HasExpired => () => false),

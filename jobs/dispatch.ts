@@ -125,10 +125,15 @@ class LaneDispatcher implements Dispatcher {
     // Nothing waits any more of what has expired: there are weeks of it, and each would be a question to Redis.
     const hasExpired = await this.#ports.expiry().catch((): HasExpired => () => false);
     const remembered: OwedTrigger[] = [];
+    const heldBack: string[] = [];
     for (const trigger of this.#owed.triggers()) {
       const group = this.#owed.of(trigger)!;
       const open = group.deliveries.filter((each): each is Delivery => isOpen(each));
       for (const delivery of open) this.#enqueue(delivery);
+      // An intent of the leader before is waited for; its end concludes the trigger.
+      const isIntended = open.some(({ id }) => deliveries.get(id)?.status === 'sending');
+      if (!isIntended && open.some(({ receiver }) => this.#active(receiver) === undefined))
+        heldBack.push(trigger);
       if (open.length > 0) continue;
       // Somebody wished one of them sent again: that it has expired is said of it then.
       if (group.deliveries.some(({ id }) => replays.has(id))) continue;
@@ -137,6 +142,8 @@ class LaneDispatcher implements Dispatcher {
     }
     this.#track(this.#conclusions.concludeAgain(remembered));
     for (const replay of replays.values()) await this.replay(replay);
+    // Whom it waits for may be gone since a time when nobody led.
+    this.#track(this.#conclusions.concludeOpen(heldBack));
     for (const receiver of this.#lanes.keys()) this.#pump(receiver);
   }
 

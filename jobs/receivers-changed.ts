@@ -15,6 +15,18 @@ export interface ReceiversChangedPorts {
   readonly signal: AbortSignal;
 }
 
+/** Until the signal is raised. */
+export async function someAtATime(
+  triggers: readonly string[],
+  conclude: (trigger: string) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let from = 0; from < triggers.length && !signal.aborted; from += AT_ONCE) {
+    await Promise.all(triggers.slice(from, from + AT_ONCE).map(conclude));
+    await nextTurn();
+  }
+}
+
 /**
  * What to call at each change; resolves when all are looked at by the receivers as they are then. A change while it is at it begins
  * it once more, however many there were.
@@ -27,13 +39,8 @@ export function onReceiversChanged({ triggers, expiry, conclude, signal }: Recei
     while (hasChanged) {
       hasChanged = false;
       const hasExpired = await expiry();
-      const all = triggers();
-      for (let from = 0; from < all.length; from += AT_ONCE) {
-        if (signal.aborted) return;
-        const some = all.slice(from, from + AT_ONCE);
-        await Promise.all(some.map((trigger) => conclude(trigger, hasExpired)));
-        await nextTurn();
-      }
+      await someAtATime(triggers(), (trigger) => conclude(trigger, hasExpired), signal);
+      if (signal.aborted) return;
     }
   }
 

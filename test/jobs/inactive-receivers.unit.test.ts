@@ -1,6 +1,6 @@
 // A receiver that is disabled or withdrawn while deliveries wait for it: it holds no receipt back, and none of them is forgotten.
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import type { Answer, DeliveriesTopicRecord } from '../../domain/delivery.ts';
+import type { Answer, DeliveriesTopicRecord, Delivery } from '../../domain/delivery.ts';
 import { createBeginning } from '../../jobs/beginning.ts';
 import type { Attempt } from '../../jobs/send.ts';
 import { activeReceiver, deliveryOf, dispatching, manyTriggers } from './dispatching.ts';
@@ -164,4 +164,34 @@ it('no receipt is written before Kafka has what was given up for it, though the 
   await vi.advanceTimersByTimeAsync(1_000);
   expect(receipts).toHaveLength(1);
   expect(dead).toEqual([['other', 'inactive']]);
+});
+
+/** A leader begins when `other`, for whom something waits a day or is being sent, is not there any more. */
+async function begunWithout(change: Partial<Delivery>) {
+  const { beginning, take } = createBeginning(() => false);
+  take({ ...toCrm, status: 'delivered' });
+  take({ ...toOther, dueMs: Date.now() + 86_400_000, ...change });
+  const dispatched = dispatching({});
+  await dispatched.dispatcher.resume(beginning);
+  await vi.advanceTimersByTimeAsync(1_000);
+  return dispatched;
+}
+
+// Nothing changed any more, so that it held the receipt back until it was due.
+it('what waits for one that was withdrawn while nobody led is dead at the beginning', async () => {
+  const { written, receipts } = await begunWithout({});
+  expect(written).toMatchObject([{ id: toOther.id, status: 'dead' }]);
+  expect(receipts).toHaveLength(1);
+});
+
+it('an intent at one that was withdrawn while nobody led is waited for', async () => {
+  const { written, receipts } = await begunWithout({
+    status: 'sending',
+    intentLifeMs: 5_000,
+    timeoutMs: 5_000,
+  });
+  expect([written, receipts]).toEqual([[], []]);
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(written).toMatchObject([{ id: toOther.id, status: 'dead' }]);
+  expect(receipts).toHaveLength(1);
 });
