@@ -60,8 +60,8 @@ export function createLiveHub(ports: Ports): LiveHub {
       renew();
     },
   });
-  /** Viewers who are not among `viewers` yet. */
-  let opening = 0;
+  /** Viewers who are not among `viewers` yet: a connection may take longer to come about than the stream goes on. */
+  const opening = new Set<Pick<Viewer, 'interest'>>();
   let closed = false;
   let lookedAtMs = 0;
   /** Viewers were told of a gap, and not yet that it is over. */
@@ -87,9 +87,9 @@ export function createLiveHub(ports: Ports): LiveHub {
   /** Says again who looks; lets the subscription go when nobody has for as long as the stream goes on. */
   function renew(): void {
     announced.prune();
-    if (viewers.size + opening > 0) lookedAtMs = clock.monotonicMs();
+    if (viewers.size + opening.size > 0) lookedAtMs = clock.monotonicMs();
     else if (clock.monotonicMs() - lookedAtMs > INTEREST_LIFE_MS) letGo();
-    Promise.all([...viewers].map(({ interest }) => announced.announce(interest))).then(
+    Promise.all([...viewers, ...opening].map(({ interest }) => announced.announce(interest))).then(
       endGap,
       (error: Error) => log.warn(`live: ${error.message}`),
     );
@@ -138,14 +138,13 @@ export function createLiveHub(ports: Ports): LiveHub {
 
   return {
     async open({ interest, unknown, limit, seconds, lastEventId }) {
-      if (viewers.size + opening >= VIEWERS_MAX) {
+      if (viewers.size + opening.size >= VIEWERS_MAX) {
         const detail = `${VIEWERS_MAX} look already, which is the most that one process serves.`;
         throw retryProblem(503, 'too_many_viewers', detail, RETRY_SECONDS);
       }
-      opening += 1;
-      await begin(interest).finally(() => {
-        opening -= 1;
-      });
+      const arriving = { interest };
+      opening.add(arriving);
+      await begin(interest).finally(() => opening.delete(arriving));
       // In one turn: so `open` comes first, and what is held and what comes next to each other, nothing twice.
       const viewer = openViewer(interest, limit);
       const missed = missedBy(interest, lastEventId);

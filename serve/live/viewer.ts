@@ -29,6 +29,8 @@ export function openViewer(interest: LiveInterest, limit: number): Viewer {
   let ended = false;
   let wanting = false;
   let cutOff: NodeJS.Timeout | undefined;
+  /** Of the body, when `cutOff` began. */
+  let untaken = 0;
 
   function flush(): void {
     if (wanting && dropped > 0) {
@@ -48,10 +50,21 @@ export function openViewer(interest: LiveInterest, limit: number): Viewer {
     highWaterMark: BUFFER_BYTES,
     read() {
       wanting = true;
-      cutOff?.refresh();
       flush();
+      if (cutOff !== undefined) waitAgain();
     },
   });
+
+  function waitAgain(): void {
+    untaken = body.readableLength;
+    cutOff?.refresh();
+  }
+
+  /** Once the queue is empty the body asks for no more: only what is left of it says that something was taken. */
+  function cutOffIfStill(): void {
+    if (body.readableLength < untaken) waitAgain();
+    else body.destroy();
+  }
 
   function add(frame: string): void {
     if (ended || body.destroyed) return;
@@ -79,9 +92,10 @@ export function openViewer(interest: LiveInterest, limit: number): Viewer {
     end() {
       if (ended || body.destroyed) return;
       ended = true;
-      cutOff = setTimeout(() => body.destroy(), END_MS_MAX).unref();
+      cutOff = setTimeout(cutOffIfStill, END_MS_MAX).unref();
       body.once('close', () => clearTimeout(cutOff));
       flush();
+      untaken = body.readableLength;
     },
   };
 }

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { LiveEvent, LiveInterest } from '../../domain/live.ts';
 import { namespaceOf } from '../../platform/namespace.ts';
 import type { RedisClient } from '../../platform/redis.ts';
-import { createLiveHub, type LiveHub, VIEWERS_MAX } from '../../serve/live/hub.ts';
+import { createLiveHub, INTEREST_LIFE_MS, type LiveHub, VIEWERS_MAX } from '../../serve/live/hub.ts';
 import type { Viewer } from '../../serve/live/viewer.ts';
 
 /** Above the time in which the stream asks who looks. */
@@ -16,6 +16,8 @@ let subscribing: () => Promise<void>;
 /** How an announcement of who looks is answered. */
 let answer: () => Promise<void>;
 let announced: number;
+/** When the last one was made. */
+let announcedMs: number;
 let hub: LiveHub;
 /** Monotonic. */
 let nowMs: number;
@@ -35,6 +37,7 @@ beforeEach(() => {
     },
     eval() {
       announced += 1;
+      announcedMs = nowMs;
       return answer();
     },
   } as unknown as RedisClient;
@@ -180,6 +183,30 @@ describe('a viewer who does not read', () => {
     }
     expect(text.match(/^id: /gm)).toHaveLength(500);
   });
+
+  // The body asks for nothing more once it holds the rest: from then on it was cut off, whatever it took.
+  it('and then goes on gets the end too, however little it takes at a time', async () => {
+    const slow = await hub.open({ ...asking, limit: 20, seconds: 3_600 });
+    for (let number = 0; number < 20; number += 1) publish(number, 0, large);
+    let text = '';
+    while (!slow.body.readableEnded && !slow.body.destroyed) {
+      text += String(slow.body.read(Math.min(1_000, slow.body.readableLength)) ?? '');
+      await pass(8_000);
+    }
+    expect(text.match(/^id: /gm)).toHaveLength(20);
+  });
+
+  it('and then stops is cut off, though it had taken some', async () => {
+    const slow = await hub.open({ ...asking, limit: 20, seconds: 3_600 });
+    for (let number = 0; number < 20; number += 1) publish(number, 0, large);
+    slow.body.read(1_000);
+    await pass(8_000);
+    slow.body.read(1_000);
+    await pass(11_000);
+    expect(slow.body.destroyed).toBe(false);
+    await pass(10_000);
+    expect(slow.body.destroyed).toBe(true);
+  });
 });
 
 describe('a connection to Redis that comes about late', () => {
@@ -229,6 +256,8 @@ describe('a connection to Redis that comes about late', () => {
     subscribing = () => new Promise((resolve) => (listens = resolve));
     const opening = open();
     await pass(25_000);
+    // Else it would be told `ready`, and shown nothing.
+    expect(nowMs - announcedMs).toBeLessThanOrEqual(INTEREST_LIFE_MS / 2);
     listens();
     const viewer = await opening;
     await pass(1_000);
