@@ -195,7 +195,15 @@ class LaneDispatcher implements Dispatcher {
 
   refresh(): void {
     this.#track(this.#conclusions.receiversChanged());
-    for (const receiver of this.#lanes.keys()) this.#pump(receiver);
+    for (const [receiver, { queue }] of this.#lanes) {
+      // What was given up for one that comes back would count as waiting until it were due, a day later.
+      queue.keep((delivery) => {
+        const isLatest = this.#isLatest(delivery);
+        if (!isLatest) this.#unsent.delete(delivery.id);
+        return isLatest;
+      });
+      this.#pump(receiver);
+    }
   }
 
   async drain(): Promise<void> {
@@ -222,6 +230,11 @@ class LaneDispatcher implements Dispatcher {
 
   #enqueue(delivery: Delivery): void {
     this.#lane(delivery.receiver).queue.add(delivery, this.#steady(delivery.dueMs));
+  }
+
+  /** What stands in a queue and is no longer the latest was replaced meanwhile. */
+  #isLatest(delivery: Delivery): boolean {
+    return this.#owed.find(delivery) === delivery;
   }
 
   /** One for each receiver that it is meant for; none for what was taken before (Kafka may repeat). */
@@ -282,8 +295,7 @@ class LaneDispatcher implements Dispatcher {
     const { metrics, nowMs } = this.#ports;
     const unsentBefore = this.#unsent.get(delivery.id) ?? 0;
     this.#unsent.delete(delivery.id);
-    // What stands in the queue and is no longer the latest was replaced meanwhile.
-    if (this.#owed.find(delivery) !== delivery) return;
+    if (!this.#isLatest(delivery)) return;
     const receiver = this.#active(delivery.receiver);
     this.#attempting.add(delivery.id);
     const attempted =

@@ -5,6 +5,8 @@ export interface DueQueue {
   readonly size: number;
   /** @param dueMs by the clock by which it is taken */
   add(delivery: Delivery, dueMs: number): void;
+  /** Leaves in it only what is to be kept. */
+  keep(isKept: (delivery: Delivery) => boolean): void;
   /** The first one, if it is due; else how long until it is (null: there is none). */
   take(nowMs: number): { readonly delivery: Delivery } | { readonly waitMs: number | null };
 }
@@ -16,7 +18,7 @@ interface Waiting {
 
 export function createDueQueue(): DueQueue {
   // The last due first, so that the next one is taken off the end and what is due late is put in near the beginning.
-  const waiting: Waiting[] = [];
+  let waiting: Waiting[] = [];
   return {
     get size() {
       return waiting.length;
@@ -31,6 +33,9 @@ export function createDueQueue(): DueQueue {
         else high = middle;
       }
       waiting.splice(low, 0, { delivery, dueMs });
+    },
+    keep(isKept) {
+      waiting = waiting.filter(({ delivery }) => isKept(delivery));
     },
     take(nowMs) {
       const next = waiting.at(-1);

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { Answer, DeliveriesTopicRecord, Delivery } from '../../domain/delivery.ts';
 import { createBeginning } from '../../jobs/beginning.ts';
+import { WAITING_MAX } from '../../jobs/fresh-delivery.ts';
 import type { Attempt } from '../../jobs/send.ts';
 import { activeReceiver, deliveryOf, dispatching, manyTriggers } from './dispatching.ts';
 
@@ -194,4 +195,29 @@ it('an intent at one that was withdrawn while nobody led is waited for', async (
   await vi.advanceTimersByTimeAsync(10_000);
   expect(written).toMatchObject([{ id: toOther.id, status: 'dead' }]);
   expect(receipts).toHaveLength(1);
+});
+
+// What was given up stood in the queue until its day: each trigger was dead at once, as one too many.
+it('of one that comes back, what was given up counts as waiting no more', async () => {
+  const { beginning, take } = createBeginning(() => false);
+  const many = manyTriggers(WAITING_MAX + 1);
+  const fresh = many.pop()!;
+  for (const [number, each] of many.entries()) {
+    take(deliveryOf(each, { status: 'delivered' }));
+    take(deliveryOf(each, { receiver: 'other', dueMs: Date.now() + 86_400_000 - number }));
+  }
+  const both = ['crm', 'other'].map((id) => activeReceiver(id));
+  let receivers = both;
+  const { dispatcher, receipts, written } = dispatching({ receivers: () => receivers });
+  await dispatcher.resume(beginning);
+  receivers = both.slice(0, 1);
+  dispatcher.refresh();
+  await vi.waitFor(() => expect(receipts.length).toBe(WAITING_MAX), 60_000);
+  receivers = both;
+  dispatcher.refresh();
+  await dispatcher.take(0, [{ offset: 0, trigger: fresh }]);
+  const { id } = deliveryOf(fresh, { receiver: 'other' });
+  expect(written.find((each) => each.kind === 'delivery' && each.id === id)).toMatchObject({
+    status: 'queued',
+  });
 });

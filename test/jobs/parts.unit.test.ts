@@ -35,6 +35,17 @@ describe('a queue', () => {
     expect(queue.take(20)).toEqual({ waitMs: 30 });
     expect(queue.size).toBe(1);
   });
+
+  it('keeps of what waits only what is said, in its order', () => {
+    const queue = createDueQueue();
+    for (const [at, id] of ['a', 'b', 'c'].entries()) queue.add(deliveryOf(id), at);
+    queue.keep(({ id }) => id !== 'b');
+    expect(queue.size).toBe(2);
+    expect([queue.take(5), queue.take(5)]).toMatchObject([
+      { delivery: { id: 'a' } },
+      { delivery: { id: 'c' } },
+    ]);
+  });
 });
 
 describe('what the leader remembers', () => {
