@@ -149,7 +149,7 @@ export function openLive(parts: LiveParts): Live {
       const asked = wanted.filter((interest) => mayWant(interest, shown) && mayCome(interest, decoded));
       if (asked.length === 0) return undefined;
       const isReject = decoded.kind === 'rejected';
-      // Of all others the verdict decides, and only what is wanted then counts as shown or left out.
+      // Of all others the verdict decides: what is not wanted then counts as neither shown nor left out, what is not looked at as left out.
       const isWanted = isReject || asked.some(({ verdict }) => verdict === undefined);
       if (!(isWanted ? shows : looks).take()) {
         publisher.skip(1);
