@@ -1,5 +1,5 @@
 // GrowthBook's own cases where they are at hand (the golden file has others), and what we add: targeting, states.
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { assert, property, string } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -14,8 +14,7 @@ import {
   type TargetingCondition,
 } from '../../domain/experiment-assignment.ts';
 import { growthBookHash } from '../../domain/hash.ts';
-
-const SHARED_CASES = new URL('../../../shared/conformance/growthbook-cases-subset.json', import.meta.url);
+import { besideCheckout } from '../simulate/shared-data.ts';
 
 type Ranges = [number, number][];
 interface GrowthBookCases {
@@ -47,12 +46,10 @@ function keys(count: number): string[] {
   return Array.from({ length: count }, (_, index) => `u:user-${index}`);
 }
 
-const hasShared = existsSync(SHARED_CASES);
-if (!hasShared)
-  console.log("SKIPPED-NEEDS-SHARED: GrowthBook's own cases (conformance/growthbook-cases-subset.json)");
+const shared = besideCheckout('conformance/growthbook-cases-subset.json');
 
-describe.skipIf(!hasShared)("GrowthBook's own cases", () => {
-  const cases = (hasShared ? JSON.parse(readFileSync(SHARED_CASES, 'utf8')) : {}) as GrowthBookCases;
+describe.skipIf(shared === null)("GrowthBook's own cases", () => {
+  const cases = (shared === null ? {} : JSON.parse(readFileSync(shared, 'utf8'))) as GrowthBookCases;
 
   it('hash', () => {
     expect(cases.hash.length).toBeGreaterThan(10);

@@ -84,6 +84,8 @@ describe('bin/ci-result.js', () => {
   });
 });
 
-test('bin/check-boundaries.js finds every planted violation', () => {
-  expect(run(['bin/check-boundaries.js']).stderr).not.toContain('a planted violation was not found');
+test('bin/check-boundaries.js finds every planted violation, and no other', () => {
+  const { status, stdout, stderr } = run(['bin/check-boundaries.js']);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  expect(stdout).toMatch(/^boundaries: [1-9]\d* files, 0 faults\n$/);
 });

@@ -77,5 +77,8 @@ it('a close does not wait for ever for an answer', async () => {
   await new Promise((resolve) => setTimeout(resolve, 300));
   const beganAtMs = performance.now();
   await close();
-  expect(performance.now() - beganAtMs).toBeGreaterThan(3_900);
+  const tookMs = performance.now() - beganAtMs;
+  expect(tookMs).toBeGreaterThan(3_900);
+  // Looked at every 50 ms; the rest is room for a machine that is busy with other tests.
+  expect(tookMs).toBeLessThan(20_000);
 });

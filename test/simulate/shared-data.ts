@@ -2,12 +2,18 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const DATA = new URL('../../../shared/data/', import.meta.url);
+const SHARED = new URL('../../../shared/', import.meta.url);
 
-/** The file's path, or null after a printed line that the run's gate counts. */
-export function sharedFile(path: string): string | null {
-  const file = fileURLToPath(new URL(path, DATA));
+/**
+ * A file that is handed out beside the checkout.
+ * @returns its path, or null after a printed line that the run's gate counts
+ */
+export function besideCheckout(path: string): string | null {
+  const file = fileURLToPath(new URL(path, SHARED));
   if (existsSync(file)) return file;
   console.log(`SKIPPED-NEEDS-SHARED: ${path} is not beside the checkout`);
   return null;
 }
+
+/** The path of a file of the data sets, or null as above. */
+export const sharedFile = (path: string): string | null => besideCheckout(`data/${path}`);

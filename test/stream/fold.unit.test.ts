@@ -116,6 +116,17 @@ function appliedOf(partition: Partition): { key: string; timeMs: number; behavio
     }));
 }
 
+/**
+ * A table as ClickHouse has it in the end: an aggregate is the last row of its cell, whatever came before it. Windows that close
+ * together close in any order, so that nothing is said of the order of cells nor of their versions.
+ */
+function tableOf({ rows }: Partition, table: string): unknown {
+  const made = rows.get(table);
+  if (table !== 'funnel_hours' && table !== 'north_star_days') return made;
+  const values = columns[table].indexOf('partition') + 1;
+  return new Map(made?.map((row) => [row.slice(0, values).join(' '), row.slice(values, -1)]));
+}
+
 /** Something that changes what is in force, or moves the watermark by itself. */
 const change = oneof(
   constantFrom(
@@ -168,11 +179,8 @@ describe('a partition', { timeout: 60_000 }, () => {
         other.run(all);
         expect(other.stored()).toEqual(one.stored());
         expect(other.sent).toEqual(one.sent);
-        for (const [table, rows] of one.rows) {
-          // An aggregate's last value may be written once more after a take-over.
-          if (table === 'funnel_hours' || table === 'north_star_days') continue;
-          expect(other.rows.get(table), table).toEqual(rows);
-        }
+        for (const table of new Set([...one.rows.keys(), ...other.rows.keys()]))
+          expect(tableOf(other, table), table).toEqual(tableOf(one, table));
       }),
       { numRuns: RUNS },
     );
