@@ -55,9 +55,12 @@ function storedOf(partition: Partition, number: number): StoredPartition {
   };
 }
 
-/** `<cell>=<counts>,<cell>=<counts>`. */
-function cellsOf(text: string): [string, string][] {
-  return [...text.matchAll(/([^,=]*\|[^=]*)=([\d,]*\d)/g)].map(([, cell, counts]) => [cell!, counts!]);
+/** `<cell>=<counts>,<cell>=<counts>`; a count is below 0 where what was taken back comes before what it takes back. */
+export function cellsOf(text: string): [string, string][] {
+  return [...text.matchAll(/([^,=][^=]*)=(-?\d+(?:,-?\d+)*)(?=,|$)/g)].map(([, cell, counts]) => [
+    cell!,
+    counts!,
+  ]);
 }
 
 /** Answers `SELECT <expressions> FROM <table> FINAL …` from the rows of all partitions. */

@@ -60,6 +60,7 @@ export function definitionsOf(random: Random): Produced[] {
     linkExpiryMs: random() < 0.5 ? 8 * HOUR_MS : 400 * DAY_MS,
     hourRetentionMs: random() < 0.5 ? HOUR_MS : 25 * HOUR_MS,
     dayRetentionMs: random() < 0.5 ? HOUR_MS : 2 * DAY_MS,
+    maxCellsPerWindow: random() < 0.5 ? between(random, 1, 4) : 1_000,
   };
   return [
     definitionValue('settings', 'default', 1, settings),
@@ -103,6 +104,7 @@ export function changesOfWaits(random: Random): (round: number) => readonly Prod
       maxBehavioursPerBuyer: 1_000,
       hourRetentionMs: pick(random, [0, 1, 25]) * HOUR_MS,
       dayRetentionMs: pick(random, [0, 1, 48]) * HOUR_MS,
+      maxCellsPerWindow: pick(random, [1, 3, 1_000]),
     };
     return [
       ...(random() < 0.7 ? [definitionValue('settings', 'default', revision, settings)] : []),
