@@ -31,7 +31,8 @@ const stage = fc.constantFrom('contact' as const, 'inquiry' as const, 'order' as
 const lifecycleStage = fc.constantFrom(null, 'new' as const, 'mature' as const, 'churned' as const);
 const history = {
   lastMs: timeMs,
-  country: stamp,
+  // UK is read as GB: below.
+  country: stamp.filter((said) => said?.value !== 'UK'),
   industry: stamp,
   channel: stamp,
   level: stamp,

@@ -34,7 +34,7 @@ it.each([
 it.each([[['UK']], [['GB']]])('a campaign for %j is shown to both', async (countries) => {
   const rows = ['UK', 'GB', 'DE'].map((country) => ({ day: '2026-01-01', country, cost_micros: 100 }));
   const definition = { ...campaign.parse({ name: 'c', accountId: 'a', channel: 'search' }), countries };
-  const past = { list: () => [], spend: async () => rows } as unknown as Past;
+  const past = { fromMs: 0, list: () => [], spend: async () => rows } as unknown as Past;
   const measures = await measureCampaign(definition, past, 'c');
   expect(measures).toContainEqual({ group: 'spent', name: 'where it is shown, micros', value: 200 });
 });
