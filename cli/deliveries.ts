@@ -12,6 +12,7 @@ import { deliveryMessage, eachDeliveryRecord } from '../platform/delivery-log.ts
 import { createProducer } from '../platform/kafka.ts';
 import { namespaceOf } from '../platform/namespace.ts';
 import { PlatformError } from '../platform/platform-error.ts';
+import { adviceOn, leftBehind } from '../platform/private-file.ts';
 import { addWebhookSecret } from '../platform/webhook-secrets.ts';
 
 const DELIVERY_TIMEOUT_MS = 10_000;
@@ -121,6 +122,10 @@ export function register(program: Command): void {
     .description('make a new signing secret of this name and print it; the one before it goes on signing too')
     .argument('<name>', 'what receivers call it by', nameOfSecret)
     .action(async (name: string) => {
-      process.stdout.write(`${await addWebhookSecret(readConfig().jobsSecretsFile, name)}\n`);
+      const file = readConfig().jobsSecretsFile;
+      const former = leftBehind(file);
+      process.stdout.write(`${await addWebhookSecret(file, name)}\n`);
+      if (former !== undefined)
+        process.stderr.write(`${file} is new: ${adviceOn(former, 'JOBS_SECRETS_FILE')}\n`);
     });
 }

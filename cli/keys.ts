@@ -19,6 +19,7 @@ import {
   stateOf,
 } from '../platform/key-administration.ts';
 import { PlatformError } from '../platform/platform-error.ts';
+import { adviceOn, elsewhere } from '../platform/private-file.ts';
 import { addLimitOptions, durationMs, endMs, type LimitOptions, limitsOf } from './key-options.ts';
 
 /** As much of a hash as tells keys apart. */
@@ -104,10 +105,13 @@ async function create(name: string, options: CreateOptions): Promise<void> {
   });
   const { plain, made, isFirst } = created;
   print(options, { key: plain, ...shown(made, nowMs) }, madeText(made, plain));
-  if (isFirst)
+  if (isFirst) {
+    const former = elsewhere(config.serveKeysFile);
     process.stderr.write(
-      `${path.resolve(config.serveKeysFile)} is new and holds this key alone: a serve knows it if it reads that file (SERVE_KEYS_FILE, FLYWHEEL_DIR)\n`,
+      `${path.resolve(config.serveKeysFile)} is new and holds this key alone: a serve knows it if it reads that file (SERVE_KEYS_FILE, FLYWHEEL_DIR)\n` +
+        (former === undefined ? '' : `${adviceOn(former, 'SERVE_KEYS_FILE')}, and make no new keys\n`),
     );
+  }
   await renewPlainFile(plainFileOf(config), created, options);
 }
 

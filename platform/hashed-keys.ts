@@ -3,7 +3,7 @@ import { hkdfSync } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { PlatformError } from './platform-error.ts';
-import { leftBehind, lockFile, writePrivate } from './private-file.ts';
+import { adviceOn, leftBehind, lockFile, writePrivate } from './private-file.ts';
 
 /** Names become labels of metrics and `source` of records. */
 export const KEY_NAMES_MAX = 1_000;
@@ -71,7 +71,7 @@ function unreadable(file: string, cause: unknown): PlatformError {
     const advice =
       former === undefined
         ? '`flywheel keys create NAME --scope secret` makes the first'
-        : `older versions kept them in ${former}: move that file there, or name it with SERVE_KEYS_FILE`;
+        : adviceOn(former, 'SERVE_KEYS_FILE');
     return new PlatformError('KEYS_UNREADABLE', `there are no API keys at ${file}: ${advice}`, { cause });
   }
   const why = cause instanceof z.ZodError ? z.prettifyError(cause) : (cause as Error).message;

@@ -34,13 +34,20 @@ export async function lockFile(file: string): Promise<() => Promise<void>> {
   }
 }
 
-/**
- * Where older versions, which looked in `.flywheel` whatever FLYWHEEL_DIR said, have left what is not at `file`; undefined where
- * they have left nothing.
- */
-export function leftBehind(file: string): string | undefined {
+/** What stands in `.flywheel`, where older versions looked whatever FLYWHEEL_DIR said, and not at `file`; undefined if nothing does. */
+export function elsewhere(file: string): string | undefined {
   const former = path.join('.flywheel', path.basename(file));
-  return !existsSync(file) && existsSync(former) ? former : undefined;
+  return path.resolve(former) !== path.resolve(file) && existsSync(former) ? former : undefined;
+}
+
+/** The same where there is no `file`. */
+export function leftBehind(file: string): string | undefined {
+  return existsSync(file) ? undefined : elsewhere(file);
+}
+
+/** What to do about a file that stands where older versions looked, which may be this installation's or another's. */
+export function adviceOn(former: string, variable: string): string {
+  return `older versions looked for it in .flywheel whatever FLYWHEEL_DIR says: if what ${former} holds belongs here, move that file, or name it with ${variable}`;
 }
 
 /** The file appears whole and private, or not at all, whatever happens to the machine. */

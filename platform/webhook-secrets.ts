@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { z } from 'zod';
 import { PlatformError } from './platform-error.ts';
-import { leftBehind, lockFile, writePrivate } from './private-file.ts';
+import { adviceOn, leftBehind, lockFile, writePrivate } from './private-file.ts';
 
 /** Standard Webhooks: `whsec_` and the base64 of 24 to 64 random bytes. */
 const secret = z.string().regex(/^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/);
@@ -47,9 +47,7 @@ export function openWebhookSecrets(file: string, warn: (message: string) => void
   let secrets: Promise<Secrets> = Promise.resolve({});
   const former = leftBehind(file);
   if (former !== undefined)
-    warn(
-      `there are no webhook secrets at ${file}: older versions kept them in ${former}: move that file there, or name it with JOBS_SECRETS_FILE`,
-    );
+    warn(`there are no webhook secrets at ${file}: ${adviceOn(former, 'JOBS_SECRETS_FILE')}`);
   async function readOrKeep(before: Promise<Secrets>, changedAt: number): Promise<Secrets> {
     try {
       return await readSecrets(file);

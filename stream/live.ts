@@ -47,6 +47,8 @@ const SHOWN_PER_SECOND_MAX = 1_000;
 /** Records that it looks at in a second to see whether they come to the verdict that somebody looks for. */
 const LOOKS_PER_SECOND_MAX = 20_000;
 const EVENTS_PER_MESSAGE_MAX = 200;
+/** What was left out is told so often, at most, where nothing is shown. */
+const TELL_SKIPPED_MS = 1_000;
 /** Messages that Redis has not taken yet; above it, they are given up. */
 const IN_FLIGHT_MAX = 16;
 
@@ -76,34 +78,49 @@ interface LivePublisher {
   /** Records that are not shown: the next message tells how many. */
   skip(records: number): void;
   publish(events: readonly LiveEvent[]): void;
+  /** Tells what was left out where no message has told it for a second. */
+  tellSkipped(): void;
+  /** Nobody looks any more: what was left out is nobody's. */
+  forget(): void;
 }
 
 /** Waits for nothing: what Redis does not take in time, or at all, is given up, and the next message tells how much that was. */
-function createLivePublisher({ redis, namespace, slot, failed }: LiveParts): LivePublisher {
+function createLivePublisher({ redis, namespace, slot, failed, monotonicMs }: LiveParts): LivePublisher {
   const channel = liveChannel(namespace);
   let inFlight = 0;
   let skipped = 0;
+  let toldMs = Number.NEGATIVE_INFINITY;
+
+  function publish(events: readonly LiveEvent[]): void {
+    if (inFlight >= IN_FLIGHT_MAX) {
+      skipped += events.length;
+      return;
+    }
+    const message: LiveMessage = { slot, skipped, events };
+    skipped = 0;
+    toldMs = monotonicMs();
+    inFlight += 1;
+    redis
+      .publish(channel, JSON.stringify(message))
+      .catch((error: unknown) => {
+        skipped += message.skipped + events.length;
+        failed(error);
+      })
+      .finally(() => {
+        inFlight -= 1;
+      });
+  }
+
   return {
     skip(records) {
       skipped += records;
     },
-    publish(events) {
-      if (inFlight >= IN_FLIGHT_MAX) {
-        skipped += events.length;
-        return;
-      }
-      const message: LiveMessage = { slot, skipped, events };
+    publish,
+    tellSkipped() {
+      if (skipped > 0 && monotonicMs() - toldMs >= TELL_SKIPPED_MS) publish([]);
+    },
+    forget() {
       skipped = 0;
-      inFlight += 1;
-      redis
-        .publish(channel, JSON.stringify(message))
-        .catch((error: unknown) => {
-          skipped += message.skipped + events.length;
-          failed(error);
-        })
-        .finally(() => {
-          inFlight -= 1;
-        });
     },
   };
 }
@@ -126,6 +143,7 @@ export function openLive(parts: LiveParts): Live {
       interests = [];
       failed(error);
     }
+    if (interests.length === 0) publisher.forget();
     reading = false;
   }
 
@@ -170,6 +188,7 @@ export function openLive(parts: LiveParts): Live {
         for (let from = 0; from < seen.length; from += EVENTS_PER_MESSAGE_MAX) {
           publisher.publish(seen.slice(from, from + EVENTS_PER_MESSAGE_MAX));
         }
+        publisher.tellSkipped();
       },
     };
   }

@@ -28,7 +28,6 @@ const PAIRED_QUOTES = new Map([
 ]);
 const LINE_COMMENTS = ['--', '//', '#!', '# '];
 const WORD = /[\p{L}\p{N}_$]/u;
-const HEREDOC = /\$[A-Za-z_0-9]*\$/y;
 
 /** Classifies `sql`; positions are offsets into it. The engine's own parser remains the judge of its syntax. */
 export function readStatement(sql: string): Statement {
@@ -127,7 +126,7 @@ function* tokensOf(sql: string): Generator<Token, void> {
     } else if (LINE_COMMENTS.some((beginning) => sql.startsWith(beginning, at))) {
       at = endOf(sql, '\n', at);
     } else if (sql.startsWith('/*', at)) {
-      at = endOf(sql, '*/', at + 2);
+      at = endOfComment(sql, at);
     } else if (QUOTES.has(character) || closing !== undefined) {
       const end = closing === undefined ? endOfQuoted(sql, at, character) : endOf(sql, closing, at + 1);
       yield { kind: 'quoted', text: sql.slice(at, end), start: at, end };
@@ -162,10 +161,25 @@ function endOfQuoted(sql: string, start: number, quote: string): number {
   return sql.length;
 }
 
+/** Comments of several lines stand within each other. */
+function endOfComment(sql: string, start: number): number {
+  let depth = 0;
+  let at = start;
+  do {
+    const opening = sql.startsWith('/*', at);
+    const closing = sql.startsWith('*/', at);
+    depth += opening ? 1 : closing ? -1 : 0;
+    at += opening || closing ? 2 : 1;
+  } while (depth > 0 && at < sql.length);
+  return Math.min(at, sql.length);
+}
+
+/** Its name is whatever stands up to the next `$`. */
 function endOfHeredoc(sql: string, start: number): number | undefined {
-  HEREDOC.lastIndex = start;
-  const opening = HEREDOC.exec(sql)?.[0];
-  if (opening === undefined) return undefined;
+  if (sql[start] !== '$') return undefined;
+  const nameEnd = sql.indexOf('$', start + 1);
+  if (nameEnd === -1) return undefined;
+  const opening = sql.slice(start, nameEnd + 1);
   const closing = sql.indexOf(opening, start + opening.length);
   return closing === -1 ? undefined : closing + opening.length;
 }

@@ -4,7 +4,7 @@ import type { AnswerReason, BidDefinitions } from './bid-answer.ts';
 
 /** Whoever misspells an id asks thousands of times a second. */
 const PAUSE_MS = 60_000;
-/** Names that are told in that time; who makes them up has as many as bids. */
+/** Names that are told in that time, of each reason: who makes campaigns up has as many as bids. */
 const NAMES_MAX = 20;
 
 /** `campaign/…`, `account/…` or `score/…`. */
@@ -27,7 +27,7 @@ function missingOf(
 
 /** Takes what every bid came to, and warns of what is not defined: of each at most once a minute. */
 export function createUndefinedBids({ log, clock }: Pick<Dependencies, 'log' | 'clock'>) {
-  const told = new Set<string>();
+  const told = new Map<AnswerReason, Set<string>>();
   let sinceMs = Number.NEGATIVE_INFINITY;
   return function look(reason: AnswerReason, campaignId: string, definitions: BidDefinitions): void {
     const missing = missingOf(reason, campaignId, definitions);
@@ -37,8 +37,9 @@ export function createUndefinedBids({ log, clock }: Pick<Dependencies, 'log' | '
       told.clear();
       sinceMs = nowMs;
     }
-    if (told.has(missing) || told.size >= NAMES_MAX) return;
-    told.add(missing);
+    const names = told.get(reason) ?? new Set();
+    if (names.has(missing) || names.size >= NAMES_MAX) return;
+    told.set(reason, names.add(missing));
     log.warn('a bid is asked for what is not defined', { missing, campaign: campaignId, reason });
   };
 }

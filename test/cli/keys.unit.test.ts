@@ -14,11 +14,16 @@ const file = path.join(dir, 'keys.hashed.json');
 afterAll(() => rmSync(dir, { recursive: true }));
 
 function keys(...args: string[]): { code: number | null; out: string; errors: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['bin/flywheel.js', 'keys', ...args], {
-    cwd: root,
-    env: { PATH: process.env.PATH, FLYWHEEL_DIR: dir },
-    encoding: 'utf8',
-  });
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [path.join(root, 'bin/flywheel.js'), 'keys', ...args],
+    {
+      // Not the checkout, in which somebody may have keys.
+      cwd: dir,
+      env: { PATH: process.env.PATH, FLYWHEEL_DIR: dir },
+      encoding: 'utf8',
+    },
+  );
   return { code: status, out: stdout, errors: stderr };
 }
 

@@ -52,7 +52,7 @@ it('says at first where an older version has left the file that is not there', (
     process.chdir(cwd);
   }
   expect(warnings).toEqual([
-    expect.stringContaining('older versions kept them in .flywheel/webhook-secrets.json: move'),
+    expect.stringContaining('if what .flywheel/webhook-secrets.json holds belongs here, move that file'),
   ]);
 });
 

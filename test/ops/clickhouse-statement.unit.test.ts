@@ -53,6 +53,9 @@ describe('other statements', () => {
 
   test('a second statement is seen, and where it starts', () => {
     expect(readStatement('SELECT 1; DROP TABLE t')).toEqual({ kind: 'several', position: 10 });
+    expect(readStatement("SELECT 1 /* /* */ ' */; SELECT 2 -- '").kind).toBe('several');
+    expect(readStatement("SELECT $ $'$ $; SELECT 2 -- '").kind).toBe('several');
+    expect(readStatement('SELECT 1 /* /* ; */').kind).toBe('other');
     expect(readStatement("SELECT 'a\\\\'; SELECT 2")).toEqual({ kind: 'several', position: 14 });
   });
 
@@ -61,6 +64,9 @@ describe('other statements', () => {
       "SELECT 1 INTO OUTFILE 'a'",
       "EXPLAIN (SELECT 1 into outfile 'a')",
       "INSERT INTO t SELECT 1 INTO OUTFILE 'a'",
+      // As the engine reads them: comments stand within each other, and any text may name a heredoc.
+      "SELECT 1 /* /* */ ' */ INTO OUTFILE '/x' -- '",
+      "SELECT $ $'$ $ INTO OUTFILE '/x' -- '",
     ])
       expect(readStatement(sql)).toEqual({ kind: 'into-outfile' });
     for (const sql of ["SELECT ‘it's into outfile ;’", "SELECT `outfile`, “outfile”, 'outfile'"])

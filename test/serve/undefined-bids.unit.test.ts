@@ -30,4 +30,6 @@ it('names all that is missing, each at most once a minute', () => {
     look('unknownCampaign', each, nothing);
   expect(told.slice(4)).toHaveLength(20);
   expect(told.slice(4, 6)).toEqual(['campaign/serach', 'campaign/made-up-0']);
+  look('unknownScore', 'search', withCampaign);
+  expect(told.at(-1)).toBe('score/opportunity');
 });

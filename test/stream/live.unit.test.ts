@@ -212,6 +212,22 @@ describe('what it costs', () => {
     expect(messages.reduce((sum, { skipped }) => sum + skipped, 0)).toBe(500);
   });
 
+  it('tells what it has not looked at where nothing is shown, and nobody else of it', async () => {
+    const many = Array.from({ length: 20_010 }, (_, index) => track(first, 'view', `many-${index}`, 60));
+    const interests: LiveInterest[] = [{ verdict: 'late' }];
+    const { live, messages, failures } = await watched(interests);
+    const partition = createPartition(whole, APPEND_MS, PARTITION, live);
+    partition.run([...definitions, ...many]);
+    const told = () => messages.reduce((sum, { skipped }) => sum + skipped, 0);
+    expect(messages.flatMap(({ events }) => events)).toEqual([]);
+    expect(told()).toBe(10);
+
+    const again = await watched(interests);
+    again.live.begin()!.committed();
+    expect(again.messages).toEqual([]);
+    expect([...failures, ...again.failures]).toEqual([]);
+  });
+
   it('a reject is shown to who looks for rejects, however much else comes', async () => {
     const { live, messages, events, failures } = await watched([{ verdict: 'rejected' }]);
     const many = Array.from({ length: 1_500 }, (_, index) => track(first, 'view', `many-${index}`, 60));
