@@ -1,6 +1,7 @@
 // Which notices the log has: one that was turned away is submitted again only if it has not come otherwise meanwhile. The
 // ledger knows repeats while their lease is held, or for the settings' `idMemoryMs`; rejects are kept for ever.
 import type { RejectedRecord } from '../domain/record.ts';
+import { jsonOf } from '../platform/json-text.ts';
 import { readPartition } from '../platform/kafka-read.ts';
 import { openTopicAdmin } from '../platform/kafka-topics.ts';
 import type { Namespace } from '../platform/namespace.ts';
@@ -9,14 +10,6 @@ import type { Namespace } from '../platform/namespace.ts';
 const BEFORE_MS = 86_400_000;
 /** All of a notice's records have it. */
 const MARK = '"notice"';
-
-function jsonOf(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString());
-  } catch {
-    return undefined;
-  }
-}
 
 /** What makes a notice one, whatever else it says: its campaign, kind and bid. */
 function nameOf(value: unknown): string | undefined {
@@ -28,7 +21,7 @@ function nameOf(value: unknown): string | undefined {
 
 /** The name of the notice that `serve` turned away; undefined for all else, and for what the ledger rejected: the log has that. */
 export function refusedNotice({ route, raw }: RejectedRecord): string | undefined {
-  return route === '/v1/notices' ? nameOf(jsonOf(Buffer.from(raw, 'base64'))) : undefined;
+  return route === '/v1/notices' ? nameOf(jsonOf(Buffer.from(raw, 'base64').toString())) : undefined;
 }
 
 /**
@@ -49,7 +42,7 @@ export async function noticesInLog(
       const from = await admin.offsetAt(topic, partition, Math.max(0, firstMs - BEFORE_MS));
       for await (const batch of readPartition({ brokers, topic, partition, from: from ?? high, to: high })) {
         for (const { value } of batch) {
-          const name = value?.includes(MARK) ? nameOf(jsonOf(value)) : undefined;
+          const name = value?.includes(MARK) ? nameOf(jsonOf(value.toString())) : undefined;
           if (name !== undefined && names.has(name)) found.add(name);
         }
       }

@@ -3,7 +3,7 @@
 import { isUtf8 } from 'node:buffer';
 import { segmentKinds } from '../domain/buyer-record.ts';
 import type { RejectedRecord } from '../domain/record.ts';
-import { jsonText } from '../platform/json-text.ts';
+import { jsonOf, jsonText } from '../platform/json-text.ts';
 import { parseTime } from '../serve/time.ts';
 
 export interface Submission {
@@ -18,14 +18,6 @@ interface Fields {
 
 function fieldsOf(value: unknown): Fields | undefined {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : undefined;
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Epoch milliseconds, as collect reads them; NaN for what is no time there. */

@@ -1,6 +1,7 @@
 // `flywheel replay rejected`: after a fix, everything in events.rejected is submitted again, in its order.
 import { createHash } from 'node:crypto';
 import type { RejectedRecord } from '../domain/record.ts';
+import { jsonOf } from '../platform/json-text.ts';
 import { readPartition } from '../platform/kafka-read.ts';
 import { openTopicAdmin, type Watermarks } from '../platform/kafka-topics.ts';
 import type { Namespace } from '../platform/namespace.ts';
@@ -73,18 +74,10 @@ async function* rejects(
   for (const [partition, { low, high }] of watermarks.entries()) {
     for await (const batch of readPartition({ brokers, topic, partition, from: low, to: high })) {
       for (const { offset, value } of batch) {
-        const record = validateRejectedRecord(parsed(value));
+        const record = validateRejectedRecord(jsonOf(value?.toString() ?? ''));
         if (record.ok) yield [record.value, `${partition}:${offset}`];
       }
     }
-  }
-}
-
-function parsed(value: Buffer | null): unknown {
-  try {
-    return JSON.parse(value?.toString() ?? '');
-  } catch {
-    return undefined;
   }
 }
 

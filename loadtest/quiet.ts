@@ -2,7 +2,7 @@
 import { cpus } from 'node:os';
 
 /** A machine is quiet when its cores were at work for less than this part of so long. */
-const BUSY_SHARE_MAX = 0.1;
+export const BUSY_SHARE_MAX = 0.1;
 const LOOK_MS = 2_000;
 const WAIT_MS_MAX = 60_000;
 

@@ -27,6 +27,15 @@ export function isNestedDeeper(json: string, levelsMax: number): boolean {
   return false;
 }
 
+/** What JSON text says; undefined for text that is none. */
+export function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** What is left to write: text as it is, or a value. */
 type Left = { readonly text: string } | { readonly value: unknown };
 

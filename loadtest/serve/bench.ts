@@ -9,7 +9,7 @@ import { type ApiKeyPair, ensureApiKeys } from '../../platform/api-keys.ts';
 import { readConfig } from '../../platform/config.ts';
 import { migrate } from '../../platform/migrate.ts';
 import { cpuSecondsOf, endWithUs, median, type Origin, originOf } from '../measured.ts';
-import { untilQuiet } from '../quiet.ts';
+import { BUSY_SHARE_MAX, untilQuiet } from '../quiet.ts';
 import { ensureK6, type K6Run, runK6 } from './k6.ts';
 
 export interface ServeBenchOptions {
@@ -59,8 +59,6 @@ export interface ServeBenchResult extends Origin {
 }
 
 const STREAM_SETTLES_MS = 3_000;
-/** What a drive that began on a machine that was not quiet says so with. */
-const BUSY_SHARE_TOLD = 0.1;
 /** Far more than can be bid away: a bid of nothing costs less than one that sets money aside. */
 const BUDGET_MICROS = 1_000_000_000_000_000;
 const isTypeScript = import.meta.url.endsWith('.ts');
@@ -240,7 +238,7 @@ async function measure(
   /** Both sides begin on a quiet machine: what collect took is work for `stream` after it, beside which the bare server would be slower. */
   const driveInQuiet = async (server: Server, rate: number): Promise<Paced> => {
     const { waitedMs, busyShare } = await untilQuiet();
-    if (busyShare > BUSY_SHARE_TOLD)
+    if (busyShare >= BUSY_SHARE_MAX)
       print(
         `${route.name}: begun after ${waitedMs / 1_000} s, the cores ${Math.round(100 * busyShare)} % at work`,
       );

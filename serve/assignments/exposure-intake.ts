@@ -16,6 +16,7 @@ import { problemError } from '../problem-details.ts';
 import type { RejectReason } from '../reject-reasons.ts';
 import { requestSchema, responses, validatorCompiler } from '../schema.ts';
 import { FUTURE_MS_MAX, parseTime, timeFault } from '../time.ts';
+import { halfFault } from '../whole-text.ts';
 
 const ROUTE = '/v1/exposures';
 const EXPOSURES_MAX = 2_000;
@@ -50,12 +51,9 @@ function recordOf(
   const validated = validate(given);
   if (!validated.ok) return fault('invalid', faultsOfOne(validated.errors, 'an exposure'));
   const { messageId, userId, anonymousId, experiment, variant } = validated.value;
-  // Half of a character is kept as U+FFFD, by which two people would become one.
-  const half = Object.entries({ messageId, userId, anonymousId }).find(
-    ([, text]) => text?.isWellFormed() === false,
-  );
-  if (half !== undefined) {
-    return fault('invalid', `${half[0]} holds half of a character (a lone surrogate): send it as UTF-8`);
+  for (const [name, text = ''] of Object.entries({ messageId, userId, anonymousId })) {
+    const half = halfFault(name, text);
+    if (half !== undefined) return fault('invalid', half);
   }
   if (userId === undefined && anonymousId === undefined) {
     return fault('missing_id', 'there is neither a userId nor an anonymousId');

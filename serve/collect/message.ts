@@ -8,6 +8,7 @@ import { compileValidator, faultsOfOne } from '../../platform/validate.ts';
 import { maySayLoneSurrogate, wellFormed } from '../../platform/well-formed.ts';
 import type { RejectReason } from '../reject-reasons.ts';
 import { FUTURE_MS_MAX, parseTime, timeFault } from '../time.ts';
+import { halfFault } from '../whole-text.ts';
 
 /** A record's JSON may have so many bytes. */
 export const EVENT_BYTES_MAX = 256 * 1024;
@@ -99,10 +100,8 @@ function idOf(name: string, value: Identifier, faults: Faults): string | undefin
     }
     return String(value);
   }
-  // Half of a character is kept as U+FFFD, by which two people would become one.
-  if (!value.isWellFormed()) {
-    faults.push(fault('invalid', `${name} holds half of a character (a lone surrogate): send it as UTF-8`));
-  }
+  const half = halfFault(name, value);
+  if (half !== undefined) faults.push(fault('invalid', half));
   if (value.length > ID_CHARACTERS_MAX) {
     faults.push(fault('invalid', `${name} has more than ${ID_CHARACTERS_MAX} characters`));
   }

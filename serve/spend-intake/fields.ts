@@ -5,6 +5,7 @@ import { countryOfCode, isCurrency } from '../../platform/iso-codes.ts';
 import { lastSaid } from '../../platform/last-said.ts';
 import type { DefinitionView } from '../dependencies.ts';
 import { FUTURE_MS_MAX, parseTime, timeFault } from '../time.ts';
+import { halfFault } from '../whole-text.ts';
 import { microsOfInteger, microsOfMoney } from './amount.ts';
 import { isFault, type SpendFault, spendFault } from './fault.ts';
 
@@ -47,10 +48,10 @@ export function lookUpCampaign(
   return { accountId: campaign.accountId, account, campaign };
 }
 
-/** Half of a character is kept as U+FFFD, by which two names would become one. */
+/** A name, if it is whole. */
 export function wholeText(name: string, text: string): string | SpendFault {
-  if (text.isWellFormed()) return text;
-  return spendFault('invalid', `${name} holds half of a character (a lone surrogate): send it as UTF-8`);
+  const half = halfFault(name, text);
+  return half === undefined ? text : spendFault('invalid', half);
 }
 
 /** The campaign's own channel where none is said. */
