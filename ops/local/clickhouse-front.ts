@@ -15,6 +15,8 @@ const PRIORITY = 5;
 const CLOSE_WAIT_MS = 5000;
 /** As the real server's `keep_alive_timeout`; the client drops its idle sockets earlier. */
 const KEEP_ALIVE_MS = 10_000;
+/** What this machine is called by whoever is on it. */
+const OWN_NAMES = new Set(['127.0.0.1', 'localhost', '[::1]']);
 
 /** Answers one request; never throws. */
 async function handle(
@@ -76,8 +78,12 @@ function answersWithoutEngine(request: IncomingMessage, response: ServerResponse
   return false;
 }
 
-/** What a page shows or goes to has no `Origin`, as an image: browsers say of it where it is from, and of what its reader typed `none`. */
+/**
+ * What a page shows or goes to has no `Origin`, as an image: browsers say of it where it is from, and of what its reader typed `none`.
+ * A page whose own name leads here says neither, but that name.
+ */
 function isOfWebPage({ headers }: IncomingMessage): boolean {
+  if (!OWN_NAMES.has((headers.host ?? 'localhost').toLowerCase().replace(/:\d*$/, ''))) return true;
   return headers.origin !== undefined || (headers['sec-fetch-site'] ?? 'none') !== 'none';
 }
 

@@ -78,6 +78,11 @@ export async function readRequest(request: IncomingMessage, spoolFolder: string)
         358,
         'INTO OUTFILE is not allowed; a name that is OUTFILE is taken in quotes. (INTO_OUTFILE_NOT_ALLOWED)',
       );
+    case 'into-function':
+      throw new ClickHouseError(
+        164,
+        'INSERT INTO FUNCTION is not allowed; a name that is FUNCTION is taken in quotes. (READONLY)',
+      );
     case 'other':
       return {
         ...shared,

@@ -14,12 +14,14 @@ export type Statement =
   | { kind: 'several'; position: number }
   /** Its result would go to a file of whoever runs the engine; over HTTP the server writes none. */
   | { kind: 'into-outfile' }
+  /** Its rows would go to what a table function names: a file of whoever runs the engine, or another host. */
+  | { kind: 'into-function' }
   | { kind: 'insert-with-data'; target: string; settings: string; format: string; dataStart: number }
   | { kind: 'other'; outputFormat: string | undefined };
 
 /** Words that show that an insert's rows come from elsewhere. */
 const NOT_FROM_DATA = new Set(['SELECT', 'WITH', 'WATCH', 'INFILE']);
-const BEFORE_TABLE = new Set(['INTO', 'TABLE', 'FUNCTION']);
+const BEFORE_TABLE = new Set(['INTO', 'TABLE']);
 const QUOTES = new Set(["'", '"', '`']);
 /** Typographic ones end at their counterpart, and know no escapes. */
 const PAIRED_QUOTES = new Map([
@@ -35,7 +37,7 @@ export function readStatement(sql: string): Statement {
   const first = tokens.next();
   if (first.done) return { kind: 'empty' };
   const data = keywordOf(first.value) === 'INSERT' ? findData(sql, tokens) : undefined;
-  return data ?? readToEnd(tokens, first.value);
+  return data ?? readToEnd(sql);
 }
 
 /** Reads an insert up to where its data begins; undefined when its rows come from elsewhere (SELECT, INFILE). */
@@ -48,6 +50,8 @@ function findData(sql: string, tokens: Generator<Token, void>): Statement | unde
     const token = next.value;
     const keyword = keywordOf(token);
     depth += depthChange(token);
+    if (keyword === 'FUNCTION' && depth === 0) return { kind: 'into-function' };
+    if (tableSeen && previous?.text === '(' && NOT_FROM_DATA.has(keyword)) return undefined;
     if (tableSeen && depth === 0) {
       if (NOT_FROM_DATA.has(keyword)) return undefined;
       if (keyword === 'SETTINGS') settingsStart = token.start;
@@ -62,23 +66,28 @@ function findData(sql: string, tokens: Generator<Token, void>): Statement | unde
   return undefined;
 }
 
-function readToEnd(tokens: Generator<Token, void>, first: Token): Statement {
-  let depth = depthChange(first);
-  let previous = first;
+/** From its first token, whatever was looked for in it before: nothing of a statement is left out. */
+function readToEnd(sql: string): Statement {
+  let depth = 0;
+  let previous: Token | undefined;
   let outputFormat: string | undefined;
-  let finished = isSemicolon(first);
+  let finished = false;
   let isToFile = false;
-  for (let next = tokens.next(); !next.done; next = tokens.next()) {
-    const token = next.value;
+  let inserts = false;
+  let isToFunction = false;
+  for (const token of tokensOf(sql)) {
     if (finished && !isSemicolon(token)) return { kind: 'several', position: token.start };
     finished ||= isSemicolon(token);
     depth += depthChange(token);
     if (depth === 0 && isFormatName(token, previous)) outputFormat = token.text;
     // Whatever stands before it: the engine takes more characters for blanks than are read here.
     isToFile ||= keywordOf(token) === 'OUTFILE';
+    isToFunction ||= inserts && keywordOf(token) === 'FUNCTION';
+    inserts ||= keywordOf(token) === 'INSERT';
     previous = token;
   }
   if (isToFile) return { kind: 'into-outfile' };
+  if (isToFunction) return { kind: 'into-function' };
   return { kind: 'other', outputFormat };
 }
 

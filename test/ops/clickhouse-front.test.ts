@@ -299,7 +299,7 @@ describe('what is not asked by POST', () => {
   });
 });
 
-test('no statement writes a file, however it is asked', async () => {
+test('no result and no row goes to a file, however it is asked', async () => {
   const made = path.join(dir, 'made');
   const before = [
     ...[
@@ -317,6 +317,15 @@ test('no statement writes a file, however it is asked', async () => {
       const answer = await ask(method, `/?query=${query}`);
       expect([to, answer.code, existsSync(made)]).toEqual([to, expect.stringMatching(/^(358|62)$/), false]);
     }
+  for (const method of ['GET', 'POST'])
+    for (const rows of ["SELECT 'x'", "VALUES ('x')", "(SELECT 'x')"]) {
+      const statement = `INSERT INTO FUNCTION file('${made}', 'LineAsString', 's String') ${rows}`;
+      const answer = await ask(method, `/?query=${encodeURIComponent(statement)}`);
+      expect([rows, answer.code, existsSync(made)]).toEqual([rows, '164', false]);
+    }
+  const behind = encodeURIComponent(`INSERT INTO t (SELECT 1); SHOW TABLES INTO OUTFILE '${made}'`);
+  expect(await ask('POST', `/?query=${behind}`)).toMatchObject({ code: '62' });
+  expect(existsSync(made)).toBe(false);
   expect(await rowsOf("SELECT 'INTO OUTFILE' AS `outfile`")).toEqual([{ outfile: 'INTO OUTFILE' }]);
 });
 
@@ -327,6 +336,10 @@ test('a page of the web may send no statement', async () => {
   for (const site of ['cross-site', 'same-site', 'same-origin', ''])
     expect(await ask('GET', '/?query=SELECT+1', { 'sec-fetch-site': site })).toMatchObject({ status: 403 });
   expect(await ask('GET', '/?query=SELECT+1', { 'sec-fetch-site': 'none' })).toMatchObject({ status: 200 });
+  for (const host of ['evil.example:18123', '127.0.0.1.evil.example', 'localhost@evil.example'])
+    expect(await ask('GET', '/?query=SELECT+1', { host })).toMatchObject({ status: 403 });
+  for (const host of ['LOCALHOST:18123', '127.0.0.1', '[::1]:18123'])
+    expect(await ask('GET', '/?query=SELECT+1', { host })).toMatchObject({ status: 200 });
   expect(await rowsOf('SELECT * FROM victim')).toEqual([]);
 });
 

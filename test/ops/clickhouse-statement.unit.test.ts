@@ -24,7 +24,7 @@ describe('inserts whose data follows', () => {
       '',
       'Values',
     ],
-    ["INSERT INTO FUNCTION file('x;y') FORMAT TSV", "INSERT INTO FUNCTION file('x;y')", '', 'TSV'],
+    ['INSERT INTO `function` (function) FORMAT TSV', 'INSERT INTO `function` (function)', '', 'TSV'],
   ])('%s', (sql, target, settings, format) => {
     expect(readStatement(sql)).toMatchObject({ kind: 'insert-with-data', target, settings, format });
   });
@@ -44,11 +44,27 @@ describe('other statements', () => {
     ['SELECT 1', undefined],
     ["SELECT format('{}', 1) AS x\nFORMAT JSONEachRow", 'JSONEachRow'],
     ['INSERT INTO t SELECT 1', undefined],
+    ['INSERT INTO t (SELECT 1) FORMAT CSV', 'CSV'],
+    ['CREATE FUNCTION plus_one AS (x) -> x + 1', undefined],
     ["INSERT INTO t FROM INFILE 'x' FORMAT CSV", 'CSV'],
     ["SELECT ';' /* ; */ -- ;\n;", undefined],
     ["SELECT 'it''s; \\'quoted\\'; ', $tag$;$tag$, \"a;b\" ; ;", undefined],
   ])('%s', (sql, outputFormat) => {
     expect(readStatement(sql)).toEqual({ kind: 'other', outputFormat });
+  });
+
+  test.each([
+    "INSERT INTO FUNCTION file('x') SELECT 1",
+    "insert into table function file('x') VALUES ('a')",
+    "INSERT INTO FUNCTION file('x;y') FORMAT TSV",
+    "INSERT INTO FUNCTION file('x') (SELECT 1)",
+    "INSERT INTO\u200bFUNCTION file('x') SELECT 1",
+    "INSERT INTO −− t SELECT\n FUNCTION file('x') SELECT 1",
+    "\u200bINSERT INTO FUNCTION file('x') SELECT 1",
+    "WITH 1 AS x INSERT INTO FUNCTION file('x') SELECT x",
+    "EXPLAIN INSERT INTO FUNCTION file('x') SELECT 1",
+  ])('into a function: %s', (sql) => {
+    expect(readStatement(sql)).toEqual({ kind: 'into-function' });
   });
 
   test('a second statement is seen, and where it starts', () => {
@@ -57,6 +73,8 @@ describe('other statements', () => {
     expect(readStatement("SELECT $ $'$ $; SELECT 2 -- '").kind).toBe('several');
     expect(readStatement('SELECT 1 /* /* ; */').kind).toBe('other');
     expect(readStatement("SELECT 'a\\\\'; SELECT 2")).toEqual({ kind: 'several', position: 14 });
+    expect(readStatement('INSERT INTO t (SELECT 1); SELECT 2')).toEqual({ kind: 'several', position: 26 });
+    expect(readStatement("INSERT INTO t (SELECT 1); SHOW TABLES INTO OUTFILE 'x'").kind).toBe('several');
   });
 
   test('what goes to a file is seen, and no name or text that reads so', () => {
