@@ -46,7 +46,7 @@ export function createDelivery(url: string, writeKey: string | undefined): Deliv
     underWay = without(underWay, sent);
     if ([0, 408, 429].includes(status) || status >= 500) {
       failures += 1;
-      // What an answer asked for holds, whatever becomes of a request beside it.
+      // What an answer asked for holds, also where a request beside it has none.
       if (status || unanswered || notBeforeMs < Date.now()) {
         unanswered = !status;
         notBeforeMs =

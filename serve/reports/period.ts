@@ -110,8 +110,8 @@ export function wholePeriodOf(
 /**
  * The period of a report that holds hours of accounts: one counts in the period in which it begins, as by `wholePeriodOf`. Hours are
  * counted from the account's midnight, so that there are none of which a period of all accounts is made: it stays as it is asked for.
- * @param utcOffsetsMinutes of the accounts in force
- * @throws 400 as `periodOf`, and if no hour, UTC or of any of these accounts, begins in the period
+ * @param utcOffsetsMinutes of the accounts whose hours may be in the report
+ * @throws 400 as `periodOf`, and if no hour of any of these accounts begins in the period
  */
 export function accountHoursOf(
   query: Pick<PeriodQuery, 'from' | 'to'>,
@@ -123,7 +123,7 @@ export function accountHoursOf(
     const offsetMs = utcOffsetMinutes * MINUTE_MS;
     return firstFrom(asked.fromMs + offsetMs, HOUR_MS) < asked.toMs + offsetMs;
   };
-  if ([0, ...utcOffsetsMinutes].some(begins)) return asked;
+  if (utcOffsetsMinutes.some(begins)) return asked;
   throw noneBegins('hour', asked);
 }
 

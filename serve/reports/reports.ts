@@ -156,11 +156,21 @@ function registerCampaigns(app: FastifyInstance, deps: ReportPorts): void {
     querystring: querySchema(query),
     response: responses({ 200: answer }, reportProblems),
   };
+  /** Withdrawn ones too: what was spent by them was spent in their currency, and their hours. */
+  const said = <Document>(type: DefinitionType, id: string) =>
+    lastSaid<Document>(deps.definitionLog.historyOf(type, id))?.document;
+  /** Of a campaign's own account; where it has none, or all are asked for, of all in force and UTC, by which what nobody has defined is counted. */
+  function offsetsOf(campaign: string | undefined): number[] {
+    const document = campaign === undefined ? undefined : said<CampaignDefinition>('campaign', campaign);
+    const own = document && said<AccountDefinition>('account', document.accountId);
+    if (own !== undefined) return [own.utcOffsetMinutes];
+    const all = deps.definitionLog.list<AccountDefinition>('account');
+    return [0, ...all.map((account) => account.document.utcOffsetMinutes)];
+  }
+
   app.get('/v1/reports/campaigns', { schema }, async (request): Promise<z.infer<typeof answer>> => {
     const asking = request.query as z.infer<typeof query>;
-    const accounts = deps.definitionLog.list<AccountDefinition>('account');
-    const offsets = accounts.map(({ document }) => document.utcOffsetMinutes);
-    const { fromMs, toMs } = accountHoursOf(asking, deps.clock.nowMs(), offsets);
+    const { fromMs, toMs } = accountHoursOf(asking, deps.clock.nowMs(), offsetsOf(asking.campaign));
     const generation = deps.generations.spend;
     const [standing, { rows, truncated }] = await Promise.all([
       standingOf('spend'),
@@ -176,9 +186,6 @@ function registerCampaigns(app: FastifyInstance, deps: ReportPorts): void {
     // Money may have been spent for a campaign that nobody has defined.
     if (rows.length === 0 && asking.campaign !== undefined)
       definedHistory(deps.definitionLog, 'campaign', asking.campaign);
-    // Withdrawn ones too: what was spent by them was spent in their currency.
-    const said = <Document>(type: DefinitionType, id: string) =>
-      lastSaid<Document>(deps.definitionLog.historyOf(type, id))?.document;
     return {
       ...askedOf(asking, fromMs, toMs, generation),
       ...standing,

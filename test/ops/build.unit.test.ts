@@ -111,6 +111,37 @@ await alone(async () => console.log(await Promise.all([build(), build()])));`,
   expect(readdirSync(clone).filter((name) => name.startsWith('dist'))).toEqual(['dist']);
 });
 
+test('one of older sources, whose start was killed, leaves a newer one that is there', async () => {
+  put(
+    'start.js',
+    `import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { alone } from './bin/lock.js';
+const build = () => new Promise((resolve) => spawn(process.execPath, ['bin/build.js'], { stdio: 'inherit' }).once('exit', resolve));
+await alone(async () => {
+  writeFileSync('together', '');
+  const older = build();
+  while (!existsSync('dist.waits')) await new Promise((resolve) => setTimeout(resolve, 10));
+  rmSync('together');
+  writeFileSync('seen', '');
+  writeFileSync('cli/main.ts', 'export const two: number = 2;');
+  const newer = await build();
+  const stamp = readFileSync('dist/sources.sha256', 'utf8');
+  writeFileSync('seen', 'true\\ntrue\\n');
+  console.log([await older, newer], readFileSync('dist/sources.sha256', 'utf8') === stamp);
+});`,
+  );
+  put(
+    'bin/bundle.js',
+    BUNDLE.replace('while (', "{ writeFileSync('dist.waits', ''); while (").replace(
+      'wait(10);',
+      'wait(10); }',
+    ),
+  );
+  expect(await run('start.js')).toEqual({ code: 0, output: '[ 0, 0 ] true\n' });
+  expect(existsSync(path.join(clone, 'dist', 'gone.js'))).toBe(false);
+});
+
 test('one that came with the image of a container, and cannot be renamed, is replaced', async () => {
   put(
     'overlay.mjs',

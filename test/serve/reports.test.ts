@@ -452,6 +452,25 @@ describe('GET /v1/reports/campaigns', () => {
       utcOffsetMinutes: 330,
     });
     expect(await cost(within)).toEqual([900]);
+    const campaign = { name: 'of an account', channel: 'search' };
+    here.definitions.set('account', 'london', {
+      name: 'London',
+      currency: 'GBP',
+      dailyBudgetMicros: 1,
+      utcOffsetMinutes: 0,
+    });
+    here.definitions.set('campaign', 'india', { ...campaign, accountId: 'mumbai' });
+    here.definitions.set('campaign', 'england', { ...campaign, accountId: 'london' });
+    expect(await cost(`${within}&campaign=india`)).toEqual([900]);
+    const ofUtc = 'from=2026-02-15T17:50:00Z&to=2026-02-15T18:10:00Z';
+    expect(await cost(`${ofUtc}&campaign=england`)).toEqual([]);
+    for (const [asked, campaignId] of [
+      [within, 'england'],
+      [ofUtc, 'india'],
+    ] as const)
+      expect((await here.get(`/v1/reports/campaigns?${asked}&campaign=${campaignId}`, 400)).detail).toContain(
+        'No hour',
+      );
   });
 });
 
