@@ -1,5 +1,5 @@
-// The clock of an idle partition: W₀ + now − A₀, written at the log's end through the outbox and applied as a maximum.
-// Anchored on a real record, never on another clock, or its own skew would feed it.
+// The clock of a partition whose watermark stands: W₀ + now − A₀, written at the log's end through the outbox and applied as a
+// maximum. Anchored on a real record, never on another clock, or its own skew would feed it.
 import type { OutboxRecord } from './batch.ts';
 import { futureMaxMs } from './decode.ts';
 import type { Head } from './state.ts';
@@ -25,9 +25,10 @@ export function clockRecord(work: Work, anchor: NonNullable<Head['anchor']>, now
 }
 
 /**
- * Idle partitions tell the time together, at multiples of `clockMs`: between these there are moments at which nothing of
- * any partition is on its way, and who waits for such a moment sees one. Half a period of silence goes before a clock.
+ * Partitions whose watermark stands tell the time together, at multiples of `clockMs`: between these there are moments at which
+ * nothing of any idle partition is on its way, and who waits for such a moment sees one. It has stood for half a period before a
+ * clock, since `risenMs`: records that do not move it put none off.
  */
-export function isClockDue(nowMs: number, activeMs: number, clockMs: number): boolean {
-  return Math.floor(nowMs / clockMs) > Math.floor((activeMs + clockMs / 2) / clockMs);
+export function isClockDue(nowMs: number, risenMs: number, clockMs: number): boolean {
+  return Math.floor(nowMs / clockMs) > Math.floor((risenMs + clockMs / 2) / clockMs);
 }

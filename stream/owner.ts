@@ -50,7 +50,8 @@ export class Owner {
   #wake: (() => void) | undefined;
   #housekeptMs = 0;
   #flushedMs = 0;
-  #activeMs: number;
+  /** When the watermark last rose, or a clock was written that has it rise. */
+  #risenMs: number;
   /** When the oldest record of the batch at hand was appended, from its fold until its commit. */
   #uncommittedMs: number | undefined;
   /** When the last batch began. */
@@ -66,7 +67,7 @@ export class Owner {
     this.#delivery = new Delivery(taken.work, parts.sink, taken.undelivered, parts.now, () => this.#wake?.());
     this.#loader = createLoader(taken.work, parts.redis, parts.keys);
     this.#folder = createFolder(taken.work, this.#loader, parts);
-    this.#activeMs = parts.now();
+    this.#risenMs = parts.now();
     this.ended = this.#run();
   }
 
@@ -245,6 +246,7 @@ export class Owner {
 
   async #batch(): Promise<'OK' | 'FENCED'> {
     const { observer, limits, bugs } = this.#parts;
+    const { watermarkMs } = this.work.head;
     const done = await this.#folder.fold(this.#queue, this.#control.holdAt, () => this.#stopped);
     if (done === undefined) return 'OK';
     const { fold, folded, startedMs, oldestAppendMs, skipped } = done;
@@ -258,12 +260,14 @@ export class Owner {
     this.#uncommittedMs = undefined;
     fold.live?.committed();
     const committedMs = performance.now();
-    this.#activeMs = this.#parts.now();
+    const nowMs = this.#parts.now();
+    // What does not move it may go on coming for as long as it stands: what waits for it must not wait for silence.
+    if (this.work.head.watermarkMs > watermarkMs) this.#risenMs = nowMs;
     observer.committed({
       records: folded,
       batchSeconds: (committedMs - startedMs) / 1_000,
       commitSeconds: (committedMs - foldedMs) / 1_000,
-      visibleSeconds: Math.max(0, this.#activeMs - oldestAppendMs) / 1_000,
+      visibleSeconds: Math.max(0, nowMs - oldestAppendMs) / 1_000,
       skipped,
     });
     this.#loader.keep(limits.cacheMax, limits.cacheBytesMax);
@@ -314,7 +318,7 @@ export class Owner {
     this.#delivery.flushAggregates();
   }
 
-  /** Once a tick: the stamp that says this owner lives, what is delivered, and the clock of an idle partition. */
+  /** Once a tick: the stamp that says this owner lives, what is delivered, and the clock of one whose watermark stands. */
   async #housekeep(): Promise<StepEnd> {
     const { keys, limits, logEnd } = this.#parts;
     const nowMs = this.#parts.now();
@@ -359,17 +363,17 @@ export class Owner {
     const { limits } = this.#parts;
     const { work } = this;
     // It may have been set back since.
-    this.#activeMs = Math.min(this.#activeMs, nowMs);
+    this.#risenMs = Math.min(this.#risenMs, nowMs);
     if (
       limits.clockMs === 0 ||
       this.isHeld ||
       this.#queue.length > 0 ||
-      !isClockDue(nowMs, this.#activeMs, limits.clockMs)
+      !isClockDue(nowMs, this.#risenMs, limits.clockMs)
     )
       return 'OK';
     if (work.id.topic === 'rejected' || work.head.anchor === null || !this.#parts.atLogEnd(this.#position))
       return 'OK';
-    this.#activeMs = nowMs;
+    this.#risenMs = nowMs;
     const batch = newBatch(work.head.offset);
     batch.records.push(clockRecord(work, work.head.anchor, nowMs));
     return this.#commit(batch, new Map(), false);

@@ -2,7 +2,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { arrange } from '../../domain/in-force.ts';
 import { stateSchemaVersion } from '../../platform/codec.ts';
-import { partitionKeys } from '../../platform/keys.ts';
+import { accountPartition, type PartitionId, partitionKeys } from '../../platform/keys.ts';
 import { namespaceOf } from '../../platform/namespace.ts';
 import { noControl } from '../../platform/partition-control.ts';
 import type { RedisClient } from '../../platform/redis.ts';
@@ -24,7 +24,7 @@ import { noCounters } from './support/no-counters.ts';
 const id = { topic: 'events', generation: 1, partition: 3 } as const;
 const keys = partitionKeys(namespaceOf('owner'), id);
 
-function takenAt(offset: number, counters = noCounters): TakenOver {
+function takenAt(offset: number, counters = noCounters, of: PartitionId = id): TakenOver {
   const head = {
     nonce: 'n',
     seq: 4,
@@ -37,7 +37,7 @@ function takenAt(offset: number, counters = noCounters): TakenOver {
     last: null,
   };
   const work = createWork({
-    id,
+    id: of,
     head,
     inForce: { kept: [], definitions: arrange([]) },
     windows: createWindows(),
@@ -158,6 +158,80 @@ it('says that it lives, heeds its operator and tells the time, also when the wal
   nowMs += 100;
   await vi.waitFor(() => expect(step).toHaveBeenCalledWith('before-commit', expect.anything()));
   expect(await owner.stop()).toBe('stopped');
+});
+
+describe('a partition to which records come all the time', () => {
+  const account = 'acme';
+  const spend = { topic: 'spend', generation: 1, partition: accountPartition(account) } as const;
+  const about = { account, campaign: 'c1', channel: 'search', country: 'DE', currency: 'EUR' };
+  const leaseRequest = (timeMs: number) => {
+    const asked = { lease: `l${timeMs}`, account, process: 'p', amountMicros: 1, timestamp: timeMs };
+    return { kind: 'leaseRequest', ...asked };
+  };
+  const notice = (timeMs: number) => {
+    const told = {
+      messageId: `m${timeMs}`,
+      notice: 'win',
+      bid: `b${timeMs}`,
+      costMicros: 1,
+      timestamp: timeMs,
+      receivedAt: timeMs,
+    };
+    return { kind: 'notice', ...told, ...about };
+  };
+
+  /** How many clocks its owner writes in 30 s, to which a record comes every two seconds. */
+  async function clocksWritten(watermarkMs: number, recordAt: (timeMs: number) => object): Promise<number> {
+    let nowMs = Date.UTC(2026, 0, 1);
+    const heeded = vi.fn(async () => ({}));
+    const committed = vi.fn();
+    const written: string[] = [];
+    const step = (name: string, batches: readonly Batch[]): void => {
+      const records = name === 'before-commit' ? batches.flatMap((batch) => batch.records) : [];
+      written.push(...records.filter(({ to }) => to === 'spend').map(({ value }) => JSON.parse(value).kind));
+    };
+    const redis = {
+      zrange: async () => [],
+      mgetBuffer: async (...names: string[]) => names.map(() => null),
+      eval: async () => 'OK',
+      hgetall: heeded,
+    } as unknown as RedisClient;
+    const parts = partsOf();
+    const taken = takenAt(100, noCounters, spend);
+    Object.assign(taken.work.head, { watermarkMs });
+    if (watermarkMs > 0) taken.work.head.anchor = { watermarkMs, appendMs: nowMs };
+    const owner = new Owner(taken, {
+      ...parts,
+      redis,
+      keys: partitionKeys(namespaceOf('owner'), spend),
+      limits: { ...parts.limits, tickMs: 20, clockMs: 5_000, undeliveredMax: 1_000 },
+      observer: { ...parts.observer, step, committed },
+      now: () => nowMs,
+    });
+    for (let offset = 100; offset < 115; offset += 1) {
+      const value = Buffer.from(JSON.stringify(recordAt(nowMs)));
+      owner.push([{ ...message(offset), partition: spend.partition, value, appendMs: nowMs }]);
+      await vi.waitFor(() => expect(committed).toHaveBeenCalledTimes(offset - 99), { interval: 5 });
+      nowMs += 2_000;
+      const ticks = heeded.mock.calls.length;
+      await vi.waitFor(() => expect(heeded.mock.calls.length).toBeGreaterThan(ticks), { interval: 5 });
+    }
+    expect(await owner.stop()).toBe('stopped');
+    expect(new Set(written)).toEqual(new Set(written.length > 0 ? ['clock'] : []));
+    return written.length;
+  }
+
+  it('is told the time all the same where they do not move it: its leases end by it', async () => {
+    expect(await clocksWritten(Date.UTC(2025, 11, 31), leaseRequest)).toBeGreaterThanOrEqual(5);
+  });
+
+  it('is told the time from its first lease request on, where nothing has moved it yet', async () => {
+    expect(await clocksWritten(0, leaseRequest)).toBeGreaterThanOrEqual(5);
+  });
+
+  it('is told nothing while they move it', async () => {
+    expect(await clocksWritten(Date.UTC(2025, 11, 31), notice)).toBe(0);
+  });
 });
 
 it('a record waits until it is committed, also while nothing else does', async () => {
