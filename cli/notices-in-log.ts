@@ -1,4 +1,4 @@
-// Which notices the log has: one that was turned away is submitted again only if it has not come otherwise meanwhile. The
+// Which notices the log has: one that was turned away is submitted again only if it has not been taken otherwise meanwhile. The
 // ledger knows repeats while their lease is held, or for the settings' `idMemoryMs`; rejects are kept for ever.
 import type { RejectedRecord } from '../domain/record.ts';
 import { jsonOf } from '../platform/json-text.ts';
@@ -19,21 +19,47 @@ function nameOf(value: unknown): string | undefined {
   return parts.every((part) => typeof part === 'string' && part !== '') ? JSON.stringify(parts) : undefined;
 }
 
-/** The name of the notice that `serve` turned away; undefined for all else, and for what the ledger rejected: the log has that. */
-export function refusedNotice({ route, raw }: RejectedRecord): string | undefined {
-  return route === '/v1/notices' ? nameOf(jsonOf(Buffer.from(raw, 'base64').toString())) : undefined;
+/** What was turned away of one notice. */
+export interface RefusedNotice {
+  readonly name: string;
+  /** Where it stands in the log if the ledger rejected it; undefined: `serve` did, and the log does not have it. */
+  readonly place: string | undefined;
+}
+
+/** How the log has a notice: `rejected` if the ledger rejected all of its records. */
+export type InLog = 'taken' | 'rejected';
+
+function placeOf(partition: number, offset: number, name: string): string {
+  return `${partition}:${offset}:${name}`;
+}
+
+/** Undefined for a reject of anything else. */
+export function refusedNotice(record: RejectedRecord): RefusedNotice | undefined {
+  const { route, sourceTopic, sourcePartition, sourceOffset, raw } = record;
+  const isOfLog = route === '' && sourceTopic === 'spend';
+  if (!isOfLog && route !== '/v1/notices') return undefined;
+  const name = nameOf(jsonOf(Buffer.from(raw, 'base64').toString()));
+  if (name === undefined) return undefined;
+  return { name, place: isOfLog ? placeOf(sourcePartition, sourceOffset, name) : undefined };
+}
+
+export interface NoticesSought {
+  readonly names: ReadonlySet<string>;
+  /** The places of all that the ledger rejected. */
+  readonly rejectedAt: ReadonlySet<string>;
+  /** When the first of the names was turned away, epoch ms. */
+  readonly firstMs: number;
 }
 
 /**
- * Those of the names that the log has, as far back as a day before `firstMs`, when the first of them was turned away.
+ * Those of the names that the log has, as far back as a day before the first of them was turned away.
  * @throws PlatformError as `readPartition`
  */
 export async function noticesInLog(
   { brokers, namespace }: { readonly brokers: string; readonly namespace: Namespace },
-  names: ReadonlySet<string>,
-  firstMs: number,
-): Promise<Set<string>> {
-  const found = new Set<string>();
+  { names, rejectedAt, firstMs }: NoticesSought,
+): Promise<Map<string, InLog>> {
+  const found = new Map<string, InLog>();
   if (names.size === 0) return found;
   const topic = namespace.topics.spend;
   const admin = openTopicAdmin(brokers);
@@ -41,9 +67,11 @@ export async function noticesInLog(
     for (const [partition, { high }] of (await admin.watermarks(topic)).entries()) {
       const from = await admin.offsetAt(topic, partition, Math.max(0, firstMs - BEFORE_MS));
       for await (const batch of readPartition({ brokers, topic, partition, from: from ?? high, to: high })) {
-        for (const { value } of batch) {
+        for (const { offset, value } of batch) {
           const name = value?.includes(MARK) ? nameOf(jsonOf(value.toString())) : undefined;
-          if (name !== undefined && names.has(name)) found.add(name);
+          if (name === undefined || !names.has(name)) continue;
+          if (!rejectedAt.has(placeOf(partition, offset, name))) found.set(name, 'taken');
+          else if (!found.has(name)) found.set(name, 'rejected');
         }
       }
     }

@@ -9,7 +9,7 @@ import { PlatformError } from '../platform/platform-error.ts';
 import { validateRejectedRecord } from '../platform/validate.ts';
 import { REPLAY_HEADER, SOURCE_HEADER } from '../serve/intake-answer.ts';
 import { countOne } from './feed/report.ts';
-import { noticesInLog, refusedNotice } from './notices-in-log.ts';
+import { type InLog, noticesInLog, type RefusedNotice, refusedNotice } from './notices-in-log.ts';
 import { type Submission, submissionOf } from './rejected-submission.ts';
 
 const ATTEMPTS_MAX = 30;
@@ -39,7 +39,7 @@ export interface ReplayRejectedReport {
   matched: number;
   /** Those read from `sinceMs` on, whatever they were rejected for. */
   readByReason: Record<string, number>;
-  /** The same bytes for the same route came before, or a notice that the log has: submitted once. */
+  /** The same bytes for the same route came before, or a notice that the log has and the ledger did not reject: submitted once. */
   repeated: number;
   /** No route takes it (control records, lines of CSV of another width, bytes that say nothing). */
   unsubmittable: number;
@@ -130,20 +130,27 @@ function isOfReason(record: RejectedRecord, { reason }: ReplayRejectedOptions): 
   return reason === undefined || record.reason === reason;
 }
 
-/** Of the notices among the rejects those that the log has. */
-async function noticesTaken(
+/** How the log has the notices among the rejects. */
+async function noticesHad(
   options: ReplayRejectedOptions,
   watermarks: readonly Watermarks[],
-): Promise<Set<string>> {
+): Promise<Map<string, InLog>> {
   const names = new Set<string>();
+  const rejectedAt = new Set<string>();
   let firstMs = Number.POSITIVE_INFINITY;
   for await (const [record] of rejects(options, watermarks)) {
-    const name = isSince(record, options) && isOfReason(record, options) ? refusedNotice(record) : undefined;
-    if (name === undefined) continue;
-    names.add(name);
+    const notice = refusedNotice(record);
+    if (notice?.place !== undefined) rejectedAt.add(notice.place);
+    if (notice === undefined || !isSince(record, options) || !isOfReason(record, options)) continue;
+    names.add(notice.name);
     firstMs = Math.min(firstMs, record.at);
   }
-  return noticesInLog(options, names, firstMs);
+  return noticesInLog(options, { names, rejectedAt, firstMs });
+}
+
+/** Whether a notice need not be submitted. What the ledger rejected has its record in the log, and needs another one there. */
+function isHad({ name, place }: RefusedNotice, had: ReadonlyMap<string, InLog>): boolean {
+  return place === undefined ? had.has(name) : had.get(name) === 'taken';
 }
 
 /**
@@ -165,7 +172,7 @@ export async function replayRejected(options: ReplayRejectedOptions): Promise<Re
   };
   const seen = new Set<string>();
   const watermarks = await bounds(options);
-  const taken = await noticesTaken(options, watermarks);
+  const had = await noticesHad(options, watermarks);
   for await (const [record, position] of rejects(options, watermarks)) {
     report.read += 1;
     if (!isSince(record, options)) continue;
@@ -175,14 +182,14 @@ export async function replayRejected(options: ReplayRejectedOptions): Promise<Re
     const notice = refusedNotice(record);
     const content = createHash('sha256').update(`${record.route}\n${record.raw}`).digest('base64');
     const submission = submissionOf(record, position);
-    if (seen.has(content) || (notice !== undefined && taken.has(notice))) report.repeated += 1;
+    if (seen.has(content) || (notice !== undefined && isHad(notice, had))) report.repeated += 1;
     else if (submission === undefined) report.unsubmittable += 1;
     else {
       report.submittable += 1;
       const answer =
         options.dryRun === true ? { accepted: 1 } : await submit(submission, record.source, options);
       if (options.dryRun !== true) count(report, answer);
-      if (notice !== undefined && answer.accepted) taken.add(notice);
+      if (notice !== undefined && answer.accepted) had.set(notice.name, 'taken');
     }
     seen.add(content);
     options.onProgress?.(report);

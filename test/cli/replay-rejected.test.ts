@@ -7,7 +7,7 @@ import { submissionOf } from '../../cli/rejected-submission.ts';
 import { replayRejected } from '../../cli/replay-rejected.ts';
 import type { RejectedRecord } from '../../domain/record.ts';
 import { createProducer, type Producer } from '../../platform/kafka.ts';
-import { post, readData, serveInNamespace, type TestServing } from '../serve/serving.ts';
+import { type Logged, post, readData, serveInNamespace, type TestServing } from '../serve/serving.ts';
 
 let serving: TestServing;
 let producer: Producer;
@@ -43,6 +43,12 @@ function reject(route: string, raw: unknown, fields: Partial<RejectedRecord> = {
     at: AT_MS,
     ...fields,
   };
+}
+
+/** As the stream writes it for a record of `spend` that the ledger rejected. */
+function ledgerReject({ partition, offset, value }: Logged, fields: Partial<RejectedRecord>): RejectedRecord {
+  const place = { sourceTopic: 'spend', sourcePartition: partition, sourceOffset: offset };
+  return reject('', value, { ...place, ...fields });
 }
 
 async function put(record: RejectedRecord): Promise<void> {
@@ -152,16 +158,36 @@ it('submits no notice that the log has, in whichever words it came there', async
   for (const timestamp of [atMs - 1_000, atMs])
     await put(reject('/v1/notices', { ...notice, bid: 'b-2', timestamp }, refused));
   await put(reject('/v1/notices', { ...notice, notice: 'click', bid: 'b-1' }, refused));
-  // The log has what the ledger rejected, which is why it is submitted again.
-  await put(reject('', { kind: 'notice', ...notice, costMicros: 2_000_000, cost: null }, refused));
   const before = await readData(serving, 'spend');
+  // The log has what the ledger rejected, which is why it is submitted again.
+  await put(ledgerReject(before.at(-1)!, refused));
   const filter = { ...options(), reason: 'refused' };
   const dry = await replayRejected({ ...filter, dryRun: true });
   expect(dry).toMatchObject({ matched: 5, submittable: 3, repeated: 2 });
   expect(await replayRejected(filter)).toMatchObject({ submitted: 3, accepted: 3, repeated: 2 });
   const added = (await readData(serving, 'spend')).slice(before.length);
   expect(added.map(({ value }) => value.messageId)).toEqual(['win:b-2', 'click:b-1', 'win:b-1']);
-  expect(await replayRejected(filter)).toMatchObject({ submitted: 1, repeated: 4 });
+  expect(await replayRejected(filter)).toMatchObject({ submitted: 0, repeated: 5 });
+});
+
+it('submits a notice that the ledger rejected until it has been taken, and once however often it was rejected', async () => {
+  const notice = { notice: 'win', campaign: 'search-machinery', bid: 'b-of-ledger', cost: 2 };
+  const all = { at: Date.now(), reason: 'unknownCampaign' };
+  await post(serving, '/v1/notices', serving.keys.secret, notice);
+  const spend = async () =>
+    (await readData(serving, 'spend')).filter(({ value }) => value.bid === 'b-of-ledger');
+  const filter = { ...options(), reason: 'unknownCampaign' };
+  await put(ledgerReject((await spend())[0]!, all));
+  expect(await replayRejected(filter)).toMatchObject({ submitted: 1, accepted: 1 });
+  // The ledger rejects it again: by another reason, which the filter does not ask for.
+  await put(ledgerReject((await spend())[1]!, { ...all, reason: 'channels' }));
+  expect(await replayRejected({ ...filter, dryRun: true })).toMatchObject({ submittable: 1, repeated: 0 });
+  // And by the same: two rejects of one notice.
+  await put(ledgerReject((await spend())[1]!, all));
+  expect(await replayRejected(filter)).toMatchObject({ matched: 2, submitted: 1, repeated: 1 });
+  // The third has been taken.
+  expect(await replayRejected(filter)).toMatchObject({ matched: 2, submitted: 0, repeated: 2 });
+  expect(await spend()).toHaveLength(3);
 });
 
 // The secret key that submits it made history of it, which stops its partition's clock and leaves the sender's wrong clock in.
