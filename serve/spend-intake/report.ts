@@ -16,6 +16,7 @@ import {
   lookUpCampaign,
   offsetOf,
   present,
+  type Receipt,
   receiptOf,
   timeOf,
 } from './fields.ts';
@@ -51,7 +52,7 @@ export const reportRow = z
     costMicros: numberField.describe('instead of cost: millionths'),
     currency: textField.describe("absent: the account's"),
     asOf: numberField.describe(
-      "up to when the platform had counted, a date or a time as start's: of a date, its midnight; absent, or ahead of the receipt: now",
+      "up to when the platform had counted, a date or a time as start's: of a date, its midnight, when nothing of that day was counted; absent, or ahead of the receipt: now",
     ),
     revision: numberField.describe(
       '0 to 999; of rows with the same asOf (to the second) the higher one stays',
@@ -99,20 +100,26 @@ function periodOf(row: ReportRow, utcOffsetMinutes: number): Period | SpendFault
 }
 
 interface Times {
-  readonly receivedAt: number;
-  readonly supplied?: true;
-  readonly asOf: number;
+  readonly receipt: Receipt;
+  /** Up to when the platform had counted. */
+  readonly countedMs: number;
+  /** The same with the row's revision. */
+  readonly revisedMs: number;
 }
 
 /**
  * `asOf` with the revision as its milliseconds, so that of two rows as of the same second the higher revision stays: in the last
  * second that is over at the receipt, up to which the ledger reads it.
  */
-function revised(asOf: number, receivedAt: number, given: string | number | undefined): number | SpendFault {
-  if (given === undefined) return asOf;
+function revised(
+  countedMs: number,
+  receivedAt: number,
+  given: string | number | undefined,
+): number | SpendFault {
+  if (given === undefined) return countedMs;
   const revision = Number(given);
   if (Number.isInteger(revision) && revision >= 0 && revision <= REVISION_MAX) {
-    return Math.floor(Math.min(asOf, receivedAt - REVISION_MAX) / 1_000) * 1_000 + revision;
+    return Math.floor(Math.min(countedMs, receivedAt - REVISION_MAX) / 1_000) * 1_000 + revision;
   }
   return spendFault(
     'invalid',
@@ -129,8 +136,30 @@ function timesOf(row: ReportRow, utcOffsetMinutes: number, nowMs: number): Times
   const saidMs =
     given === undefined ? receivedAt : timeOf('asOf', given, utcOffsetMinutes, receivedAt + FUTURE_MS_MAX);
   if (isFault(saidMs)) return saidMs;
-  const asOf = revised(Math.min(saidMs, receivedAt), receivedAt, present(row.revision));
-  return isFault(asOf) ? asOf : { ...receipt, asOf };
+  const countedMs = Math.min(saidMs, receivedAt);
+  const revisedMs = revised(countedMs, receivedAt, present(row.revision));
+  return isFault(revisedMs) ? revisedMs : { receipt, countedMs, revisedMs };
+}
+
+/**
+ * `asOf` of the record, never before its period. What has counted nothing of the period replaces no notice: figures of it would be
+ * settled beside all of them.
+ */
+function asOfOf(
+  { periodStart }: Period,
+  { countedMs, revisedMs }: Times,
+  isZero: boolean,
+): number | SpendFault {
+  const asOf = Math.max(periodStart, revisedMs);
+  if (countedMs < periodStart) {
+    const counted = new Date(countedMs).toISOString();
+    return spendFault('future', `the period begins after what the figures are as of, ${counted}`);
+  }
+  if (isZero || (countedMs > periodStart && asOf > periodStart)) return asOf;
+  return spendFault(
+    'future',
+    `figures as of ${new Date(asOf).toISOString()}, the beginning of their period, have counted nothing of it: send up to when they were counted, or leave asOf out`,
+  );
 }
 
 /** The same figures for the same cell as of the same time are the same message, however often they are sent. */
@@ -167,15 +196,13 @@ export function takeReport(given: unknown, context: ReportContext): TakenReport 
     times: timesOf(row, offsetOf(found), context.nowMs),
   });
   if (isFault(parts)) return parts;
-  const { own, times, ...figures } = parts;
+  const { own, times, country, ...figures } = parts;
   const { account, channel, currency, period } = own;
-  if (period.periodStart > times.asOf) {
-    return spendFault(
-      'future',
-      `the period begins after what the figures are as of, ${new Date(times.asOf).toISOString()}`,
-    );
-  }
+  const isZero = Object.values(figures).every((figure) => figure === 0);
+  const asOf = asOfOf(period, times, isZero);
+  if (isFault(asOf)) return asOf;
   const { campaign } = row;
-  const cell = { account, campaign, channel, ...period, ...figures, currency, ...times };
+  const received = { ...times.receipt, asOf };
+  const cell = { account, campaign, channel, ...period, country, ...figures, currency, ...received };
   return { taken: true, record: { kind: 'report', messageId: messageIdOf(cell), ...cell } };
 }

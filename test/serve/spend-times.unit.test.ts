@@ -47,7 +47,7 @@ describe('of an account with an offset', () => {
     ['2026-01-15T09:00-05', '2026-01-15T14:00:00Z'],
   ])('an hour that does not say its offset is its own: %s', (given, start) => {
     const record = { period: 'hour', periodStart: Date.parse(start), asOf: Date.parse(start) };
-    expect(take({ start: given, asOf: given }, later)).toMatchObject({ record });
+    expect(take({ start: given, asOf: given, cost: 0 }, later)).toMatchObject({ record });
   });
 
   it('so are a receipt and the time of a notice', () => {
@@ -93,6 +93,43 @@ describe('numbers written as text', () => {
     ['202601140000', 'absurd_time', 'between 1990 and 2100'],
   ])('are not taken for another: %s', (start, reason, said) => {
     expect(take({ start }, later)).toMatchObject({ reason, detail: expect.stringContaining(said) });
+  });
+});
+
+describe('figures as of the beginning of their period', () => {
+  const day = { start: '2026-03-02', asOf: '2026-03-02' };
+  const atNoon = { start: '2026-03-02T12:00:00Z', asOf: '2026-03-02T12:00:00Z' };
+  const nowMs = Date.UTC(2026, 2, 4);
+
+  it.each(['w', 'c1', 'e'])('are refused, for nothing of it was counted: campaign %s', (campaign) => {
+    for (const row of [day, { ...day, period: 'day', revision: 7 }, atNoon, { ...atNoon, revision: 7 }]) {
+      const refused = {
+        taken: false,
+        reason: 'future',
+        detail: expect.stringContaining('nothing of it'),
+      };
+      expect(take({ campaign, ...row }, nowMs)).toMatchObject(refused);
+      expect(take({ campaign, ...row, cost: 0, clicks: 1 }, nowMs)).toMatchObject(refused);
+      expect(take({ campaign, ...row, cost: 0 }, nowMs)).toMatchObject({ taken: true });
+    }
+  });
+
+  it('are not settled beside the notices that they count', () => {
+    const definition = { definitions: definitions.view(), nowMs };
+    const notice = { notice: 'win', campaign: 'c1', bid: 'b', cost: 100, timestamp: '2026-03-02T12:00:00Z' };
+    const ledger = openLedger();
+    for (const outcome of [takeNotice(notice, definition), take({ campaign: 'c1', ...day }, nowMs)])
+      if (outcome.taken) ledger.send(outcome.record);
+    expect(settledToday(ledger)).toBe(100_000_000);
+  });
+
+  it('are taken by what they were counted up to, whatever their revision', () => {
+    const row = { campaign: 'c1', start: '2026-03-02T12:00:00Z', revision: 1 };
+    const beginMs = Date.parse(row.start);
+    expect(take({ ...row, cost: 0 }, beginMs + 200)).toMatchObject({ record: { asOf: beginMs } });
+    expect(take(row, beginMs + 200)).toMatchObject({ reason: 'future' });
+    expect(take(row, beginMs + 1_000)).toMatchObject({ record: { asOf: beginMs + 1 } });
+    expect(take({ ...row, cost: 0 }, beginMs - 1)).toMatchObject({ reason: 'future' });
   });
 });
 
