@@ -31,13 +31,15 @@ export interface FoldedBatch extends BegunBatch {
 
 export interface Folder {
   /**
-   * Folds the first of the messages that wait, none from offset `holdAt` on, and leaves them there. Undefined if the owner was
-   * stopped before its turn came: then nothing is folded.
+   * Folds the first of the messages that wait, none from offset `holdAt` on, and leaves them there. Undefined if it is called off
+   * before its turn comes: then nothing is folded.
+   * @param untilQuiet what is done beside the waiting ends here: nothing is changed before
    */
   fold(
     waiting: MessageQueue,
     holdAt: number | null,
-    isStopped: () => boolean,
+    isCalledOff: () => boolean,
+    untilQuiet: () => Promise<void>,
   ): Promise<FoldedBatch | undefined>;
 }
 
@@ -132,20 +134,22 @@ export function createFolder(work: Work, loader: Loader, { limits, bugs, live, t
   }
 
   return {
-    async fold(waiting, holdAt, isStopped) {
+    async fold(waiting, holdAt, isCalledOff, untilQuiet) {
       if (waiting.length <= DECODED_MAX) {
         await turn();
-        return isStopped() ? undefined : foldAll(waiting, begin(waiting, holdAt), holdAt);
+        await untilQuiet();
+        return isCalledOff() ? undefined : foldAll(waiting, begin(waiting, holdAt), holdAt);
       }
       // Many records: their states come while another batch is folded.
       return gates.prepare(async () => {
-        if (isStopped()) return undefined;
+        if (isCalledOff()) return undefined;
         const begun = begin(waiting, holdAt);
         await loader.fetch(waiting.keys(begun.count), begun.fold.timers);
         return gates.fold(async () => {
           // The one before is about to commit: its commit goes first.
           await turn();
-          return isStopped() ? undefined : foldAll(waiting, begun, holdAt);
+          await untilQuiet();
+          return isCalledOff() ? undefined : foldAll(waiting, begun, holdAt);
         });
       });
     },

@@ -7,12 +7,13 @@ import { clockRecord, isClockDue } from './clock.ts';
 import { CommandList, commitCommands, runFenced } from './commit.ts';
 import type { Message } from './decode.ts';
 import { Delivery } from './delivery.ts';
-import { createFolder, type Folder } from './folder.ts';
+import { createFolder, type FoldedBatch, type Folder } from './folder.ts';
 import { createLoader, type Loader } from './loading.ts';
 import { MessageQueue } from './message-queue.ts';
 import type { OwnerParts } from './owner-parts.ts';
 import { commitUntilKnown, connectionOf, untilReplicated } from './sure-commit.ts';
 import type { TakenOver } from './take-over.ts';
+import { startTicking } from './ticking.ts';
 import type { Work } from './work.ts';
 
 /** Why an owner ended. */
@@ -177,7 +178,8 @@ export class Owner {
   async #step(): Promise<StepEnd> {
     this.#redeliver();
     if (this.#hasWork()) {
-      if ((await this.#batch()) === 'FENCED') return 'FENCED';
+      const end = await this.#batch();
+      if (end !== 'OK') return end;
     }
     this.#flush();
     return this.#housekeep();
@@ -244,11 +246,35 @@ export class Owner {
 
   // — one batch —
 
-  async #batch(): Promise<'OK' | 'FENCED'> {
+  /**
+   * The first of the messages that wait, folded. Until its turn comes, which may take several seconds where all partitions have
+   * much to do, nothing is changed, and the owner says that it lives. None is folded if it may not any more by then.
+   */
+  async #fold(): Promise<FoldedBatch | Exclude<StepEnd, 'OK'> | undefined> {
+    const { holdAt } = this.#control;
+    let isFenced = false;
+    const isToRewind = (): boolean => this.#control.rewind !== null;
+    const isCalledOff = (): boolean =>
+      this.#stopped || isFenced || isToRewind() || this.isHeld || this.#control.holdAt !== holdAt;
+    const ticking = startTicking(this.#parts.limits.tickMs, async () => {
+      if (!this.#stopped && !isFenced) isFenced = (await this.#renew(this.#parts.now())) === 'FENCED';
+    });
+    try {
+      const folded = await this.#folder.fold(this.#queue, holdAt, isCalledOff, ticking.end);
+      if (folded !== undefined) return folded;
+    } finally {
+      await ticking.end();
+    }
+    if (isFenced) return 'FENCED';
+    return isToRewind() ? 'REWIND' : undefined;
+  }
+
+  async #batch(): Promise<StepEnd> {
     const { observer, limits, bugs } = this.#parts;
     const { watermarkMs } = this.work.head;
-    const done = await this.#folder.fold(this.#queue, this.#control.holdAt, () => this.#stopped);
+    const done = await this.#fold();
     if (done === undefined) return 'OK';
+    if (typeof done === 'string') return done;
     const { fold, folded, startedMs, oldestAppendMs, skipped } = done;
     this.#batchedMs = startedMs;
     this.#uncommittedMs = oldestAppendMs;
@@ -318,11 +344,20 @@ export class Owner {
     this.#delivery.flushAggregates();
   }
 
-  /** Once a tick: the stamp that says this owner lives, what is delivered, and the clock of one whose watermark stands. */
+  /** Once a tick: that this owner lives, and the clock of one whose watermark stands. */
   async #housekeep(): Promise<StepEnd> {
-    const { keys, limits, logEnd } = this.#parts;
     const nowMs = this.#parts.now();
-    if (!isOver(this.#housekeptMs, nowMs, limits.tickMs)) return 'OK';
+    if (!isOver(this.#housekeptMs, nowMs, this.#parts.limits.tickMs)) return 'OK';
+    if ((await this.#renew(nowMs)) === 'FENCED') return 'FENCED';
+    return this.#control.rewind === null ? this.#clock(nowMs) : 'REWIND';
+  }
+
+  /**
+   * The stamp that says this owner lives, what is delivered, and what an operator asks for. It speaks of what is committed: nothing
+   * may be folded beyond that. By `seq` too: a Redis that was put back to before has this nonce, and its triggers were told.
+   */
+  async #renew(nowMs: number): Promise<'OK' | 'FENCED'> {
+    const { keys, logEnd } = this.#parts;
     this.#housekeptMs = nowMs;
     const commands = new CommandList();
     const delivered = this.#toClear();
@@ -337,7 +372,7 @@ export class Owner {
     if (reply === 'FENCED') return reply;
     if (reply === 'OK') this.#delivery.cleared(delivered.length);
     await this.#heed();
-    return this.#control.rewind === null ? this.#clock(nowMs) : 'REWIND';
+    return 'OK';
   }
 
   /** What an operator asks for; while Redis is away, what was asked for before. */

@@ -24,6 +24,7 @@ import { noCounters } from './support/no-counters.ts';
 const id = { topic: 'events', generation: 1, partition: 4 } as const;
 const keys = partitionKeys(namespaceOf('folder'), id);
 const endMs = Date.UTC(2026, 0, 1);
+const quiet = async (): Promise<void> => {};
 
 function definitions(): KeptDefinition[] {
   const shipped = ['behaviours', 'lifecycle', 'opportunity', 'settings', 'trigger'].flatMap((type) =>
@@ -91,7 +92,7 @@ function partition(kept: readonly KeptDefinition[], batchMax: number) {
       const waiting = new MessageQueue();
       for (let from = 0; from < messages.length; from += 300) waiting.push(messages.slice(from, from + 300));
       while (waiting.length > 0) {
-        const { fold, folded } = (await folder.fold(waiting, null, () => false))!;
+        const { fold, folded } = (await folder.fold(waiting, null, () => false, quiet))!;
         for (const key of work.changed) blobs.set(keys.buyer(key), Buffer.from(work.states.bytesOf(key)));
         work.changed.clear();
         for (const [key, dueMs] of fold.timers.changes()) timers.set(key, dueMs);
@@ -136,7 +137,7 @@ describe('a batch', () => {
     const waiting = new MessageQueue();
     const holes = messages.slice(0, 8).map((message, index) => ({ ...message, offset: 2 + 2 * index }));
     waiting.push(holes);
-    const { fold, folded, skipped } = (await folder.fold(waiting, 9, () => false))!;
+    const { fold, folded, skipped } = (await folder.fold(waiting, 9, () => false, quiet))!;
     expect([folded, skipped, work.head.offset]).toEqual([4, 5, 9]);
     const { from, to } = fold.batch;
     expect([from, to]).toEqual([0, 8]);
@@ -147,9 +148,9 @@ describe('a batch', () => {
       2, 4, 6, 8,
     ]);
     waiting.drop(folded);
-    await folder.fold(waiting, 10, () => false);
+    await folder.fold(waiting, 10, () => false, quiet);
     expect([work.head.offset, work.head.last?.offset]).toEqual([10, 8]);
-    await folder.fold(waiting, null, () => false);
+    await folder.fold(waiting, null, () => false, quiet);
     expect(work.head.offset).toBe(17);
   });
 
@@ -165,7 +166,7 @@ describe('a batch', () => {
     );
     const waiting = new MessageQueue();
     waiting.push(messages);
-    const folding = folder.fold(waiting, null, () => isStopped);
+    const folding = folder.fold(waiting, null, () => isStopped, quiet);
     await expect.poll(() => asked.length).toBeGreaterThan(0);
     isStopped = true;
     end();

@@ -10,7 +10,7 @@ import { type Batch, newBatch } from '../../stream/batch.ts';
 import { noBugs } from '../../stream/bugs.ts';
 import type { Message } from '../../stream/decode.ts';
 import { Delivery } from '../../stream/delivery.ts';
-import { createGates } from '../../stream/gates.ts';
+import { createGate, createGates } from '../../stream/gates.ts';
 import { Owner } from '../../stream/owner.ts';
 import type { OwnerParts } from '../../stream/owner-parts.ts';
 import { figuresOf } from '../../stream/partition-figures.ts';
@@ -316,6 +316,132 @@ describe('what is committed and not delivered is bounded', () => {
     arrivals.shift()!();
     await stands(next);
     expect(await owner.stop()).toBe('stopped');
+  });
+});
+
+describe('while a batch of many records waits for the turn of another partition’s', () => {
+  /** An owner of 300 records whose turn does not come, and the Redis that it talks to: what it was told, and what it is asked. */
+  async function waiting() {
+    const stamped: string[] = [];
+    const control: Record<string, string> = {};
+    let reply = 'OK';
+    const redis = {
+      zrange: async () => [],
+      mgetBuffer: async (names: string[]) => names.map(() => null),
+      eval: async (
+        _script: string,
+        _keys: number,
+        _head: string,
+        _nonce: string,
+        seq: number,
+        words: Buffer,
+      ) => {
+        const isTick = words.includes('stamp');
+        stamped.push(
+          `${isTick ? 'tick' : 'commit'} ${seq}${words.includes('paused\xdb\0\0\0\x011', 0, 'latin1') ? ' paused' : ''}`,
+        );
+        return reply;
+      },
+      hmget: async () => ['of another owner', '9'],
+      hgetall: async () => ({ ...control }),
+    } as unknown as RedisClient;
+    const parts = partsOf();
+    const limits = {
+      ...parts.limits,
+      batchMax: 1_000,
+      batchBytesMax: 1_000_000,
+      undeliveredRecordsMax: 1_000,
+      tickMs: 5,
+    };
+    let open = (): void => {};
+    const gates = { prepare: createGate(2, 60_000), fold: createGate(1, 60_000) };
+    const other = gates.fold(
+      () =>
+        new Promise<void>((resolve) => {
+          open = resolve;
+        }),
+    );
+    const taken = takenAt(100);
+    const owner = new Owner(taken, { ...parts, redis, limits, gates, now: () => performance.now() });
+    owner.push(messages(100, 400));
+    return {
+      owner,
+      stamped,
+      control,
+      head: taken.work.head,
+      answer: (word: string) => {
+        reply = word;
+      },
+      goOn: () => {
+        open();
+        return other;
+      },
+    };
+  }
+
+  it('it says that it lives, by what is committed, and folds when its turn comes', async () => {
+    const { owner, stamped, head, goOn } = await waiting();
+    await vi.waitFor(() => expect(stamped.length).toBeGreaterThan(3));
+    expect(new Set(stamped)).toEqual(new Set(['tick 4']));
+    expect(head.offset).toBe(100);
+    await goOn();
+    await vi.waitFor(() => expect(stamped).toContain('commit 4'));
+    // None under the sequence number that the commit ends.
+    const after = stamped.slice(stamped.indexOf('commit 4') + 1);
+    expect(after).not.toContain('tick 4');
+    await vi.waitFor(() => expect(stamped).toContain('tick 5'));
+    expect(head.offset).toBe(400);
+    expect(await owner.stop()).toBe('stopped');
+  });
+
+  it('it is paused, says so, and folds nothing', async () => {
+    const { owner, stamped, control, head, goOn } = await waiting();
+    control.paused = '1';
+    await vi.waitFor(() => expect(stamped).toContain('tick 4 paused'));
+    await goOn();
+    const ticks = stamped.length;
+    await vi.waitFor(() => expect(stamped.length).toBeGreaterThan(ticks + 3));
+    expect([head.offset, owner.backlog]).toEqual([100, 300]);
+    expect(stamped).not.toContain('commit 4');
+    control.paused = '0';
+    await vi.waitFor(() => expect(head.offset).toBe(400));
+    expect(await owner.stop()).toBe('stopped');
+  });
+
+  it('it is told to hold at an offset of the batch, and folds none from there on', async () => {
+    const { owner, stamped, control, head, goOn } = await waiting();
+    control.hold = '150';
+    const ticks = stamped.length;
+    await vi.waitFor(() => expect(stamped.length).toBeGreaterThan(ticks + 2));
+    await goOn();
+    await vi.waitFor(() => expect(stamped).toContain('tick 5 paused'));
+    expect(head.offset).toBe(150);
+    expect(await owner.stop()).toBe('stopped');
+  });
+
+  it.each([
+    [
+      'another owner has taken it over',
+      'fenced',
+      (scene: { answer(word: string): void }) => scene.answer('FENCED'),
+    ],
+    [
+      'it is to begin again',
+      'to be rewound',
+      (scene: { control: Record<string, string> }) => {
+        scene.control.rewind = 'r';
+      },
+    ],
+  ] as const)('%s: it ends as %s, and nothing is folded', async (_what, end, tell) => {
+    const scene = await waiting();
+    (tell as (of: typeof scene) => void)(scene);
+    const ticks = scene.stamped.length;
+    await vi.waitFor(() => expect(scene.stamped.length).toBeGreaterThan(ticks));
+    await new Promise((resolve) => setImmediate(resolve));
+    await scene.goOn();
+    expect(await scene.owner.ended).toBe(end);
+    expect(scene.head.offset).toBe(100);
+    expect(scene.stamped).not.toContain('commit 4');
   });
 });
 
