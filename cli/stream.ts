@@ -12,6 +12,7 @@ import { namespaceOf } from '../platform/namespace.ts';
 import { type Opened, openOrClose } from '../platform/opening.ts';
 import { openRedis } from '../platform/redis.ts';
 import { runStream } from '../stream/main.ts';
+import { readMessageLimits, setBytesMax } from '../stream/message-limits.ts';
 import { runProcess } from './run-process.ts';
 
 const CLOSE_MS_MAX = 15_000;
@@ -38,6 +39,7 @@ async function open(config: Config, signal: AbortSignal, closes: Opened) {
   closes.add(() => admin.close());
   // Before there is a producer: while that connects its process cannot end, which for a Kafka that answers nothing takes 10 s.
   const generations = await ensureGeneration(namespace, admin, redis);
+  const limits = await readMessageLimits(admin, namespace);
   const registry: Registry = createRegistry();
   const metrics = await serveMetrics(registry, { host: config.serveHost, port: config.streamMetricsPort });
   closes.add(() => metrics.close());
@@ -45,6 +47,7 @@ async function open(config: Config, signal: AbortSignal, closes: Opened) {
     brokers: config.kafkaBrokers,
     clientId: `flywheel-outbox-${config.streamSlot}`,
     deliveryTimeoutMs: 0,
+    setBytesMax: setBytesMax(limits),
     onWarning: warn,
     // An outbox that cannot be sent is never skipped: the process ends, its successor sends it.
     onFatal: fatal,

@@ -39,6 +39,8 @@ export interface ProducerOptions {
   /** Kilobytes of messages that may be unacknowledged at a time. */
   readonly inFlightKilobytesMax?: number;
   readonly lingerMs?: number;
+  /** Messages of one partition go to Kafka in sets of at most so many bytes; one that is larger by itself. */
+  readonly setBytesMax?: number;
   /** Packs what goes to Kafka together, whose limit on a message is one on what arrives. */
   readonly compression?: 'gzip';
   /** Told when the producer can not go on; every later `send` fails with KAFKA_FATAL. */
@@ -100,6 +102,7 @@ async function connect(options: ProducerOptions): Promise<Kafka.Producer> {
       'enable.idempotence': true,
       'linger.ms': options.lingerMs ?? 2,
       'message.max.bytes': MESSAGE_BYTES_MAX,
+      ...(options.setBytesMax === undefined ? {} : { 'batch.size': options.setBytesMax }),
       'compression.codec': options.compression ?? 'none',
       'queue.buffering.max.messages': options.inFlightMax ?? IN_FLIGHT_MAX,
       'queue.buffering.max.kbytes': options.inFlightKilobytesMax ?? IN_FLIGHT_KILOBYTES_MAX,

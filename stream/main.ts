@@ -27,6 +27,7 @@ import { createFoldMetrics } from './fold-metrics.ts';
 import { createGates } from './gates.ts';
 import { openLive } from './live.ts';
 import { createLogLook } from './log-look.ts';
+import { readMessageLimits } from './message-limits.ts';
 import { type CommittedFigures, createStreamMetrics, type StreamMetrics } from './metrics.ts';
 import { createOutbox } from './outbox.ts';
 import { Owner } from './owner.ts';
@@ -227,6 +228,7 @@ function openSink(parts: StreamParts, metrics: StreamMetrics): Sink {
       metrics.tooLarge(to);
       parts.log('error', `put aside: ${detail}; it comes of ${sourceId}, and is kept in events.rejected`);
     },
+    limits: () => readMessageLimits(parts.admin, parts.namespace),
     now: parts.now,
   });
   return createSink(rowStore, outbox, {

@@ -1,11 +1,14 @@
 // Records that a commit keeps go to Kafka here. A failure is fatal to the attempt, never skipped: the sink tries again.
-// What Kafka would refuse for its size, then and ever, is put aside among the rejects: it would hold up all that is behind it.
+// What Kafka would refuse for its size, then and ever, is put aside among the rejects: it would hold up all that is behind it. What a
+// topic refuses only for how somebody set it waits, with all that is behind it, and nothing of it is handed over before.
 
 import type { RejectedRecord } from '../domain/record.ts';
 import type { Outgoing, Producer } from '../platform/kafka.ts';
 import type { Namespace } from '../platform/namespace.ts';
+import { isPlatformError, PlatformError } from '../platform/platform-error.ts';
 import { messageBytesMax } from '../platform/topic-settings.ts';
 import type { OutboxRecord } from './batch.ts';
+import { type MessageLimits, setBytesMax } from './message-limits.ts';
 import { rawOf } from './reject.ts';
 import type { RecordStore } from './sink.ts';
 
@@ -18,6 +21,8 @@ const TOLD_MAX = 10_000;
 export interface OutboxPorts {
   /** Told of each record that is put aside, once it is, and once however often it is sent. */
   tooLarge(record: OutboxRecord, rejected: RejectedRecord): void;
+  /** What the topics take now. */
+  limits(): Promise<MessageLimits>;
   now(): number;
 }
 
@@ -31,12 +36,15 @@ function bytesOf({ key, value, source }: OutboxRecord): number {
   return Buffer.byteLength(key ?? '') + Buffer.byteLength(value) + Buffer.byteLength(source) + FRAME_BYTES;
 }
 
-/** By what our topics take, not by what these do: of one that was set to take less, what is sent waits until it is mended. */
-function isTooLarge(record: OutboxRecord): boolean {
-  const most = messageBytesMax[record.to];
+function exceeds(record: OutboxRecord, most: number): boolean {
   // No character is more than three bytes of UTF-8 a UTF-16 unit, and nearly all records are short.
   const atMost = 3 * ((record.key ?? '').length + record.value.length + record.source.length) + FRAME_BYTES;
   return atMost > most && bytesOf(record) > most;
+}
+
+/** By what our topics take, not by what these do: of one that was set to take less, what is sent waits until it is mended. */
+function isTooLarge(record: OutboxRecord): boolean {
+  return exceeds(record, messageBytesMax[record.to]);
 }
 
 /**
@@ -100,6 +108,36 @@ export function createOutbox(
     }
   }
 
+  const command = (to: OutboxRecord['to']): string =>
+    `kafka-configs.sh --alter --topic ${namespace.topics[to]} --add-config max.message.bytes=${messageBytesMax[to]}`;
+
+  /** What the topics take; undefined where it is to be asked. */
+  let limits: MessageLimits | undefined;
+  /** What the producer puts together at most: they took that when it was made. */
+  let setBytes: number | undefined;
+
+  /** @throws PlatformError KAFKA_TOO_LARGE if any would be refused: then none may be handed over */
+  async function checkLimits(records: readonly OutboxRecord[]): Promise<void> {
+    const known = limits ?? (await ports.limits());
+    setBytes ??= setBytesMax(known);
+    limits = undefined;
+    for (const record of records) {
+      const { to, partition, key } = record;
+      const said = `${namespace.topics[to]} takes ${known[to]} bytes at a time (max.message.bytes)`;
+      if (known[to] < messageBytesMax[to] && exceeds(record, known[to]))
+        throw new PlatformError(
+          'KAFKA_TOO_LARGE',
+          `${said}, and a record for its partition ${partition}, of ${key}, has ${bytesOf(record)}: nothing is sent until it takes that (${command(to)})`,
+        );
+      if (known[to] < setBytes)
+        throw new PlatformError(
+          'KAFKA_TOO_LARGE',
+          `${said} and took more when this process began, which puts ${setBytes} together: nothing is sent until stream is started again, or it takes that (${command(to)})`,
+        );
+    }
+    limits = known;
+  }
+
   function putAside(record: OutboxRecord, aside: Aside[]): OutboxRecord {
     if (record.to === 'rejected') return { ...record, value: JSON.stringify(cutReject(record.value)) };
     const rejected = rejectedOf(record, ports.now());
@@ -111,9 +149,15 @@ export function createOutbox(
   return {
     async send(records) {
       const aside: Aside[] = [];
-      await producer.sendBatch(
-        records.map((record) => outgoing(isTooLarge(record) ? putAside(record, aside) : record)),
-      );
+      const taken = records.map((record) => (isTooLarge(record) ? putAside(record, aside) : record));
+      await checkLimits(taken);
+      try {
+        await producer.sendBatch(taken.map(outgoing));
+      } catch (error) {
+        // They were set to take less meanwhile.
+        if (isPlatformError(error, 'KAFKA_TOO_LARGE')) limits = undefined;
+        throw error;
+      }
       tell(aside);
     },
   };

@@ -1,11 +1,13 @@
 // The outbox against a real Kafka: the largest record that is sent is taken, and what is larger is put aside.
-import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from 'vitest';
 import type { RejectedRecord } from '../../domain/record.ts';
 import { createProducer, type Producer } from '../../platform/kafka.ts';
+import { Admin } from '../../platform/kafka-admin.ts';
 import { type LogRecord, readPartition } from '../../platform/kafka-read.ts';
 import { openTopicAdmin, type TopicAdmin } from '../../platform/kafka-topics.ts';
-import { namespaceOf } from '../../platform/namespace.ts';
+import { namespaceOf, topicPartitions } from '../../platform/namespace.ts';
 import type { OutboxRecord } from '../../stream/batch.ts';
+import { readMessageLimits, setBytesMax } from '../../stream/message-limits.ts';
 import { createOutbox } from '../../stream/outbox.ts';
 
 const namespace = namespaceOf('outbox');
@@ -47,6 +49,7 @@ it.each(['events', 'triggers'] as const)(
     const told: string[] = [];
     const outbox = createOutbox(producer, namespace, {
       tooLarge: (record, rejected) => told.push(`${record.to} ${rejected.sourceId}`),
+      limits: () => readMessageLimits(admin, namespace),
       now: () => NOW_MS,
     });
     const most = 1_048_576;
@@ -80,6 +83,7 @@ it.each(['events', 'triggers'] as const)(
 it('cuts a reject that an older version kept whole', async () => {
   const outbox = createOutbox(producer, namespace, {
     tooLarge: () => expect.unreachable(),
+    limits: () => readMessageLimits(admin, namespace),
     now: () => NOW_MS,
   });
   const reject = {
@@ -103,4 +107,69 @@ it('cuts a reject that an older version kept whole', async () => {
   const raw = Buffer.alloc(5 * 1024 * 1024, 'x').toString('base64');
   const detail = '(kept: the first 5242880 of 7000000 bytes) the record is not JSON';
   expect(JSON.parse(kept!.value!.toString())).toEqual({ ...reject, raw, detail });
+});
+
+describe('topics that somebody made to take 100,000 bytes', () => {
+  /** An outbox of a namespace of its own, as `flywheel stream` opens it, and what the first partition of its events has. */
+  async function smallTopics(name: string) {
+    const space = namespaceOf(name);
+    const client = new Admin({ clientId: 'test', bootstrapBrokers: brokers.split(',') });
+    const topics = [space.topics.events];
+    const configs = [{ name: 'max.message.bytes', value: '100000' }];
+    await client.createTopics({ topics, partitions: topicPartitions.events, replicas: 1, configs });
+    await admin.createMissing(space);
+    const limits = (): ReturnType<typeof readMessageLimits> => readMessageLimits(admin, space);
+    const small = await createProducer({
+      ...{ brokers, clientId: name, deliveryTimeoutMs: 0, setBytesMax: setBytesMax(await limits()) },
+    });
+    onTestFinished(async () => {
+      await small.close();
+      await client.close();
+    });
+    return {
+      outbox: createOutbox(small, space, { tooLarge: () => expect.unreachable(), limits, now: () => NOW_MS }),
+      sources: async () => (await recordsOf(space.topics.events)).map(({ headers }) => headers.source),
+      takeMore: () =>
+        client.incrementalAlterConfigs({
+          resources: [
+            {
+              resourceType: 2,
+              resourceName: space.topics.events,
+              configs: [{ name: 'max.message.bytes', configOperation: 0, value: '1048576' }],
+            },
+          ],
+        }),
+    };
+  }
+
+  const smallOnes = Array.from({ length: 3_000 }, (_, ordinal): OutboxRecord => {
+    const source = `events:1:3:101:${ordinal}`;
+    return { to: 'events', partition: 0, key: 'u:1', source, value: JSON.stringify('x'.repeat(1_000)) };
+  });
+  const largeOne: OutboxRecord = {
+    ...{ to: 'events', partition: 0, key: 'u:1', source: 'events:1:3:100:0' },
+    value: JSON.stringify('x'.repeat(150_000)),
+  };
+
+  it('nothing overtakes what they refuse, and nothing is written again, until they take it', async () => {
+    const { outbox, sources, takeMore } = await smallTopics('outbox-small');
+    const lot = [largeOne, ...smallOnes];
+    for (let attempt = 0; attempt < 2; attempt += 1)
+      await expect(outbox.send(lot)).rejects.toMatchObject({
+        code: 'KAFKA_TOO_LARGE',
+        message: expect.stringMatching(
+          /outbox-small.events takes 100000 bytes at a time \(max.message.bytes\), and a record for its partition 0, of u:1, has 1502\d\d: nothing is sent until it takes that \(kafka-configs.sh --alter --topic \S+ --add-config max.message.bytes=1048576\)/,
+        ),
+      });
+    expect(await sources()).toEqual([]);
+    await takeMore();
+    await vi.waitFor(() => outbox.send(lot), { timeout: 10_000 });
+    expect(await sources()).toEqual(lot.map(({ source }) => source));
+  });
+
+  it('many small records go in sets that they take', async () => {
+    const { outbox, sources } = await smallTopics('outbox-sets');
+    await outbox.send(smallOnes);
+    expect(await sources()).toEqual(smallOnes.map(({ source }) => source));
+  });
 });

@@ -1,7 +1,9 @@
 // What is put aside for its size: told of once, when it is in, and the same reject whenever it is sent again.
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import type { Outgoing } from '../../platform/kafka.ts';
 import { namespaceOf } from '../../platform/namespace.ts';
+import { PlatformError } from '../../platform/platform-error.ts';
+import { messageBytesMax } from '../../platform/topic-settings.ts';
 import type { OutboxRecord } from '../../stream/batch.ts';
 import { createOutbox } from '../../stream/outbox.ts';
 
@@ -28,6 +30,7 @@ function outboxThatFails(failures: number) {
   };
   const outbox = createOutbox(producer as never, namespaceOf('default'), {
     tooLarge: (_, { sourceId }) => void told.push(sourceId),
+    limits: async () => messageBytesMax,
     now: () => (nowMs += 1_000),
   });
   return { attempts, told, outbox };
@@ -69,4 +72,30 @@ it('has the time of the sending where the record names none', async () => {
   const { attempts, outbox } = outboxThatFails(0);
   await outbox.send([recordOf(1, { kind: 'merge', base: { lastMs: 0 }, behaviours: [] })]);
   expect(JSON.parse(String(attempts[0]![0]!.value)).at).toBeGreaterThan(NOW_MS);
+});
+
+it('sends nothing more to a topic that was set to take less than what the producer puts together, until it takes that', async () => {
+  const tooLarge = new PlatformError(
+    'KAFKA_TOO_LARGE',
+    'events/0 did not acknowledge: message size too large',
+  );
+  const sendBatch = vi.fn(async (): Promise<number[]> => []);
+  let events = messageBytesMax.events;
+  const limits = vi.fn(async () => ({ ...messageBytesMax, events }));
+  const ports = { tooLarge: () => expect.unreachable(), limits, now: () => NOW_MS };
+  const outbox = createOutbox({ sendBatch }, namespaceOf('default'), ports);
+  const records = [{ ...recordOf(1, {}), value: '{}' }];
+  await outbox.send(records);
+  events = 100_000;
+  sendBatch.mockRejectedValueOnce(tooLarge);
+  await expect(outbox.send(records)).rejects.toBe(tooLarge);
+  for (let attempt = 0; attempt < 2; attempt += 1)
+    await expect(outbox.send(records)).rejects.toThrow(
+      'events takes 100000 bytes at a time (max.message.bytes) and took more when this process began, which puts 1000000 together: nothing is sent until stream is started again, or it takes that',
+    );
+  expect(sendBatch).toHaveBeenCalledTimes(2);
+  events = messageBytesMax.events;
+  for (let lot = 0; lot < 3; lot += 1) await outbox.send(records);
+  // Asked once at the first lot, and after each that was not taken.
+  expect([sendBatch.mock.calls.length, limits.mock.calls.length]).toEqual([5, 4]);
 });
