@@ -126,6 +126,7 @@ class AcknowledgedProducer implements Producer {
   #pollTimer: NodeJS.Timeout | undefined;
   #idleTimer: NodeJS.Timeout;
   #fatal: PlatformError | undefined;
+  #onFatal: ProducerOptions['onFatal'];
   #closed = false;
   #lastWarning = { message: '', at: 0 };
 
@@ -136,7 +137,12 @@ class AcknowledgedProducer implements Producer {
       this.#inFlight -= 1;
       (report.opaque as Report)(error ?? null, report.offset);
     });
-    client.on('event.error', (error) => this.#onError(error, options));
+    client.on('event.error', ({ message }) => this.#warn(message, options));
+    // The event of an error has neither its code nor its reason; its line in the log has.
+    client.on('event.log', ({ fac, message }: { fac?: string; message?: string }) => {
+      if (fac === 'FATAL') this.#fail(new Error(message));
+    });
+    this.#onFatal = options.onFatal;
     this.#idleTimer = setInterval(() => this.#poll(), IDLE_POLL_MS);
     this.#idleTimer.unref();
   }
@@ -220,6 +226,7 @@ class AcknowledgedProducer implements Producer {
     try {
       this.#client.produce(topic, partition, bytes, key, null, report, headers && headerList(headers));
     } catch (error) {
+      if ((error as LibrdKafkaError).code === ERR__FATAL) throw this.#fail(error as Error);
       throw refusal(error as LibrdKafkaError, topic, bytes.length);
     }
     this.#inFlight += 1;
@@ -244,15 +251,12 @@ class AcknowledgedProducer implements Producer {
     options.onWarning?.(message);
   }
 
-  #onError(error: LibrdKafkaError, options: ProducerOptions): void {
-    if (error.code !== ERR__FATAL && error.isFatal !== true) {
-      this.#warn(error.message, options);
-      return;
-    }
-    this.#fatal = new PlatformError('KAFKA_FATAL', `the Kafka producer failed for good: ${error.message}`, {
-      cause: error,
-    });
-    options.onFatal?.(this.#fatal);
+  #fail(cause: Error): PlatformError {
+    if (this.#fatal !== undefined) return this.#fatal;
+    const said = `the Kafka producer failed for good: ${cause.message}`;
+    this.#fatal = new PlatformError('KAFKA_FATAL', said, { cause });
+    this.#onFatal?.(this.#fatal);
+    return this.#fatal;
   }
 }
 
