@@ -1,5 +1,6 @@
 // Who was told what and how often: what the stand-in receiver got, against the log of deliveries. A receiver may get a message
-// again under its `webhook-id`, but only by an attempt that `jobs` had written down before.
+// again under its `webhook-id`, but only by an attempt that `jobs` had written down before, and only where it wrote down of the
+// attempt before that no answer is known: what was answered is told once.
 import type { DeliveriesTopicRecord } from '../../domain/delivery.ts';
 import type { Receiver } from './arena/receiver.ts';
 
@@ -51,6 +52,12 @@ export interface Receipts {
 
 const some = (what: readonly string[]): string => `${what.length}: ${what.slice(0, SHOWN).join(', ')}`;
 
+/** Once, and once more for each attempt that the receiver may have got without `jobs` hearing its answer. */
+function timesAllowed(attempts: Attempts | undefined, sparesJobs: boolean): number {
+  const { interrupted = 0, unanswered = 0 } = attempts ?? {};
+  return 1 + unanswered + (sparesJobs ? 0 : interrupted);
+}
+
 /** What of it must not be. */
 export function receiptFaults({ received, attempts, triggers, sparesJobs }: Receipts): string[] {
   const pairs = [...received].flatMap(([trigger, ids]) =>
@@ -61,7 +68,7 @@ export function receiptFaults({ received, attempts, triggers, sparesJobs }: Rece
   const strange = pairs.filter(({ trigger, id }) => attempts.get(id)?.trigger !== trigger);
   const unwritten = pairs.filter(({ id, count }) => count > (attempts.get(id)?.intents ?? 0));
   const interrupted = [...attempts].filter(([, one]) => one.interrupted > 0);
-  const repeated = pairs.filter(({ id, count }) => count > 1 + (attempts.get(id)?.unanswered ?? 0));
+  const repeated = pairs.filter(({ id, count }) => count > timesAllowed(attempts.get(id), sparesJobs));
   const found: [string, string[]][] = [
     ['messages of triggers that there are not', unknown],
     ['triggers told under more than one id', underMore],
@@ -72,8 +79,8 @@ export function receiptFaults({ received, attempts, triggers, sparesJobs }: Rece
     ],
     ['attempts cut off though jobs was spared', sparesJobs ? interrupted.map(([id]) => id) : []],
     [
-      'messages told again though jobs was spared',
-      sparesJobs ? repeated.map(({ id, count }) => `${id} ${count} times`) : [],
+      `messages told again though ${sparesJobs ? 'jobs was spared' : 'they were answered'}`,
+      repeated.map(({ id, count }) => `${id} ${count} times`),
     ],
   ];
   return found.filter(([, what]) => what.length > 0).map(([what, ids]) => `${what}, ${some(ids)}`);

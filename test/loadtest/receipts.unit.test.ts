@@ -62,9 +62,23 @@ it('a message that came once for each attempt is right, also where its sender wa
 });
 
 it('a message that came more often than it was attempted is a fault', () => {
-  expect(faultsOf(straight, 2)).toEqual([
-    'messages that came more often than they were attempted, 1: msg_1 came 2 times of 1',
+  expect(faultsOf(takenUpAgain, 3)).toContain(
+    'messages that came more often than they were attempted, 1: msg_1 came 3 times of 2',
+  );
+});
+
+it('a message that was answered and is told again is a fault, whatever was written of the answer', () => {
+  const answeredAgain = [
+    delivery('queued', 0),
+    delivery('sending', 1),
+    { ...delivery('queued', 1), answer: 500 },
+    delivery('sending', 2),
+    delivery('delivered', 2),
+  ];
+  expect(faultsOf(answeredAgain, 2)).toEqual([
+    'messages told again though they were answered, 1: msg_1 2 times',
   ]);
+  expect(faultsOf(answeredAgain, 1)).toEqual([]);
 });
 
 it('nobody is told again, and no attempt is cut off, where jobs was spared', () => {
