@@ -1,6 +1,6 @@
 // `npm run faults -- --seed FIRST --seeds N --kills K [--only NAME,…]`: attacks the whole engine under load, prints what
 // happened and keeps it in loadtest/results/. Exit code 1 if anything did not hold.
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import type { Fault } from './faults/fault.ts';
@@ -30,12 +30,17 @@ const print = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
 
+/** Where the results of a whole run are kept, and those of one that is still going on or was cut off. */
+function filesOf({ results, only, seed }: Options): { readonly whole: string; readonly partial: string } {
+  const name = path.join(results, `faults-${nameOf(only)}-seed-${seed}`);
+  return { whole: `${name}.json`, partial: `${name}.partial.json` };
+}
+
 async function keep(options: Options, results: readonly FaultResult[]): Promise<void> {
   await mkdir(options.results, { recursive: true });
-  const file = path.join(options.results, `faults-${nameOf(options.only)}-seed-${options.seed}.json`);
   const { seed, seeds, kills } = options;
   const kept = { ...(await originOf()), at: new Date().toISOString(), seed, seeds, kills, results };
-  await writeFile(file, `${JSON.stringify(kept, null, 2)}\n`);
+  await writeFile(filesOf(options).partial, `${JSON.stringify(kept, null, 2)}\n`);
 }
 
 /** What a file of results is called by. */
@@ -63,14 +68,16 @@ async function run(options: Options): Promise<void> {
     seeds,
     kills: options.kills,
     print,
-    // A run that is ended early has left what it found.
+    // A run that is ended early has left what it found, and the whole one before it as it was.
     onResult: (result) => {
       soFar.push(result);
       return keep(options, soFar);
     },
   });
+  await rename(filesOf(options).partial, filesOf(options).whole);
   const failed = results.filter(({ outcome }) => outcome === 'failed');
-  print(`${results.length} runs, ${failed.length} failed`);
+  const skipped = results.filter(({ outcome }) => outcome === 'skipped');
+  print(`${results.length} runs, ${failed.length} failed, ${skipped.length} skipped`);
   process.exitCode = failed.length === 0 ? 0 : 1;
 }
 

@@ -10,7 +10,9 @@ export interface Evidence {
   readonly bit: boolean;
   /** Whether some of that work was done again. */
   readonly repeated?: boolean;
-  /** From the fault's end until what was owed then was made good. */
+  /**
+   * From when what was done was over (a kill is at once, and its supervisor's restart is in it) until what was owed then was made good.
+   */
   readonly recoverySeconds?: number;
   readonly seen: Readonly<Record<string, string | number | boolean | null>>;
 }
@@ -22,6 +24,11 @@ export interface FaultContext {
   print(line: string): void;
 }
 
+/** What a fault needs is not to be had on this machine: it is left out, and that is told. */
+export class NotHereError extends Error {
+  override readonly name = 'NotHereError';
+}
+
 export interface Fault {
   readonly name: string;
   /** What it does, in a line. */
@@ -30,7 +37,7 @@ export interface Fault {
   readonly ownParts?: boolean;
   /** Which of its evidence must have bitten, of all: all of it if left out. */
   readonly bitShareMin?: number;
-  /** Neither `jobs` nor a part that it needs is hit: nobody may be told anything again. */
+  /** Neither `jobs` nor a part that it needs is hit: nobody may be told anything again, and no attempt is cut off. */
   readonly sparesJobs?: boolean;
   /** A `serve` is killed, and what it had leased is gone for minutes. */
   readonly killsServe?: boolean;
@@ -41,7 +48,10 @@ export interface Fault {
   readonly definitions?: Readonly<Record<string, unknown>>;
   /** Goes over what the processes are given. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** Prepares a folder before parts of its own are started in it. Answers how it is cleared away. */
+  /**
+   * Prepares a folder before parts of its own are started in it. Answers how it is cleared away.
+   * @throws NotHereError if this machine cannot
+   */
   prepare?(dir: string): Promise<() => Promise<void>>;
   /** Opens its arena otherwise than the runner would. */
   open?(options: ArenaOptions): Promise<Arena>;

@@ -37,7 +37,12 @@ export interface Judgement {
   readonly attemptsCutOff: number;
   /** Campaign → in micros. */
   readonly money: Readonly<Record<string, Money>>;
-  readonly verified: { readonly compared: number; readonly differences: number };
+  readonly verified: {
+    readonly compared: number;
+    readonly differences: number;
+    /** What the oracle could say nothing of, and why. */
+    readonly leftOut: Verdict['leftOut'];
+  };
   /** What became of links in its course, by change. */
   readonly links: Readonly<Record<string, number>>;
   /** What does not hold; empty if all does. */
@@ -185,7 +190,7 @@ async function judgeByOracle(arena: Arena, faults: string[]): Promise<Judgement[
     faults.push(`verify: ${JSON.stringify(difference).slice(0, 500)}`);
   const compared = verdict.kinds.reduce((sum, kind) => sum + kind.compared, 0);
   if (compared === 0) faults.push('verify compared nothing');
-  return { compared, differences: verdict.differenceCount };
+  return { compared, differences: verdict.differenceCount, leftOut: verdict.leftOut };
 }
 
 /** The load has finished and everything is drained. */

@@ -9,7 +9,7 @@ import { linkDevices } from './arena/links.ts';
 import { type Addresses, givenParts, type Parts, startParts } from './arena/parts.ts';
 import { untilDrained } from './arena/progress.ts';
 import { sleep } from './arena/wait.ts';
-import type { Evidence, Fault } from './fault.ts';
+import { type Evidence, type Fault, NotHereError } from './fault.ts';
 import { type Judgement, judge } from './judge.ts';
 
 const WARM_UP_MS = 2_000;
@@ -20,7 +20,8 @@ const EVENTS_PER_SECOND = 200;
 export interface FaultResult {
   readonly fault: string;
   readonly seed: number;
-  readonly outcome: 'held' | 'failed';
+  /** skipped: this machine has not what the fault needs; `faults` says what. */
+  readonly outcome: 'held' | 'failed' | 'skipped';
   readonly evidence: readonly Evidence[];
   /** From the end of fault and load until nothing was left to apply and deliver. */
   readonly drainedSeconds: number | null;
@@ -95,7 +96,6 @@ async function runOne(
 ): Promise<FaultResult> {
   const startedMs = performance.now();
   const { print } = options;
-  print(`${fault.name}, seed ${seed}: ${fault.title}`);
   const arenaOptions: ArenaOptions = {
     parts,
     dir,
@@ -128,18 +128,69 @@ async function runOne(
   }
 }
 
+/** One that did not get as far as being done is a result too: those behind it are run all the same. */
+function notDone(
+  fault: Fault,
+  seed: number,
+  error: Error,
+  elapsedMs: number,
+  print: RunOptions['print'],
+): FaultResult {
+  const outcome = error instanceof NotHereError ? 'skipped' : 'failed';
+  print(`  ${outcome}: ${error.message}`);
+  return {
+    fault: fault.name,
+    seed,
+    outcome,
+    evidence: [],
+    drainedSeconds: null,
+    judgement: null,
+    requestsRepeated: {},
+    bids: {},
+    faults: [error.message],
+    elapsedSeconds: seconds(elapsedMs),
+  };
+}
+
+const leftOutOf = ({ verified }: Judgement): number =>
+  verified.leftOut.reduce((sum, { count }) => sum + count, 0);
+
 function describe(result: FaultResult, print: (line: string) => void): void {
   const { judgement, faults, drainedSeconds, elapsedSeconds } = result;
   for (const fault of faults) print(`      FAILED ${fault}`);
   const held =
     judgement === null
       ? 'not judged'
-      : `${judgement.acknowledged} acknowledged = ${judgement.rows} rows, ${judgement.triggers} triggers (${judgement.webhookRepeats} repeated, ${judgement.attemptsCutOff} attempts cut off), verify ${judgement.verified.compared} compared, ${judgement.verified.differences} different`;
+      : `${judgement.acknowledged} acknowledged = ${judgement.rows} rows, ${judgement.triggers} triggers (${judgement.webhookRepeats} repeated, ${judgement.attemptsCutOff} attempts cut off), verify ${judgement.verified.compared} compared, ${judgement.verified.differences} different, ${leftOutOf(judgement)} left out`;
   if (judgement !== null) {
     const { cleared, budget } = judgement.money[TIGHT_CAMPAIGN]!;
     print(`  ${cleared} of ${budget} micros of the tight account cleared`);
   }
   print(`  ${result.outcome}: drained after ${drainedSeconds} s, ${held}; ${elapsedSeconds} s in all`);
+}
+
+/** Runs it on parts of its own or on those that are given, and clears away what was made for it. */
+async function runApart(
+  fault: Fault,
+  seed: number,
+  dir: string,
+  shared: Parts | null,
+  options: RunOptions,
+): Promise<FaultResult> {
+  options.print(`${fault.name}, seed ${seed}: ${fault.title}`);
+  const startedMs = performance.now();
+  let clear: (() => Promise<void>) | undefined;
+  let own: Parts | undefined;
+  try {
+    clear = await fault.prepare?.(dir);
+    if (shared === null) own = await startParts(path.join(dir, 'parts'));
+    return await runOne(fault, seed, (shared ?? own)!, dir, options);
+  } catch (error) {
+    return notDone(fault, seed, error as Error, performance.now() - startedMs, options.print);
+  } finally {
+    await own?.close();
+    await clear?.();
+  }
 }
 
 /** Runs every fault with every seed; the parts are shared by those that leave them whole. */
@@ -150,18 +201,12 @@ export async function runFaults(options: RunOptions): Promise<FaultResult[]> {
   try {
     for (const seed of options.seeds) {
       for (const fault of options.faults) {
+        const needsOwn = fault.ownParts === true;
+        if (!needsOwn) shared ??= await startParts(path.join(root, 'parts'));
         const dir = path.join(root, `${fault.name}-${seed}`);
-        const clear = await fault.prepare?.(dir);
-        const own = fault.ownParts === true ? await startParts(path.join(dir, 'parts')) : null;
-        shared ??= own === null ? await startParts(path.join(root, 'parts')) : null;
-        try {
-          const result = await runOne(fault, seed, (own ?? shared)!, dir, options);
-          results.push(result);
-          await options.onResult?.(result);
-        } finally {
-          await own?.close();
-          await clear?.();
-        }
+        const result = await runApart(fault, seed, dir, needsOwn ? null : shared, options);
+        results.push(result);
+        await options.onResult?.(result);
       }
     }
     return results;
