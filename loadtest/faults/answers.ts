@@ -1,7 +1,7 @@
 // What somebody is told who asks in the middle of a fault, and what of it cannot be true: nothing is there twice, nothing that
 // ClickHouse had is gone, no money is settled that nobody cleared, and nobody is offered what was acknowledged before.
 import type { Arena } from './arena/arena.ts';
-import { TIGHT_ACCOUNT, TIGHT_CAMPAIGN } from './arena/definitions.ts';
+import { AUCTIONED, TIGHT_ACCOUNT, TIGHT_CAMPAIGN } from './arena/definitions.ts';
 
 /** Of the behaviours that the feeder's buyers begin with; what the project ships begins with visits, which they do not make. */
 export const ASKED_FUNNEL = 'asked';
@@ -43,6 +43,35 @@ async function get<Answer>({ url, keys }: Arena, route: string): Promise<Answer>
   const text = await response.text();
   if (!response.ok) throw new Error(`GET ${route} was answered ${response.status}: ${text}`);
   return JSON.parse(text) as Answer;
+}
+
+/** What `serve` answers a site and a bid manager by from Redis alone. */
+const DECISIONS = {
+  assignment: {
+    route: '/ofrep/v1/evaluate/flags/inquiry-form',
+    body: { context: { targetingKey: 'user-1' } },
+  },
+  bid: {
+    route: '/v1/bids',
+    // Of an account with money to spare: nobody tells what came of this bid.
+    body: { campaignId: AUCTIONED[1].campaign, bidId: 'faults-decision', buyerKey: 'user-1', country: 'US' },
+  },
+} as const;
+
+/**
+ * Asks for a variant and for a bid: `serve` goes on while a part is away that it does not need for them.
+ * @throws Error if either is answered otherwise than with 200
+ */
+export async function decideNow({ url, keys }: Arena): Promise<void> {
+  for (const [name, { route, body }] of Object.entries(DECISIONS)) {
+    const response = await fetch(`${url}${route}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${keys.secret}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    const text = await response.text();
+    if (response.status !== 200) throw new Error(`${name} was answered ${response.status}: ${text}`);
+  }
 }
 
 interface Rolling {

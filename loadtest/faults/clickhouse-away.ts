@@ -6,10 +6,11 @@ import { ensureGeneration } from '../../platform/kafka-topics.ts';
 import { buyerPartition, partitionKeys } from '../../platform/keys.ts';
 import { type PartitionProgress, readProgress } from '../../platform/progress.ts';
 import { UNDELIVERED_RECORDS_MAX } from '../../platform/undelivered.ts';
+import { decideNow } from './answers.ts';
 import type { Arena } from './arena/arena.ts';
 import { openDoor } from './arena/door.ts';
 import { residentBytes } from './arena/pid.ts';
-import { untilMadeGood } from './arena/progress.ts';
+import { recoveredIn, untilMadeGood } from './arena/progress.ts';
 import type { Message } from './arena/traffic.ts';
 import { sleep, until } from './arena/wait.ts';
 import type { Fault } from './fault.ts';
@@ -117,6 +118,7 @@ async function watchIt(arena: Arena, pid: number): Promise<Standing> {
   const before = await progressOf(arena);
   const takenBefore = arena.feeder.acknowledged.size;
   const residentBefore = residentBytes(pid);
+  await decideNow(arena);
   await sleep(WATCHED_MS);
   const after = await progressOf(arena);
   return {
@@ -158,8 +160,9 @@ export const clickhouseAway: Fault = {
     const owed = await untilFull(arena);
     const standing = await watchIt(arena, stream.pid);
     const grown = residentBytes(stream.pid) - residentBefore;
+    const openedMs = performance.now();
     await door.open();
-    const recoverySeconds = Math.round(await untilMadeGood(arena, MADE_GOOD_WITHIN_MS)) / 1_000;
+    const recoverySeconds = await recoveredIn(arena, MADE_GOOD_WITHIN_MS, openedMs);
     await stream.stop();
     await door.close();
     await arena.start('stream-0');

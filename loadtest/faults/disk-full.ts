@@ -5,9 +5,9 @@ import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import type { Arena } from './arena/arena.ts';
 import type { StatefulPart } from './arena/parts.ts';
-import { inHand, untilMadeGood, unwrittenOf } from './arena/progress.ts';
+import { inHand, recoveredIn, unwrittenOf } from './arena/progress.ts';
 import { until } from './arena/wait.ts';
-import type { Fault } from './fault.ts';
+import { type Fault, NotHereError } from './fault.ts';
 
 const SIZE_MEGABYTES = 384;
 const NOTICED_WITHIN_MS = 60_000;
@@ -39,14 +39,17 @@ interface Noticed {
   readonly gaveUp: boolean;
 }
 
-/** A part that dies of it is given up after some restarts; one that refuses writes stays. */
+/** It refuses writes and stays; the others die of it, and are to be given up after some restarts. */
+const REFUSING: StatefulPart = 'clickhouse';
+
 async function notice(arena: Arena, part: StatefulPart): Promise<Noticed> {
   const told = () => arena.parts.events.filter(({ name }) => name === part);
   const stream = arena.processes.get('stream-0')!;
   const refusal = /[^\n"]*(?:no space left|NOT_ENOUGH_SPACE|Code: 243)[^\n"]{0,80}/i;
-  const refused = (): string | undefined => refusal.exec(stream.errors())?.[0];
+  const refused = (): string | undefined =>
+    part === REFUSING ? refusal.exec(stream.errors())?.[0] : undefined;
   await until(
-    `${part} or the stream says that the disk is full`,
+    part === REFUSING ? 'ClickHouse dies or the stream says that the disk is full' : `${part} dies`,
     () => told().length > 0 || refused() !== undefined,
     NOTICED_WITHIN_MS,
   );
@@ -58,6 +61,20 @@ async function notice(arena: Arena, part: StatefulPart): Promise<Noticed> {
   return { how: line!, restarts, gaveUp: true };
 }
 
+/** @throws NotHereError where that is not allowed: on Linux it takes root */
+function mount(folder: string): void {
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${SIZE_MEGABYTES}m`, 'tmpfs', folder], {
+      stdio: 'pipe',
+    });
+  } catch (error) {
+    const [why] = String((error as { stderr?: Buffer }).stderr || (error as Error).message).split('\n');
+    throw new NotHereError(`a tmpfs cannot be mounted here (that takes root, on Linux): ${why}`, {
+      cause: error,
+    });
+  }
+}
+
 function diskFull(part: StatefulPart): Fault {
   const mountPoint = (dir: string): string => path.join(dir, 'parts', part);
   return {
@@ -66,7 +83,7 @@ function diskFull(part: StatefulPart): Fault {
     ownParts: true,
     async prepare(dir) {
       mkdirSync(mountPoint(dir), { recursive: true });
-      execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${SIZE_MEGABYTES}m`, 'tmpfs', mountPoint(dir)]);
+      mount(mountPoint(dir));
       return async () => {
         execFileSync('umount', ['-l', mountPoint(dir)]);
       };
@@ -77,12 +94,13 @@ function diskFull(part: StatefulPart): Fault {
       const toldWhenBefore = arena.feeder.toldWhen();
       const bytes = fill(filler);
       const { how, restarts, gaveUp } = await notice(arena, part);
+      const roomMs = performance.now();
       rmSync(filler);
       if (gaveUp) await arena.parts.startAgain();
       const [{ lag }, unwritten] = await Promise.all([inHand(arena), unwrittenOf(arena)]);
       // A log that dies at once leaves nothing behind that is not applied: what it met is who wanted to write.
       const refusals = arena.feeder.toldWhen() - toldWhenBefore;
-      const recoverySeconds = Math.round(await untilMadeGood(arena, MADE_GOOD_WITHIN_MS)) / 1_000;
+      const recoverySeconds = await recoveredIn(arena, MADE_GOOD_WITHIN_MS, roomMs);
       print(`  ${part} (pid ${pid}): ${how}; ${restarts} restarts, recovered in ${recoverySeconds} s`);
       if (restarts > RESTARTS_MAX) throw new Error(`${part} was restarted ${restarts} times`);
       return [

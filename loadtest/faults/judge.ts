@@ -55,19 +55,21 @@ async function rowsOf<Row>({ clickhouse }: Arena, query: string): Promise<Row[]>
 
 /**
  * The message ids of the feeder are the message ids of the table, each applied once. A late event changes nothing and is
- * not remembered: sent again, it is late again.
+ * not remembered: sent again, it is late again. One that was applied is remembered: sent again, it is a duplicate and never late.
  */
 async function judgeEvents(arena: Arena, faults: string[]): Promise<number> {
-  const rows = await rowsOf<{ id: string; applied: string }>(
+  const rows = await rowsOf<{ id: string; applied: string; late: string }>(
     arena,
-    `SELECT message_id AS id, countIf(verdict = 'applied') AS applied FROM events FINAL
-     WHERE verdict != 'duplicate' GROUP BY id`,
+    `SELECT message_id AS id, countIf(verdict = 'applied') AS applied, countIf(verdict = 'late') AS late
+     FROM events FINAL WHERE verdict != 'duplicate' GROUP BY id`,
   );
-  const counts = new Map(rows.map(({ id, applied }) => [id, Number(applied)]));
+  const taken = ({ applied, late }: { applied: string; late: string }): number =>
+    Number(applied) === 0 ? 0 : Number(applied) + Number(late);
+  const counts = new Map(rows.map((row) => [row.id, taken(row)]));
   const { acknowledged } = arena.feeder;
   if (acknowledged.size === 0) faults.push('no event was acknowledged');
   const lost = [...acknowledged].filter((id) => !counts.has(id));
-  const twice = [...counts].filter(([, applied]) => applied > 1).map(([id]) => id);
+  const twice = [...counts].filter(([, times]) => times > 1).map(([id]) => id);
   const unknown = [...counts.keys()].filter((id) => !acknowledged.has(id));
   for (const [what, ids] of Object.entries({ lost, twice, unknown })) {
     if (ids.length > 0) faults.push(`${ids.length} events ${what}: ${ids.slice(0, FAULTS_SHOWN).join(', ')}`);

@@ -4,7 +4,7 @@ import { type DeliveryFold, readDeliveries } from '../../platform/delivery-log.t
 import { between, pick } from '../../simulate/marketplace/random.ts';
 import type { Arena } from './arena/arena.ts';
 import type { FlywheelProcess } from './arena/process.ts';
-import { untilMadeGood } from './arena/progress.ts';
+import { recoveredIn } from './arena/progress.ts';
 import { sleep, until } from './arena/wait.ts';
 import { isSome, killInHand } from './arena/work.ts';
 import type { Evidence, Fault } from './fault.ts';
@@ -16,6 +16,9 @@ const NAMES = ['stream-0', 'stream-0', 'serve', 'jobs'] as const;
 
 /** What is sent takes longer than this: it has reached `serve` by then, and is not answered. */
 const ON_ITS_WAY_MS = 2;
+/** What it had answered before it stood still is heard by then: between two of these waits all is read that has arrived. */
+const HEARD_MS = 10;
+const HEARD_TIMES = 3;
 const SOMETHING_WITHIN_MS = 20_000;
 /** Who takes over waits for an intent's life and the receiver's time to answer, and has by then what waited before it. */
 const TAKEN_UP_WITHIN_MS = 120_000;
@@ -32,22 +35,36 @@ const sumOf = (counts: ReadonlyMap<string, number>): number =>
 /** It stands still with work in hand and dies: what no commit holds, and what ClickHouse does not have of the others, is exact. */
 const killStream: Kill = async (arena, process) => {
   const work = await killInHand(arena, process);
-  const { lag, unwritten, reread } = work;
+  const { lag, unwritten, reread, looks } = work;
   return async () => ({
     bit: isSome(work),
     repeated: reread > 0,
-    seen: { uncommitted: lag, unwritten, reread },
+    seen: { uncommitted: lag, unwritten, reread, looks },
   });
 };
+
+/**
+ * Resolves with how often that took when it stands still with a request in hand: one that had reached it, and that it will not answer.
+ */
+async function stopWithRequest({ feeder }: Arena, process: FlywheelProcess): Promise<number> {
+  const untilMs = performance.now() + SOMETHING_WITHIN_MS;
+  for (let looks = 1; ; looks += 1) {
+    while (feeder.underWayMs() < ON_ITS_WAY_MS) {
+      if (performance.now() > untilMs) throw new Error('no request was under way for long enough');
+      await sleep(LOOK_MS);
+    }
+    process.signal('SIGSTOP');
+    const stoppedMs = performance.now();
+    for (let times = 0; times < HEARD_TIMES; times += 1) await sleep(HEARD_MS);
+    if (feeder.underWayMs() >= performance.now() - stoppedMs + ON_ITS_WAY_MS) return looks;
+    process.signal('SIGCONT');
+  }
+}
 
 /** Requests that were under way break, and are sent again with the same message ids. */
 const killServe: Kill = async (arena, process) => {
   const { feeder } = arena;
-  const untilMs = performance.now() + SOMETHING_WITHIN_MS;
-  while (feeder.underWayMs() < ON_ITS_WAY_MS) {
-    if (performance.now() > untilMs) throw new Error('no request was under way for long enough');
-    await sleep(LOOK_MS);
-  }
+  const looks = await stopWithRequest(arena, process);
   const messages = feeder.inFlight();
   const brokenBefore = feeder.broken();
   const repeatsBefore = sumOf(feeder.repeats);
@@ -55,7 +72,8 @@ const killServe: Kill = async (arena, process) => {
   return async () => {
     const broken = feeder.broken() - brokenBefore;
     const repeats = sumOf(feeder.repeats) - repeatsBefore;
-    return { bit: broken > 0, repeated: repeats > 0, seen: { messages, broken, repeats } };
+    // Requests that found nobody there are repeats too, and were never work in hand.
+    return { bit: broken > 0, repeated: broken > 0, seen: { messages, broken, repeats, looks } };
   };
 };
 
@@ -107,8 +125,7 @@ async function killOne(arena: Arena, name: (typeof NAMES)[number]): Promise<Evid
   await sleep(arena.random() * DOWN_MS_MAX);
   const startedMs = performance.now();
   await arena.start(name);
-  await untilMadeGood(arena, MADE_GOOD_WITHIN_MS);
-  const recoverySeconds = Math.round(performance.now() - startedMs) / 1_000;
+  const recoverySeconds = await recoveredIn(arena, MADE_GOOD_WITHIN_MS, startedMs);
   return { did: `kill -9 of ${name}`, pid: process.pid, recoverySeconds, ...(await look()) };
 }
 

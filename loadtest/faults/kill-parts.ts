@@ -3,8 +3,9 @@
 import type { PartName } from '../../ops/local/stack.ts';
 import { between } from '../../simulate/marketplace/random.ts';
 import type { Arena } from './arena/arena.ts';
-import { endsOf, inHand, untilMadeGood, unwrittenOf } from './arena/progress.ts';
+import { recoveredIn } from './arena/progress.ts';
 import { sleep, until } from './arena/wait.ts';
+import { isSome, untilInHand, type Work } from './arena/work.ts';
 import type { Evidence, Fault } from './fault.ts';
 
 const BEFORE_MS_MAX = 2_000;
@@ -29,26 +30,34 @@ function failuresOf(arena: Arena): number {
   return [...arena.processes.values()].reduce((sum, { errors }) => sum + complaintsIn(errors()), 0);
 }
 
+/**
+ * That a part dies with nothing in hand shows nothing, however many complain; and where nobody complains, nobody had to do anything
+ * again.
+ */
+export function verdictOf(work: Work, complaints: number): Required<Pick<Evidence, 'bit' | 'repeated'>> {
+  return { bit: isSome(work), repeated: complaints > 0 };
+}
+
 async function killTogether(arena: Arena, names: readonly PartName[]): Promise<Evidence> {
   const stack = arena.parts.stack!;
-  const ends = await endsOf(arena);
-  const [{ lag }, unwritten] = await Promise.all([inHand(arena, ends), unwrittenOf(arena)]);
   const pids = names.map((name) => stack.pidOf(name)!);
   const toldBefore = arena.parts.events.length;
   const failuresBefore = failuresOf(arena);
+  const work = await untilInHand(arena);
+  const killedMs = performance.now();
   for (const pid of pids) process.kill(pid, 'SIGKILL');
   const restarted = (): number =>
     arena.parts.events.slice(toldBefore).filter(({ kind }) => kind === 'restarted').length;
   await until(`${names.join(' and ')} run again`, () => restarted() >= names.length, RESTARTED_WITHIN_MS);
-  const recoverySeconds = Math.round(await untilMadeGood(arena, MADE_GOOD_WITHIN_MS)) / 1_000;
+  const recoverySeconds = await recoveredIn(arena, MADE_GOOD_WITHIN_MS, killedMs);
   const failures = failuresOf(arena) - failuresBefore;
   const told = arena.parts.events.slice(toldBefore).map(({ message }) => message);
   return {
     did: `kill -9 of ${names.join(' and ')}`,
     pid: pids[0]!,
-    bit: lag > 0 || unwritten > 0 || failures > 0,
+    ...verdictOf(work, failures),
     recoverySeconds,
-    seen: { pids: pids.join(' '), lag, unwritten, linesOfErrors: failures, supervisor: told.join('; ') },
+    seen: { pids: pids.join(' '), ...work, linesOfErrors: failures, supervisor: told.join('; ') },
   };
 }
 

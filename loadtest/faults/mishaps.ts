@@ -4,7 +4,7 @@ import { createProducer } from '../../platform/kafka.ts';
 import { pick } from '../../simulate/marketplace/random.ts';
 import type { Arena } from './arena/arena.ts';
 import { openDoor } from './arena/door.ts';
-import { batchesInHand, type Commits, commitsOf, untilMadeGood } from './arena/progress.ts';
+import { batchesInHand, type Commits, commitsOf, recoveredIn, untilMadeGood } from './arena/progress.ts';
 import type { Message } from './arena/traffic.ts';
 import { sleep, until } from './arena/wait.ts';
 import { effectsOf, outboxRecordsOf } from './effects.ts';
@@ -22,13 +22,7 @@ const PARTLY_WITHIN_MS = 30_000;
 const HALVES_MAX = 5;
 const LOOK_MS = 5;
 const RECORDS_AGAIN = 60;
-/** Several, so that some come before, between and after what goes wrong. */
-const CHANGES_MIN = 3;
 const DEFINITION_EVERY_MS = 1_500;
-
-async function madeGood(arena: Arena): Promise<number> {
-  return Math.round(await untilMadeGood(arena, MADE_GOOD_WITHIN_MS)) / 1_000;
-}
 
 /** Partitions of which a commit was made while every reply was lost. */
 function madeBetween(before: ReadonlyMap<string, Commits>, after: ReadonlyMap<string, Commits>): string[] {
@@ -44,18 +38,19 @@ async function losingReplies(arena: Arena): Promise<Evidence> {
   let lostBytes = 0;
   let repliesLost = 0;
   let readBack = 0;
+  let recoverySeconds = 0;
   for (let loss = 0; loss < LOSSES; loss += 1) {
     await sleep(1_000);
     const { bytes, before, after } = await door.loseReplies(LOSE_MS, () => commitsOf(arena));
+    const overMs = performance.now();
     const made = madeBetween(before, after);
-    await madeGood(arena);
+    recoverySeconds = Math.max(recoverySeconds, await recoveredIn(arena, MADE_GOOD_WITHIN_MS, overMs));
     const later = await commitsOf(arena);
     lostBytes += bytes;
     repliesLost += made.length;
     // An owner that had not read its commit back would have been taken over from, under another nonce.
     readBack += made.filter((name) => later.get(name)!.nonce === after.get(name)!.nonce).length;
   }
-  const recoverySeconds = await madeGood(arena);
   await stream.stop();
   await door.close();
   await arena.start('stream-0');
@@ -87,13 +82,17 @@ async function countOf({ clickhouse }: Arena, prefix: string): Promise<number> {
 
 interface Half {
   readonly pid: number;
+  readonly killedMs: number;
   /** Rows of a batch, and how many of them are in: an insert holds whole batches. */
   readonly rows: number;
   readonly rowsIn: number;
 }
 
-/** ClickHouse is killed as soon as the first rows of the insert are seen, the stream stands still while they are counted. */
-async function killInsert(arena: Arena, label: string): Promise<Half | null> {
+/**
+ * ClickHouse is killed as soon as the first rows of the insert are seen, the stream stands still while they are counted. Answers no rows
+ * where no batch was half in.
+ */
+async function killInsert(arena: Arena, label: string): Promise<Half> {
   await arena.processes.get('stream-0')!.stop();
   const events = oldEvents(label, Date.now());
   for (let from = 0; from < events.length; from += SEND_MAX)
@@ -106,6 +105,7 @@ async function killInsert(arena: Arena, label: string): Promise<Half | null> {
     if (performance.now() > untilMs) throw new Error('no row of the insert came');
     await sleep(LOOK_MS);
   }
+  const killedMs = performance.now();
   process.kill(pid, 'SIGKILL');
   next.signal('SIGSTOP');
   const isBack = (): boolean => arena.parts.events.slice(told).some(({ kind }) => kind === 'restarted');
@@ -113,32 +113,31 @@ async function killInsert(arena: Arena, label: string): Promise<Half | null> {
   const half = (await batchesInHand(arena)).find(({ rows, written }) => written > 0 && written < rows);
   next.signal('SIGCONT');
   await next.ready;
-  return half === undefined ? null : { pid, rows: half.rows, rowsIn: half.written };
+  return { pid, killedMs, rows: half?.rows ?? 0, rowsIn: half?.written ?? 0 };
 }
 
 async function insertHalfWay(arena: Arena): Promise<Evidence> {
-  let half: Half | null = null;
-  let tries = 0;
-  while (half === null && tries < HALVES_MAX) {
-    tries += 1;
+  for (let tries = 1; ; tries += 1) {
     const label = `${arena.namespace.name}-old-${tries}`;
-    half = await killInsert(arena, label);
-    await madeGood(arena);
+    const { pid, killedMs, rows, rowsIn } = await killInsert(arena, label);
+    await untilMadeGood(arena, MADE_GOOD_WITHIN_MS);
     const isIn = async (): Promise<boolean> => (await countOf(arena, label)) === OLD_EVENTS;
     await until('all rows are in', isIn, PARTLY_WITHIN_MS);
+    // While it is counted what is in, the stream stands still: that is in it too.
+    const recoverySeconds = Math.round(performance.now() - killedMs) / 1_000;
+    if (rows === 0 && tries < HALVES_MAX) continue;
+    return {
+      did: `kill -9 of ClickHouse in an insert over ${MONTHS} parts`,
+      pid,
+      bit: rowsIn > 0 && rowsIn < rows,
+      recoverySeconds,
+      seen: { rowsIn, rowsOfTheBatch: rows, tries },
+    };
   }
-  const { pid, rows, rowsIn } = half ?? { pid: 0, rows: 0, rowsIn: 0 };
-  return {
-    did: `kill -9 of ClickHouse in an insert over ${MONTHS} parts`,
-    pid,
-    bit: rowsIn > 0 && rowsIn < rows,
-    recoverySeconds: await madeGood(arena),
-    seen: { rowsIn, rowsOfTheBatch: rows, tries },
-  };
 }
 
 /** As a producer leaves them that dies after its successor has sent the same. */
-async function recordsAgain(arena: Arena): Promise<Evidence> {
+async function recordsAgain(arena: Arena, definitions: Changes): Promise<Evidence> {
   const all = await outboxRecordsOf(arena, 'events');
   const again = Array.from({ length: RECORDS_AGAIN }, () => pick(arena.random, all));
   const producer = await createProducer({
@@ -146,6 +145,7 @@ async function recordsAgain(arena: Arena): Promise<Evidence> {
     clientId: 'faults-late-outbox',
     deliveryTimeoutMs: 30_000,
   });
+  const sentMs = performance.now();
   const offsets = await producer.sendBatch(
     again.map(({ topic, partition, key, value, headers }) => ({
       topic,
@@ -156,7 +156,9 @@ async function recordsAgain(arena: Arena): Promise<Evidence> {
     })),
   );
   await producer.close();
-  const recoverySeconds = await madeGood(arena);
+  await definitions.next();
+  // What they came to would be delivered by then, too.
+  const recoverySeconds = await recoveredIn(arena, MADE_GOOD_WITHIN_MS, sentMs);
   const first = await effectsOf(arena, { topic: 'events', places: again, alsoCollected: false });
   const late = again.map(({ partition }, index) => ({ partition, offset: offsets[index]! }));
   const second = await effectsOf(arena, { topic: 'events', places: late, alsoCollected: false });
@@ -171,8 +173,16 @@ async function recordsAgain(arena: Arena): Promise<Evidence> {
   };
 }
 
-/** A funnel that is another every moment. Answers how often it was changed. */
-function changeDefinitions(arena: Arena): () => Promise<number> {
+interface Changes {
+  /** How many there were so far. */
+  count(): number;
+  /** Resolves when there was another one. */
+  next(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** A funnel that is another every moment. */
+function changeDefinitions(arena: Arena): Changes {
   let stopped = false;
   let changes = 0;
   const run = async (): Promise<void> => {
@@ -197,10 +207,16 @@ function changeDefinitions(arena: Arena): () => Promise<number> {
   };
   const running = run();
   running.catch(() => {});
-  return async () => {
-    stopped = true;
-    await running;
-    return changes;
+  return {
+    count: () => changes,
+    next() {
+      const before = changes;
+      return until('a definition is changed', () => changes > before, MADE_GOOD_WITHIN_MS);
+    },
+    async stop() {
+      stopped = true;
+      await running;
+    },
   };
 }
 
@@ -210,16 +226,17 @@ export const mishaps: Fault = {
     'lost replies of commits, half an insert, outbox records that come late, definitions that change meanwhile',
   ownParts: true,
   async run(arena, { print }) {
-    const stopChanges = changeDefinitions(arena);
+    const definitions = changeDefinitions(arena);
     const evidence: Evidence[] = [];
     for (const mishap of [losingReplies, insertHalfWay, recordsAgain]) {
-      const one = await mishap(arena);
+      const before = definitions.count();
+      const { bit, seen, ...rest } = await mishap(arena, definitions);
+      const changes = definitions.count() - before;
+      const one = { ...rest, bit: bit && changes > 0, seen: { ...seen, changes } };
       evidence.push(one);
       print(`  ${one.did}: ${JSON.stringify(one.seen)}, recovered in ${one.recoverySeconds} s`);
     }
-    const changes = await stopChanges();
-    print(`  ${changes} changes of a definition meanwhile`);
-    evidence.push({ did: 'definitions changed meanwhile', bit: changes >= CHANGES_MIN, seen: { changes } });
+    await definitions.stop();
     return evidence;
   },
 };

@@ -7,12 +7,13 @@ import { type Answers, ASKED_FUNNEL, answersNow, askedFunnel, wrongAnswers, wron
 import type { Arena } from './arena/arena.ts';
 import { isGone } from './arena/pid.ts';
 import type { FlywheelProcess } from './arena/process.ts';
-import { type Commits, commitsOf, inHand, untilMadeGood } from './arena/progress.ts';
+import { type Commits, commitsOf, inHand, recoveredIn, rowsFrom } from './arena/progress.ts';
 import { sleep, until } from './arena/wait.ts';
 import type { Evidence, Fault } from './fault.ts';
+import { forgottenOf, leasesEnded, leasesHeld, wrongLeases } from './leases.ts';
 
-/** What a cut takes away at most; a second of this load writes some hundred kilobytes. */
-const CUT_BYTES_MAX = 1_000_000;
+/** What a cut takes away; a second of this load writes some hundred kilobytes, and rows are in ClickHouse two seconds later. */
+const CUT_BYTES = { least: 500_000, most: 1_000_000 } as const;
 const COPY_AGE_MS = 8_000;
 /**
  * Behind the copy the times of events go on by so much: lateness, windows of minutes and hours, the life of triggers and of ids are
@@ -37,12 +38,16 @@ const LOOK_MS = 2;
 const folderOf = (arena: Arena): string => path.join(arena.dir, 'parts', 'redis', 'appendonlydir');
 
 /** Changes the files between the death of Redis and its next start, and waits for that. */
-async function replaceRedis(arena: Arena, change: () => void): Promise<number> {
+async function replaceRedis(
+  arena: Arena,
+  change: () => void,
+): Promise<{ readonly pid: number; readonly killedMs: number }> {
   const stack = arena.parts.stack!;
   const pid = stack.pidOf('redis')!;
   const toldBefore = arena.parts.events.length;
+  const killedMs = performance.now();
   process.kill(pid, 'SIGKILL');
-  const untilMs = performance.now() + GONE_WITHIN_MS;
+  const untilMs = killedMs + GONE_WITHIN_MS;
   while (!isGone(pid)) {
     if (performance.now() > untilMs) throw new Error('Redis did not die in time');
     await sleep(2);
@@ -53,14 +58,14 @@ async function replaceRedis(arena: Arena, change: () => void): Promise<number> {
     () => arena.parts.events.slice(toldBefore).some(({ kind }) => kind === 'restarted'),
     AGAIN_WITHIN_MS,
   );
-  return pid;
+  return { pid, killedMs };
 }
 
 function cutShort(folder: string, random: Random): number {
   const files = readdirSync(folder).filter((name) => name.endsWith('.incr.aof'));
   const file = path.join(folder, files.sort().at(-1)!);
   const { size } = statSync(file);
-  const bytes = Math.min(size - 1, wholeBetween(random, CUT_BYTES_MAX / 10, CUT_BYTES_MAX));
+  const bytes = Math.min(size - 1, wholeBetween(random, CUT_BYTES.least, CUT_BYTES.most));
   truncateSync(file, size - bytes);
   return bytes;
 }
@@ -125,13 +130,15 @@ interface RollBack {
   readonly fate: Fate;
   /** Of the stream that follows, if one does. */
   readonly batchMax: number;
-  /** Event time that Redis must have forgotten by it, at the least; 0: none, as how far funnels roll goes by the slowest partition. */
+  /** What Redis must have forgotten by it, at the least: leases that were granted, */
+  readonly forgotLeases: number;
+  /** and event time. How far funnels roll goes by the slowest partition: it may be none. */
   readonly forgotMs: number;
 }
 
 async function rollBack(
   arena: Arena,
-  { what, fate, batchMax, forgotMs }: RollBack,
+  { what, fate, batchMax, forgotLeases, forgotMs }: RollBack,
   change: () => number,
 ): Promise<Evidence> {
   const { lag, undelivered } = await inHand(arena);
@@ -141,24 +148,30 @@ async function rollBack(
   let bytes = 0;
   // It stands still while the files are exchanged, so that what is found is what came back.
   stream.signal('SIGSTOP');
-  const before = await commitsOf(arena);
-  const pid = await replaceRedis(arena, () => {
+  const [before, leasesBefore] = await Promise.all([commitsOf(arena), leasesHeld(arena)]);
+  const { pid, killedMs } = await replaceRedis(arena, () => {
     bytes = change();
   });
-  const restored = await commitsOf(arena);
+  const [restored, leasesRestored] = await Promise.all([commitsOf(arena), leasesHeld(arena)]);
+  const forgotten = forgottenOf(leasesBefore, leasesRestored);
+  const rowsAhead = await rowsFrom(arena, restored);
   if (fate === 'replaced') {
     await Promise.all([serve.kill(), stream.kill()]);
     await arena.start('serve');
     stream = arena.launch('stream-0', { STREAM_BATCH_MAX: String(batchMax) });
   } else stream.signal('SIGCONT');
   const halfWay = await stopHalfWay(arena, stream, { restored, before });
+  const stoppedMs = performance.now();
   const behind = behindOf(before, restored, halfWay);
   const half = await answersNow(arena);
+  const stoodSeconds = Math.round(performance.now() - stoppedMs) / 1_000;
   stream.signal('SIGCONT');
   await stream.ready;
-  const recoverySeconds = Math.round(await untilMadeGood(arena, MADE_GOOD_WITHIN_MS)) / 1_000;
+  const recoverySeconds = await recoveredIn(arena, MADE_GOOD_WITHIN_MS, killedMs);
   const wrong = wrongAnswers(known, half, behind);
   if (wrong.length > 0) throw new Error(`half caught up: ${wrong.join('; ')}`);
+  const lost = wrongLeases(forgotten, await leasesHeld(arena), await leasesEnded(arena));
+  if (lost.length > 0) throw new Error(`made good: ${lost.join('; ')}`);
   const later = await whenAllIsOffered(arena);
   const wrongLater = wrongOffers(known, later);
   if (wrongLater.length > 0) throw new Error(`made good: ${wrongLater.join('; ')}`);
@@ -171,12 +184,20 @@ async function rollBack(
   return {
     did: `${what}, stream and serve ${fate}`,
     pid,
-    bit: from < appliedHalfWay && appliedHalfWay < applied && (forgotMs === 0 || forgottenMs >= forgotMs),
+    bit:
+      from < appliedHalfWay &&
+      appliedHalfWay < applied &&
+      rowsAhead > 0 &&
+      forgotten.length >= forgotLeases &&
+      forgottenMs >= forgotMs,
     repeated: from < applied,
     recoverySeconds,
     seen: {
       bytes,
       recordsForgotten: applied - from,
+      rowsAhead,
+      leasesForgotten: forgotten.length,
+      stoodSeconds,
       lag,
       undelivered,
       applied,
@@ -220,7 +241,12 @@ export const rollback: Fault = {
     const someAcknowledged = async (): Promise<boolean> => (await answersNow(arena)).acknowledged.size > 0;
     await until('some triggers are acknowledged', someAcknowledged, ACKNOWLEDGED_WITHIN_MS);
     await sleep(UNDER_LOAD_MS);
-    const short = { what: 'append-only file cut short', batchMax: BATCH_MAX.afterCut, forgotMs: 0 };
+    const short = {
+      what: 'append-only file cut short',
+      batchMax: BATCH_MAX.afterCut,
+      forgotLeases: 0,
+      forgotMs: Number.NEGATIVE_INFINITY,
+    };
     const cut = (): number => cutShort(folder, arena.random);
     add(await rollBack(arena, { ...short, fate: 'replaced' }, cut));
     await sleep(UNDER_LOAD_MS);
@@ -235,6 +261,7 @@ export const rollback: Fault = {
           what: "last hour's copy put back",
           fate: 'replaced',
           batchMax: BATCH_MAX.afterCopy,
+          forgotLeases: 1,
           forgotMs: HOUR_MS,
         },
         () => {

@@ -3,7 +3,7 @@ import { statefulTopics } from '../../platform/keys.ts';
 import { topicPartitions } from '../../platform/namespace.ts';
 import type { Arena } from './arena/arena.ts';
 import type { FlywheelProcess } from './arena/process.ts';
-import { untilMadeGood } from './arena/progress.ts';
+import { type Commits, commitsOf, recoveredIn } from './arena/progress.ts';
 import { sleep, until } from './arena/wait.ts';
 import { isSome, killInHand, untilInHand, type Work } from './arena/work.ts';
 import type { Evidence, Fault } from './fault.ts';
@@ -15,10 +15,28 @@ const SETTLED_MS = 1_500;
 const SHARED_OUT_WITHIN_MS = 60_000;
 const PARTITIONS = statefulTopics.reduce((sum, topic) => sum + topicPartitions[topic], 0);
 
+type Assignment = 'cooperative' | 'eager';
+
 interface Step {
   readonly did: string;
-  /** Acts while there is work in hand, and says how much. */
-  act(arena: Arena): Promise<{ readonly pid: number; readonly before: Work }>;
+  /** Somebody joins, and nobody is gone: what need not move shows how the group assigns. */
+  readonly joins?: true;
+  /** Acts while there is work in hand, and says how much, and when. */
+  act(arena: Arena): Promise<{ readonly pid: number; readonly before: Work; readonly actedMs: number }>;
+}
+
+/** Partitions that the same owner still has: each take-over has a nonce of its own, also by the process that had it before. */
+export function keptOf(before: ReadonlyMap<string, Commits>, after: ReadonlyMap<string, Commits>): number {
+  return [...after].filter(([name, { nonce }]) => before.get(name)?.nonce === nonce).length;
+}
+
+/** @returns what of it is not how that assignment shares out when somebody joins; null if all is */
+export function wrongSharing(assignment: Assignment, kept: number): string | null {
+  if (assignment === 'eager' && kept > 0)
+    return `${kept} partitions stayed where they were: an eager group takes all of them over anew`;
+  if (assignment === 'cooperative' && kept === 0)
+    return 'all partitions were taken over anew: a cooperative group leaves some where they are';
+  return null;
 }
 
 /** `<topic>:<partition>` of those that it owns, by its own word. */
@@ -54,9 +72,11 @@ const said = (owned: ReadonlyMap<string, number>): string =>
 
 const joins = (name: string): Step => ({
   did: `${name} joins`,
+  joins: true,
   async act(arena) {
     const before = await untilInHand(arena);
-    return { pid: (await arena.start(name)).pid, before };
+    const actedMs = performance.now();
+    return { pid: (await arena.start(name)).pid, before, actedMs };
   },
 });
 
@@ -66,9 +86,10 @@ const leaves = (name: string): Step => ({
     const leaving = arena.processes.get(name)!;
     const own = await partitionsOf(leaving);
     const before = await untilInHand(arena, own);
+    const actedMs = performance.now();
     const { code } = await leaving.stop();
     if (code !== 0) throw new Error(`${name} left with code ${code}: ${leaving.errors().slice(-500)}`);
-    return { pid: leaving.pid, before };
+    return { pid: leaving.pid, before, actedMs };
   },
 });
 
@@ -78,7 +99,7 @@ const dies = (name: string): Step => ({
   async act(arena) {
     const dying = arena.processes.get(name)!;
     const before = await killInHand(arena, dying, await partitionsOf(dying));
-    return { pid: dying.pid, before };
+    return { pid: dying.pid, before, actedMs: performance.now() };
   },
 });
 
@@ -92,7 +113,7 @@ const STEPS: readonly Step[] = [
   joins('stream-1'),
 ];
 
-function streamsFault(assignment: 'cooperative' | 'eager'): Fault {
+function streamsFault(assignment: Assignment): Fault {
   return {
     name: `streams-${assignment}`,
     title: `two and three streams join, leave and die, ${assignment} assignment`,
@@ -100,16 +121,20 @@ function streamsFault(assignment: 'cooperative' | 'eager'): Fault {
     environment: { STREAM_ASSIGNMENT: assignment },
     async run(arena, { print }) {
       const evidence: Evidence[] = [];
-      for (const { did, act } of STEPS) {
+      for (const { did, joins: isJoin, act } of STEPS) {
         await sleep(SETTLED_MS);
-        const { pid, before } = await act(arena);
-        const recoverySeconds = Math.round(await untilMadeGood(arena, MADE_GOOD_WITHIN_MS)) / 1_000;
+        const commits = await commitsOf(arena);
+        const { pid, before, actedMs } = await act(arena);
+        const recoverySeconds = await recoveredIn(arena, MADE_GOOD_WITHIN_MS, actedMs);
         const owned = said(await untilSharedOut(arena));
+        const kept = keptOf(commits, await commitsOf(arena));
         const { lag, unwritten } = before;
-        evidence.push({ did, pid, bit: isSome(before), recoverySeconds, seen: { ...before, owned } });
+        evidence.push({ did, pid, bit: isSome(before), recoverySeconds, seen: { ...before, owned, kept } });
         print(
-          `  ${did} (pid ${pid}): lag ${lag}, unwritten ${unwritten}, made good in ${recoverySeconds} s; ${owned}`,
+          `  ${did} (pid ${pid}): lag ${lag}, unwritten ${unwritten}, made good in ${recoverySeconds} s; ${owned}; ${kept} by the same owner as before`,
         );
+        const wrong = isJoin === true ? wrongSharing(assignment, kept) : null;
+        if (wrong !== null) throw new Error(`${did}: ${wrong}`);
       }
       return evidence;
     },

@@ -2,7 +2,7 @@
 // commits, and it goes on (SIGCONT). Its commit is refused, once, and nothing of its batch arrives anywhere.
 import type { Arena } from './arena/arena.ts';
 import type { FlywheelProcess } from './arena/process.ts';
-import { untilMadeGood } from './arena/progress.ts';
+import { recoveredIn, untilMadeGood } from './arena/progress.ts';
 import { sleep, until } from './arena/wait.ts';
 import { type Caused, effectsOf } from './effects.ts';
 import type { Fault } from './fault.ts';
@@ -15,10 +15,14 @@ const BATCHES_BEFORE = 20;
 /** A batch may be only the clock of an idle partition, or of what was rejected: then it is tried again. */
 const TRIES_MAX = 5;
 
-async function fencedCount(metricsUrl: string): Promise<number> {
-  const text = await (await fetch(metricsUrl)).text();
-  const counts = [...text.matchAll(/^flywheel_stream_fenced_total\{.*\} (\d+)/gm)];
-  return counts.reduce((sum, [, count]) => sum + Number(count), 0);
+/** `<topic> <partition>` → how often its commit was refused. */
+export function fencedIn(metrics: string): Map<string, number> {
+  const found = metrics.matchAll(/^flywheel_stream_fenced_total\{topic="(\w+)",partition="(\d+)"\} (\d+)/gm);
+  return new Map([...found].map(([, topic, partition, count]) => [`${topic} ${partition}`, Number(count)]));
+}
+
+async function fencedOf(metricsUrl: string): Promise<Map<string, number>> {
+  return fencedIn(await (await fetch(metricsUrl)).text());
 }
 
 /** @param where `events <partition>`; @param offsets `<from>..<to>`. @returns null if no record is held that has effects */
@@ -63,38 +67,44 @@ export const zombie: Fault = {
   sparesJobs: true,
   async run(arena, { print }) {
     const { late, where, offsets, caused } = await standStill(arena);
+    const stoppedMs = performance.now();
     const { metrics } = (await late.ready) as { metrics: string };
     const other = await arena.start('stream-1');
     // Its session ends, the other has all partitions and commits what the late one holds.
-    await untilMadeGood(arena, MADE_GOOD_WITHIN_MS);
-    // Once more: what the other has committed by now was not in its outbox when the first look was taken, and is delivered when it is cleared.
-    await untilMadeGood(arena, MADE_GOOD_WITHIN_MS);
+    const recoverySeconds = await recoveredIn(arena, MADE_GOOD_WITHIN_MS, stoppedMs);
     const effectsBefore = await effectsOf(arena, caused);
     late.signal('SIGCONT');
-    await until('its commit is refused', async () => (await fencedCount(metrics)) > 0, FENCED_WITHIN_MS);
+    const isFenced = async (): Promise<boolean> => ((await fencedOf(metrics)).get(where) ?? 0) > 0;
+    await until(`its commit of ${where} is refused`, isFenced, FENCED_WITHIN_MS);
     await sleep(1_000);
-    const fenced = await fencedCount(metrics);
+    const fenced = await fencedOf(metrics);
+    const fencedInAll = [...fenced.values()].reduce((sum, count) => sum + count, 0);
     // All that it owned is refused, also where only its stamp was due; the batch that it held is one partition's.
     const refusals = late.errors().split(`${where}: owner fenced`).length - 1;
-    const recoverySeconds = Math.round(await untilMadeGood(arena, MADE_GOOD_WITHIN_MS)) / 1_000;
-    print(`  held ${where}, offsets ${offsets}; refused ${refusals} time there, ${fenced} in all partitions`);
+    await untilMadeGood(arena, MADE_GOOD_WITHIN_MS);
+    print(
+      `  held ${where}, offsets ${offsets}; refused ${refusals} time there, ${fencedInAll} in all partitions`,
+    );
     const effects = await effectsOf(arena, caused);
     // ClickHouse may have merged what the other delivered twice; nothing may be more.
     if (effects.rows > effectsBefore.rows || effects.records !== effectsBefore.records)
       throw new Error(
         `something of its batch arrived: ${JSON.stringify(effectsBefore)}, then ${JSON.stringify(effects)}`,
       );
-    if (refusals !== 1) throw new Error(`the commit of ${where} was refused ${refusals} times`);
+    if (refusals !== 1 || fenced.get(where) !== 1)
+      throw new Error(
+        `the commit of ${where} was refused ${refusals} times, and counted as fenced ${fenced.get(where)} times`,
+      );
     return [
       {
         did: `SIGSTOP and SIGCONT of stream-0 while stream-1 (pid ${other.pid}) took over`,
         pid: late.pid,
-        bit: fenced > 0 && effects.rows > 0 && effects.records > 0,
+        bit: effects.rows > 0 && effects.records > 0,
         recoverySeconds,
         seen: {
           held: `${where} ${offsets}`,
           refusals,
-          fencedInAll: fenced,
+          fencedInAll,
           rowsOfItsBatch: effects.rows,
           recordsOfItsBatch: effects.records,
         },

@@ -27,7 +27,7 @@ export interface Feeder {
   readonly acknowledged: ReadonlySet<string>;
   /** Requests that had to be sent again, and how each had failed: an HTTP status or `unanswered`. */
   readonly repeats: ReadonlyMap<string, number>;
-  /** Refusals of collect that said when to come again. */
+  /** Refusals that said that Kafka cannot take it now (503) and when to come again. */
   readonly toldWhen: () => number;
   /** Messages of requests that are under way now. */
   inFlight(): number;
@@ -117,7 +117,7 @@ export function startFeeder(
       if (answer?.response.ok === true) return;
       failed(answer === null ? 'unanswered' : String(answer.response.status));
       if (answer?.response.status === 400) throw new Error(`collect refused: ${answer.text}`);
-      if (answer?.response.headers.has('retry-after')) toldWhen += 1;
+      if (answer?.response.status === 503 && answer.response.headers.has('retry-after')) toldWhen += 1;
       await sleep(RETRY_MS);
     }
     throw new Error('the feeder was ended');

@@ -120,6 +120,20 @@ async function writtenFrom({ clickhouse }: Arena, offset: number): Promise<Set<s
   return new Set(rows.map((row) => `${row.partition}:${row.offset}`));
 }
 
+/** Rows of `events` that ClickHouse has of records that those commits have not applied. */
+export async function rowsFrom(
+  { clickhouse }: Arena,
+  commits: ReadonlyMap<string, Commits>,
+): Promise<number> {
+  const ahead = Array.from({ length: topicPartitions.events }, (_, partition) => {
+    const offset = commits.get(nameOf({ topic: 'events', partition }))?.offset ?? 0;
+    return `(partition = ${partition} AND offset >= ${offset})`;
+  });
+  const query = `SELECT uniqExact(partition, offset) AS count FROM events WHERE ${ahead.join(' OR ')}`;
+  const [row] = await (await clickhouse.query({ query, format: 'JSONEachRow' })).json<{ count: string }>();
+  return Number(row!.count);
+}
+
 /** What ClickHouse has of a batch that an outbox holds. */
 export interface PartOfBatch {
   readonly rows: number;
@@ -152,25 +166,21 @@ export async function unwrittenOf(arena: Arena, of?: Ends): Promise<number> {
   return batches.reduce((sum, { rows, written }) => sum + rows - written, 0);
 }
 
-async function undeliveredSeqs(arena: Arena): Promise<Map<PartitionId, string[]>> {
+/** `<topic>:<partition> <seq>` of every batch that an outbox holds. */
+async function batchesOwed(arena: Arena): Promise<Set<string>> {
   const ids = await idsOf(arena);
-  return new Map(
-    await Promise.all(
-      ids.map(
-        async (id) => [id, await arena.redis.hkeys(partitionKeys(arena.namespace, id).outbox)] as const,
-      ),
-    ),
+  const seqs = await Promise.all(
+    ids.map((id) => arena.redis.hkeys(partitionKeys(arena.namespace, id).outbox)),
   );
+  return new Set(ids.flatMap((id, index) => seqs[index]!.map((seq) => `${nameOf(id)} ${seq}`)));
 }
 
 /**
- * Resolves with the milliseconds until everything that was in the log or in an outbox at the call is applied and delivered,
- * whatever comes after it.
+ * Resolves when everything that was in the log or in an outbox at the call is applied and delivered, whatever comes after it. What
+ * was in the log is in outboxes once it is applied, beside what was there before: they are read then, and not sooner.
  */
-export async function untilMadeGood(arena: Arena, timeoutMs: number): Promise<number> {
-  const startedMs = performance.now();
+export async function untilMadeGood(arena: Arena, timeoutMs: number): Promise<void> {
   const ends = await endsOf(arena);
-  const owed = await undeliveredSeqs(arena);
   await until(
     'what was in the log is applied',
     async () => {
@@ -179,23 +189,22 @@ export async function untilMadeGood(arena: Arena, timeoutMs: number): Promise<nu
     },
     timeoutMs,
   );
+  let owed: ReadonlySet<string> | undefined;
   await until(
     'what was in the outboxes is delivered',
     async () => {
-      const now = await undeliveredSeqs(arena);
-      const left = [...now.values()].flat();
-      if (left.length === 0) return true;
-      const stillOwed = [...owed].some(([id, seqs]) => {
-        const found = [...now].find(
-          ([other]) => other.topic === id.topic && other.partition === id.partition,
-        );
-        return found?.[1].some((seq) => seqs.includes(seq)) === true;
-      });
-      return !stillOwed;
+      const now = await batchesOwed(arena);
+      owed ??= now;
+      return [...owed].every((batch) => !now.has(batch));
     },
     timeoutMs,
   );
-  return performance.now() - startedMs;
+}
+
+/** As `untilMadeGood`; resolves with the seconds since `sinceMs`, which is when what was done to the engine was over. */
+export async function recoveredIn(arena: Arena, timeoutMs: number, sinceMs: number): Promise<number> {
+  await untilMadeGood(arena, timeoutMs);
+  return Math.round(performance.now() - sinceMs) / 1_000;
 }
 
 /** Resolves with the milliseconds until nothing is left to apply, deliver or flush. @throws Error saying what is */

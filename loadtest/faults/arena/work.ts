@@ -10,9 +10,12 @@ const SOMETHING_WITHIN_MS = 20_000;
 /** Batches that an outbox holds are no measure: it keeps what is delivered until the next commit. */
 export interface Work extends Pick<InHand, 'lag' | 'reread'> {
   readonly unwritten: number;
+  /** How often it was looked for: 1 if the random moment itself had some. */
+  readonly looks: number;
 }
 
-export const isSome = ({ lag, unwritten }: Work): boolean => lag > 0 || unwritten > 0;
+export const isSome = ({ lag, unwritten }: Pick<Work, 'lag' | 'unwritten'>): boolean =>
+  lag > 0 || unwritten > 0;
 
 /**
  * The logs' ends are read first: what comes later is nobody's work in hand.
@@ -22,17 +25,17 @@ async function workOf(
   arena: Arena,
   of?: ReadonlySet<string>,
   standStill: () => void = () => {},
-): Promise<Work> {
+): Promise<Omit<Work, 'looks'>> {
   const ends = await endsOf(arena, of);
   standStill();
   const [{ lag, reread }, unwritten] = await Promise.all([inHand(arena, ends), unwrittenOf(arena, ends)]);
   return { lag, reread, unwritten };
 }
 
-async function untilSome(look: () => Promise<Work>, otherwise: () => void): Promise<Work> {
-  let work: Work = { lag: 0, reread: 0, unwritten: 0 };
+async function untilSome(look: () => Promise<Omit<Work, 'looks'>>, otherwise: () => void): Promise<Work> {
+  let work: Work = { lag: 0, reread: 0, unwritten: 0, looks: 0 };
   const isInHand = async (): Promise<boolean> => {
-    work = await look();
+    work = { ...(await look()), looks: work.looks + 1 };
     if (isSome(work)) return true;
     otherwise();
     return false;
