@@ -1,6 +1,7 @@
 // Alerts, their tests and their paragraphs are one set: who is woken finds what to look at, and each alert was seen to go off.
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { appOf, world } from '../serve/without-parts.ts';
 import { ownMetrics } from './support/registries.ts';
 
 const read = (path: string): string => readFileSync(new URL(path, import.meta.url), 'utf8');
@@ -65,4 +66,26 @@ it('rules speak only of metrics that there are', async () => {
   const named = ruleFiles.flatMap((text) => text.match(/(?<![:\w])flywheel_\w+/g) ?? []);
   expect(named.length).toBeGreaterThan(50);
   expect([...new Set(named)].filter((name) => !known.has(name))).toEqual([]);
+});
+
+/** `/v1/(a|b)` is `/v1/a` and `/v1/b`. */
+function routesOf(pattern: string): string[] {
+  const [, before, among, after] = /^([^(]*)\(([^)]*)\)(.*)$/.exec(pattern) ?? [];
+  return among === undefined ? [pattern] : among.split('|').map((one) => before! + one + after!);
+}
+
+it('objectives are of routes that there are', async () => {
+  const patterns = ruleFiles.flatMap((text) =>
+    [...text.matchAll(/[{,]route=~?"([^"]+)"/g)].map(([, one]) => one!),
+  );
+  const routes = [...new Set(patterns.flatMap(routesOf))];
+  expect(routes.length).toBeGreaterThan(15);
+  const app = await appOf(world());
+  const isThere = (url: string): boolean =>
+    (['POST', 'GET'] as const).some((method) => app.hasRoute({ method, url }));
+  // Those of evaluations, as one.
+  const some = routes.filter((one) => one.endsWith('/.+')).map((one) => one.replace('.+', 'flags'));
+  expect(some.map(isThere)).toEqual([true]);
+  expect(routes.filter((one) => !one.endsWith('/.+') && !isThere(one))).toEqual([]);
+  await app.close();
 });

@@ -10,7 +10,7 @@ import type { FeedReport } from '../../cli/feed/report.ts';
 import { SIMULATED_DAYS } from '../../cli/feed/sources.ts';
 import type { Summary } from '../../cli/up-summary.ts';
 import { createMarketplace } from '../../simulate/marketplace/marketplace.ts';
-import { defineReceivers, sendTraffic } from './support/traffic.ts';
+import { addKeyThatExpires, defineReceivers, sendOnwards, sendTraffic } from './support/traffic.ts';
 import { expectWatched } from './support/watched.ts';
 
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
@@ -169,8 +169,9 @@ test(
     const prometheus = /Prometheus +(http\S+)/.exec(run.output())![1]!;
     expect(run.output()).toMatch(/Grafana .*Import.*engine,growth,campaigns/);
     await defineReceivers(url, { write, secret }, path.join(dir, 'webhook-secrets.json'));
+    await addKeyThatExpires(path.join(dir, 'keys.hashed.json'));
     await sendTraffic(url, { write, secret });
-    await expectWatched(prometheus);
+    await expectWatched(prometheus, () => sendOnwards(url, { write, secret }));
 
     run.process.kill('SIGINT');
     expect(await run.code, run.output()).toBe(0);

@@ -1,5 +1,7 @@
 // One of everything that the metrics tell of, through the public API.
 import { expect } from 'vitest';
+import { changeHashedKeys } from '../../../platform/hashed-keys.ts';
+import { createKey } from '../../../platform/key-administration.ts';
 import { addWebhookSecret } from '../../../platform/webhook-secrets.ts';
 
 export interface Keys {
@@ -8,6 +10,10 @@ export interface Keys {
 }
 
 const BUYERS = 20;
+const EVALUATE = '/ofrep/v1/evaluate/flags/inquiry-form';
+const HOUR_MS = 3_600_000;
+/** Of an account with 450 EUR a day. */
+const SPENT_CAMPAIGN = 'display-brands';
 
 async function post(url: string, path: string, key: string, body: unknown): Promise<number> {
   const { status } = await fetch(url + path, {
@@ -58,7 +64,14 @@ export async function defineReceivers(url: string, { secret }: Keys, secretsFile
   }
 }
 
-/** Events (with repeats, late ones and some that nobody did), evaluations, bids, notices. */
+/** A key that ends so soon that somebody is to be told. */
+export async function addKeyThatExpires(keysFile: string): Promise<void> {
+  const nowMs = Date.now();
+  const wanted = { name: 'soon', scope: 'write', expiresAtMs: nowMs + 48 * HOUR_MS } as const;
+  await changeHashedKeys(keysFile, (keys) => createKey(keys, wanted, nowMs));
+}
+
+/** Events (with repeats, late ones and some that nobody did), evaluations, bids, reports, what a browser asks before it sends. */
 export async function sendTraffic(url: string, { write, secret }: Keys): Promise<void> {
   for (let index = 0; index < BUYERS; index += 1) {
     const buyer = `watched-${index}`;
@@ -67,14 +80,36 @@ export async function sendTraffic(url: string, { write, secret }: Keys): Promise
     const batch = [...messagesOf(buyer), again, again, late, { type: 'track', event: 'nobody did this' }];
     expect(await post(url, '/v1/batch', write, { batch })).toBe(200);
     const context = { targetingKey: buyer };
-    expect(await post(url, '/ofrep/v1/evaluate/flags/inquiry-form', write, { context })).toBe(200);
+    expect(await post(url, EVALUATE, write, { context })).toBe(200);
     const bid = { campaignId: 'search-machinery', buyerKey: `u:${buyer}`, country: 'US' };
     expect(await post(url, '/v1/bids', secret, bid)).toBe(200);
   }
+  for (let index = 0; index < BUYERS; index += 1)
+    for (const targetingKey of [`crossing-${index}`, `a:device-of-crossing-${index}`])
+      expect(await post(url, EVALUATE, write, { context: { targetingKey } })).toBe(200);
+  expect((await fetch(`${url}/v1/batch`, { method: 'OPTIONS' })).status).toBe(204);
   const campaign = { campaign: 'search-machinery', channel: 'search', country: 'US' };
   const spend = {
     ...{ ...campaign, period: 'day', start: '2026-01-05T08:00:00Z', asOf: '2026-01-06T08:00:00Z' },
     ...{ impressions: 10, clicks: 1, cost: 1, currency: 'USD' },
   };
-  expect(await post(url, '/v1/spend', secret, { rows: [spend] })).toBe(200);
+  const asOf = new Date();
+  const start = new Date(Math.floor(asOf.getTime() / HOUR_MS) * HOUR_MS);
+  const all = {
+    ...{ campaign: SPENT_CAMPAIGN, channel: 'display', country: 'DE', period: 'hour', currency: 'EUR' },
+    ...{ start: start.toISOString(), asOf: asOf.toISOString(), impressions: 1_000, clicks: 10, cost: 900 },
+  };
+  expect(await post(url, '/v1/spend', secret, { rows: [spend, all] })).toBe(200);
+}
+
+/**
+ * What comes only once the stream has applied what was sent: buyers who saw one variant by their user and perhaps another
+ * one by their device are known as one; a lease is asked of an account that has spent its day's budget.
+ */
+export async function sendOnwards(url: string, { write, secret }: Keys): Promise<void> {
+  for (let index = 0; index < BUYERS; index += 1) {
+    const context = { targetingKey: `crossing-${index}`, anonymousId: `device-of-crossing-${index}` };
+    expect(await post(url, EVALUATE, write, { context })).toBe(200);
+  }
+  expect(await post(url, '/v1/bids', secret, { campaignId: SPENT_CAMPAIGN, country: 'DE' })).toBe(200);
 }
