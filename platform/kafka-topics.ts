@@ -234,7 +234,7 @@ export interface GenerationStore {
 /**
  * Holds each stateful topic to the generation that its state belongs to; the first time, notes it as generation 1.
  * @returns the generation of each topic
- * @throws PlatformError GENERATION_MISMATCH if a topic was made anew or resized since
+ * @throws PlatformError GENERATION_MISMATCH if a topic was made anew since, TOPIC_MISMATCH if it has another count of partitions
  */
 export async function ensureGeneration(
   namespace: Namespace,
@@ -273,7 +273,9 @@ async function ensureOne(
     throw new PlatformError(
       'GENERATION_MISMATCH',
       `the state in Redis belongs to another ${topic} (stored ${stored}, Kafka has ${identity}): ` +
-        'the topic was made anew or resized, or Redis belongs to another Kafka; replay into a next generation',
+        'the topic was deleted and made anew, or Redis belongs to another Kafka. Name the Redis and the Kafka that belong together ' +
+        '(REDIS_URL, KAFKA_BROKERS), put the topic back from a copy of the brokers’ disks, make Redis and ClickHouse anew from the ' +
+        'logs that are there, or begin in another FLYWHEEL_NAMESPACE: docs/operating.md, "A topic that was made anew"',
     );
   }
   return Number(generation);
