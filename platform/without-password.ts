@@ -12,7 +12,15 @@ export function withoutPassword(addresses: string): string {
     .join(',');
 }
 
-/** Up to the last @: such a password may also have one, or slashes, in it. */
+/** What a query begins with: a password may have a question mark in it as well. */
+const QUERY = /\?(?=[\w.%-]+[=&])/;
+/** Hosts with their ports, whoever signs in, and a path. */
+const HOSTS =
+  /^([a-z][a-z0-9+.-]*:\/\/)?(.*@)?(\[[\da-f:.]+\]|[\w.-]+)(:\d+)?(,(\[[\da-f:.]+\]|[\w.-]+)(:\d+)?)*(\/[^@]*)?$/is;
+
+/** Up to the last @ that stands in no query: such a password may also have one, or slashes, in it. */
 function oneWithoutPassword(address: string): string {
-  return address.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, '$1…@').replace(/\?.*/s, '');
+  const [beforeQuery = ''] = address.split(QUERY, 1);
+  const shown = HOSTS.test(beforeQuery) ? beforeQuery : address;
+  return shown.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, '$1…@').replace(/\?.*/s, '');
 }

@@ -18,6 +18,15 @@ it.each([
   ['https://ch:8443?access_token=s3cret', 'https://ch:8443'],
   ['https://ch?access_token=s3,cret,http://b', 'https://ch,http://b'],
   ['redis://a?password=s3cret,redis://b?db=1', 'redis://a,redis://b'],
+  ['redis://a?password=s3@s3cret', 'redis://a'],
+  ['redis://a:6379/0?tls&password=a@s3cret', 'redis://a:6379/0'],
+  ['redis://u:s3cret@[::1]:6379?password=s3@s3cret', 'redis://…@[::1]:6379'],
+  ['redis://a:1,b:2?password=s3@s3cret', 'redis://a:1,b:2'],
+  ['a:1,b:2?password=s3@s3cret', 'a:1,b:2'],
+  ['https://ch?access_token=x@s3cret', 'https://ch'],
+  ['redis://:s3?s3cret@a', 'redis://…@a'],
+  ['redis://:s3?c=ret@a?db=1', 'redis://…@a'],
+  ['redis://u:123?s3cret@a', 'redis://…@a'],
 ])('%s is shown as %s', (addresses, shown) => {
   expect(withoutPassword(addresses)).toBe(shown);
 });
