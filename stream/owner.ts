@@ -110,8 +110,9 @@ export class Owner {
     return this.#logEnd;
   }
 
+  /** Kafka may have been asked before the take-over was, or before this topic was one of ours: an end does not go back. */
   noteLogEnd(offset: number): void {
-    this.#logEnd = offset;
+    this.#logEnd = Math.max(this.#logEnd, offset);
   }
 
   /** Since when something waits, read or not; undefined if nothing does. */
