@@ -171,10 +171,10 @@ export function registerBids(app: FastifyInstance, deps: BidPorts, reader: State
 
   async function answer(
     requests: readonly BidRequest[],
+    definitions: readonly BidDefinitions[],
     waitMs: number,
     origin: string,
   ): Promise<BidAnswer[]> {
-    const definitions = requests.map((request) => definitionsOf(deps, request));
     // All keys before the first is read: what a fault in between would leave behind, nobody awaits.
     const keys = requests.map(keyOf);
     const readings = await Promise.all(keys.map((key) => (key === undefined ? null : reader.person(key))));
@@ -194,13 +194,16 @@ export function registerBids(app: FastifyInstance, deps: BidPorts, reader: State
     const body = request.body as BidRequest | z.infer<typeof batch>;
     const { waitMs } = request.query as z.infer<typeof query>;
     const origin = `${request.protocol}://${request.host}`;
-    if ('bids' in body) return { bids: await answer(body.bids, waitMs, origin) };
+    if ('bids' in body) {
+      const all = body.bids.map((one) => definitionsOf(deps, one));
+      return { bids: await answer(body.bids, all, waitMs, origin) };
+    }
     const definitions = definitionsOf(deps, body);
     if (definitions.campaign === undefined) {
       count('unknownCampaign', body.campaignId, definitions, '');
       throw unknownDefinition('campaign', body.campaignId);
     }
-    const [bid] = await answer([body], waitMs, origin);
+    const [bid] = await answer([body], [definitions], waitMs, origin);
     return bid;
   });
 }

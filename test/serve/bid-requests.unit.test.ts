@@ -1,5 +1,7 @@
 // What a bid manager asks: a name that is nobody's is told, not passed by.
 import { describe, expect, it } from 'vitest';
+import type { DefinitionType } from '../../domain/definition.ts';
+import { DefinitionsGiven } from './answering.ts';
 import { expectProblem } from './expect-problem.ts';
 import { openApp, SECRET, world } from './without-parts.ts';
 
@@ -45,4 +47,29 @@ describe('a kind without an id, as of an exchange that has none for an impressio
     expectProblem(answer, 503, 'state_unavailable');
     expect(unheard).toEqual([]);
   });
+});
+
+it('looks each definition of a bid up once, of one alone as of one of a batch', async () => {
+  const definitions = new DefinitionsGiven();
+  definitions.set('campaign', 'c1', { name: 'C', accountId: 'none', channel: 'search' });
+  const looked: string[] = [];
+  const definitionLog = new Proxy(definitions.view(), {
+    get(view, name, receiver) {
+      const own = Reflect.get(view, name, receiver);
+      if (!String(name).startsWith('find')) return own;
+      return (type: DefinitionType, id: string) => {
+        looked.push(`${type}/${id}`);
+        return own(type, id);
+      };
+    },
+  });
+  const app = await openApp(world({ definitionLog }));
+  const post = (payload: object) =>
+    app.inject({ method: 'POST', url: '/v1/bids', headers: { authorization: `Bearer ${SECRET}` }, payload });
+  const bid = { campaignId: 'c1' };
+  for (const payload of [bid, { bids: [bid] }]) {
+    looked.length = 0;
+    expect((await post(payload)).statusCode).toBe(200);
+    expect(looked).toEqual(['campaign/c1', 'account/none', 'score/opportunity']);
+  }
 });
