@@ -54,13 +54,17 @@ export function shownOf(decoded: Decoded): Shown | undefined {
   }
 }
 
-/** What the record came to, once it is folded. */
+/**
+ * What the record came to, once it is folded.
+ * @param mayChange false: it is told only if it changed nothing, so nothing is looked at before
+ */
 export function toldOf(
   shown: Shown,
   work: Work,
   batch: Batch,
   message: Message,
   decoded: Decoded,
+  mayChange: boolean,
 ): (verdict: Verdict, behaviour: string) => LiveEvent {
   const { topic, generation, partition } = work.id;
   const { offset } = message;
@@ -77,15 +81,15 @@ export function toldOf(
     return () => ({ ...common, behaviour: '', verdict: 'rejected', reason: { code, detail }, changes: {} });
   }
   const stateOf = (): Buyer | undefined => work.states.get(shown.key) as Buyer | undefined;
-  const before = lookBefore(stateOf(), shown.messageId, batch);
+  const before = mayChange ? lookBefore(stateOf(), batch) : undefined;
   return (verdict, behaviour) => {
     const { definitions } = work.inForce;
     const allowedMs = common.watermarkMs - unsettledFrom(definitions, common.watermarkMs);
     const reason =
       decoded.kind === 'segment'
-        ? reasonOf(decoded.record, verdict, behaviour, before, common.watermarkMs, allowedMs)
+        ? reasonOf(decoded.record, verdict, behaviour, stateOf(), common.watermarkMs, allowedMs)
         : null;
-    const touched = verdict === 'applied' || verdict === 'control';
+    const touched = before !== undefined && (verdict === 'applied' || verdict === 'control');
     const changes = touched ? changesSince(before, stateOf(), batch, definitions, shown.timeMs) : {};
     return { ...common, behaviour, verdict, reason, changes };
   };

@@ -21,8 +21,6 @@ export interface BeforeLook {
   readonly attributes: readonly string[];
   readonly counted: ReadonlyMap<string, number>;
   readonly visitDays: readonly number[];
-  /** The event time of the applied record that has the same message id; undefined if none is remembered. */
-  readonly firstMs: number | undefined;
   readonly rows: Readonly<Record<ToldTable, number>>;
 }
 
@@ -34,7 +32,8 @@ function countedOf(buyer: Buyer): Map<string, number> {
   return new Map(buyer.funnels.map(({ id, revision, counted }) => [`${id}:${revision}`, counted]));
 }
 
-function firstTimeOf(ids: readonly number[], messageId: string): number | undefined {
+/** The event time of the applied record that has the same message id; undefined if none is remembered. */
+function firstTimeOf({ ids }: Buyer, messageId: string): number | undefined {
   const hash = idHash53(messageId);
   for (let index = 0; index < ids.length; index += 2) if (ids[index] === hash) return ids[index + 1];
   return undefined;
@@ -44,14 +43,13 @@ function rowsOf(batch: Batch, table: ToldTable): number {
   return batch.rows.get(table)?.length ?? 0;
 }
 
-export function lookBefore(buyer: Buyer | undefined, messageId: string, batch: Batch): BeforeLook {
+export function lookBefore(buyer: Buyer | undefined, batch: Batch): BeforeLook {
   const state = buyer ?? newBuyer('');
   return {
     known: buyer !== undefined,
     attributes: attributesOf(state),
     counted: countedOf(state),
     visitDays: [...state.visitDays],
-    firstMs: firstTimeOf(state.ids, messageId),
     rows: {
       transitions: rowsOf(batch, 'transitions'),
       opportunities: rowsOf(batch, 'opportunities'),
@@ -151,12 +149,15 @@ function iso(ms: number): string {
   return new Date(ms).toISOString();
 }
 
-/** Why a collected record came to its verdict; null if it was applied and there is nothing to say. */
+/**
+ * Why a collected record came to its verdict; null if it was applied and there is nothing to say.
+ * @param buyer as the record left it; a duplicate leaves it as it was
+ */
 export function reasonOf(
   record: SegmentRecord,
   verdict: Verdict,
   behaviour: string,
-  before: BeforeLook,
+  buyer: Buyer | undefined,
   watermarkMs: number,
   allowedMs: number,
 ): LiveReason | null {
@@ -168,13 +169,15 @@ export function reasonOf(
           `the event time ${iso(record.timestamp)} is ${seconds(watermarkMs - record.timestamp)} behind ` +
           `the watermark ${iso(watermarkMs)} of its partition; ${seconds(allowedMs)} are allowed`,
       };
-    case 'duplicate':
+    case 'duplicate': {
+      const firstMs = buyer === undefined ? undefined : firstTimeOf(buyer, record.messageId);
       return {
         code: 'duplicate',
         detail:
           `message id ${record.messageId} was applied before` +
-          (before.firstMs === undefined ? '' : `, with the event time ${iso(before.firstMs)}`),
+          (firstMs === undefined ? '' : `, with the event time ${iso(firstMs)}`),
       };
+    }
     case 'applied': {
       if (behaviour !== '') return null;
       const name = record.event === undefined ? '' : ` ${JSON.stringify(record.event)}`;

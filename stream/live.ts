@@ -56,17 +56,28 @@ const IN_FLIGHT_MAX = 16;
 function createAllowance(perSecondMax: number, monotonicMs: () => number) {
   let sinceMs = Number.NEGATIVE_INFINITY;
   let left = 0;
+  function renew(): void {
+    const nowMs = monotonicMs();
+    if (nowMs - sinceMs < 1_000) return;
+    sinceMs = nowMs;
+    left = perSecondMax;
+  }
   return {
     take(): boolean {
-      const nowMs = monotonicMs();
-      if (nowMs - sinceMs >= 1_000) {
-        sinceMs = nowMs;
-        left = perSecondMax;
-      }
+      renew();
       left -= 1;
       return left >= 0;
     },
+    isSpent(): boolean {
+      renew();
+      return left <= 0;
+    },
   };
+}
+
+/** Whether what is shown to the interest may have changed something: what is late or known changes nothing. */
+function mayChange({ verdict }: LiveInterest): boolean {
+  return verdict !== 'late' && verdict !== 'duplicate';
 }
 
 /** Whether the record may come to the interest's verdict: a reject is one before it is folded, and nothing else becomes one. */
@@ -89,6 +100,8 @@ function createLivePublisher({ redis, namespace, slot, failed, monotonicMs }: Li
   const channel = liveChannel(namespace);
   let inFlight = 0;
   let skipped = 0;
+  /** Of those who look until nobody does. */
+  let audience = 0;
   let toldMs = Number.NEGATIVE_INFINITY;
 
   function publish(events: readonly LiveEvent[]): void {
@@ -97,13 +110,14 @@ function createLivePublisher({ redis, namespace, slot, failed, monotonicMs }: Li
       return;
     }
     const message: LiveMessage = { slot, skipped, events };
+    const sentTo = audience;
     skipped = 0;
     toldMs = monotonicMs();
     inFlight += 1;
     redis
       .publish(channel, JSON.stringify(message))
       .catch((error: unknown) => {
-        skipped += message.skipped + events.length;
+        if (sentTo === audience) skipped += message.skipped + events.length;
         failed(error);
       })
       .finally(() => {
@@ -121,6 +135,7 @@ function createLivePublisher({ redis, namespace, slot, failed, monotonicMs }: Li
     },
     forget() {
       skipped = 0;
+      audience += 1;
     },
   };
 }
@@ -139,11 +154,11 @@ export function openLive(parts: LiveParts): Live {
     reading = true;
     try {
       interests = await readInterests(redis, interestsKey, INTERESTS_MAX);
+      if (interests.length === 0) publisher.forget();
     } catch (error) {
-      interests = [];
+      // Who looked is taken to look still: what they do not get meanwhile is told to them.
       failed(error);
     }
-    if (interests.length === 0) publisher.forget();
     reading = false;
   }
 
@@ -173,12 +188,16 @@ export function openLive(parts: LiveParts): Live {
         publisher.skip(1);
         return undefined;
       }
-      const told = toldOf(shown, work, batch, message, decoded);
+      // What can be shown no more in this second is told apart by its verdict alone.
+      const told =
+        !isWanted && shows.isSpent()
+          ? undefined
+          : toldOf(shown, work, batch, message, decoded, asked.some(mayChange));
       return (folded, behaviour) =>
         guarded(() => {
           const verdict = isReject ? 'rejected' : folded;
           if (!asked.some((interest) => wants(interest, { ...shown, verdict }))) return;
-          if (isWanted || shows.take()) seen.push(told(verdict, behaviour));
+          if (told !== undefined && (isWanted || shows.take())) seen.push(told(verdict, behaviour));
           else publisher.skip(1);
         });
     };

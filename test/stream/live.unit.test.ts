@@ -6,7 +6,7 @@ import type { LiveMessage } from '../../platform/live.ts';
 import { namespaceOf } from '../../platform/namespace.ts';
 import type { RedisClient } from '../../platform/redis.ts';
 import type { Decoded } from '../../stream/decode.ts';
-import { INTEREST_READ_MS, type Live, openLive } from '../../stream/live.ts';
+import { INTEREST_READ_MS, type Live, type LiveBatch, openLive } from '../../stream/live.ts';
 import { buyersOf } from '../e2e/support/mixed-log.ts';
 import { createPartition, definitionValue, PARTITION } from './support/partition.ts';
 
@@ -42,20 +42,27 @@ interface Watched {
   readonly live: Live;
   readonly messages: LiveMessage[];
   readonly failures: unknown[];
+  readonly clock: { ms: number };
   events(): LiveEvent[];
 }
 
-/** A Redis that knows who looks (a text stands as it is) and remembers what was published. */
+/** A Redis that knows who looks (a text stands as it is) and remembers what was published; away, it answers nobody who asks. */
 async function watched(
   interests: readonly (LiveInterest | string)[],
   publish: (text: string) => Promise<number> = async () => 1,
+  isAway: () => boolean = () => false,
 ): Promise<Watched> {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   const messages: LiveMessage[] = [];
   const failures: unknown[] = [];
+  const clock = { ms: 0 };
   const redis = {
-    eval: async () =>
-      interests.map((interest) => (typeof interest === 'string' ? interest : JSON.stringify(interest))),
+    eval: async () => {
+      if (isAway()) throw new Error('away');
+      return interests.map((interest) =>
+        typeof interest === 'string' ? interest : JSON.stringify(interest),
+      );
+    },
     publish: (_channel: string, text: string) => {
       messages.push(JSON.parse(text));
       return publish(text);
@@ -66,10 +73,10 @@ async function watched(
     namespace: namespaceOf('live'),
     slot: '0',
     failed: (error) => failures.push(error),
-    monotonicMs: () => 0,
+    monotonicMs: () => clock.ms,
   });
   await vi.advanceTimersByTimeAsync(INTEREST_READ_MS);
-  return { live, messages, failures, events: () => messages.flatMap(({ events }) => events) };
+  return { live, messages, failures, clock, events: () => messages.flatMap(({ events }) => events) };
 }
 afterEach(() => {
   vi.useRealTimers();
@@ -84,6 +91,28 @@ const log = [
   track(second, 'sneeze', 'm4', 62),
   '{"kind":"track","source":"site","userId":"x"}',
 ];
+
+/** What a look needs of a partition, without a buyer; it counts who asks for one. */
+function unheldWork() {
+  const work = {
+    id: { topic: 'events', generation: 1, partition: 0 },
+    head: { watermarkMs: START_MS },
+    inForce: { definitions: { settings: { latenessMs: 0 }, floors: { lateMs: 0 } } },
+    asked: 0,
+    states: {
+      get(): undefined {
+        work.asked += 1;
+      },
+    },
+  };
+  return work;
+}
+
+function lookAt(batch: LiveBatch, work: object, messageId: string) {
+  const record = { kind: 'track', messageId, event: 'view', timestamp: START_MS, receivedAt: START_MS };
+  const decoded = { kind: 'segment', record, key: first, timeMs: START_MS } as unknown as Decoded;
+  return batch.look(work as never, { rows: new Map() } as never, { offset: 1 } as never, decoded);
+}
 
 describe('what is shown', () => {
   it('each record with its verdict, its reason and what it changed', async () => {
@@ -212,20 +241,60 @@ describe('what it costs', () => {
     expect(messages.reduce((sum, { skipped }) => sum + skipped, 0)).toBe(500);
   });
 
-  it('tells what it has not looked at where nothing is shown, and nobody else of it', async () => {
+  it('tells what it has not looked at where nothing is shown', async () => {
     const many = Array.from({ length: 20_010 }, (_, index) => track(first, 'view', `many-${index}`, 60));
-    const interests: LiveInterest[] = [{ verdict: 'late' }];
-    const { live, messages, failures } = await watched(interests);
-    const partition = createPartition(whole, APPEND_MS, PARTITION, live);
-    partition.run([...definitions, ...many]);
-    const told = () => messages.reduce((sum, { skipped }) => sum + skipped, 0);
-    expect(messages.flatMap(({ events }) => events)).toEqual([]);
-    expect(told()).toBe(10);
+    const { live, messages, failures } = await watched([{ verdict: 'late' }]);
+    createPartition(whole, APPEND_MS, PARTITION, live).run([...definitions, ...many]);
+    expect(messages.map(({ skipped, events }) => [skipped, events])).toEqual([[10, []]]);
+    expect(failures).toEqual([]);
+  });
 
-    const again = await watched(interests);
-    again.live.begin()!.committed();
-    expect(again.messages).toEqual([]);
-    expect([...failures, ...again.failures]).toEqual([]);
+  it('nobody is told of what was left out before somebody looked', async () => {
+    const refused: ((error: Error) => void)[] = [];
+    const interests: LiveInterest[] = [{}];
+    const { live, messages, failures, clock } = await watched(
+      interests,
+      () => new Promise((_resolve, reject) => refused.push(reject)),
+    );
+    const views = Array.from({ length: 1_010 }, (_, index) => track(first, 'view', `n${index}`, 60));
+    createPartition(whole, APPEND_MS, PARTITION, live).run([...definitions, ...views]);
+    // One is left out and not told yet; what was told is refused later.
+    expect(lookAt(live.begin()!, unheldWork(), 'more')).toBeUndefined();
+    interests.length = 0;
+    await vi.advanceTimersByTimeAsync(INTEREST_READ_MS);
+    refused[0]!(new Error('away'));
+    interests.push({});
+    await vi.advanceTimersByTimeAsync(INTEREST_READ_MS);
+    expect([failures.length, messages.length]).toEqual([1, 5]);
+    clock.ms = 10_000;
+    live.begin()!.committed();
+    expect(messages).toHaveLength(5);
+  });
+
+  it('looks at no state for what is shown only if it changed nothing', async () => {
+    const { live, events, failures } = await watched([{ verdict: 'late' }, { verdict: 'duplicate' }]);
+    const work = unheldWork();
+    const batch = live.begin()!;
+    lookAt(batch, work, 'm')!('applied', 'view');
+    expect(work.asked).toBe(0);
+    lookAt(batch, work, 'n')!('late', 'view');
+    batch.committed();
+    expect([events().map(({ messageId }) => messageId), failures]).toEqual([['n'], []]);
+  });
+
+  it('looks at no state once no more can be shown in this second', async () => {
+    const { live, messages, failures } = await watched([{ verdict: 'applied' }]);
+    const work = unheldWork();
+    const batch = live.begin()!;
+    for (let index = 0; index < 1_000; index += 1) lookAt(batch, work, `m${index}`)!('applied', 'view');
+    const { asked } = work;
+    lookAt(batch, work, 'more')!('applied', 'view');
+    lookAt(batch, work, 'again')!('duplicate', 'view');
+    expect(work.asked).toBe(asked);
+    batch.committed();
+    expect(messages.map((message) => message.events.length)).toEqual([200, 200, 200, 200, 200]);
+    expect(messages.reduce((sum, { skipped }) => sum + skipped, 0)).toBe(1);
+    expect(failures).toEqual([]);
   });
 
   it('a reject is shown to who looks for rejects, however much else comes', async () => {
@@ -281,6 +350,30 @@ describe('what it costs', () => {
       [0, 50],
       [250, 1],
     ]);
+  });
+
+  it('a Redis that was away for all of it, as who looks was asked, too', async () => {
+    let away = false;
+    const { live, messages, failures } = await watched(
+      [{}],
+      async () => {
+        if (away) throw new Error('away');
+        return 1;
+      },
+      () => away,
+    );
+    away = true;
+    const partition = createPartition(whole, APPEND_MS, PARTITION, live);
+    const views = Array.from({ length: 250 }, (_, index) => track(first, 'view', `n${index}`, 60));
+    partition.run([...definitions, ...views]);
+    await vi.advanceTimersByTimeAsync(INTEREST_READ_MS);
+    expect(failures).toHaveLength(3);
+    partition.run([track(first, 'view', 'meanwhile', 60)]);
+    await vi.advanceTimersByTimeAsync(INTEREST_READ_MS);
+    away = false;
+    await vi.advanceTimersByTimeAsync(INTEREST_READ_MS);
+    partition.run([track(first, 'view', 'later', 60)]);
+    expect(messages.at(-1)).toMatchObject({ skipped: 251, events: [{ messageId: 'later' }] });
   });
 
   it('a Redis that fails is counted and tried again', async () => {
