@@ -49,6 +49,7 @@ async function killTogether(arena: Arena, names: readonly PartName[]): Promise<E
   const restarted = (): number =>
     arena.parts.events.slice(toldBefore).filter(({ kind }) => kind === 'restarted').length;
   await until(`${names.join(' and ')} run again`, () => restarted() >= names.length, RESTARTED_WITHIN_MS);
+  const restartSeconds = Math.round(performance.now() - killedMs) / 1_000;
   const recoverySeconds = await recoveredIn(arena, MADE_GOOD_WITHIN_MS, killedMs);
   const failures = failuresOf(arena) - failuresBefore;
   const told = arena.parts.events.slice(toldBefore).map(({ message }) => message);
@@ -57,7 +58,13 @@ async function killTogether(arena: Arena, names: readonly PartName[]): Promise<E
     pid: pids[0]!,
     ...verdictOf(work, failures),
     recoverySeconds,
-    seen: { pids: pids.join(' '), ...work, linesOfErrors: failures, supervisor: told.join('; ') },
+    seen: {
+      pids: pids.join(' '),
+      ...work,
+      restartSeconds,
+      linesOfErrors: failures,
+      supervisor: told.join('; '),
+    },
   };
 }
 
