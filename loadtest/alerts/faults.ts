@@ -6,6 +6,7 @@ import { pausePartition, resumePartition } from '../../platform/partition-contro
 import { evaluate, growthFaults } from './growth-faults.ts';
 import { packedFault } from './packed-fault.ts';
 import {
+  burning,
   define,
   expectTaken,
   type Fault,
@@ -17,6 +18,7 @@ import {
   run,
   signal,
   type Victim,
+  type WantedAlert,
   wait,
 } from './victim.ts';
 
@@ -33,10 +35,19 @@ const BACKLOG_TICKS = 6;
 /** Longer than a tick, so that no write passes between two of them. */
 const REDIS_PAUSE_MS = 5_000;
 const HELD_MS = 600;
+/** Evaluations and bids: what an objective misses is a share of all that were asked before, too. */
+const ASKED_PER_TICK = 5;
 const HELD_PAUSE_MS = 200;
 
+function unreachable(part: 'kafka' | 'redis'): WantedAlert {
+  return { alert: 'FlywheelPartUnreachable', labels: { part } };
+}
+
 /** A process that stands still looks to Prometheus like one that is gone, and can go on afterwards. */
-function standingStill(name: 'stream' | 'serve' | 'jobs' | 'clickhouse', alerts: readonly string[]): Fault {
+function standingStill(
+  name: 'stream' | 'serve' | 'jobs' | 'clickhouse',
+  alerts: readonly WantedAlert[],
+): Fault {
   return {
     name: `${name} stands still (SIGSTOP)`,
     alerts,
@@ -52,8 +63,8 @@ function standingStill(name: 'stream' | 'serve' | 'jobs' | 'clickhouse', alerts:
   };
 }
 
-/** Killed again whenever its supervisor has restarted it, while events keep coming. */
-function keptDown(name: 'kafka' | 'redis' | 'clickhouse', alerts: readonly string[]): Fault {
+/** Killed again whenever its supervisor has restarted it, while events keep coming, evaluations and bids. */
+function keptDown(name: 'kafka' | 'redis' | 'clickhouse', alerts: readonly WantedAlert[]): Fault {
   return {
     name: `${name} is killed whenever it comes back (SIGKILL)`,
     alerts,
@@ -64,7 +75,15 @@ function keptDown(name: 'kafka' | 'redis' | 'clickhouse', alerts: readonly strin
         '/v1/batch',
         many((index) => ({ type: 'page', userId: `kept-${index}` })),
       );
-      await evaluate(victim, { targetingKey: `kept-${tick}` });
+      const buyers = Array.from({ length: ASKED_PER_TICK }, (_, index) => `kept-${tick}-${index}`);
+      await Promise.all(
+        buyers.flatMap((buyer) => [
+          evaluate(victim, { targetingKey: buyer }),
+          post(victim, '/v1/bids', {
+            bids: [{ campaignId: CAMPAIGN, buyerKey: `u:${buyer}`, country: 'DE' }],
+          }),
+        ]),
+      );
     },
     mend: nothing,
   };
@@ -295,18 +314,17 @@ export const faults: readonly Fault[] = [
     },
   },
   standingStill('jobs', ['FlywheelProcessDown', 'FlywheelJobsLeaderless', 'FlywheelSourcesUnwatched']),
-  standingStill('stream', ['FlywheelProcessDown', 'FlywheelPartitionsUnowned']),
+  standingStill('stream', ['FlywheelProcessDown', 'FlywheelPartitionsUnowned', ...burning('freshness')]),
   standingStill('clickhouse', ['FlywheelDeliveryStalls']),
   keptDown('clickhouse', ['FlywheelDeliveryFails', 'FlywheelDeliveryStalls']),
   keptDown('kafka', [
-    'FlywheelPartUnreachable',
+    unreachable('kafka'),
     'FlywheelCollectRefuses',
     'FlywheelExposuresLost',
-    'FlywheelObjectiveBurnsFast',
-    'FlywheelObjectiveBurnsSlowly',
+    ...burning('collect'),
   ]),
   // No owner is left by then whose steps could fail: Kafka has been away for longer than a session.
-  keptDown('redis', ['FlywheelPartUnreachable']),
+  keptDown('redis', [unreachable('redis'), ...burning('assignment'), ...burning('bid')]),
 ];
 
 function keysOf(namespace: Namespace, partition: number): PartitionKeys {

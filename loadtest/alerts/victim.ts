@@ -24,10 +24,32 @@ export interface Victim {
   readonly url: string;
 }
 
+/** An alert that must fire: whatever it is of, or with these labels. */
+export type WantedAlert =
+  | string
+  | { readonly alert: string; readonly labels: Readonly<Record<string, string>> };
+
+/** Whether an alert that fires, by its labels, is the one that is wanted. */
+export function isWanted(wanted: WantedAlert, labels: Readonly<Record<string, string>>): boolean {
+  if (typeof wanted === 'string') return labels.alertname === wanted;
+  const asked = Object.entries(wanted.labels);
+  return labels.alertname === wanted.alert && asked.every(([name, value]) => labels[name] === value);
+}
+
+export const alertOf = (wanted: WantedAlert): string => (typeof wanted === 'string' ? wanted : wanted.alert);
+
+/** Of an objective whose rules are its own, though the alerts are one. */
+export function burning(objective: 'collect' | 'assignment' | 'bid' | 'freshness'): readonly WantedAlert[] {
+  return ['FlywheelObjectiveBurnsFast', 'FlywheelObjectiveBurnsSlowly'].map((alert) => ({
+    alert,
+    labels: { objective },
+  }));
+}
+
 export interface Fault {
   readonly name: string;
   /** Alerts that must fire. */
-  readonly alerts: readonly string[];
+  readonly alerts: readonly WantedAlert[];
   /** Done every second until all of them do: a fault goes on. */
   cause(victim: Victim, tick: number): Promise<void>;
   mend(victim: Victim): Promise<void>;
