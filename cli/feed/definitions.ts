@@ -34,7 +34,7 @@ async function publishAll(
   }
 }
 
-/** Publishes through the log, accounts first. Needs Kafka itself: the API has no route for it. */
+/** Publishes through the log, accounts first: hundreds of campaigns in a few commits. Needs Kafka itself, not only `serve`. */
 export async function publishDefinitions(
   config: Config,
   definitions: readonly FeedDefinition[],
