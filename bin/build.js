@@ -65,8 +65,8 @@ async function build() {
     await bundle(unfinished);
     addTheRest(unfinished, sources);
     writeFileSync(path.join(unfinished, STAMP), hash);
-    // Of sources that changed meanwhile: who starts now builds the newer ones, and may have done so.
-    if (existsSync(DIST) && hashOf(sourceFiles()) !== hash) return;
+    // Of sources that changed meanwhile, and somebody has built the newer ones: that start may run already.
+    if (hashOf(sourceFiles()) !== hash && buildIsCurrent()) return;
     takeItsPlace(unfinished);
   } finally {
     rmSync(unfinished, { recursive: true, force: true });

@@ -11,24 +11,36 @@ import { sourceOf, type Work } from './work.ts';
  */
 const SKEW_MAX_MS = 60_000;
 
-export function clockRecord(work: Work, anchor: NonNullable<Head['anchor']>, nowMs: number): OutboxRecord {
+/**
+ * What a clock says. Where nothing else comes it goes on from the record that it is anchored on, also from one that was ahead of time.
+ * Beside records (`isBusy`) it is never ahead of its host: a busy partition that one record has put ahead waits until the time has come
+ * up to it, or no record would ever raise the watermark again, and nothing end that. Undefined where it would move nothing.
+ */
+export function clockTimeMs(
+  { watermarkMs }: Head,
+  anchor: NonNullable<Head['anchor']>,
+  nowMs: number,
+  isBusy: boolean,
+): number | undefined {
   const anchored = anchor.watermarkMs + Math.max(0, nowMs - anchor.appendMs);
-  const taken = Math.min(anchored, nowMs + futureMaxMs - SKEW_MAX_MS);
-  const time = Math.max(work.head.watermarkMs, taken);
+  if (isBusy) return Math.min(anchored, nowMs) > watermarkMs ? Math.min(anchored, nowMs) : undefined;
+  return Math.max(watermarkMs, Math.min(anchored, nowMs + futureMaxMs - SKEW_MAX_MS));
+}
+
+export function clockRecord(work: Work, timeMs: number): OutboxRecord {
   return {
     to: work.id.topic === 'spend' ? 'spend' : 'events',
     partition: work.id.partition,
     key: null,
-    value: JSON.stringify({ kind: 'clock', time }),
+    value: JSON.stringify({ kind: 'clock', time: timeMs }),
     source: sourceOf(work, work.head.ordinal),
   };
 }
 
 /**
  * Partitions whose watermark stands tell the time together, at multiples of `clockMs`: between these there are moments at which
- * nothing of any idle partition is on its way, and who waits for such a moment sees one. It has stood for half a period before a
- * clock, since `risenMs`: records that do not move it put none off.
+ * nothing of any idle partition is on its way, and who waits for such a moment sees one. Half a period goes before a clock, from `sinceMs`.
  */
-export function isClockDue(nowMs: number, risenMs: number, clockMs: number): boolean {
-  return Math.floor(nowMs / clockMs) > Math.floor((risenMs + clockMs / 2) / clockMs);
+export function isClockDue(nowMs: number, sinceMs: number, clockMs: number): boolean {
+  return Math.floor(nowMs / clockMs) > Math.floor((sinceMs + clockMs / 2) / clockMs);
 }

@@ -3,7 +3,7 @@
 
 import { isHeld, type PartitionControl, readControl } from '../platform/partition-control.ts';
 import { type Batch, hasDelivery, newBatch } from './batch.ts';
-import { clockRecord, isClockDue } from './clock.ts';
+import { clockRecord, clockTimeMs, isClockDue } from './clock.ts';
 import { CommandList, commitCommands, runFenced } from './commit.ts';
 import type { Message } from './decode.ts';
 import { Delivery } from './delivery.ts';
@@ -53,6 +53,8 @@ export class Owner {
   #flushedMs = 0;
   /** When the watermark last rose, or a clock was written that has it rise. */
   #risenMs: number;
+  /** When the last records were committed, or a clock was written. */
+  #activeMs: number;
   /** When the oldest record of the batch at hand was appended, from its fold until its commit. */
   #uncommittedMs: number | undefined;
   /** When the last batch began. */
@@ -69,6 +71,7 @@ export class Owner {
     this.#loader = createLoader(taken.work, parts.redis, parts.keys);
     this.#folder = createFolder(taken.work, this.#loader, parts);
     this.#risenMs = parts.now();
+    this.#activeMs = this.#risenMs;
     this.ended = this.#run();
   }
 
@@ -288,6 +291,7 @@ export class Owner {
     fold.live?.committed();
     const committedMs = performance.now();
     const nowMs = this.#parts.now();
+    this.#activeMs = nowMs;
     // What does not move it may go on coming for as long as it stands: what waits for it must not wait for silence.
     if (this.work.head.watermarkMs > watermarkMs) this.#risenMs = nowMs;
     observer.committed({
@@ -400,18 +404,17 @@ export class Owner {
     const { work } = this;
     // It may have been set back since.
     this.#risenMs = Math.min(this.#risenMs, nowMs);
-    if (
-      limits.clockMs === 0 ||
-      this.isHeld ||
-      this.#queue.length > 0 ||
-      !isClockDue(nowMs, this.#risenMs, limits.clockMs)
-    )
-      return 'OK';
+    this.#activeMs = Math.min(this.#activeMs, nowMs);
+    const isDue = (sinceMs: number): boolean => isClockDue(nowMs, sinceMs, limits.clockMs);
+    if (limits.clockMs === 0 || this.isHeld || this.#queue.length > 0 || !isDue(this.#risenMs)) return 'OK';
     if (work.id.topic === 'rejected' || work.head.anchor === null || !this.#parts.atLogEnd(this.#position))
       return 'OK';
+    const timeMs = clockTimeMs(work.head, work.head.anchor, nowMs, !isDue(this.#activeMs));
+    if (timeMs === undefined) return 'OK';
     this.#risenMs = nowMs;
+    this.#activeMs = nowMs;
     const batch = newBatch(work.head.offset);
-    batch.records.push(clockRecord(work, work.head.anchor, nowMs));
+    batch.records.push(clockRecord(work, timeMs));
     return this.#commit(batch, new Map(), false);
   }
 }

@@ -40,7 +40,6 @@ export function foldRecord(work: Work, fold: Fold, message: Message, decoded: De
   const watermarkMs = Math.max(work.head.watermarkMs, decoded.timeMs);
   // Before its timers: one that is due at the record's own time raises the watermark as far, and the next batch would see no rise.
   if (watermarkMs > work.head.watermarkMs) anchorClock(work, message, decoded, watermarkMs);
-  else if (watermarkMs === 0 && asksForLease(decoded)) beginClock(work, message);
   if (!fireTimers(work, fold, watermarkMs)) return 'cut';
   raise(work, fold, watermarkMs);
   const seen = fold.live?.look(work, fold.batch, message, decoded);
@@ -66,16 +65,13 @@ function anchorClock(work: Work, message: Message, decoded: Decoded, watermarkMs
   work.head.anchor = supplied ? null : { watermarkMs, appendMs: message.appendMs };
 }
 
-function asksForLease(decoded: Decoded): boolean {
-  return decoded.kind === 'spend' && decoded.record.kind === 'leaseRequest';
-}
-
 /**
  * Leases end by the watermark, which they do not move: where nothing has moved it yet, clocks go on from the time at which the first
- * lease was asked for, or what an account sets aside for bids that all lost would never be free again.
+ * lease was granted, or what an account sets aside for bids that all lost would never be free again.
  */
-function beginClock(work: Work, { appendMs }: Message): void {
-  work.head.anchor ??= { watermarkMs: appendMs, appendMs };
+function beginClock(work: Work, { appendMs }: Message, state: AccountState): void {
+  if (work.head.watermarkMs === 0 && state.leases.length > 0)
+    work.head.anchor ??= { watermarkMs: appendMs, appendMs };
 }
 
 type Applied = { verdict: 'applied' | 'late' | 'duplicate' | 'rejected' | 'control'; behaviour: string };
@@ -229,6 +225,7 @@ function applySpend(
     return applyReject(work, fold, message, { kind: 'reject', key: '', timeMs: 0, ...outcome });
   }
   fold.bugs.afterSpend(state, record);
+  beginClock(work, message, state);
   work.states.set(key, state);
   work.changed.add(key);
   carryOut(work, fold.batch, effects);

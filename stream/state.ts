@@ -21,7 +21,7 @@ export interface Head {
   watermarkMs: number;
   /** The highest position of each source partition of `events` whose derived records were taken. */
   received: Map<number, ReceivedPosition>;
-  /** The last record, other than a clock, that raised the watermark: to what, and when it was appended. Null if its `receivedAt` was supplied. Before any has, the first lease request, of when it was appended. */
+  /** The last record, other than a clock, that raised the watermark: to what, and when it was appended. Null if its `receivedAt` was supplied. Before any has, the request of the first lease that was granted, of when it was appended. */
   anchor: { readonly watermarkMs: number; readonly appendMs: number } | null;
   /**
    * The last record that was folded: by its append time the log is known again. Null before the first, and where an older version

@@ -21,6 +21,7 @@ export type Statement =
 
 /** Words that show that an insert's rows come from elsewhere. */
 const NOT_FROM_DATA = new Set(['SELECT', 'WITH', 'WATCH', 'INFILE']);
+const BEGINS_SELECT = new Set(['SELECT', 'WITH']);
 const BEFORE_TABLE = new Set(['INTO', 'TABLE']);
 const QUOTES = new Set(["'", '"', '`']);
 /** Typographic ones end at their counterpart, and know no escapes. */
@@ -51,7 +52,8 @@ function findData(sql: string, tokens: Generator<Token, void>): Statement | unde
     const keyword = keywordOf(token);
     depth += depthChange(token);
     if (keyword === 'FUNCTION' && depth === 0) return { kind: 'into-function' };
-    if (tableSeen && previous?.text === '(' && NOT_FROM_DATA.has(keyword)) return undefined;
+    if (tableSeen && previous?.text === '(' && BEGINS_SELECT.has(keyword) && !isListed(sql, token))
+      return undefined;
     if (tableSeen && depth === 0) {
       if (NOT_FROM_DATA.has(keyword)) return undefined;
       if (keyword === 'SETTINGS') settingsStart = token.start;
@@ -111,6 +113,11 @@ function isSemicolon(token: Token): boolean {
 function depthChange(token: Token): number {
   if (token.kind !== 'symbol') return 0;
   return token.text === '(' ? 1 : token.text === ')' ? -1 : 0;
+}
+
+/** Whether it is the first name of a list of columns. */
+function isListed(sql: string, { end }: Token): boolean {
+  return /^\s*[,)]/.test(sql.slice(end, end + 100));
 }
 
 function insertWithData(

@@ -24,6 +24,7 @@ describe('inserts whose data follows', () => {
       '',
       'Values',
     ],
+    ['INSERT INTO t (with, n) FORMAT TSV', 'INSERT INTO t (with, n)', '', 'TSV'],
     ['INSERT INTO `function` (function) FORMAT TSV', 'INSERT INTO `function` (function)', '', 'TSV'],
   ])('%s', (sql, target, settings, format) => {
     expect(readStatement(sql)).toMatchObject({ kind: 'insert-with-data', target, settings, format });

@@ -1,6 +1,6 @@
 // When an idle partition tells the time: together with the others, so that there are moments at which nothing is on its way.
 import { describe, expect, it } from 'vitest';
-import { clockRecord, isClockDue } from '../../stream/clock.ts';
+import { clockRecord, clockTimeMs, isClockDue } from '../../stream/clock.ts';
 import { decode, futureMaxMs } from '../../stream/decode.ts';
 import type { Work } from '../../stream/work.ts';
 import { buyersOf } from '../e2e/support/mixed-log.ts';
@@ -83,7 +83,8 @@ describe('a clock after an anchor as far ahead as is taken', () => {
 
   /** Of an owner whose host is ahead of the broker, so long after the anchor. */
   function toldBy(aheadMs: number, laterMs: number): { timeMs: number; kind: string } {
-    const { value } = clockRecord(work, { watermarkMs, appendMs }, appendMs + laterMs + aheadMs);
+    const nowMs = appendMs + laterMs + aheadMs;
+    const { value } = clockRecord(work, clockTimeMs(work.head, { watermarkMs, appendMs }, nowMs, false)!);
     const message = {
       partition: PARTITION,
       offset: 8,
@@ -108,6 +109,17 @@ describe('a clock after an anchor as far ahead as is taken', () => {
   it('says what the anchor says where that is not as far ahead', () => {
     const anchor = { watermarkMs: appendMs + 200_000, appendMs };
     const later = { ...work, head: { ...work.head, watermarkMs: anchor.watermarkMs } };
-    expect(JSON.parse(clockRecord(later, anchor, appendMs + 5_000).value).time).toBe(appendMs + 205_000);
+    expect(clockTimeMs(later.head, anchor, appendMs + 5_000, false)).toBe(appendMs + 205_000);
+  });
+
+  it('is never ahead of its host beside records, and says nothing until the time has come up to it', () => {
+    const told = (laterMs: number) =>
+      clockTimeMs(work.head, { watermarkMs, appendMs }, appendMs + laterMs, true);
+    expect([0, 5_000, futureMaxMs].map(told)).toEqual([undefined, undefined, undefined]);
+    expect(told(futureMaxMs + 1)).toBe(watermarkMs + 1);
+    const behind = { watermarkMs: appendMs - 60_000, appendMs };
+    expect(
+      clockTimeMs({ ...work.head, watermarkMs: behind.watermarkMs }, behind, appendMs + 5_000, true),
+    ).toBe(appendMs - 55_000);
   });
 });
