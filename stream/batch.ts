@@ -20,7 +20,7 @@ const verdictCodes: readonly Verdict[] = ['applied', 'late', 'duplicate', 'rejec
 export interface Batch {
   readonly from: number;
   to: number;
-  /** What its records have in the log. */
+  /** What its records have in the log, and once it is committed, what its commit keeps until it is delivered. */
   bytes: number;
   /** A verdict's code for each offset of the range. */
   readonly verdicts: number[];

@@ -215,7 +215,11 @@ export function commitCommands(
   addTriggers(commands, work, keys);
   if (work.definitionsChanged) commands.add('SET', keys.definitions, pack(work.inForce.kept));
   work.definitionsChanged = false;
-  if (hasDelivery(batch)) commands.add('HSET', keys.outbox, seq, pack(toEntry(batch)));
+  if (hasDelivery(batch)) {
+    const entry = pack(toEntry(batch));
+    batch.bytes += entry.length;
+    commands.add('HSET', keys.outbox, seq, entry);
+  }
   commands.addLong(['HDEL', keys.outbox], delivered, 1);
   commands.add('HSET', keys.head, ...headFields(work.head, seq));
   return commands.bytes();

@@ -2,6 +2,7 @@
 // up what the owner before left undelivered.
 import { addRow, type Batch, newBatch, verdictAt } from './batch.ts';
 import { type Decoded, decode, type Message } from './decode.ts';
+import { rowCountOf } from './inserts.ts';
 import { aggregateRow, linkRow, type Row } from './rows.ts';
 import { RETRY_REFUSED_MS, type Sink } from './sink.ts';
 import { versionOf } from './state.ts';
@@ -31,6 +32,7 @@ export class Delivery {
   #takenOverMs: number;
   /** In the order in which they were handed to the sink. */
   #inSink = new Set<OnItsWay>();
+  #batchesInSink = new Set<Batch>();
   #recordsInSink = 0;
   #bytesInSink = 0;
   #delivered: CommittedBatch[] = [];
@@ -59,12 +61,12 @@ export class Delivery {
     return this.#inSink.size;
   }
 
-  /** How many records of the log they are of. */
+  /** How many records of the log they are of; of one that fired many timers, whichever it has more of: what these came to. */
   get recordsInSink(): number {
     return this.#recordsInSink;
   }
 
-  /** And how many bytes those have there. */
+  /** And how many bytes those have there, and what came of them. */
   get bytesInSink(): number {
     return this.#bytesInSink;
   }
@@ -94,18 +96,29 @@ export class Delivery {
   }
 
   #handOn({ seq, batch }: CommittedBatch, sinceMs: number): void {
-    const records = Math.max(0, batch.to - batch.from + 1);
+    // Rows of `events` and `links` are of a record each. All else may come of timers, which are no records.
+    const others = rowCountOf(batch) - batch.eventRows.length - batch.linkRows.length;
+    const records = Math.max(batch.to - batch.from + 1, others + batch.records.length);
+    const { bytes } = batch;
     const onItsWay = { sinceMs };
     this.#inSink.add(onItsWay);
+    this.#batchesInSink.add(batch);
     this.#recordsInSink += records;
-    this.#bytesInSink += batch.bytes;
+    this.#bytesInSink += bytes;
     void this.#sink.deliver(batch).then(() => {
       this.#inSink.delete(onItsWay);
+      this.#batchesInSink.delete(batch);
       this.#recordsInSink -= records;
-      this.#bytesInSink -= batch.bytes;
+      this.#bytesInSink -= bytes;
       this.#delivered.push({ seq, batch });
       this.#onDelivered();
     });
+  }
+
+  /** What is not in is its successor's, which finds it in the outbox: here it would only be kept once more. */
+  end(): void {
+    this.#sink.forget(this.#batchesInSink);
+    this.#batchesInSink.clear();
   }
 
   /** A message below the stored offset only rebuilds its row: its verdict is in the outbox. */
@@ -161,7 +174,9 @@ export class Delivery {
     // It stands in no outbox, but that it is not in is to be seen as well.
     const onItsWay = { sinceMs: nowMs };
     this.#inSink.add(onItsWay);
+    this.#batchesInSink.add(batch);
     void this.#sink.deliverLatest(batch).then((refused) => {
+      this.#batchesInSink.delete(batch);
       this.#flushInFlight = false;
       this.#work.windows.flushed(refused.map((row) => aggregates.get(row)!));
       // They are owed since the first of them was, until a flush that left out none comes back with none.

@@ -14,8 +14,10 @@ export interface LaneOptions {
 }
 
 export interface Lane {
-  /** Resolves when the batch has arrived; never after `close`. */
+  /** Resolves when the batch has arrived; never after `close`, nor once it is forgotten. */
   add(batch: Batch): Promise<void>;
+  /** Those that wait in line do so no more; the lot that is under way goes on. */
+  forget(batches: ReadonlySet<Batch>): void;
   close(): void;
 }
 
@@ -70,7 +72,7 @@ export function createLane({ sizeOf, most, enough, everyMs, work }: LaneOptions)
     running = true;
     while (queue.length > 0 && !closed) {
       await pause();
-      if (closed) break;
+      if (closed || queue.length === 0) break;
       beganMs = performance.now();
       const taken = takeSome();
       await work(taken.map(({ batch }) => batch));
@@ -89,6 +91,13 @@ export function createLane({ sizeOf, most, enough, everyMs, work }: LaneOptions)
         waiting += size;
         if (waiting >= enough) wake?.();
         if (!running) void run();
+      });
+    },
+    forget(batches) {
+      queue = queue.filter(({ batch, size }) => {
+        const isForgotten = batches.has(batch);
+        if (isForgotten) waiting -= size;
+        return !isForgotten;
       });
     },
     close() {

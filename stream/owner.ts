@@ -176,6 +176,8 @@ export class Owner {
     } catch (error) {
       this.#parts.observer.failed(error);
       return 'failed';
+    } finally {
+      this.#delivery.end();
     }
   }
 

@@ -40,6 +40,8 @@ export interface Sink {
    * ClickHouse refuses for what stands in them, with these: nobody waits for them here.
    */
   deliverLatest(batch: Batch): Promise<readonly Row[]>;
+  /** Of an owner that has ended: its successor delivers them from the outbox. Whoever waits for one waits for ever. */
+  forget(batches: ReadonlySet<Batch>): void;
   close(): void;
 }
 
@@ -96,6 +98,8 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
   /** Batches with a row that was refused, until it is taken after all. */
   const aside = new Map<Batch, { readonly taken: Promise<void>; tell(): void }>();
   let isTryingAgain = false;
+  /** Those that were in a lot under way when they were forgotten. */
+  const forgotten = new WeakSet<Batch>();
   /** Batches of latest values, with those of their rows that were refused. */
   const latest = new Map<Batch, Row[]>();
 
@@ -201,8 +205,9 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
     await untilDone(() => insertAll(batches, refused));
     const owners = batchesByRow(batches, new Set(refused.map(({ row }) => row)));
     for (const each of refused) {
-      observer.failed(each, 1);
       const batch = owners.get(each.row)!;
+      if (forgotten.has(batch)) continue;
+      observer.failed(each, 1);
       const told = latest.get(batch);
       if (told === undefined) putAside(batch);
       else told.push(each.row);
@@ -224,6 +229,7 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
               (error) => [error],
             );
         if (closed) return;
+        if (!aside.has(batch)) continue;
         for (const error of failed) observer.failed(error, 1);
         if (failed.length > 0) continue;
         aside.delete(batch);
@@ -268,6 +274,15 @@ export function createSink(rowStore: RowStore, recordStore: RecordStore, observe
       await rows.add(batch);
       latest.delete(batch);
       return refused;
+    },
+    forget(batches) {
+      rows.forget(batches);
+      records.forget(batches);
+      for (const batch of batches) {
+        forgotten.add(batch);
+        aside.delete(batch);
+        latest.delete(batch);
+      }
     },
     close() {
       closed = true;

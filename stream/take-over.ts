@@ -122,9 +122,14 @@ async function loadTriggers(redis: RedisClient, keys: PartitionKeys): Promise<Wa
 }
 
 async function loadUndelivered(redis: RedisClient, keys: PartitionKeys): Promise<TakenOver['undelivered']> {
-  const stored = await redis.hgetallBuffer(keys.outbox);
-  return Object.entries(stored)
-    .map(([seq, blob]) => ({ seq: Number(seq), batch: fromEntry(unpack(blob as Buffer) as OutboxEntry) }))
+  const entries = await redis.hgetallBuffer(keys.outbox);
+  return Object.entries(entries)
+    .map(([seq, stored]) => {
+      const blob = stored as Buffer;
+      const batch = fromEntry(unpack(blob) as OutboxEntry);
+      batch.bytes = blob.length;
+      return { seq: Number(seq), batch };
+    })
     .sort((a, b) => a.seq - b.seq);
 }
 

@@ -2,12 +2,12 @@
 import { describe, expect, it, vi } from 'vitest';
 import { readDocument } from '../../domain/definition.ts';
 import { arrange } from '../../domain/in-force.ts';
-import { stateSchemaVersion } from '../../platform/codec.ts';
+import { pack, stateSchemaVersion } from '../../platform/codec.ts';
 import { accountPartition, type PartitionId, partitionKeys } from '../../platform/keys.ts';
 import { namespaceOf } from '../../platform/namespace.ts';
 import { noControl } from '../../platform/partition-control.ts';
 import type { RedisClient } from '../../platform/redis.ts';
-import { type Batch, newBatch } from '../../stream/batch.ts';
+import { addRow, addVerdict, type Batch, newBatch, toEntry } from '../../stream/batch.ts';
 import { noBugs } from '../../stream/bugs.ts';
 import type { Message } from '../../stream/decode.ts';
 import { Delivery } from '../../stream/delivery.ts';
@@ -63,7 +63,7 @@ function partsOf(): OwnerParts {
   return {
     redis: {} as RedisClient,
     keys,
-    sink: { deliver: async () => {}, deliverLatest: async () => [], close: () => {} },
+    sink: { deliver: async () => {}, deliverLatest: async () => [], forget: () => {}, close: () => {} },
     limits: {
       batchMax: 10,
       batchBytesMax: 1_000,
@@ -298,7 +298,8 @@ describe('what is committed and not delivered is bounded', () => {
   it.each([
     ['in batches', { batchMax: 1, undeliveredMax: 2 }, 102, 103],
     ['in records', { batchMax: 2, undeliveredRecordsMax: 3 }, 104, 106],
-    ['in bytes', { batchMax: 1, undeliveredBytesMax: 3 }, 102, 103],
+    // Two bytes each, and the reject that its commit keeps: about three hundred.
+    ['in bytes', { batchMax: 1, undeliveredBytesMax: 400 }, 102, 103],
   ])('%s: the fold waits, and goes on when some are in', async (_in, limits, full, next) => {
     const heeded = vi.fn(async () => ({}));
     const redis = {
@@ -310,10 +311,11 @@ describe('what is committed and not delivered is bounded', () => {
     const sink: Sink = {
       deliver: () => new Promise((resolve) => arrivals.push(resolve)),
       deliverLatest: async () => [],
+      forget: () => {},
       close: () => {},
     };
     const parts = partsOf();
-    const boundless = { undeliveredMax: 1_000, undeliveredRecordsMax: 1_000, undeliveredBytesMax: 1_000 };
+    const boundless = { undeliveredMax: 1_000, undeliveredRecordsMax: 1_000, undeliveredBytesMax: 1_000_000 };
     const taken = takenAt(100);
     const { head } = taken.work;
     const owner = new Owner(taken, {
@@ -562,6 +564,7 @@ describe('what is not delivered', () => {
     const sink: Sink = {
       deliver: () => new Promise((resolve) => arrivals.push(resolve)),
       deliverLatest: async () => [],
+      forget: () => {},
       close: () => {},
     };
     const delivery = new Delivery(
@@ -590,6 +593,7 @@ describe('what is not delivered', () => {
     const sink: Sink = {
       deliver: () => new Promise(() => {}),
       deliverLatest: async () => [],
+      forget: () => {},
       close: () => {},
     };
     const left = [{ seq: 3, batch: batchOf(98) }];
@@ -606,10 +610,61 @@ describe('what is not delivered', () => {
     expect(delivery.bytesInSink).toBe(900_004);
   });
 
+  it('is as many records as its timers came to, where it has fewer, and goes on from what an outbox has in bytes', async () => {
+    const sink: Sink = {
+      deliver: () => new Promise(() => {}),
+      deliverLatest: async () => [],
+      forget: () => {},
+      close: () => {},
+    };
+    const ofTimers = newBatch(100);
+    for (let fired = 0; fired < 3; fired += 1) {
+      addRow(ofTimers, 'transitions', [fired]);
+      ofTimers.records.push({ to: 'triggers', partition: 0, key: 'u:1', value: '{}', source: `s:${fired}` });
+    }
+    const entry = pack(toEntry(ofTimers));
+    const redis = Object.assign(redisWith({ offset: '100', seq: '4', nonce: 'n' }), {
+      hgetallBuffer: async () => ({ '4': entry }),
+    });
+    const log = { low: 0, high: 200, appendMsAt: async () => undefined };
+    const { undelivered, work } = await takeOver(redis, id, keys, log, noCounters, 'test');
+    const delivery = new Delivery(
+      work,
+      sink,
+      undelivered,
+      () => 0,
+      () => {},
+    );
+    expect([delivery.inSink, delivery.recordsInSink, delivery.bytesInSink]).toEqual([1, 6, entry.length]);
+    // An ordinary one is as many as it has, though each of its records is a row.
+    const ordinary = newBatch(100);
+    for (let record = 0; record < 4; record += 1) addVerdict(ordinary, 'applied', '');
+    addRow(ordinary, 'transitions', [1]);
+    delivery.deliver(5, ordinary);
+    expect(delivery.recordsInSink).toBe(10);
+  });
+
+  it('is let go by the sink when its owner ends: its successor has it', async () => {
+    const forgotten: Batch[] = [];
+    const sink: Sink = {
+      deliver: () => new Promise(() => {}),
+      deliverLatest: async () => [],
+      forget: (batches) => void forgotten.push(...batches),
+      close: () => {},
+    };
+    const redis = { zrange: async () => [], eval: async () => 'OK' } as unknown as RedisClient;
+    const owner = new Owner(takenAt(100), { ...partsOf(), redis, sink });
+    owner.push(messages(100, 102));
+    await vi.waitFor(() => expect(owner.undelivered).toBe(1));
+    expect(await owner.stop()).toBe('stopped');
+    expect(forgotten.map(({ from, to }) => [from, to])).toEqual([[100, 101]]);
+  });
+
   it('waits since the take-over where the owner before left it, also while its rows are built again', () => {
     const sink: Sink = {
       deliver: () => new Promise(() => {}),
       deliverLatest: async () => [],
+      forget: () => {},
       close: () => {},
     };
     let nowMs = 1_000;

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { ClickHouseError } from '@clickhouse/client';
-import { expect, it, vi } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import { addRow, newBatch } from '../../stream/batch.ts';
 import { type EventRowContext, EventRows } from '../../stream/event-rows.ts';
 import { eventInsertsOf, insertsOf } from '../../stream/inserts.ts';
@@ -229,4 +229,80 @@ it('a batch with a row that is refused is tried again a minute later, and is del
   await vi.advanceTimersByTimeAsync(20_000);
   expect(delivered).toEqual(['first', 'last', 'bad']);
   vi.useRealTimers();
+});
+
+it('keeps no batch of an owner that has ended, but of the lot that is under way', async () => {
+  const inserted: Row[][] = [];
+  let goOn = (): void => {};
+  const sink = createSink(
+    {
+      insert: (_table, _columns, rows) => {
+        inserted.push([...rows]);
+        return new Promise((resolve) => (goOn = resolve));
+      },
+      insertBinary: async () => {},
+    },
+    { send: async () => {} },
+    { inserted() {}, sent() {}, failed() {}, step() {} },
+  );
+  const arrived: number[] = [];
+  const deliver = (mark: number) => {
+    const batch = newBatch(mark);
+    addRow(batch, 'transitions', rowAt(Date.UTC(2026, 0, 1), mark));
+    void sink.deliver(batch).then(() => arrived.push(mark));
+    return batch;
+  };
+  deliver(0);
+  await vi.waitFor(() => expect(inserted).toHaveLength(1));
+  for (let owner = 1; owner < 10; owner += 1) sink.forget(new Set([deliver(owner)]));
+  deliver(10);
+  goOn();
+  await vi.waitFor(() => expect(inserted).toHaveLength(2));
+  goOn();
+  await vi.waitFor(() => expect(arrived).toEqual([0, 10]));
+  expect(inserted.map((rows) => rows.map(([mark]) => mark))).toEqual([[0], [10]]);
+  sink.close();
+});
+
+it('a row that is refused of a batch that was forgotten meanwhile is its successor’s to tell', async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => {
+    vi.useRealTimers();
+  });
+  const refusal = new ClickHouseError({
+    message: 'it cannot be read',
+    code: '27',
+    type: 'CANNOT_PARSE_NUMBER',
+  });
+  const failed: unknown[] = [];
+  let tries = 0;
+  const sink = createSink(
+    {
+      insert: async () => {
+        tries += 1;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        throw refusal;
+      },
+      insertBinary: async () => {},
+    },
+    { send: async () => {} },
+    { inserted() {}, sent() {}, failed: (error) => void failed.push(error), step() {} },
+  );
+  const batchOf = () => {
+    const batch = newBatch(1);
+    addRow(batch, 'transitions', rowAt(Date.UTC(2026, 0, 1)));
+    void sink.deliver(batch);
+    return new Set([batch]);
+  };
+  const aside = batchOf();
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect([tries, failed.length]).toEqual([1, 1]);
+  // Put aside: no copy of an ended owner's is tried on.
+  sink.forget(aside);
+  const underWay = batchOf();
+  await vi.advanceTimersByTimeAsync(1);
+  sink.forget(underWay);
+  await vi.advanceTimersByTimeAsync(200_000);
+  expect([tries, failed.length]).toEqual([2, 1]);
+  sink.close();
 });
