@@ -35,6 +35,8 @@ export interface Judgement {
   readonly webhookRepeats: number;
   /** Attempts whose sender was gone before it wrote what came of them: what a message may come again for. */
   readonly attemptsCutOff: number;
+  /** Attempts that the receiver did not answer in time: for these it may come again too. */
+  readonly attemptsUnanswered: number;
   /** Campaign → in micros. */
   readonly money: Readonly<Record<string, Money>>;
   readonly verified: {
@@ -98,7 +100,7 @@ async function judgeTriggers(
   arena: Arena,
   sparesJobs: boolean,
   faults: string[],
-): Promise<Pick<Judgement, 'triggers' | 'webhookRepeats' | 'attemptsCutOff'>> {
+): Promise<Pick<Judgement, 'triggers' | 'webhookRepeats' | 'attemptsCutOff' | 'attemptsUnanswered'>> {
   const { received } = arena.receiver;
   const { all, offered: created } = await triggersOf(arena);
   if (created.length === 0) faults.push('no trigger was on offer');
@@ -119,8 +121,14 @@ async function judgeTriggers(
   const repeats = [...received.values()]
     .flatMap((ids) => [...ids.values()])
     .filter((count) => count > 1).length;
-  const cutOff = [...attempts.values()].reduce((sum, { interrupted }) => sum + interrupted, 0);
-  return { triggers: created.length, webhookRepeats: repeats, attemptsCutOff: cutOff };
+  const sumOf = (what: 'interrupted' | 'unanswered'): number =>
+    [...attempts.values()].reduce((sum, one) => sum + one[what], 0);
+  return {
+    triggers: created.length,
+    webhookRepeats: repeats,
+    attemptsCutOff: sumOf('interrupted'),
+    attemptsUnanswered: sumOf('unanswered'),
+  };
 }
 
 interface BudgetAnswer {

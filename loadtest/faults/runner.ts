@@ -161,7 +161,7 @@ function describe(result: FaultResult, print: (line: string) => void): void {
   const held =
     judgement === null
       ? 'not judged'
-      : `${judgement.acknowledged} acknowledged = ${judgement.rows} rows, ${judgement.triggers} triggers (${judgement.webhookRepeats} repeated, ${judgement.attemptsCutOff} attempts cut off), verify ${judgement.verified.compared} compared, ${judgement.verified.differences} different, ${leftOutOf(judgement)} left out`;
+      : `${judgement.acknowledged} acknowledged = ${judgement.rows} rows, ${judgement.triggers} triggers (${judgement.webhookRepeats} repeated, ${judgement.attemptsCutOff} attempts cut off, ${judgement.attemptsUnanswered} not answered in time), verify ${judgement.verified.compared} compared, ${judgement.verified.differences} different, ${leftOutOf(judgement)} left out`;
   if (judgement !== null) {
     const { cleared, budget } = judgement.money[TIGHT_CAMPAIGN]!;
     print(`  ${cleared} of ${budget} micros of the tight account cleared`);
