@@ -133,7 +133,9 @@ export async function runStream(parts: StreamParts, signal = new AbortController
       const id = idOf(partition);
       const keys = partitionKeys(parts.namespace, id);
       const known = { ...log, appendMsAt: (offset: number) => lookAt.appendMs(partition, offset) };
-      const taken = await takeOver(parts.redis, id, keys, known, foldMetrics.of(id.topic), ownerName);
+      const counters = foldMetrics.of(id.topic);
+      const { redis, failpoint } = parts;
+      const taken = await takeOver(redis, id, keys, known, counters, ownerName, failpoint);
       const left = taken.undelivered.map(({ batch }) => batch);
       if (left.length > 0) await keepByReplicas(keys, taken);
       pass(parts.failpoint, 'after-take-over', left);

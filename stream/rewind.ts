@@ -1,6 +1,7 @@
 // Beginning again: a partition's state is cleared and its position set to the log's beginning, as one; then the log makes
 // it anew. What the log makes is the same, at the same positions, so that ClickHouse and all receivers take it as repeats.
 import { Cluster, type Redis } from 'ioredis';
+import type { Failpoint } from '../platform/failpoint.ts';
 import type { PartitionKeys } from '../platform/keys.ts';
 import type { RedisClient } from '../platform/redis.ts';
 
@@ -57,8 +58,16 @@ export async function beginRewind(redis: RedisClient, keys: PartitionKeys, nonce
   await fenced(redis, BEGIN, [keys.head, keys.control], nonce);
 }
 
-/** Goes on until nothing of the state before is left. @throws Error if fenced */
-export async function clearStates(redis: RedisClient, keys: PartitionKeys, nonce: string): Promise<void> {
-  for await (const names of statesOf(redis, keys)) await fenced(redis, CLEAR, [keys.head, ...names], nonce);
+/** Goes on until nothing of the state before is left; behind each piece it passes `mid-rewind`. @throws Error if fenced */
+export async function clearStates(
+  redis: RedisClient,
+  keys: PartitionKeys,
+  nonce: string,
+  failpoint: Failpoint,
+): Promise<void> {
+  for await (const names of statesOf(redis, keys)) {
+    await fenced(redis, CLEAR, [keys.head, ...names], nonce);
+    failpoint('mid-rewind', keys.head);
+  }
   await fenced(redis, CLEARED, [keys.head], nonce);
 }

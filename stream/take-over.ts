@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { WaitingTrigger } from '../domain/delivery.ts';
 import { arrange, type KeptDefinition } from '../domain/in-force.ts';
 import { stateSchemaVersion, unpack } from '../platform/codec.ts';
+import { type Failpoint, neverFails } from '../platform/failpoint.ts';
 import type { PartitionId, PartitionKeys } from '../platform/keys.ts';
 import { type PartitionControl, readControl } from '../platform/partition-control.ts';
 import type { RedisClient } from '../platform/redis.ts';
@@ -179,6 +180,7 @@ async function rewindIfAsked(
   keys: PartitionKeys,
   low: number,
   fields: readonly string[],
+  failpoint: Failpoint,
 ): Promise<{ head: Head; control: PartitionControl }> {
   const head = parseHead(fields);
   const control = await readControl(redis, keys);
@@ -191,7 +193,7 @@ async function rewindIfAsked(
   }
   const isClearing = control.rewind !== null || fields.includes('clearing');
   if (!isClearing) return { head, control };
-  await clearStates(redis, keys, head.nonce);
+  await clearStates(redis, keys, head.nonce, failpoint);
   return {
     head: { ...emptyHead(), nonce: head.nonce, seq: head.seq },
     control: { ...control, rewind: null },
@@ -209,9 +211,10 @@ export async function takeOver(
   log: Log,
   counters: FoldCounters,
   owner: string,
+  failpoint: Failpoint = neverFails,
 ): Promise<TakenOver> {
   const fields = await take(redis, id, keys, log.low, owner);
-  const { head, control } = await rewindIfAsked(redis, id, keys, log.low, fields);
+  const { head, control } = await rewindIfAsked(redis, id, keys, log.low, fields, failpoint);
   const [kept, windows, triggers, undelivered] = await Promise.all([
     loadDefinitions(redis, keys),
     loadWindows(redis, keys),
