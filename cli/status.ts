@@ -1,9 +1,8 @@
 // `flywheel status`: every partition, the parts, and what accounts may still spend, at a glance. Exits 1 if something is unhealthy.
 import type { Command } from 'commander';
-import { type AccountSummary, accountSummary, isExhausted } from '../domain/account/summary.ts';
+import { type AccountSummary, isExhausted, summaryToShow } from '../domain/account/summary.ts';
 import { newAccount } from '../domain/account.ts';
-import type { AccountDefinition } from '../domain/definition.ts';
-import type { KeptDefinition } from '../domain/in-force.ts';
+import { arrange, type KeptDefinition } from '../domain/in-force.ts';
 import { openClickHouse, pingClickHouse } from '../platform/clickhouse.ts';
 import { decodeAccount, unpack } from '../platform/codec.ts';
 import { type Config, readConfig } from '../platform/config.ts';
@@ -18,6 +17,8 @@ import { duration, type Line, type Tone, tableOf } from './status-table.ts';
 interface AccountStatus {
   readonly account: string;
   readonly currency: string;
+  /** It has no budget any more, but has spent today or has money in leases. */
+  readonly withdrawn: boolean;
   readonly summary: AccountSummary;
 }
 
@@ -64,7 +65,7 @@ function rejectsFault(error: unknown): string {
   return error instanceof PlatformError ? message : `ClickHouse does not tell what was rejected: ${message}`;
 }
 
-/** Of the partition that owns each account, by the definitions in force there. */
+/** Of the partition that owns each account, by what the definitions there say, or said last. */
 async function readAccounts(
   namespace: Namespace,
   redis: RedisClient,
@@ -76,22 +77,18 @@ async function readAccounts(
     const keys = partitionKeys(namespace, { topic: 'spend', generation, partition });
     const kept = await redis.getBuffer(keys.definitions);
     const definitions = kept === null ? [] : (unpack(kept) as KeptDefinition[]);
-    const own = definitions.filter(
-      ({ type, id, document }) =>
-        type === 'account' && document !== null && accountPartition(id) === partition,
-    );
-    return Promise.all(
-      own.map(async ({ id, document }): Promise<AccountStatus> => {
-        const definition = document as AccountDefinition;
-        const blob = await redis.getBuffer(keys.account(id));
-        const state = blob === null ? newAccount(id) : decodeAccount(blob);
-        return {
-          account: id,
-          currency: definition.currency,
-          summary: accountSummary(state, definition, watermarkMs),
-        };
-      }),
-    );
+    const { account } = arrange(definitions);
+    const own = definitions
+      .filter(({ type, id }) => type === 'account' && accountPartition(id) === partition)
+      .flatMap(({ id }) => account(id) ?? []);
+    const shown = own.map(async (said): Promise<AccountStatus[]> => {
+      const blob = await redis.getBuffer(keys.account(said.id));
+      const state = blob === null ? newAccount(said.id) : decodeAccount(blob);
+      const found = summaryToShow(state, said, watermarkMs);
+      if (found === null) return [];
+      return [{ account: said.id, withdrawn: said.isWithdrawn === true, ...found }];
+    });
+    return (await Promise.all(shown)).flat();
   });
   return (await Promise.all(each)).flat().sort((a, b) => (a.account < b.account ? -1 : 1));
 }
@@ -178,11 +175,12 @@ function partitionLine(one: Status['partitions'][number]): Line {
 
 const money = (micros: number): string => (micros / 1_000_000).toFixed(2);
 
-function accountLine({ account, currency, summary }: AccountStatus): Line {
+function accountLine({ account, currency, withdrawn, summary }: AccountStatus): Line {
   const { dailyBudgetMicros, settledTodayMicros, outstandingMicros, freeMicros, multiplier } = summary;
   const amounts = [dailyBudgetMicros, settledTodayMicros, outstandingMicros, freeMicros].map(money);
   const tone = isExhausted(summary) ? 'bad' : 'plain';
-  return { cells: [account, currency, ...amounts, multiplier.toFixed(2)], tone };
+  const name = withdrawn ? `${account} (withdrawn)` : account;
+  return { cells: [name, currency, ...amounts, multiplier.toFixed(2)], tone };
 }
 
 function wellLine({ partitions }: Status): string {

@@ -1,6 +1,6 @@
 // How much of its budget each account has left, for Prometheus: read from the ledger in Redis when it asks, by the process that leads.
 import { Gauge, type Registry } from 'prom-client';
-import { type AccountSummary, accountSummary, withoutBudget } from '../domain/account/summary.ts';
+import { type AccountSummary, summaryToShow } from '../domain/account/summary.ts';
 import { newAccount } from '../domain/account.ts';
 import type { AccountDefinition, LastSaid } from '../domain/definition.ts';
 import { decodeAccount } from '../platform/codec.ts';
@@ -65,19 +65,17 @@ const gauges: readonly [name: string, help: string, measure: (summary: AccountSu
 
 async function readAccount(
   { redis, namespace, generation }: BudgetParts,
-  { id, document, isWithdrawn }: LastSaid<AccountDefinition>,
+  said: LastSaid<AccountDefinition>,
 ): Promise<Shown[]> {
+  const { id } = said;
   const keys = partitionKeys(namespace, { topic: 'spend', generation, partition: accountPartition(id) });
   const [blob, watermark] = await Promise.all([
     redis.getBuffer(keys.account(id)),
     redis.hget(keys.head, 'watermark'),
   ]);
   const state = blob === null ? newAccount(id) : decodeAccount(blob);
-  const currency = state.currency === '' ? document.currency : state.currency;
-  const summary = accountSummary(state, document, Number(watermark ?? 0));
-  if (!isWithdrawn) return [{ account: id, currency, summary }];
-  const isOver = summary.settledTodayMicros === 0 && summary.outstandingMicros === 0;
-  return isOver ? [] : [{ account: id, currency, summary: withoutBudget(summary) }];
+  const shown = summaryToShow(state, said, Number(watermark ?? 0));
+  return shown === null ? [] : [{ account: id, ...shown }];
 }
 
 async function readAccounts(parts: BudgetParts): Promise<Shown[]> {

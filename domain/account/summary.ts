@@ -1,6 +1,6 @@
 // What others may read of an account's state: its budget, what is spent and free, its pacing, what went beyond.
 import { type AccountCounters, type AccountState, DAY_MS, dayStartOf, settledOnDay } from '../account.ts';
-import type { AccountDefinition } from '../definition.ts';
+import type { AccountDefinition, LastSaid } from '../definition.ts';
 import { plannedMicros } from '../pacing.ts';
 import { reportedOverspend } from './book.ts';
 import { freeMicros, outstandingMicros } from './leases.ts';
@@ -84,6 +84,22 @@ export function accountSummary(
 export function withoutBudget(summary: AccountSummary): AccountSummary {
   const budget = { dailyBudgetMicros: 0, totalBudgetMicros: 0, freeMicros: 0 };
   return { ...summary, ...budget, plannedTodayMicros: 0, plannedNextMicros: 0 };
+}
+
+/**
+ * What is worth a look of an account: of one that was withdrawn only what it has spent today or still has in leases, and
+ * null if that is nothing. The money is in the currency that the ledger took it in, whatever the account says by now.
+ */
+export function summaryToShow(
+  state: AccountState,
+  { document, isWithdrawn }: Pick<LastSaid<AccountDefinition>, 'document' | 'isWithdrawn'>,
+  nowMs: number,
+): { readonly currency: string; readonly summary: AccountSummary } | null {
+  const currency = state.currency === '' ? document.currency : state.currency;
+  const summary = accountSummary(state, document, nowMs);
+  if (!isWithdrawn) return { currency, summary };
+  const isOver = summary.settledTodayMicros === 0 && summary.outstandingMicros === 0;
+  return isOver ? null : { currency, summary: withoutBudget(summary) };
 }
 
 /** What one campaign has settled on the account's day of `nowMs`, and in all. */
