@@ -59,21 +59,20 @@ async function runServe(options: BenchOptions, dir: string): Promise<Measured> {
   return { result, missed: missedByServe(result) };
 }
 
-/** Half of what the stream could do when that was measured last, unless it is told. */
-async function rateOf({ rate, results }: BenchOptions): Promise<number> {
-  if (rate !== undefined) return rate;
-  const text = await readFile(join(results, 'stream.json'), 'utf8').catch(() => {
-    throw new InvalidArgumentError('needs --rate, or a `flywheel bench stream` before it to take half of');
-  });
-  const { full } = JSON.parse(text) as StreamBenchResult;
-  return Math.round(full.eventsPerSecond / 2);
+/** What the stream could do when that was measured last, events a second; null if it was not. */
+async function maximumOf({ results }: BenchOptions): Promise<number | null> {
+  const text = await readFile(join(results, 'stream.json'), 'utf8').catch(() => null);
+  return text === null ? null : (JSON.parse(text) as StreamBenchResult).full.eventsPerSecond;
 }
 
 async function runLatency(options: BenchOptions, dir: string): Promise<Measured> {
-  const rate = await rateOf(options);
+  const maximumPerSecond = await maximumOf(options);
   const { seconds, buyers = 50_000 } = options;
+  const rate = options.rate ?? Math.round((maximumPerSecond ?? 0) / 2);
+  if (rate === 0)
+    throw new InvalidArgumentError('needs --rate, or a `flywheel bench stream` before it to take half of');
   print(`latency: ${rate} events a second of ${buyers} buyers, for ${seconds} s`);
-  const result = await benchLatency({ rate, seconds, buyers, dir, print });
+  const result = await benchLatency({ rate, seconds, buyers, maximumPerSecond, dir, print });
   const { p50, p95, p99, max } = result.visibleMs;
   const show = (ms: number): string => `${Math.round(ms)} ms`;
   print(`visible in Redis after p50 ${show(p50)}, p95 ${show(p95)}, p99 ${show(p99)}, at most ${show(max)}`);
@@ -81,11 +80,8 @@ async function runLatency(options: BenchOptions, dir: string): Promise<Measured>
 }
 
 async function runMemory(options: BenchOptions, dir: string): Promise<Measured> {
-  const rate = await rateOf(options);
-  const { seconds, buyers = 1_000_000 } = options;
-  print(
-    `memory: ${buyers} buyers with ${EVENTS_PER_BUYER} events each, then ${rate} events a second of them`,
-  );
+  const { rate, seconds, buyers = 1_000_000 } = options;
+  print(`memory: ${buyers} buyers with ${EVENTS_PER_BUYER} events each`);
   const result = await benchMemory({ buyers, eventsPerBuyer: EVENTS_PER_BUYER, rate, seconds, dir, print });
   const { peak, end } = result.redisUsedBytes;
   print(`Redis ${Math.round(end / 1e6)} MB at the end, at most ${Math.round(peak / 1e6)} MB`);
@@ -122,7 +118,11 @@ export function register(program: Command): void {
     .argument('[what]', 'what to measure: stream, latency, memory or serve', parseWhat, 'stream' as const)
     .option('--events <n>', 'stream: events of the log', positive, 200_000)
     .option('--seconds <n>', 'serve, latency, memory: how long each run is driven', positive, 10)
-    .option('--rate <n>', 'latency, memory: events a second (default: half of results/stream.json)', positive)
+    .option(
+      '--rate <n>',
+      'events a second (default: latency half of results/stream.json, memory half of what it did before)',
+      positive,
+    )
     .option('--buyers <n>', 'distinct buyers (default: latency 50,000, memory 1,000,000)', positive)
     .addOption(new Option('--route <name>', 'serve: only this one').choices(routeNames))
     .option('--rounds <n>', 'alternating rounds', positive, 3)

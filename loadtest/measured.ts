@@ -6,6 +6,8 @@ import { cpus } from 'node:os';
 import { promisify } from 'node:util';
 
 const TICKS_PER_SECOND = 100;
+/** At less than this part of a rate, it was another rate that was measured. */
+export const REACHED_SHARE_MIN = 0.95;
 
 /** The child is ended when this process ends: it would go on beside whatever is measured next. */
 export function endWithUs<Child extends ChildProcess>(child: Child): Child {

@@ -10,7 +10,7 @@ import { partitionKeys } from '../../platform/keys.ts';
 import { migrate } from '../../platform/migrate.ts';
 import { namespaceOf, topicPartitions } from '../../platform/namespace.ts';
 import { openRedis, type RedisClient } from '../../platform/redis.ts';
-import { type Origin, originOf } from '../measured.ts';
+import { type Origin, originOf, REACHED_SHARE_MIN } from '../measured.ts';
 import {
   assertAllApplied,
   assertRuns,
@@ -27,6 +27,8 @@ export interface LatencyBenchOptions {
   readonly rate: number;
   readonly seconds: number;
   readonly buyers: number;
+  /** What the stream could do when that was measured last, events a second; null: it was not. */
+  readonly maximumPerSecond: number | null;
   /** Folder for the stack's data. */
   readonly dir: string;
   print(line: string): void;
@@ -35,6 +37,8 @@ export interface LatencyBenchOptions {
 export interface LatencyBenchResult extends Origin {
   /** As they were appended. */
   readonly eventsPerSecond: number;
+  /** What it is to be half of. */
+  readonly maximumPerSecond: number | null;
   readonly buyers: number;
   readonly samples: number;
   readonly visibleMs: VisibleMs;
@@ -78,6 +82,7 @@ export async function benchLatency(options: LatencyBenchOptions): Promise<Latenc
       await assertAllApplied(config, eventsDriven(options));
       return {
         eventsPerSecond,
+        maximumPerSecond: options.maximumPerSecond,
         buyers: options.buyers,
         samples: visible.length,
         visibleMs: visibleOf(visible),
@@ -110,9 +115,6 @@ export interface Driven {
   readonly visible: number[];
 }
 
-/** At less than this part of the rate that was asked for, it was another rate that was measured. */
-const REACHED_SHARE_MIN = 0.95;
-
 /** @throws Error where the log was written too slowly: what waits to be appended is in no figure */
 export function assertReached(reached: number, asked: number): void {
   if (reached >= REACHED_SHARE_MIN * asked) return;
@@ -125,7 +127,7 @@ export function assertReached(reached: number, asked: number): void {
 export async function driveEvenly(
   config: Config,
   child: ChildProcess,
-  { rate, seconds, buyers, print }: Omit<LatencyBenchOptions, 'dir'>,
+  { rate, seconds, buyers, print }: Omit<LatencyBenchOptions, 'dir' | 'maximumPerSecond'>,
 ): Promise<Driven> {
   const redis = await openRedis({ url: config.redisUrl });
   const clientId = 'bench-latency';

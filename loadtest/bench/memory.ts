@@ -26,8 +26,8 @@ import { defaultSpanMs, workloadMessages } from './workload.ts';
 export interface MemoryBenchOptions {
   readonly buyers: number;
   readonly eventsPerBuyer: number;
-  /** Events a second while it is measured how soon they can be read. */
-  readonly rate: number;
+  /** Events a second while it is measured how soon they can be read; absent: half of what it did with so many buyers. */
+  readonly rate?: number | undefined;
   /** For how long that is measured. */
   readonly seconds: number;
   /** Folder for the stack's data. */
@@ -49,6 +49,7 @@ export interface MemoryBenchResult extends Origin {
   readonly eventsPerSecond: number;
   /** Redis' `used_memory` when all was applied, and the highest that Redis itself has noted until then, its rewrites among it. */
   readonly redisUsedBytes: { readonly peak: number; readonly end: number };
+  /** Rewrites of the append-only file that ended until then. */
   readonly appendOnlyRewrites: number;
   readonly samples: readonly MemorySample[];
   readonly latency: { readonly eventsPerSecond: number; readonly visibleMs: VisibleMs };
@@ -60,7 +61,7 @@ const LOOK_MS = 500;
 const SAMPLES = 20;
 
 export async function benchMemory(options: MemoryBenchOptions): Promise<MemoryBenchResult> {
-  const { dir, buyers, eventsPerBuyer, rate, seconds, print } = options;
+  const { dir, buyers, eventsPerBuyer, seconds, print } = options;
   const stack = await startStack({ dir, ports: 'ephemeral', parts: ['kafka', 'redis', 'clickhouse'] });
   try {
     const config = configOf(stack, `bench-memory-${process.pid}`);
@@ -69,13 +70,14 @@ export async function benchMemory(options: MemoryBenchOptions): Promise<MemoryBe
     const child = startStream(config);
     try {
       const filled = await fill(config, redis, child, options);
+      const rate = options.rate ?? Math.round(filled.eventsPerSecond / 2);
+      print(`then ${rate} events a second of them, for ${seconds} s`);
       const { eventsPerSecond, visible } = await driveEvenly(config, child, { rate, seconds, buyers, print });
       await assertAllApplied(config, buyers * eventsPerBuyer + eventsDriven({ rate, seconds }));
       return {
         buyers,
         events: buyers * eventsPerBuyer,
         ...filled,
-        appendOnlyRewrites: await infoOf(redis, 'persistence', 'aof_rewrites'),
         latency: { eventsPerSecond, visibleMs: visibleOf(visible) },
         ...(await originOf()),
       };
@@ -88,7 +90,10 @@ export async function benchMemory(options: MemoryBenchOptions): Promise<MemoryBe
   }
 }
 
-type Filled = Pick<MemoryBenchResult, 'eventsPerSecond' | 'redisUsedBytes' | 'samples'>;
+type Filled = Pick<
+  MemoryBenchResult,
+  'eventsPerSecond' | 'redisUsedBytes' | 'appendOnlyRewrites' | 'samples'
+>;
 
 /** Feeds every buyer's events and watches until all are applied. */
 async function fill(
@@ -130,7 +135,8 @@ async function fill(
     const eventsPerSecond = events / ((performance.now() - startedMs) / 1_000);
     const end = await infoOf(redis, 'memory', 'used_memory');
     const peak = await infoOf(redis, 'memory', 'used_memory_peak');
-    return { eventsPerSecond, redisUsedBytes: { peak, end }, samples };
+    const appendOnlyRewrites = await infoOf(redis, 'persistence', 'aof_rewrites');
+    return { eventsPerSecond, redisUsedBytes: { peak, end }, appendOnlyRewrites, samples };
   } finally {
     await admin.close();
   }
