@@ -53,9 +53,9 @@ describe('what clocks go on from', () => {
   const startMs = Date.UTC(2024, 0, 1);
   const appendMs = startMs + 400 * 24 * HOUR_MS;
   const users = buyersOf(PARTITION, 10, 'n').filter((key) => key.startsWith('u:'));
-  const visit = (user: number, timeMs: number): string => {
+  const visit = (user: number, timeMs: number, more: object = {}): string => {
     const about = { kind: 'track', event: 'view', messageId: `m${user}`, userId: users[user]!.slice(2) };
-    return JSON.stringify({ ...about, timestamp: timeMs, receivedAt: timeMs });
+    return JSON.stringify({ ...about, timestamp: timeMs, receivedAt: timeMs, ...more });
   };
 
   // A commit fires two timers at most: the last record's own are more, or due at its very time.
@@ -72,6 +72,20 @@ describe('what clocks go on from', () => {
       visit(5, startMs + HOUR_MS + 60_000),
     ]);
     expect(partition.head.anchor).toEqual({ watermarkMs: startMs + HOUR_MS + 60_000, appendMs });
+  });
+
+  it('is the last real record that raised the watermark: no clock, and nothing once that one was supplied', () => {
+    const partition = createPartition({ sizes: [1], restarts: true }, appendMs);
+    const anchorBehind = (value: string) => {
+      partition.run([value]);
+      return partition.head.anchor;
+    };
+    const real = { watermarkMs: startMs, appendMs };
+    expect(anchorBehind(visit(0, startMs))).toEqual(real);
+    expect(anchorBehind(JSON.stringify({ kind: 'clock', time: startMs + 5_000 }))).toEqual(real);
+    expect(anchorBehind(visit(1, startMs + 6_000, { supplied: true }))).toBeNull();
+    expect(anchorBehind(visit(2, startMs + 5_000))).toBeNull();
+    expect(anchorBehind(visit(3, startMs + 7_000))).toEqual({ watermarkMs: startMs + 7_000, appendMs });
   });
 });
 
