@@ -138,8 +138,14 @@ export interface ArrivingHistory {
   behaviours: [timeMs: number, behaviour: string][];
 }
 
+/** Event times of the earliest and the latest identify or alias that said a link; 0 if only an older version heard them. */
+export interface SaidTimes {
+  saidFromMs: number;
+  saidToMs: number;
+}
+
 /** A visitor's link in force. */
-export interface VisitorLink {
+export interface VisitorLink extends SaidTimes {
   id: string;
   user: string;
   /** The later of the visitor's watermark at its record, and of the record's time. */
@@ -148,7 +154,7 @@ export interface VisitorLink {
   stage: LifecycleStage | null;
 }
 
-export interface PastLink {
+export interface PastLink extends SaidTimes {
   id: string;
   user: string;
   how: 'superseded' | 'revoked' | 'expired';
@@ -163,6 +169,8 @@ export interface VisitorLinks {
   past: PastLink[];
   /** The offset from which on this visitor is a new one; 0 if it always was. */
   bornOffset: number;
+  /** How many links since then have ended and leave what they brought with their users: no later one owns what came before it. */
+  standing: number;
 }
 
 export interface Buyer extends BuyerHistory {

@@ -122,9 +122,8 @@ function changeLink(run: PastRun, change: PastChange, definitions: Definitions):
   switch (change.change) {
     case 'linked': {
       if (!run.silent) run.spoken = countedIn(run.state);
-      const link = { id, user, sinceMs: run.nowMs, stage: null };
       const { mergeChunkBehaviours } = definitions.settings;
-      const merges = mergeRecords(run.state, link, fromOffset < offset, mergeChunkBehaviours);
+      const merges = mergeRecords(run.state, { id, user }, fromOffset < offset, mergeChunkBehaviours);
       run.merges.set(id, structuredClone(merges));
       run.silent = true;
       run.link = id;

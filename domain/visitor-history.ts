@@ -5,7 +5,7 @@ import type { MergeBase, MergeRecord } from './identity-record.ts';
 /** What a new link hands over; a link that owns no history hands over one chunk with nothing in it. */
 export function mergeRecords(
   state: Buyer,
-  link: VisitorLink,
+  link: Pick<VisitorLink, 'id' | 'user'>,
   ownsHistory: boolean,
   chunkSize: number,
 ): Omit<MergeRecord, 'origin'>[] {

@@ -58,7 +58,7 @@ export function endExpired(state: Buyer, context: BuyerContext, effects: Effect[
   if (context.nowMs - silentSinceMs <= context.definitions.settings.linkExpiryMs) return state;
   const links = endLink(state, current, 'expired', context, effects);
   const reborn = newBuyer(state.key);
-  reborn.links = { ...links, history: '', bornOffset: context.offset };
+  reborn.links = { ...links, history: '', bornOffset: context.offset, standing: 0 };
   // The queue holds a timer of the record that was: it fires early and finds what there is then.
   reborn.timerMs = state.timerMs;
   return reborn;
@@ -73,14 +73,22 @@ export function linkVisitor(
 ): Buyer {
   const state = before === undefined ? newBuyer(record.key) : endExpired(before, context, effects);
   const current = state.links?.current;
-  if (current?.user === record.user) return state;
-  if (current != null) endLink(state, current, 'superseded', context, effects);
-  const links: VisitorLinks = state.links ?? { current: null, history: '', past: [], bornOffset: 0 };
+  if (current?.user === record.user) {
+    hear(current, record.timestamp);
+    return state;
+  }
+  const links = state.links ?? noLinks();
+  if (wasHeard(links, record)) return state;
+  if (current != null) {
+    endLink(state, current, 'superseded', context, effects);
+    links.standing += 1;
+  }
   const id = `${context.partition}-${context.offset}-${record.key.slice(2)}`;
-  const ownsHistory = current == null && links.history === '';
+  const ownsHistory = current == null && links.history === '' && links.standing === 0;
   // A partition whose first record this is has no watermark yet.
   const sinceMs = Math.max(context.nowMs, record.timestamp);
-  const link: VisitorLink = { id, user: record.user, sinceMs, stage: state.stage };
+  const said = { saidFromMs: record.timestamp, saidToMs: record.timestamp };
+  const link: VisitorLink = { id, user: record.user, sinceMs, stage: state.stage, ...said };
   state.links = { ...links, current: link, history: ownsHistory ? id : links.history };
   const from_offset = ownsHistory ? links.bornOffset : context.offset;
   const named = { time: sinceMs, from_offset, message_id: record.messageId };
@@ -111,12 +119,36 @@ export function revokeLink(
   } else {
     const ended = links.past.find(({ id, how }) => id === record.link && how !== 'revoked');
     if (ended === undefined) return before;
+    if (ended.how === 'superseded' && isOfThisLife(links, ended.id)) links.standing -= 1;
     ended.how = 'revoked';
     say(before, ended, 'revoked', context, effects, named);
     tellUser(before, ended, effects);
   }
   if (links.history === record.link) links.history = '';
   return before;
+}
+
+function noLinks(): VisitorLinks {
+  return { current: null, history: '', past: [], bornOffset: 0, standing: 0 };
+}
+
+/** A link is said again. */
+function hear(link: VisitorLink, timeMs: number): void {
+  const isFirst = link.saidToMs === 0;
+  link.saidFromMs = isFirst ? timeMs : Math.min(link.saidFromMs, timeMs);
+  link.saidToMs = Math.max(link.saidToMs, timeMs);
+}
+
+/** Whether a link that has ended was told as much before: then it is a repeat, or older than what ended the link. */
+function wasHeard({ past }: VisitorLinks, { user, timestamp }: LinkRecord): boolean {
+  return past.some(
+    (link) => link.user === user && link.saidFromMs <= timestamp && timestamp <= link.saidToMs,
+  );
+}
+
+/** A link's id has the offset of its record. */
+function isOfThisLife({ bornOffset }: VisitorLinks, link: string): boolean {
+  return Number(link.split('-')[1]) >= bornOffset;
 }
 
 /** The visitor is itself again: what came about in silence is said now, and nobody is told. */
@@ -128,13 +160,13 @@ function speakAgain(state: Buyer, link: VisitorLink, context: BuyerContext, effe
 
 function endLink(
   state: Buyer,
-  { id, user }: VisitorLink,
+  { id, user, saidFromMs, saidToMs }: VisitorLink,
   how: PastLink['how'],
   context: BuyerContext,
   effects: Effect[],
   named: Readonly<Record<string, unknown>> = {},
 ): VisitorLinks {
-  const ended: PastLink = { id, user, how };
+  const ended: PastLink = { id, user, how, saidFromMs, saidToMs };
   const links = state.links!;
   links.current = null;
   links.past = [...links.past, ended].slice(-PAST_LINKS_MAX);

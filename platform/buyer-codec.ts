@@ -30,7 +30,7 @@ import {
 } from './buyer-fields-codec.ts';
 import { readIdentity, writeIdentity } from './buyer-identity-codec.ts';
 
-export const buyerSchemaVersion = 3;
+export const buyerSchemaVersion = 4;
 
 function writeIds(ids: readonly number[], base: number): void {
   writer.unsigned(ids.length / 2);
@@ -172,7 +172,7 @@ export class StateSchemaError extends Error {
   }
 }
 
-/** Reads version 1, of before links, and 2, in which no attributes share a message, too. @throws StateSchemaError for a blob of a newer schema version. */
+/** Reads version 1, of before links, 2, in which no attributes share a message, and 3, in which links say not when they were said, too. @throws StateSchemaError for a blob of a newer schema version. */
 export function decodeBuyer(key: string, bytes: Buffer): Buyer {
   const reader = new BinaryReader(bytes);
   const version = reader.unsigned();
@@ -214,6 +214,6 @@ export function decodeBuyer(key: string, bytes: Buffer): Buyer {
     nextPart: 1,
     arriving: [],
   };
-  if (version > 1) readIdentity(reader, buyer, base);
+  if (version > 1) readIdentity(reader, buyer, base, version);
   return buyer;
 }

@@ -1,5 +1,12 @@
 // What links brought to a buyer's state, in bytes: written only where there is any.
-import type { ArrivingHistory, Buyer, BuyerFunnel, BuyerPart, VisitorLinks } from '../domain/buyer.ts';
+import type {
+  ArrivingHistory,
+  Buyer,
+  BuyerFunnel,
+  BuyerPart,
+  SaidTimes,
+  VisitorLinks,
+} from '../domain/buyer.ts';
 import { byCodeInForce } from '../domain/history.ts';
 import type { MergeBase } from '../domain/identity-record.ts';
 import type { BinaryReader } from './binary.ts';
@@ -31,20 +38,36 @@ function writeLinks(links: VisitorLinks | null, base: number): void {
     writer.text(user);
     writer.signed(sinceMs - base);
     writer.unsigned(stages.indexOf(stage));
+    writeSaid(links.current, base);
   }
   writer.text(links.history);
   writer.unsigned(links.past.length);
-  for (const { id, user, how } of links.past) {
-    writer.text(id);
-    writer.text(user);
-    writer.unsigned(ends.indexOf(how));
+  for (const link of links.past) {
+    writer.text(link.id);
+    writer.text(link.user);
+    writer.unsigned(ends.indexOf(link.how));
+    writeSaid(link, base);
   }
   writer.unsigned(links.bornOffset);
+  writer.unsigned(links.standing);
 }
 
-function readLinks(reader: BinaryReader, base: number): VisitorLinks | null {
+function writeSaid({ saidFromMs, saidToMs }: SaidTimes, base: number): void {
+  writeTime(saidFromMs, base);
+  writeTime(saidToMs, base);
+}
+
+function readSaid(reader: BinaryReader, base: number): SaidTimes {
+  return { saidFromMs: readTime(reader, base), saidToMs: readTime(reader, base) };
+}
+
+/** Until version 3 nothing said when a link was said. */
+const unsaid: SaidTimes = { saidFromMs: 0, saidToMs: 0 };
+
+function readLinks(reader: BinaryReader, base: number, version: number): VisitorLinks | null {
   const kind = reader.unsigned();
   if (kind === 0) return null;
+  const said = (): SaidTimes => (version < 4 ? unsaid : readSaid(reader, base));
   const current =
     kind === 1
       ? null
@@ -53,13 +76,23 @@ function readLinks(reader: BinaryReader, base: number): VisitorLinks | null {
           user: reader.text(),
           sinceMs: reader.signed() + base,
           stage: stages[reader.unsigned()] ?? null,
+          ...said(),
         };
-  return {
-    current,
-    history: reader.text(),
-    past: reader.list(() => ({ id: reader.text(), user: reader.text(), how: ends[reader.unsigned()]! })),
-    bornOffset: reader.unsigned(),
-  };
+  const history = reader.text();
+  const past = reader.list(() => ({
+    id: reader.text(),
+    user: reader.text(),
+    how: ends[reader.unsigned()]!,
+    ...said(),
+  }));
+  const bornOffset = reader.unsigned();
+  const standing = version < 4 ? standingAmong(past, bornOffset) : reader.unsigned();
+  return { current, history, past, bornOffset, standing };
+}
+
+/** Until version 3 only the list itself says which of them stand. */
+function standingAmong(past: VisitorLinks['past'], bornOffset: number): number {
+  return past.filter(({ id, how }) => how === 'superseded' && Number(id.split('-')[1]) >= bornOffset).length;
 }
 
 function writePart(part: BuyerPart, base: number): void {
@@ -208,10 +241,11 @@ export function writeIdentity(buyer: Buyer, base: number): void {
   writeShares(buyer);
 }
 
-export function readIdentity(reader: BinaryReader, buyer: Buyer, base: number): void {
+/** @param version of the buyer's bytes */
+export function readIdentity(reader: BinaryReader, buyer: Buyer, base: number, version: number): void {
   const there = reader.unsigned();
   if ((there & PASTS) !== 0) readPasts(reader, buyer.funnels, base);
-  if ((there & LINKS) !== 0) buyer.links = readLinks(reader, base);
+  if ((there & LINKS) !== 0) buyer.links = readLinks(reader, base, version);
   if ((there & PARTS) === 0) return;
   buyer.nextPart = reader.unsigned();
   buyer.parts = reader.list(() => readPart(reader, base));

@@ -42,6 +42,7 @@ const history = {
   exposures,
 };
 const part = fc.nat(20);
+const said = { saidFromMs: fc.oneof(fc.constant(0), timeMs), saidToMs: fc.oneof(fc.constant(0), timeMs) };
 
 /** What a buyer has whom no link ever touched. */
 const unlinked = {
@@ -106,7 +107,7 @@ const joined: fc.Arbitrary<Buyer> = fc.record({
   ),
   links: fc.record({
     current: fc.option(
-      fc.record({ id: fc.string(), user: fc.string(), sinceMs: timeMs, stage: lifecycleStage }),
+      fc.record({ id: fc.string(), user: fc.string(), sinceMs: timeMs, stage: lifecycleStage, ...said }),
       { nil: null },
     ),
     history: fc.string(),
@@ -115,9 +116,11 @@ const joined: fc.Arbitrary<Buyer> = fc.record({
         id: fc.string(),
         user: fc.string(),
         how: fc.constantFrom('superseded' as const, 'revoked' as const, 'expired' as const),
+        ...said,
       }),
     ),
     bornOffset: count,
+    standing: count,
   }),
   parts: fc.array(
     fc.record({
@@ -157,9 +160,9 @@ describe('a buyer in bytes', () => {
 
   it('refuses a blob of a newer schema and says so', () => {
     const bytes = encodeBuyer(newBuyer('u:1'));
-    bytes[0] = 4;
+    bytes[0] = 5;
     expect(() => decodeBuyer('u:1', bytes)).toThrow(StateSchemaError);
-    expect(() => decodeBuyer('u:1', bytes)).toThrow(/schema version 4, this process knows 3/);
+    expect(() => decodeBuyer('u:1', bytes)).toThrow(/schema version 5, this process knows 4/);
   });
 
   it('reads what was written before there were links', () => {
@@ -189,6 +192,29 @@ describe('a buyer in bytes', () => {
     expect(decodeBuyer('u:1', encodeBuyer(buyer))).toEqual(buyer);
     // Three bytes of time, the id and its length.
     expect(encodeBuyer(buyer)).toHaveLength(old.length - 7);
+  });
+
+  it('reads links of before it was kept when they were said, and counts those that stand', () => {
+    const timeMs = Date.UTC(2026, 0, 2, 3, 4, 5);
+    const unsaid = { saidFromMs: 0, saidToMs: 0 };
+    const links = {
+      current: { id: '3-40-v', user: 'u:3', sinceMs: timeMs, stage: 'new' as const, ...unsaid },
+      history: '',
+      past: [
+        // Of a life before.
+        { id: '3-8-v', user: 'u:0', how: 'superseded' as const, ...unsaid },
+        { id: '3-20-v', user: 'u:1', how: 'superseded' as const, ...unsaid },
+        { id: '3-30-v', user: 'u:2', how: 'revoked' as const, ...unsaid },
+      ],
+      bornOffset: 9,
+      standing: 1,
+    };
+    const old = Buffer.from(
+      '038899a6e5b7338fb2cccaef6600000000000000000000000000000000000000010206332d34302d7603753a330001000305' +
+        '332d382d7603753a300006332d32302d7603753a310006332d33302d7603753a320109',
+      'hex',
+    );
+    expect(decodeBuyer('a:v', old)).toEqual({ ...newBuyer('a:v'), firstMs: timeMs, links });
   });
 
   it('reads GB where a state of before says UK, in what came by a link too', () => {

@@ -131,8 +131,9 @@ describe('POST /v1/bids', () => {
     const engagement = [
       { halfLifeMs: DAY_MS, referenceMs: W - DAY_MS, sums: [{ behaviour: 'view', sum: 4 }] },
     ];
-    const current = { id: '0-7-visitor', user: 'u:linked', sinceMs: W, stage: null };
-    const links = { current, history: '', past: [], bornOffset: 0 };
+    const said = { saidFromMs: W, saidToMs: W };
+    const current = { id: '0-7-visitor', user: 'u:linked', sinceMs: W, stage: null, ...said };
+    const links = { current, history: '', past: [], bornOffset: 0, standing: 0 };
     await here.setBuyer('a:visitor', { links, engagement }, W);
     const inputsOf = async (buyer: string) => {
       const { body } = await bid({ campaignId: 'search', buyerKey: buyer, country: 'DE' }, '?waitMs=0');

@@ -210,8 +210,9 @@ describe('GET /v1/buyers/{key}', () => {
   });
 
   it('names the person of a visitor who is linked', async () => {
-    const current = { id: '7-1-v', user: 'u:joined', sinceMs: W - DAY_MS, stage: null };
-    const links = { current, history: '7-1-v', past: [], bornOffset: 0 };
+    const said = { saidFromMs: W - DAY_MS, saidToMs: W };
+    const current = { id: '7-1-v', user: 'u:joined', sinceMs: W - DAY_MS, stage: null, ...said };
+    const links = { current, history: '7-1-v', past: [], bornOffset: 0, standing: 0 };
     await here.setBuyer('a:v', { ...state, links }, W);
     expect((await get('a:v')).json()).toMatchObject({
       key: 'a:v',

@@ -21,11 +21,13 @@ beforeAll(async () => {
 });
 afterAll(() => here?.close());
 
+const said = { saidFromMs: W - DAY_MS, saidToMs: W };
 const active: VisitorLinks = {
-  current: { id, user, sinceMs: W - DAY_MS, stage: 'new' },
+  current: { id, user, sinceMs: W - DAY_MS, stage: 'new', ...said },
   history: id,
   past: [],
   bornOffset: 0,
+  standing: 0,
 };
 const own: BuyerPart = { number: 0, link: '', visitor: '', mergedMs: 0, ended: false, ...newHistory() };
 const part: BuyerPart = {
@@ -139,7 +141,7 @@ describe('GET /v1/links/{id}', () => {
 
   it.each(['superseded', 'expired', 'revoked'] as const)('knows one that is %s', async (how) => {
     const isGone = how === 'revoked';
-    const past: VisitorLinks = { ...active, current: null, past: [{ id, user, how }] };
+    const past: VisitorLinks = { ...active, current: null, past: [{ id, user, how, ...said }] };
     await stand(
       past,
       isGone ? { nextPart: 2 } : { ...joined, parts: [own, { ...part, ended: true }] },
@@ -214,7 +216,7 @@ describe('POST /v1/links/{id}/revoke', () => {
   });
 
   it('takes back one that has ended, which says nothing new of the visitor, and one that is on its way', async () => {
-    const past: VisitorLinks = { ...active, current: null, past: [{ id, user, how: 'superseded' }] };
+    const past: VisitorLinks = { ...active, current: null, past: [{ id, user, how: 'superseded', ...said }] };
     await stand(past, joined, OFFSET + 9);
     const ended = await revoke(id);
     expect([ended.statusCode, ended.json().visitorSpeaksAgain]).toEqual([202, false]);

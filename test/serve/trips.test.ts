@@ -38,8 +38,10 @@ beforeAll(async () => {
   });
   await here.setBuyer('u:1', {}, Date.now());
   for (const visitor of ['a:v1', 'a:v2']) {
-    const current = { id: `0-7-${visitor}`, user: 'u:1', sinceMs: 1, stage: null };
-    await here.setBuyer(visitor, { links: { current, history: '', past: [], bornOffset: 0 } }, Date.now());
+    const said = { saidFromMs: 1, saidToMs: 1 };
+    const current = { id: `0-7-${visitor}`, user: 'u:1', sinceMs: 1, stage: null, ...said };
+    const links = { current, history: '', past: [], bornOffset: 0, standing: 0 };
+    await here.setBuyer(visitor, { links }, Date.now());
   }
 });
 afterAll(() => here?.close());

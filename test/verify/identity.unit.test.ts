@@ -12,6 +12,7 @@ import {
 } from '../../verify/fact-rows.ts';
 import { compareSent } from '../../verify/identity/compare-sent.ts';
 import { compareIdentityRows } from '../../verify/identity/rows.ts';
+import { isBehaved } from '../../verify/judge.ts';
 import type { EventsScope, Scope } from '../../verify/scope.ts';
 import { seeded } from '../e2e/support/mixed-log.ts';
 import { cellsOf, createRecordedEngine, eventsScopeOf, scopeOf } from './support/engine-scope.ts';
@@ -29,6 +30,28 @@ async function compareAll(scope: Scope): Promise<void> {
   await compareOpportunityRows(scope);
   await compareExposureRows(scope);
   await compareAdjustments(scope);
+}
+
+/** Users to whom links have brought more of a visitor than it did. */
+function broughtTwice({ events }: Scope): string[] {
+  const did = new Map<string, number>();
+  for (const { people } of events) {
+    for (const { key, ...own } of people.judgedByOffset.values())
+      if (isBehaved({ key, ...own })) did.set(key, (did.get(key) ?? 0) + 1);
+  }
+  return events.flatMap(({ stored }) =>
+    [...stored.buyers.values()].flatMap(({ key, parts }) => {
+      const brought = new Map<string, number>();
+      for (const { visitor, totals } of parts)
+        brought.set(
+          visitor,
+          totals.reduce((sum, { count }) => sum + count, brought.get(visitor) ?? 0),
+        );
+      return [...brought]
+        .filter(([visitor, count]) => visitor !== '' && count > (did.get(visitor) ?? 0))
+        .map(([visitor, count]) => `${key}: ${count} by ${visitor}, which did ${did.get(visitor)}`);
+    }),
+  );
 }
 
 /** Whether some window has more cells than seats. */
@@ -55,6 +78,7 @@ describe('oracle and stream', () => {
     const scope = scopeOf(engine, APPEND_MS);
     await compareAll(scope);
     expect(scope.comparison.differences.slice(0, 3)).toEqual([]);
+    expect(broughtTwice(scope)).toEqual([]);
     if (hasUnseated(scope)) unseated += 1;
     // A world in which nothing was looked at would prove nothing.
     for (const kind of ['links', 'parts', 'linked levels', 'forward records', 'received positions'])
@@ -70,6 +94,7 @@ describe('oracle and stream', () => {
     const scope = scopeOf(engine, APPEND_MS);
     await compareAll(scope);
     expect(scope.comparison.differences.slice(0, 3)).toEqual([]);
+    expect(broughtTwice(scope)).toEqual([]);
     if (hasUnseated(scope)) unseated += 1;
   });
 

@@ -15,6 +15,8 @@ export interface Link {
   readonly sinceOffset: number;
   readonly sinceMs: number;
   readonly ownsHistory: boolean;
+  /** Event times at which it was said. */
+  readonly saidMs: number[];
 }
 
 /** What became of a link, at the visitor's owner: a row of `identities`. */
@@ -35,11 +37,21 @@ export interface Silence {
   to: number;
 }
 
+interface PastLink {
+  readonly id: string;
+  readonly user: string;
+  how: LinkEnd;
+  /** Event times at which the link was said. */
+  readonly saidMs: readonly number[];
+}
+
 export interface LinkBook {
   current: Link | null;
   history: string;
-  past: { readonly id: string; readonly user: string; how: LinkEnd }[];
+  past: PastLink[];
   bornOffset: number;
+  /** Ended links of this life whose users keep what they brought. */
+  readonly standing: Set<string>;
   readonly changes: LinkChange[];
   readonly silences: Silence[];
 }
@@ -51,10 +63,19 @@ export interface LinksState {
     readonly user: string;
     readonly sinceMs: number;
     readonly stage: LifecycleStage | null;
+    readonly saidFromMs: number;
+    readonly saidToMs: number;
   } | null;
   readonly history: string;
-  readonly past: LinkBook['past'];
+  readonly past: readonly {
+    readonly id: string;
+    readonly user: string;
+    readonly how: LinkEnd;
+    readonly saidFromMs: number;
+    readonly saidToMs: number;
+  }[];
   readonly bornOffset: number;
+  readonly standing: number;
 }
 
 interface AtRecord {
@@ -63,7 +84,8 @@ interface AtRecord {
 }
 
 export function openLinkBook(): LinkBook {
-  return { current: null, history: '', past: [], bornOffset: 0, changes: [], silences: [] };
+  const none = { changes: [], silences: [], standing: new Set<string>() };
+  return { current: null, history: '', past: [], bornOffset: 0, ...none };
 }
 
 /** Whether the link in force has seen nothing for too long, when a record comes. */
@@ -76,6 +98,7 @@ export function expire(book: LinkBook, at: AtRecord): Link {
   const ended = end(book, 'expired', at);
   book.history = '';
   book.bornOffset = at.offset;
+  book.standing.clear();
   return ended;
 }
 
@@ -86,9 +109,15 @@ export function takeLink(
   record: LinkRecord,
   at: AtRecord,
 ): { readonly ended?: Link; readonly begun?: Link } {
-  if (book.current?.user === record.user) return {};
-  const ownsHistory = book.current === null && book.history === '';
+  if (book.current?.user === record.user) {
+    book.current.saidMs.push(record.timestamp);
+    return {};
+  }
+  if (book.past.some((link) => link.user === record.user && isBetween(record.timestamp, link.saidMs)))
+    return {};
+  const ownsHistory = book.current === null && book.history === '' && book.standing.size === 0;
   const ended = book.current === null ? {} : { ended: end(book, 'superseded', at) };
+  if (ended.ended !== undefined) book.standing.add(ended.ended.id);
   const begun: Link = {
     id: `${partition}-${at.offset}-${record.key.slice(2)}`,
     user: record.user,
@@ -96,6 +125,7 @@ export function takeLink(
     // A partition whose first record this is has no watermark yet.
     sinceMs: Math.max(at.watermarkMs, record.timestamp),
     ownsHistory,
+    saidMs: [record.timestamp],
   };
   book.current = begun;
   if (ownsHistory) book.history = begun.id;
@@ -122,6 +152,7 @@ export function takeBack(
   const past = book.past.find(({ id, how }) => id === link && how !== 'revoked');
   if (past === undefined) return undefined;
   past.how = 'revoked';
+  book.standing.delete(link);
   note(book, past, 'revoked', at, said);
   if (book.history === link) book.history = '';
   return { ...past, wasInForce: false };
@@ -130,7 +161,8 @@ export function takeBack(
 function end(book: LinkBook, how: LinkEnd, at: AtRecord, said: Partial<LinkChange> = {}): Link {
   const ended = book.current!;
   book.current = null;
-  book.past = [...book.past, { id: ended.id, user: ended.user, how }].slice(-PAST_LINKS_MAX);
+  const { id, user, saidMs } = ended;
+  book.past = [...book.past, { id, user, how, saidMs }].slice(-PAST_LINKS_MAX);
   book.silences.at(-1)!.to = at.offset;
   note(book, ended, how, at, said);
   return ended;
@@ -145,6 +177,16 @@ function note(
 ): void {
   const silent = { fromOffset: 0, messageId: '', by: '', why: '' };
   book.changes.push({ ...silent, offset, dueMs: undefined, timeMs, link, user, change, ...said });
+}
+
+/** Nothing new is said between the first and the last time that a link was said. */
+function isBetween(timeMs: number, saidMs: readonly number[]): boolean {
+  return saidMs.some((each) => each <= timeMs) && saidMs.some((each) => each >= timeMs);
+}
+
+/** From when to when a link was said. */
+export function saidTimes({ saidMs }: { readonly saidMs: readonly number[] }) {
+  return { saidFromMs: Math.min(...saidMs), saidToMs: Math.max(...saidMs) };
 }
 
 /** Whether the visitor says nothing of what happens to it then. */

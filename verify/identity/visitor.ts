@@ -23,6 +23,7 @@ import {
   type LinkChange,
   type LinksState,
   openLinkBook,
+  saidTimes,
   takeBack,
   takeLink,
 } from './links.ts';
@@ -90,13 +91,17 @@ export function visitorOf(
   judged.push(...story.life.judged);
   const own = livedBy(story);
   const person = speaking(story, (heard) => personOf(key, own, walk, heard));
-  const { current, history, past, bornOffset } = story.book;
-  const inForce = current && { id: current.id, user: current.user, sinceMs: current.sinceMs };
+  const { current, history, past, bornOffset, standing } = story.book;
+  const inForce = current && {
+    ...{ id: current.id, user: current.user, sinceMs: current.sinceMs },
+    ...saidTimes(current),
+  };
   const links: LinksState = {
     current: inForce && { ...inForce, stage: story.stages.get(inForce.id) ?? null },
     history,
-    past,
+    past: past.map(({ id, user, how, saidMs }) => ({ id, user, how, ...saidTimes({ saidMs }) })),
     bornOffset,
+    standing: standing.size,
   };
   return {
     person: { ...person, isKnown: true, links },

@@ -132,6 +132,8 @@ interface Now {
   readonly timeMs: number;
   /** Counts messages. */
   readonly next: () => number;
+  /** Who said who it is, so far. */
+  readonly said: Produced[];
 }
 
 function message({ random, timeMs, next }: Now, key: string, body: object): Produced {
@@ -155,7 +157,15 @@ function behaviour(now: Now): Produced {
   return message(now, key, { kind: 'track', event: pick(random, NAMES), properties });
 }
 
+/** Somebody says who it is, or what somebody said is sent again. */
 function saysWho(now: Now): Produced {
+  const { random, said } = now;
+  if (said.length > 0 && random() < 0.15) return pick(random, said);
+  said.push(newWho(now));
+  return said.at(-1)!;
+}
+
+function newWho(now: Now): Produced {
   const { random } = now;
   const user = pick(random, users);
   const visitor = pick(random, visitors).slice(2);
@@ -197,8 +207,24 @@ function takesBack(engine: RecordedEngine, { random, timeMs, next }: Now): Produ
     random,
     ids.filter((id) => id !== undefined),
   );
+  return takenBack({ timeMs, next }, key, link);
+}
+
+function takenBack({ timeMs, next }: Pick<Now, 'timeMs' | 'next'>, key: string, link: string): Produced {
   const said = { by: 'ana', why: 'not the same', timestamp: timeMs };
   return toPartition(key, { kind: 'revoke', messageId: `r-${next()}`, key, link, ...said });
+}
+
+/** Somebody takes back what gave a visitor's history away and what is in force, and one whose link stands signs in again. */
+function setsRight(engine: RecordedEngine, now: Now): Produced[] {
+  const { random } = now;
+  const key = pick(random, visitors);
+  const links = engine.of(key).buyer(key)?.links;
+  const stands = links?.past.find(({ id, how }) => how === 'superseded' && id !== links.history);
+  if (links?.current == null || stands === undefined) return [];
+  const wrong = [...new Set([links.history, links.current.id])].filter((link) => link !== '');
+  const again = message(now, stands.user, { kind: 'identify', anonymousId: key.slice(2) });
+  return [...wrong.map((link) => takenBack(now, key, link)), again];
 }
 
 function anything(engine: RecordedEngine, now: Now): Produced {
@@ -224,11 +250,14 @@ export function liveThrough(
   // Where much happens at once, caps settle behaviours early.
   const pauseMs = random() < 0.4 ? 20_000 : 5 * MINUTE_MS;
   const next = (): number => messages++;
+  const said: Produced[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
     const records: Produced[] = [...besides(round)];
+    const now = (): Now => ({ random, timeMs, next, said });
     for (let count = between(random, 5, 60); count > 0; count -= 1) {
       timeMs += between(random, 0, pauseMs);
-      records.push(anything(engine, { random, timeMs, next }));
+      if (random() < 0.05) records.push(...setsRight(engine, now()));
+      records.push(anything(engine, now()));
     }
     engine.run(records);
     timeMs += between(random, 0, 6 * HOUR_MS);

@@ -1,0 +1,88 @@
+// A visitor that is linked again: by a repeat, after a link was taken back, while another's still stands. Nobody gets twice what a
+// link has brought.
+import { describe, expect, it } from 'vitest';
+import type { Buyer } from '../../domain/buyer.ts';
+import {
+  does,
+  identifies,
+  MINUTE_MS,
+  openScene,
+  revokes,
+  type Scene,
+  START_MS,
+} from './support/identity-scene.ts';
+
+const at = (minutes: number): number => START_MS + minutes * MINUTE_MS;
+const buyerOf = ({ engine }: Scene, key: string): Buyer => engine.of(key).buyer(key)!;
+const totals = (scene: Scene, key: string): Record<string, number> =>
+  Object.fromEntries(buyerOf(scene, key).totals.map(({ behaviour, count }) => [behaviour, count]));
+const inForce = (scene: Scene): string | undefined => buyerOf(scene, 'a:v').links!.current?.user;
+
+describe('the history of a visitor', () => {
+  it('goes to nobody as long as a link of another stands that came after it', () => {
+    const scene = openScene();
+    scene.play(does('a:v', 'view', at(0)), identifies('u:one', 'a:v', at(1)));
+    const first = scene.linkOf('a:v');
+    scene.play(identifies('u:two', 'a:v', at(2)), does('a:v', 'contact', at(3)));
+    const second = scene.linkOf('a:v');
+    scene.play(identifies('u:one', 'a:v', at(4)), revokes('a:v', first, at(5)));
+    scene.play(revokes('a:v', scene.linkOf('a:v'), at(6)), identifies('u:two', 'a:v', at(7)));
+    expect(totals(scene, 'u:two')).toEqual({ contact: 1 });
+    expect(totals(scene, 'u:one')).toEqual({});
+    // Once that is taken back, too, it is free.
+    scene.play(revokes('a:v', second, at(8)), revokes('a:v', scene.linkOf('a:v'), at(9)));
+    scene.play(identifies('u:three', 'a:v', at(10)));
+    expect(totals(scene, 'u:three')).toEqual({ view: 1, contact: 1 });
+  });
+
+  it('stays where it is when more links came after it than can be named', () => {
+    const scene = openScene({}, false);
+    scene.play(does('a:v', 'view', at(0)), identifies('u:one', 'a:v', at(1)));
+    const first = scene.linkOf('a:v');
+    scene.play(identifies('u:two', 'a:v', at(2)), does('a:v', 'contact', at(3)));
+    scene.play(identifies('u:one', 'a:v', at(4)), revokes('a:v', first, at(5)));
+    for (let number = 0; number < 20; number += 1) {
+      scene.play(identifies(`u:more${number}`, 'a:v', at(6 + 2 * number)));
+      const { current, past } = buyerOf(scene, 'a:v').links!;
+      for (const { id, user } of [...past, current!])
+        if (user !== 'u:two') scene.play(revokes('a:v', id, at(7 + 2 * number)));
+    }
+    expect(buyerOf(scene, 'a:v').links!.past.map(({ user }) => user)).not.toContain('u:two');
+    scene.play(identifies('u:last', 'a:v', at(60)));
+    expect(totals(scene, 'u:last')).toEqual({});
+  });
+});
+
+describe('an identify that is sent again', () => {
+  const late = identifies('u:one', 'a:v', at(0));
+
+  it('does not take the visitor from who signed in since, though it is late and links each time', () => {
+    const scene = openScene();
+    scene.play(does('u:one', 'view', at(60)), late, identifies('u:two', 'a:v', at(61)), late);
+    expect(inForce(scene)).toBe('u:two');
+    scene.play(identifies('u:one', 'a:v', at(62)));
+    expect(inForce(scene)).toBe('u:one');
+  });
+
+  it('nor does one that only said again what was known', () => {
+    const scene = openScene();
+    const again = [1, 2, 3].map((minute) => identifies('u:one', 'a:v', at(minute)));
+    scene.play(...again, identifies('u:two', 'a:v', at(4)));
+    scene.play(does('u:one', 'view', at(72 * 60)), ...again);
+    expect(inForce(scene)).toBe('u:two');
+  });
+
+  it('does not bring back a link that was taken back', () => {
+    const scene = openScene();
+    scene.play(does('u:one', 'view', at(60)), late);
+    scene.play(revokes('a:v', scene.linkOf('a:v'), at(61)), late);
+    expect(inForce(scene)).toBeUndefined();
+  });
+
+  it('links as ever where it is older than all that was said', () => {
+    const scene = openScene();
+    scene.play(identifies('u:one', 'a:v', at(60)), identifies('u:two', 'a:v', at(61)));
+    scene.play(does('u:one', 'view', at(62)), identifies('u:one', 'a:v', at(0)));
+    expect(inForce(scene)).toBe('u:one');
+  });
+});
