@@ -70,9 +70,17 @@ async function ownFamilies(registry: Registry): Promise<Family[]> {
     });
 }
 
+/** By the process that has them. */
+export async function metricsByProcess(): Promise<Readonly<Record<'stream' | 'serve' | 'jobs', Family[]>>> {
+  return {
+    stream: await ownFamilies(streamRegistry()),
+    serve: await ownFamilies(await serveRegistry()),
+    jobs: await ownFamilies(jobsRegistry()),
+  };
+}
+
 export async function ownMetrics(): Promise<Family[]> {
-  const registries = [streamRegistry(), await serveRegistry(), jobsRegistry()];
-  return (await Promise.all(registries.map(ownFamilies))).flat();
+  return Object.values(await metricsByProcess()).flat();
 }
 
 /** The text that Prometheus would read of Flywheel's own metrics, all processes in one. */
