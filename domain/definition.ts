@@ -76,7 +76,9 @@ export const settings = z.object({
     .describe('Triggers that wait in one partition; beyond, the oldest expire.'),
   linkMemoryMs: durationMs
     .default(days(90))
-    .describe('How long what came by a link is kept apart, so that it can be taken back; from the link on.'),
+    .describe(
+      'How long what came by a link is kept apart, so that it can be taken back; from when its user merged it.',
+    ),
   linkExpiryMs: durationMs
     .min(1)
     .default(days(400))

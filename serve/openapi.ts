@@ -53,7 +53,7 @@ export async function registerOpenApi(app: FastifyInstance): Promise<void> {
             type: 'http',
             scheme: 'bearer',
             description:
-              'A write key (collect, assignments) or a secret key (everything); each route names the role it needs.',
+              'A write key (collect, assignments) or a secret key (everything); each route names the role it needs. `X-API-Key: KEY`, as OFREP clients send it, is taken as well.',
           },
           basic: {
             type: 'http',

@@ -87,7 +87,7 @@ async function unpacked(packed: Buffer, encoding: string): Promise<Buffer> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ERR_BUFFER_TOO_LARGE') throw error;
     throw tooLarge(
-      `Unpacked, the body has more than ${maxOutputLength} bytes; ${INTAKE_BODY_BYTES_MAX} and ${INFLATION_RATIO_MAX} times its packed size are the limits.`,
+      `Unpacked, the body has more than ${maxOutputLength} bytes; ${INTAKE_BODY_BYTES_MAX}, and from ${INFLATED_BYTES_FREE} on ${INFLATION_RATIO_MAX} times its packed size, are the limits.`,
     );
   }
 }

@@ -57,9 +57,15 @@ const batchRoutes = ['batch', 'import', 'b'];
 /** What clients really send, JSON whatever they call it: browsers avoid a preflight, RudderStack says form. */
 const contentTypes = ['application/json', 'text/plain', 'application/x-www-form-urlencoded'];
 
+const writeKey = z
+  .string()
+  .optional()
+  .meta({
+    description: 'A key, of who can send no header, as a browser’s beacon. One in a header goes first.',
+  });
 const batchSchema = z.looseObject({
   batch: z.array(segmentMessage),
-  writeKey: z.string().optional(),
+  writeKey,
   sentAt: z.union([z.string(), z.number()]).optional(),
   receivedAt: z.union([z.string(), z.number()]).optional(),
 });
@@ -229,7 +235,7 @@ export async function registerCollect(app: FastifyInstance, dependency: Dependen
   describeKey(app, 'write');
   const onRequest = dependency.gate.offer;
   const common = { tags: ['collect'], response: responses({ 200: intakeAnswer }) };
-  const single = requestSchema(segmentMessage);
+  const single = requestSchema(segmentMessage.extend({ writeKey }));
   const batch = requestSchema(batchSchema);
   for (const [name, kind] of Object.entries(singleRoutes)) {
     const route = `/v1/${name}`;

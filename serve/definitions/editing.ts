@@ -21,8 +21,13 @@ const preconditions = z.object({
   'if-match': z
     .string()
     .optional()
-    .meta({ description: 'The ETag of the revision that is to be replaced; `*`: whatever there is.' }),
-  'if-none-match': z.string().optional().meta({ description: '`*`: only if there is none of this id yet.' }),
+    .meta({
+      description: 'The ETag of the revision that is to be replaced or withdrawn; `*`: whatever there is.',
+    }),
+  'if-none-match': z
+    .string()
+    .optional()
+    .meta({ description: '`*`, instead of If-Match: only if there is none of this id yet.' }),
 });
 
 function tagsIn(header: string): string[] {
@@ -146,7 +151,7 @@ export function registerDefinitionEditing(app: FastifyInstance, deps: EditingPor
     summary: 'Make or change a definition',
     description:
       'Checked as a whole, with what it refers to: 422 names every reason at once and nothing is changed. ' +
-      '412 if it is not as you saw it, or another change came first. ' +
+      '428 where neither If-Match nor If-None-Match says what you have seen; 412 if it is not as you saw it, or another change came first. ' +
       'Answered when every partition has it; it is in force from its record on. 200 for the same document changes nothing.',
     params: requestSchema(oneParams),
     headers: requestSchema(preconditions),
@@ -180,10 +185,10 @@ export function registerDefinitionEditing(app: FastifyInstance, deps: EditingPor
     tags,
     summary: 'Withdraw a definition',
     description:
-      'Its history stays, and it may come back. 409 says why not: others refer to it (all are named), a running experiment or ' +
+      'Its history stays, and it may come back. 428 without If-Match, 422 without a reason. 409 says why not: others refer to it (all are named), a running experiment or ' +
       'an active campaign is to be stopped or paused first, the `default` of settings, behaviours, lifecycle and opportunity stays.',
     params: requestSchema(oneParams),
-    headers: requestSchema(preconditions),
+    headers: requestSchema(preconditions.pick({ 'if-match': true })),
     querystring: querySchema(removal),
     response: { ...responses({}), 204: { type: 'null', description: 'It is no longer in force.' } },
   };

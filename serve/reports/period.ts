@@ -22,7 +22,9 @@ const timeText = z
 export const periodQuery = z.object({
   from: timeText
     .optional()
-    .meta({ description: `Begin, inclusive; ${DEFAULT_DAYS} days before the end if absent.` }),
+    .meta({
+      description: `Begin, inclusive; ${DEFAULT_DAYS} days before the end if absent, ${DAYS_MAX} at most.`,
+    }),
   to: timeText.optional().meta({ description: 'End, exclusive; now if absent.' }),
   by: segmentBy.optional().meta({ description: 'One row for each value of this part of the segment.' }),
   limit: z

@@ -139,10 +139,11 @@ function registerAcknowledge(app: FastifyInstance, receipts: Receipts, counter: 
   const one = {
     tags,
     summary: 'Acknowledge one trigger',
-    description: 'Answered once the receipt is in the log. Repeating it changes nothing.',
+    description:
+      'Answered once the receipt is in the log. Repeating it changes nothing. 404 if it is not pending, 422 for a key that is not its own.',
     params: requestSchema(z.object({ id: triggerId })),
     body: { ...requestSchema(z.object({ key: recordKey.optional() })), nullable: true },
-    response: responses({ 200: z.object({ id: triggerId, status }) }),
+    response: responses({ 200: z.object({ id: triggerId, status: status.extract(['acknowledged']) }) }),
   };
   app.post('/v1/triggers/:id/ack', { schema: one }, async (request) => {
     const { id } = request.params as { id: string };

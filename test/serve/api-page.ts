@@ -117,10 +117,11 @@ function table(head: string, rows: readonly string[]): string[] {
   return ['', `| ${head} | Type | |`, '|---|---|---|', ...new Set(rows)];
 }
 
-/** Objects of which one is meant: a table each, or the fields of all would seem to be wanted at once. */
+/** Objects, or lists of them, of which one is meant: a table each, or the fields of all would seem to be wanted at once. */
 function formsOf(schema: Schema): readonly Schema[] {
   const variants = variantsOf(schema);
-  return variants.length > 1 && variants.every(({ properties }) => properties !== undefined)
+  return variants.length > 1 &&
+    variants.every(({ properties, items }) => (properties ?? items?.properties) !== undefined)
     ? variants
     : [schema];
 }
@@ -191,7 +192,7 @@ export function apiPage({ info, tags, paths, components: named }: ApiDescription
     info.description,
     '',
     'Made from the OpenAPI document that `serve` answers at `/docs/json` (a page to try it is at `/docs`); a test holds the two together.',
-    'Keys go as `Authorization: Bearer <key>` or as the user name of basic authentication. A write key may stand in pages; a secret key is for servers. Each route says which it takes.',
+    'Keys go as `Authorization: Bearer <key>`, as the user name of basic authentication, or as `X-API-Key: <key>`, as OFREP clients send it; where only collect is called, also as `writeKey` in the body. A write key may stand in pages; a secret key is for servers. Each route says which it takes.',
     '',
     'Every 4xx and 5xx is `application/problem+json`; some codes have further members beside these, such as `retryAfterSeconds`.',
     ...table('Field', fieldRows(problemSchema(paths))),

@@ -11,5 +11,10 @@ it('docs/api.md is the page of the OpenAPI document', async () => {
   for (const path of Object.keys(description.paths)) expect(page).toContain(path);
   // How a wrong body and a refused definition are told.
   for (const member of ['errors[].pointer', 'reasons']) expect(page).toContain(`| \`${member}\``);
+  // A row, rows in an object, or a list of rows: who sends one form needs no field of another.
+  for (const path of ['/v1/spend', '/v1/notices']) {
+    const route = page.split(`### POST ${path}\n`)[1]!.split('\n### ')[0]!;
+    expect(route.match(/^Body \(.*\), (either|or)$/gm)).toHaveLength(3);
+  }
   await expect(page).toMatchFileSnapshot('../../docs/api.md');
 });

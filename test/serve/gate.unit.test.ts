@@ -228,7 +228,7 @@ describe('limits of events', () => {
     expect((await app.inject(track('shop'))).statusCode).toBe(429);
   });
 
-  it('take a batch larger than the burst when nothing is owed, and have it paid back before the next', async () => {
+  it('take a batch larger than the burst out of a full bucket, and have it paid back before the next', async () => {
     const { app, clock } = await open([key('shop', limited(limits))]);
     expect((await app.inject(batch('shop', 100))).statusCode).toBe(200);
     const refused = await app.inject(batch('shop', 100));
