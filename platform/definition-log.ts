@@ -45,6 +45,8 @@ export interface DefinitionLog {
   isCaughtUp(): boolean;
   caughtUp(): Promise<void>;
   find<Document = unknown>(type: DefinitionType, id: string): InForce<Document> | undefined;
+  /** As `find`, but for what some partition may not know at all yet: it would reject what refers to that. */
+  findKnown<Document = unknown>(type: DefinitionType, id: string): InForce<Document> | undefined;
   /** Sorted by id. */
   list<Document = unknown>(type: DefinitionType): readonly InForce<Document>[];
   /** As `list`, and what was withdrawn with its last document. */
@@ -84,6 +86,8 @@ class FollowedDefinitionLog implements DefinitionLog {
   #options: DefinitionLogOptions;
   #revisions = new Map<string, Revision>();
   #histories = new Map<string, DefinitionRecord[]>();
+  /** Of which every partition has had a document: what a later one changes or withdraws, it still knows. */
+  #known = new Set<string>();
   #lists = new Map<DefinitionType, readonly InForce[]>();
   /** Offsets of the records that hold; as few as there are revisions. */
   #held = new Set<number>();
@@ -114,6 +118,10 @@ class FollowedDefinitionLog implements DefinitionLog {
     return revision === undefined || revision.record.document === null
       ? undefined
       : (toInForce(revision.record) as InForce<Document>);
+  }
+
+  findKnown<Document = unknown>(type: DefinitionType, id: string): InForce<Document> | undefined {
+    return this.#known.has(`${type}/${id}`) ? this.find(type, id) : undefined;
   }
 
   list<Document = unknown>(type: DefinitionType): readonly InForce<Document>[] {
@@ -208,6 +216,8 @@ class FollowedDefinitionLog implements DefinitionLog {
     if (placed.ok) {
       const key = `${placed.value.type}/${placed.value.id}`;
       const revision = this.#revisions.get(key);
+      const marked = this.#histories.get(key)?.[placed.value.revision - 1];
+      if (marked !== undefined && marked.document !== null) this.#known.add(key);
       if (revision?.record.revision === placed.value.revision) {
         this.#revisions.set(key, { ...revision, placed: true });
       }

@@ -16,6 +16,8 @@ export interface DefinitionView {
   /** True once the topic's end, as seen at start, has been passed. */
   isCaughtUp(): boolean;
   find<Document = unknown>(type: DefinitionType, id: string): InForce<Document> | undefined;
+  /** As `find`, but for what some partition may not know at all yet. */
+  findKnown<Document = unknown>(type: DefinitionType, id: string): InForce<Document> | undefined;
   /** Sorted by id. */
   list<Document = unknown>(type: DefinitionType): readonly InForce<Document>[];
   /** Every revision that holds, the first one first; one without a document withdrew it. */

@@ -56,7 +56,7 @@ function openKeeper(deps: BidPorts, reader: StateReader): LeaseKeeper {
       const topic = deps.namespace.topics.spend;
       await deps.producer.send(topic, accountPartition(account), account, JSON.stringify(record));
     },
-    definition: (account) => deps.definitionLog.find<AccountDefinition>('account', account)?.document,
+    definition: (account) => deps.definitionLog.findKnown<AccountDefinition>('account', account)?.document,
     newId: randomUUID,
     warn: (message, fields) => deps.log.warn(message, fields),
   });
@@ -99,10 +99,11 @@ function accountAsked({ accountId, inputs }: BidAnswer): string {
   return inputs === null ? '' : (accountId ?? '');
 }
 
+/** What the ledger does not know yet is not spent for: it would reject the win, and grant the money a second time. */
 function definitionsOf({ definitionLog }: BidPorts, request: BidRequest): BidDefinitions {
-  const campaign = definitionLog.find<CampaignDefinition>('campaign', request.campaignId);
+  const campaign = definitionLog.findKnown<CampaignDefinition>('campaign', request.campaignId);
   if (campaign === undefined) return { campaign, account: undefined, score: undefined };
-  const account = definitionLog.find<AccountDefinition>('account', campaign.document.accountId);
+  const account = definitionLog.findKnown<AccountDefinition>('account', campaign.document.accountId);
   const score = definitionLog.find<ScoreDefinition>('score', campaign.document.scoreId);
   return { campaign, account, score };
 }

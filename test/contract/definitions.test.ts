@@ -214,6 +214,35 @@ describe('publishing', () => {
     expect(outcomes.map(({ outcome }) => outcome).sort()).toEqual(['published', 'unchanged']);
   });
 
+  test('what every partition has had once is known; what a publisher has appended and died is not, until it is completed', async () => {
+    const namespace = await newNamespace('contract-known');
+    const { log, publisher } = await newPublisher(namespace);
+    const dying = createPublisher({
+      ...{ log, producer, namespace, nowMs: Date.now },
+      failpoint: (name) => {
+        if (name === 'definition-appended') throw new Error('it dies');
+      },
+    });
+    const revisions = () => [log.find('account', 'a'), log.findKnown('account', 'a')].map((a) => a?.revision);
+    await expect(dying.publish(publication('account', 'a', account(1)))).rejects.toThrow('it dies');
+    await expect.poll(revisions).toEqual([1, undefined]);
+    // Every partition gets the withdrawal, and none what was withdrawn.
+    await expect(dying.publish(publication('account', 'a', null))).rejects.toThrow('it dies');
+    await expect.poll(() => log.revisionOf('account', 'a')?.record.revision).toBe(2);
+    await publisher.placeMissing();
+    await expect(dying.publish(publication('account', 'a', account(1)))).rejects.toThrow('it dies');
+    await expect.poll(revisions).toEqual([3, undefined]);
+    await publisher.placeMissing();
+    expect(revisions()).toEqual([3, 3]);
+    await expect(dying.publish(publication('account', 'a', account(2)))).rejects.toThrow('it dies');
+    await expect.poll(revisions).toEqual([4, 4]);
+    const { log: later } = await newPublisher(namespace);
+    expect(later.findKnown('account', 'a')).toMatchObject({
+      revision: 4,
+      document: { dailyBudgetMicros: 2 },
+    });
+  });
+
   test('garbage in the topic changes nothing and stops nobody', async () => {
     const namespace = await newNamespace('contract-garbage');
     const forged = {

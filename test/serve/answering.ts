@@ -33,6 +33,8 @@ export class DefinitionsGiven {
   readonly #known = new Map<string, InForce>();
   readonly #histories = new Map<string, DefinitionRecord[]>();
   caughtUp = true;
+  /** `type/id` of what no partition may know yet. */
+  readonly unplaced = new Set<string>();
 
   set(type: DefinitionType, id: string, document: unknown, revision = 1, at = Date.UTC(2026, 0, 1)) {
     const parsed = definitionSchemas[type].parse(document);
@@ -57,10 +59,13 @@ export class DefinitionsGiven {
   }
 
   view(): Dependencies['definitionLog'] {
+    const find = <Document>(type: DefinitionType, id: string) =>
+      this.#known.get(`${type}/${id}`) as InForce<Document> | undefined;
     return {
       isCaughtUp: () => this.caughtUp,
-      find: <Document>(type: DefinitionType, id: string) =>
-        this.#known.get(`${type}/${id}`) as InForce<Document> | undefined,
+      find,
+      findKnown: <Document>(type: DefinitionType, id: string) =>
+        this.unplaced.has(`${type}/${id}`) ? undefined : find<Document>(type, id),
       list: <Document>(type: DefinitionType) =>
         [...this.#known]
           .filter(([name]) => name.startsWith(`${type}/`))

@@ -256,6 +256,20 @@ describe('POST /v1/bids', () => {
     expect(body.versions.campaign.id).toBe(request.campaignId);
   });
 
+  it('bids nothing for what the ledger may not know yet: it would reject the win', async () => {
+    here.definitions.set('account', 'young', account);
+    here.definitions.set('campaign', 'young', { ...campaign, accountId: 'young' });
+    const { unplaced } = here.definitions;
+    unplaced.add('campaign/young').add('account/young');
+    expect((await bid({ campaignId: 'young', country: 'DE' }, '?waitMs=0')).status).toBe(404);
+    unplaced.delete('campaign/young');
+    const { body } = await bid({ campaignId: 'young', country: 'DE' }, '?waitMs=0');
+    expect([body.bidMicros, body.reason]).toEqual([0, 'unknownAccount']);
+    unplaced.clear();
+    const { body: known } = await bid({ campaignId: 'young', country: 'DE' }, '?waitMs=0');
+    expect(known.reason).toBe('noLease');
+  });
+
   it('bids for a buyer whose country is not known where the campaign names ZZ', async () => {
     const { body } = await placed({ campaignId: 'unknown' });
     expect(body).toMatchObject({ reason: 'bid', inputs: { country: '' } });

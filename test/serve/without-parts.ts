@@ -46,6 +46,7 @@ export function world(overrides: Partial<Dependencies> = {}): World {
     definitionLog: {
       isCaughtUp: () => true,
       find: () => undefined,
+      findKnown: () => undefined,
       list: () => [] as InForce[],
       historyOf: () => [],
     },
