@@ -214,6 +214,29 @@ describe('publishing', () => {
     expect(outcomes.map(({ outcome }) => outcome).sort()).toEqual(['published', 'unchanged']);
   });
 
+  test('whoever would replace whatever there is does so, also where another was first', async () => {
+    const namespace = await newNamespace('contract-whatever');
+    const publishers = await Promise.all(Array.from({ length: 3 }, () => newPublisher(namespace)));
+    await publishers[0]!.publisher.publish(publication('account', 'a', account(1)));
+    const revisions = () =>
+      publishers.map(({ log }) => log.revisionOf('account', 'a')?.record.revision).join();
+    await expect.poll(revisions).toBe('1,1,1');
+    const race = async (documents: readonly object[], precondition: Publication['precondition']) => {
+      const racing = publishers.map(({ publisher }, index) =>
+        publisher.publish({ ...publication('account', 'a', documents[index]), precondition }),
+      );
+      return (await Promise.all(racing)).map(({ outcome }) => outcome).sort();
+    };
+    const whatever: Publication['precondition'] = (current) => current !== undefined;
+    const same = [2, 2, 2].map(account);
+    expect(await race(same, whatever)).toEqual(['published', 'unchanged', 'unchanged']);
+    await expect.poll(revisions).toBe('2,2,2');
+    expect(await race([3, 4, 5].map(account), whatever)).toEqual(['published', 'published', 'published']);
+    await expect.poll(revisions).toBe('5,5,5');
+    const seen: Publication['precondition'] = (current) => current?.revision === 5;
+    expect(await race([6, 6, 6].map(account), seen)).toEqual(['conflict', 'conflict', 'published']);
+  });
+
   test('what every partition has had once is known; what a publisher has appended and died is not, until it is completed', async () => {
     const namespace = await newNamespace('contract-known');
     const { log, publisher } = await newPublisher(namespace);
