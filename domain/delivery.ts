@@ -57,6 +57,8 @@ export const deliveryCursor = z.object({
   kind: z.literal('cursor'),
   partition: z.int().min(0),
   next: z.int().min(0),
+  /** Of the topic whose offsets these are: one that is made anew has another. An older version does not say. */
+  topicId: z.string().optional(),
   /** What was taken with it, and for whom: the active receivers, and the triggers that each names. An older version does not say. */
   taken: z
     .object({

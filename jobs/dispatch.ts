@@ -47,8 +47,8 @@ export interface DispatchPorts extends AttemptPorts {
 export interface Dispatcher {
   /** Goes on where the one before stopped. @throws what the writer throws; then this dispatcher has ended */
   resume(beginning: Beginning): Promise<void>;
-  /** Records of one partition of `triggers`, in order; resolves when they are deliveries in Kafka. */
-  take(partition: number, triggers: readonly ReadTrigger[]): Promise<void>;
+  /** Records of one partition of `triggers`, the topic of this id, in order; resolves when they are deliveries in Kafka. */
+  take(partition: number, triggers: readonly ReadTrigger[], topicId?: string): Promise<void>;
   replay(request: DeliveryReplay): Promise<void>;
   /** Receivers have changed. */
   refresh(): void;
@@ -147,7 +147,7 @@ class LaneDispatcher implements Dispatcher {
     for (const receiver of this.#lanes.keys()) this.#pump(receiver);
   }
 
-  async take(partition: number, triggers: readonly ReadTrigger[]): Promise<void> {
+  async take(partition: number, triggers: readonly ReadTrigger[], topicId?: string): Promise<void> {
     const [first] = triggers;
     if (first === undefined) return;
     let from = first.offset;
@@ -156,7 +156,8 @@ class LaneDispatcher implements Dispatcher {
     const write = async (next: number): Promise<void> => {
       // The cursor goes with the deliveries of what it has passed, as one.
       const taken = { from, receivers: activeOf(receivers) };
-      await this.#ports.writer.write([...deliveries, { kind: 'cursor', partition, next, taken }]);
+      const cursor: DeliveryCursor = { kind: 'cursor', partition, next, topicId, taken };
+      await this.#ports.writer.write([...deliveries, cursor]);
       for (const delivery of deliveries) this.#admit(delivery);
       from = next;
       receivers = this.#ports.receivers();

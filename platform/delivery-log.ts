@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import {
   type DeliveriesTopicRecord,
   type Delivery,
+  type DeliveryCursor,
   type DeliveryForgotten,
   type DeliveryReplay,
   delivery,
@@ -94,7 +95,7 @@ export interface DeliveryFold {
   /** By id; the latest change last. */
   readonly deliveries: Map<string, Delivery>;
   /** Where each partition of `triggers` is to be read on. */
-  readonly cursors: Map<number, number>;
+  readonly cursors: Map<number, DeliveryCursor>;
   /** Replays that were asked for of deliveries that have not changed since. */
   readonly replays: Map<string, DeliveryReplay>;
 }
@@ -111,7 +112,7 @@ export function foldDelivery(fold: DeliveryFold, record: DeliveriesTopicRecord):
       fold.replays.delete(record.id);
       break;
     case 'cursor':
-      fold.cursors.set(record.partition, record.next);
+      fold.cursors.set(record.partition, record);
       break;
     case 'replay':
       fold.replays.set(record.id, record);

@@ -98,7 +98,10 @@ function compareOwed(
   const kind = 'deliveries owed';
   let unknown = 0;
   for (const { partition, records } of scope.triggers) {
-    const own = cursors.filter((cursor) => cursor.partition === partition);
+    const ofPartition = cursors.filter((cursor) => cursor.partition === partition);
+    // Of a topic that was made anew the offsets begin anew: earlier cursors tell nothing of them.
+    const topicId = ofPartition.at(-1)?.topicId;
+    const own = ofPartition.filter((cursor) => (cursor.topicId ?? topicId) === topicId);
     const met = new Set<unknown>();
     let index = 0;
     for (const { offset, value } of records) {

@@ -49,8 +49,8 @@ it('what is finished is not taken again', async () => {
   take(recordOf('again', 'delivered'));
   const { dispatcher, written } = dispatching({});
   await dispatcher.resume(beginning);
-  await dispatcher.take(0, [{ offset: 5, trigger }]);
-  expect(written.map(({ kind }) => kind)).toEqual(['cursor']);
+  await dispatcher.take(0, [{ offset: 5, trigger }], 'topic');
+  expect(written).toMatchObject([{ kind: 'cursor', next: 6, topicId: 'topic' }]);
 });
 
 // They stood in the figures of a process that led no more, older and older, until it was restarted.

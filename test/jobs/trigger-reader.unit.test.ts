@@ -8,11 +8,15 @@ import { namespace } from './dispatching.ts';
 // An offset that the log no longer or not yet had ended each turn: there was never a webhook again.
 it('is where the log still, or again, can be read', () => {
   const watermarks = { low: 20, high: 30 };
-  expect(beginningOf(undefined, watermarks)).toEqual({ is: 'kept', from: 20 });
-  for (const cursor of [20, 25, 30])
-    expect(beginningOf(cursor, watermarks)).toEqual({ is: 'kept', from: cursor });
-  expect(beginningOf(5, watermarks)).toEqual({ is: 'cut', from: 20, lost: 15 });
-  expect(beginningOf(31, watermarks)).toEqual({ is: 'anew', from: 20 });
+  const beginning = (next: number, topicId?: string) => beginningOf({ next, topicId }, 'this', watermarks);
+  expect(beginningOf(undefined, 'this', watermarks)).toEqual({ is: 'kept', from: 20 });
+  for (const topicId of ['this', undefined]) {
+    for (const next of [20, 25, 30]) expect(beginning(next, topicId)).toEqual({ is: 'kept', from: next });
+    expect(beginning(5, topicId)).toEqual({ is: 'cut', from: 20, lost: 15 });
+  }
+  // Made anew it may have grown past what was taken of the one before.
+  for (const next of [5, 20, 25, 30]) expect(beginning(next, 'before')).toEqual({ is: 'anew', from: 20 });
+  expect(beginning(31)).toEqual({ is: 'anew', from: 20 });
 });
 
 it('what is lost is told and counted, and the cursor passes it', async () => {
@@ -22,7 +26,10 @@ it('what is lost is told and counted, and the cursor passes it', async () => {
   const lost: number[] = [];
   const ports: TriggerReaderPorts = {
     ...{ brokers: '', namespace },
-    admin: { watermarks: async () => [10, 20, 0].map((low) => ({ low, high: low + 10 })) },
+    admin: {
+      describe: async () => [{ topic: namespace.topics.triggers, id: 'this', partitions: 3 }],
+      watermarks: async () => [10, 20, 0].map((low) => ({ low, high: low + 10 })),
+    },
     metrics: { lostTriggers: (count) => void lost.push(count) },
     log: { warn() {}, error: (message) => void errors.push(message) },
     async *follow({ partition, from }) {
@@ -31,14 +38,14 @@ it('what is lost is told and counted, and the cursor passes it', async () => {
     },
   };
   const dispatcher = {
-    take: async (partition: number, triggers: readonly ReadTrigger[]) =>
-      void taken.push([partition, triggers.map(({ offset }) => offset)]),
+    take: async (partition: number, triggers: readonly ReadTrigger[], topicId?: string) => {
+      expect(topicId).toBe('this');
+      taken.push([partition, triggers.map(({ offset }) => offset)]);
+    },
   };
-  const cursors = new Map([
-    [0, 12],
-    [1, 3],
-    [2, 40],
-  ]);
+  const cursors = new Map(
+    [12, 3, 40].map((next, partition) => [partition, { kind: 'cursor', partition, next } as const]),
+  );
   await readTriggers(ports, cursors, dispatcher, new AbortController().signal);
   expect(reads).toEqual([12, 20, 0]);
   expect(lost).toEqual([17]);

@@ -65,9 +65,9 @@ function differencesOf(records: readonly (DeliveriesTopicRecord | null)[], sent 
 /** What was told of the trigger, which stands at offset 0. */
 function cursor(
   receivers: readonly { readonly id: string; readonly triggers: string[] }[],
-  { next = 1, from = 0 } = {},
+  { next = 1, from = 0, topicId }: { next?: number; from?: number; topicId?: string } = {},
 ): DeliveriesTopicRecord {
-  return { kind: 'cursor', partition: 0, next, taken: { from, receivers: [...receivers] } };
+  return { kind: 'cursor', partition: 0, next, topicId, taken: { from, receivers: [...receivers] } };
 }
 
 /** All of a delivery is taken out of the topic. */
@@ -157,6 +157,11 @@ describe('a trigger that was taken', () => {
     ['behind what was compacted away', [cursor([crm], { from: 1, next: 4 })], 0],
     ['by an older version, which does not say for whom', [{ kind: 'cursor', partition: 0, next: 1 }], 0],
     ['not yet', [cursor([crm], { next: 0 })], 0],
+    [
+      'of a topic made anew, for nobody: what the one before had there was for others',
+      [cursor([crm], { topicId: 'before', next: 9 }), cursor([], { topicId: 'anew' })],
+      1,
+    ],
   ])('%s is right', (_case, records, compared) => {
     const deliveries = records.map((record, offset) => ({ offset, record }));
     const comparison = compare({ deliveries, triggers: topicOf([trigger]) });
