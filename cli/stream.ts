@@ -39,7 +39,7 @@ async function open(config: Config, signal: AbortSignal, closes: Opened) {
   closes.add(() => admin.close());
   // Before there is a producer: while that connects its process cannot end, which for a Kafka that answers nothing takes 10 s.
   const generations = await ensureGeneration(namespace, admin, redis);
-  const limits = await readMessageLimits(admin, namespace);
+  const setBytes = setBytesMax(await readMessageLimits(admin, namespace));
   const registry: Registry = createRegistry();
   const metrics = await serveMetrics(registry, { host: config.serveHost, port: config.streamMetricsPort });
   closes.add(() => metrics.close());
@@ -47,14 +47,14 @@ async function open(config: Config, signal: AbortSignal, closes: Opened) {
     brokers: config.kafkaBrokers,
     clientId: `flywheel-outbox-${config.streamSlot}`,
     deliveryTimeoutMs: 0,
-    setBytesMax: setBytesMax(limits),
+    setBytesMax: setBytes,
     onWarning: warn,
     // An outbox that cannot be sent is never skipped: the process ends, its successor sends it.
     onFatal: fatal,
   });
   closes.add(() => producer.close());
   const failpoint = createFailpoint(config.failpoint);
-  const opened = { config, namespace, redis, clickhouse, producer, admin, generations, registry };
+  const opened = { config, namespace, redis, clickhouse, producer, setBytes, admin, generations, registry };
   const stream = await runStream({ ...opened, failpoint, log, fatal, now: Date.now }, signal);
   closes.add(() => stream.close());
   return {

@@ -49,6 +49,8 @@ export interface StreamParts {
   readonly clickhouse: ClickHouse;
   /** Never gives a message up: what it sends is in an outbox. */
   readonly producer: Producer;
+  /** Bytes that the producer puts together at most. */
+  readonly setBytes: number;
   readonly admin: TopicAdmin;
   readonly generations: Readonly<Record<StatefulTopic, number>>;
   readonly registry: Registry;
@@ -230,6 +232,7 @@ function openSink(parts: StreamParts, metrics: StreamMetrics): Sink {
       metrics.tooLarge(to);
       parts.log('error', `put aside: ${detail}; it comes of ${sourceId}, and is kept in events.rejected`);
     },
+    setBytes: parts.setBytes,
     limits: () => readMessageLimits(parts.admin, parts.namespace),
     now: parts.now,
   });

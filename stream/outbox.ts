@@ -8,7 +8,7 @@ import type { Namespace } from '../platform/namespace.ts';
 import { isPlatformError, PlatformError } from '../platform/platform-error.ts';
 import { messageBytesMax } from '../platform/topic-settings.ts';
 import type { OutboxRecord } from './batch.ts';
-import { type MessageLimits, setBytesMax } from './message-limits.ts';
+import type { MessageLimits } from './message-limits.ts';
 import { rawOf } from './reject.ts';
 import type { RecordStore } from './sink.ts';
 
@@ -18,9 +18,15 @@ const FRAME_BYTES = 256;
 /** Of so many that were put aside it is known that they were told of: an older one is at worst told of again. */
 const TOLD_MAX = 10_000;
 
+/** So long after a topic was found to take too little, what it takes is told by whichever broker is asked. */
+const SETTLE_MS = 5_000;
+const topics = ['events', 'spend', 'triggers', 'rejected'] as const;
+
 export interface OutboxPorts {
   /** Told of each record that is put aside, once it is, and once however often it is sent. */
   tooLarge(record: OutboxRecord, rejected: RejectedRecord): void;
+  /** Bytes that the producer puts together at most, as it was made. */
+  readonly setBytes: number;
   /** What the topics take now. */
   limits(): Promise<MessageLimits>;
   now(): number;
@@ -113,28 +119,37 @@ export function createOutbox(
 
   /** What the topics take; undefined where it is to be asked. */
   let limits: MessageLimits | undefined;
-  /** What the producer puts together at most: they took that when it was made. */
-  let setBytes: number | undefined;
+  /** When one was last found, or seen by a refusal, to take too little. */
+  let lessAtMs = Number.NEGATIVE_INFINITY;
+
+  /** Why a record may not be handed over to a topic that takes less than ours. */
+  function tooMuchFor(record: OutboxRecord, limit: number): string | undefined {
+    const { to, partition, key } = record;
+    const said = `${namespace.topics[to]} takes ${limit} bytes at a time (max.message.bytes)`;
+    if (exceeds(record, limit))
+      return `${said}, and a record for its partition ${partition}, of ${key}, has ${bytesOf(record)}: nothing is sent until it takes that (${command(to)})`;
+    if (limit < ports.setBytes)
+      return `${said} and took more when this process began, which puts ${ports.setBytes} together: nothing is sent until stream is started again, or it takes that (${command(to)})`;
+    return undefined;
+  }
 
   /** @throws PlatformError KAFKA_TOO_LARGE if any would be refused: then none may be handed over */
   async function checkLimits(records: readonly OutboxRecord[]): Promise<void> {
     const known = limits ?? (await ports.limits());
-    setBytes ??= setBytesMax(known);
     limits = undefined;
-    for (const record of records) {
-      const { to, partition, key } = record;
-      const said = `${namespace.topics[to]} takes ${known[to]} bytes at a time (max.message.bytes)`;
-      if (known[to] < messageBytesMax[to] && exceeds(record, known[to]))
-        throw new PlatformError(
-          'KAFKA_TOO_LARGE',
-          `${said}, and a record for its partition ${partition}, of ${key}, has ${bytesOf(record)}: nothing is sent until it takes that (${command(to)})`,
-        );
-      if (known[to] < setBytes)
-        throw new PlatformError(
-          'KAFKA_TOO_LARGE',
-          `${said} and took more when this process began, which puts ${setBytes} together: nothing is sent until stream is started again, or it takes that (${command(to)})`,
-        );
+    const less = new Set(topics.filter((to) => known[to] < Math.max(messageBytesMax[to], ports.setBytes)));
+    for (const record of less.size > 0 ? records : []) {
+      const fault = less.has(record.to) ? tooMuchFor(record, known[record.to]) : undefined;
+      if (fault === undefined) continue;
+      lessAtMs = ports.now();
+      throw new PlatformError('KAFKA_TOO_LARGE', fault);
     }
+    // Who told it may have heard sooner than who leads the partition.
+    if (ports.now() - lessAtMs < SETTLE_MS)
+      throw new PlatformError(
+        'KAFKA_TOO_LARGE',
+        `the topics take what waits since less than ${SETTLE_MS / 1_000} s ago, and not all brokers may have heard: it is sent then`,
+      );
     limits = known;
   }
 
@@ -155,7 +170,10 @@ export function createOutbox(
         await producer.sendBatch(taken.map(outgoing));
       } catch (error) {
         // They were set to take less meanwhile.
-        if (isPlatformError(error, 'KAFKA_TOO_LARGE')) limits = undefined;
+        if (isPlatformError(error, 'KAFKA_TOO_LARGE')) {
+          limits = undefined;
+          lessAtMs = ports.now();
+        }
         throw error;
       }
       tell(aside);

@@ -57,12 +57,9 @@ const batchRoutes = ['batch', 'import', 'b'];
 /** What clients really send, JSON whatever they call it: browsers avoid a preflight, RudderStack says form. */
 const contentTypes = ['application/json', 'text/plain', 'application/x-www-form-urlencoded'];
 
-const writeKey = z
-  .string()
-  .optional()
-  .meta({
-    description: 'A key, of who can send no header, as a browser’s beacon. One in a header goes first.',
-  });
+const writeKey = z.string().optional().meta({
+  description: 'A key, of who can send no header, as a browser’s beacon. One in a header goes first.',
+});
 const batchSchema = z.looseObject({
   batch: z.array(segmentMessage),
   writeKey,

@@ -18,12 +18,9 @@ import { tooLarge } from './too-large.ts';
 type EditingPorts = Pick<Dependencies, 'definitionLog' | 'publisher'>;
 
 const preconditions = z.object({
-  'if-match': z
-    .string()
-    .optional()
-    .meta({
-      description: 'The ETag of the revision that is to be replaced or withdrawn; `*`: whatever there is.',
-    }),
+  'if-match': z.string().optional().meta({
+    description: 'The ETag of the revision that is to be replaced or withdrawn; `*`: whatever there is.',
+  }),
   'if-none-match': z
     .string()
     .optional()

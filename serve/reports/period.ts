@@ -20,11 +20,9 @@ const timeText = z
   .meta({ examples: ['2026-01-15T00:00:00Z'] });
 
 export const periodQuery = z.object({
-  from: timeText
-    .optional()
-    .meta({
-      description: `Begin, inclusive; ${DEFAULT_DAYS} days before the end if absent, ${DAYS_MAX} at most.`,
-    }),
+  from: timeText.optional().meta({
+    description: `Begin, inclusive; ${DEFAULT_DAYS} days before the end if absent, ${DAYS_MAX} at most.`,
+  }),
   to: timeText.optional().meta({ description: 'End, exclusive; now if absent.' }),
   by: segmentBy.optional().meta({ description: 'One row for each value of this part of the segment.' }),
   limit: z

@@ -49,6 +49,7 @@ it.each(['events', 'triggers'] as const)(
     const told: string[] = [];
     const outbox = createOutbox(producer, namespace, {
       tooLarge: (record, rejected) => told.push(`${record.to} ${rejected.sourceId}`),
+      setBytes: 1_000_000,
       limits: () => readMessageLimits(admin, namespace),
       now: () => NOW_MS,
     });
@@ -83,6 +84,7 @@ it.each(['events', 'triggers'] as const)(
 it('cuts a reject that an older version kept whole', async () => {
   const outbox = createOutbox(producer, namespace, {
     tooLarge: () => expect.unreachable(),
+    setBytes: 1_000_000,
     limits: () => readMessageLimits(admin, namespace),
     now: () => NOW_MS,
   });
@@ -119,15 +121,18 @@ describe('topics that somebody made to take 100,000 bytes', () => {
     await client.createTopics({ topics, partitions: topicPartitions.events, replicas: 1, configs });
     await admin.createMissing(space);
     const limits = (): ReturnType<typeof readMessageLimits> => readMessageLimits(admin, space);
+    const setBytes = setBytesMax(await limits());
     const small = await createProducer({
-      ...{ brokers, clientId: name, deliveryTimeoutMs: 0, setBytesMax: setBytesMax(await limits()) },
+      ...{ brokers, clientId: name, deliveryTimeoutMs: 0, setBytesMax: setBytes },
     });
     onTestFinished(async () => {
       await small.close();
       await client.close();
     });
     return {
-      outbox: createOutbox(small, space, { tooLarge: () => expect.unreachable(), limits, now: () => NOW_MS }),
+      outbox: createOutbox(small, space, {
+        ...{ tooLarge: () => expect.unreachable(), setBytes, limits, now: Date.now },
+      }),
       sources: async () => (await recordsOf(space.topics.events)).map(({ headers }) => headers.source),
       takeMore: () =>
         client.incrementalAlterConfigs({
@@ -163,7 +168,7 @@ describe('topics that somebody made to take 100,000 bytes', () => {
       });
     expect(await sources()).toEqual([]);
     await takeMore();
-    await vi.waitFor(() => outbox.send(lot), { timeout: 10_000 });
+    await vi.waitFor(() => outbox.send(lot), { timeout: 60_000, interval: 500 });
     expect(await sources()).toEqual(lot.map(({ source }) => source));
   });
 

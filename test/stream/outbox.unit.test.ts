@@ -30,6 +30,7 @@ function outboxThatFails(failures: number) {
   };
   const outbox = createOutbox(producer as never, namespaceOf('default'), {
     tooLarge: (_, { sourceId }) => void told.push(sourceId),
+    setBytes: 1_000_000,
     limits: async () => messageBytesMax,
     now: () => (nowMs += 1_000),
   });
@@ -82,7 +83,8 @@ it('sends nothing more to a topic that was set to take less than what the produc
   const sendBatch = vi.fn(async (): Promise<number[]> => []);
   let events = messageBytesMax.events;
   const limits = vi.fn(async () => ({ ...messageBytesMax, events }));
-  const ports = { tooLarge: () => expect.unreachable(), limits, now: () => NOW_MS };
+  let nowMs = NOW_MS;
+  const ports = { tooLarge: () => expect.unreachable(), setBytes: 1_000_000, limits, now: () => nowMs };
   const outbox = createOutbox({ sendBatch }, namespaceOf('default'), ports);
   const records = [{ ...recordOf(1, {}), value: '{}' }];
   await outbox.send(records);
@@ -95,7 +97,24 @@ it('sends nothing more to a topic that was set to take less than what the produc
     );
   expect(sendBatch).toHaveBeenCalledTimes(2);
   events = messageBytesMax.events;
+  // One broker tells it; that all have heard takes a moment.
+  nowMs += 4_999;
+  await expect(outbox.send(records)).rejects.toThrow('not all brokers may have heard');
+  nowMs += 1;
   for (let lot = 0; lot < 3; lot += 1) await outbox.send(records);
   // Asked once at the first lot, and after each that was not taken.
-  expect([sendBatch.mock.calls.length, limits.mock.calls.length]).toEqual([5, 4]);
+  expect([sendBatch.mock.calls.length, limits.mock.calls.length]).toEqual([5, 5]);
+});
+
+it('sends nothing to a topic that was set to take less before its first lot, since the producer was made', async () => {
+  const sendBatch = vi.fn(async (): Promise<number[]> => []);
+  const outbox = createOutbox({ sendBatch }, namespaceOf('default'), {
+    tooLarge: () => expect.unreachable(),
+    setBytes: 1_000_000,
+    limits: async () => ({ ...messageBytesMax, events: 100_000 }),
+    now: () => NOW_MS,
+  });
+  for (let attempt = 0; attempt < 2; attempt += 1)
+    await expect(outbox.send([{ ...recordOf(1, {}), value: '{}' }])).rejects.toThrow('puts 1000000 together');
+  expect(sendBatch).not.toHaveBeenCalled();
 });
