@@ -58,7 +58,7 @@ const batchRoutes = ['batch', 'import', 'b'];
 const contentTypes = ['application/json', 'text/plain', 'application/x-www-form-urlencoded'];
 
 const writeKey = z.string().optional().meta({
-  description: 'A key, of who can send no header, as a browser’s beacon. One in a header goes first.',
+  description: 'The key, where no header can be sent, as by a browser’s beacon; one in a header goes first.',
 });
 const batchSchema = z.looseObject({
   batch: z.array(segmentMessage),
