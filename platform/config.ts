@@ -1,5 +1,5 @@
-// The only file that reads settings from process.env (what sets the project up asks for addresses, too). They are checked once, at start, with all
-// faults in one message. docs/operating.md has each in its table.
+// The only file that reads settings from process.env (set-up, in bin/, looks whether parts run elsewhere). They are checked once,
+// at start, with all faults in one message; docs/operating.md has each in its table.
 import path from 'node:path';
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
