@@ -55,6 +55,12 @@ export function reach(
   countReached(state, remembered.behaviour, remembered.timeMs, definitions, effects);
 }
 
+/** What came at the instant that a cap had settled last belongs to it once funnels are computed anew. */
+function settleWholeInstant(state: Buyer): void {
+  const { behaviours, settledCount } = state;
+  if (settledCount > 0) state.settledCount = instantEnd(behaviours, settledCount - 1, behaviours.length);
+}
+
 function isSettled(state: Buyer, timeMs: number, nowMs: number, definitions: Definitions): boolean {
   const settledThroughMs = state.behaviours[state.settledCount - 1]?.timeMs ?? 0;
   return timeMs <= settledThroughMs || timeMs < unsettledFrom(definitions, nowMs);
@@ -62,6 +68,7 @@ function isSettled(state: Buyer, timeMs: number, nowMs: number, definitions: Def
 
 /** Computes every funnel in force from the behaviours that are held; new steps count at the event time that reached them. */
 export function recomputeFunnels(state: Buyer, definitions: Definitions, effects: Effect[]): void {
+  settleWholeInstant(state);
   for (const funnel of definitions.funnels) recompute(state, progressIn(state, funnel), funnel, effects);
 }
 

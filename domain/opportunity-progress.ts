@@ -92,11 +92,12 @@ function openOpportunity(
   qualify(state, opened, timeMs, context, effects);
 }
 
-/** One that finds no room evicts the oldest. */
+/** One that finds no room evicts the oldest; several, where the limit was lowered. */
 function makeRoom(state: Buyer, timeMs: number, context: BuyerContext, effects: Effect[]): void {
-  if (state.opportunities.length < context.definitions.settings.maxOpportunitiesPerBuyer) return;
-  close(state, oldest(state.opportunities)!, 'evicted', timeMs, context, effects);
-  state.overflow = true;
+  while (state.opportunities.length >= context.definitions.settings.maxOpportunitiesPerBuyer) {
+    close(state, oldest(state.opportunities)!, 'evicted', timeMs, context, effects);
+    state.overflow = true;
+  }
 }
 
 function qualify(

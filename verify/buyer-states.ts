@@ -4,6 +4,7 @@ import type { Said } from './attributes.ts';
 import { idHash } from './id-hash.ts';
 import { compareIdentity, compareStanding, heldAs } from './identity/compare-states.ts';
 import { settledBefore } from './in-force.ts';
+import { idsKeptFrom } from './judge.ts';
 import type { Person } from './person.ts';
 import type { EventsScope, Scope } from './scope.ts';
 import { type Levels, levelName } from './scratch.ts';
@@ -104,9 +105,9 @@ function byName([a]: readonly [string, unknown], [b]: readonly [string, unknown]
 /** Ids are kept as (hash, event time) in order of arrival: at least those that may still be asked for. */
 function idsOf({ judged }: Person, { ids }: Buyer, { walk }: EventsScope): string {
   const { settings, letGo } = walk.history.at(Number.MAX_SAFE_INTEGER);
-  const { idMemoryMs, maxIdsPerBuyer } = settings;
-  const rememberedMs = Math.max(walk.watermarkMs - idMemoryMs, letGo.idsMs);
-  const applied = judged.filter(({ verdict }) => verdict === 'applied').map(({ record }) => record);
+  const rememberedMs = Math.max(walk.watermarkMs - settings.idMemoryMs, letGo.idsMs);
+  const appliedOnes = judged.filter(({ verdict }) => verdict === 'applied');
+  const applied = appliedOnes.map(({ record }) => record);
   const times = applied.map(({ timestamp }) => timestamp);
   const kept = ids.filter((_, index) => index % 2 === 1);
   const latest = applied.slice(applied.length - kept.length);
@@ -114,8 +115,9 @@ function idsOf({ judged }: Person, { ids }: Buyer, { walk }: EventsScope): strin
     return `of other times: ${kept.join()}`;
   const others = latest.filter(({ messageId }, index) => ids[2 * index] !== idHash(messageId));
   if (others.length > 0) return `of other ids than ${others.map(({ messageId }) => messageId).join()}`;
-  const oldestNeeded = times.slice(-maxIdsPerBuyer).findIndex((timeMs) => timeMs >= rememberedMs);
-  const needed = oldestNeeded === -1 ? 0 : Math.min(times.length, maxIdsPerBuyer) - oldestNeeded;
+  const keptFrom = appliedOnes.reduce((from, { epoch }, index) => idsKeptFrom(from, index + 1, epoch), 0);
+  const oldestNeeded = times.findIndex((timeMs, place) => place >= keptFrom && timeMs >= rememberedMs);
+  const needed = oldestNeeded === -1 ? 0 : times.length - oldestNeeded;
   return kept.length >= needed ? 'as applied' : `${kept.length} kept, ${needed} needed`;
 }
 

@@ -29,20 +29,29 @@ export function isBehaved(own: Judged): boolean {
   return own.verdict === 'applied' && own.behaviour !== '';
 }
 
+/**
+ * The first applied record whose id the cap leaves, once so many were applied: what it has cut does not come back with a higher
+ * one, and a lower one cuts with the next record that is applied.
+ */
+export function idsKeptFrom(keptFrom: number, applied: number, { settings }: Epoch): number {
+  return Math.max(keptFrom, applied - settings.maxIdsPerBuyer);
+}
+
 /** Every record of the buyer with its verdict. Late and duplicate ones teach nothing and are not remembered. */
 export function judge(records: readonly OwnRecord[], history: DefinitionHistory): Judged[] {
   const appliedTimesMs: number[] = [];
   const appliedAt = new Map<string, number[]>();
+  let keptFrom = 0;
   let known = nothingKnown;
   return records.map((own) => {
     const { index, offset, watermarkMs, record, key, timeMs } = own;
     const epoch = history.at(offset);
-    const { idMemoryMs, maxIdsPerBuyer } = epoch.settings;
+    const { idMemoryMs } = epoch.settings;
     const rememberedMs = Math.max(watermarkMs - idMemoryMs, epoch.letGo.idsMs);
     const behaviour = behaviourBy(epoch.behaviourRules, record.kind, record.event);
     const earlier = appliedAt.get(record.messageId);
     const isRemembered = earlier?.some(
-      (place) => appliedTimesMs[place]! >= rememberedMs && place >= appliedTimesMs.length - maxIdsPerBuyer,
+      (place) => appliedTimesMs[place]! >= rememberedMs && place >= keptFrom,
     );
     let verdict: Judged['verdict'] = 'applied';
     if (isRemembered) verdict = 'duplicate';
@@ -51,6 +60,7 @@ export function judge(records: readonly OwnRecord[], history: DefinitionHistory)
       if (earlier === undefined) appliedAt.set(record.messageId, [appliedTimesMs.length]);
       else earlier.push(appliedTimesMs.length);
       appliedTimesMs.push(timeMs);
+      keptFrom = idsKeptFrom(keptFrom, appliedTimesMs.length, epoch);
       known = learn(known, record);
     }
     return { index, offset, watermarkMs, record, key, timeMs, behaviour, epoch, verdict, known };

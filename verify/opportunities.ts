@@ -121,10 +121,11 @@ function earliest(opportunities: readonly Opportunity[]): Opportunity | undefine
   return [...opportunities].sort((a, b) => a.openedMs - b.openedMs)[0];
 }
 
-/** One that finds no room evicts the oldest. */
+/** One that finds no room evicts the oldest, as many as stand above the limit in force. */
 export function makeRoom(life: Life, timeMs: number, when: When, epoch: Epoch, facts: Facts): void {
-  if (life.opportunities.length < epoch.settings.maxOpportunitiesPerBuyer) return;
-  close(life, earliest(life.opportunities)!, 'evicted', timeMs, when, epoch, facts);
+  const surplus = life.opportunities.length + 1 - epoch.settings.maxOpportunitiesPerBuyer;
+  for (let left = surplus; left > 0; left -= 1)
+    close(life, earliest(life.opportunities)!, 'evicted', timeMs, when, epoch, facts);
 }
 
 export function closeOverdue(life: Life, nowMs: number, when: When, epoch: Epoch, facts: Facts): void {

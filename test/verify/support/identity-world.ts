@@ -102,6 +102,8 @@ export function changesOfWaits(random: Random): (round: number) => readonly Prod
       latenessMs,
       idMemoryMs: latenessMs + pick(random, [1, 60, 1_440]) * MINUTE_MS,
       maxBehavioursPerBuyer: 1_000,
+      maxIdsPerBuyer: pick(random, [10, 20, 5_000]),
+      maxOpportunitiesPerBuyer: pick(random, [1, 2, 50]),
       hourRetentionMs: pick(random, [0, 1, 25]) * HOUR_MS,
       dayRetentionMs: pick(random, [0, 1, 48]) * HOUR_MS,
       maxCellsPerWindow: pick(random, [1, 3, 1_000]),
