@@ -150,7 +150,7 @@ export interface VisitorLink extends SaidTimes {
   user: string;
   /** The later of the visitor's watermark at its record, and of the record's time. */
   sinceMs: number;
-  /** The visitor's stage then. */
+  /** The visitor's stage as it was said last. */
   stage: LifecycleStage | null;
 }
 

@@ -136,6 +136,17 @@ export const linkEndedRecord = z.object({
 });
 export type LinkEndedRecord = z.infer<typeof linkEndedRecord>;
 
+/** The user's owner tells the visitor's owner that what came by a link that was taken back is the user's own for good. */
+export const linkKeptRecord = z.object({
+  kind: z.literal('linkKept'),
+  origin: originSchema,
+  /** The visitor's key. */
+  key: visitorKey,
+  link: linkId,
+  user: userKey,
+});
+export type LinkKeptRecord = z.infer<typeof linkKeptRecord>;
+
 /** What a member of a company did, for the company's own record. */
 export const memberRecord = z.object({
   kind: z.literal('member'),
@@ -210,5 +221,6 @@ export type DerivedRecord =
   | MergeRecord
   | ForwardRecord
   | LinkEndedRecord
+  | LinkKeptRecord
   | MemberRecord
   | PastRecord;

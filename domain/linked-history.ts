@@ -71,7 +71,9 @@ export function endPart(
   if (record.how !== 'revoked') {
     if (part !== undefined) part.ended = true;
   } else if (part === undefined) {
-    say(before, record.link, record.visitor, 'inseparable', context, effects);
+    const { key: user, link, visitor } = record;
+    say(before, link, visitor, 'inseparable', context, effects);
+    effects.push({ kind: 'record', record: { kind: 'linkKept', key: visitor, link, user } });
   } else {
     drop(before, part, context, effects);
   }

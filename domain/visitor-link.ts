@@ -4,7 +4,7 @@ import { type Buyer, newBuyer, type PastLink, type VisitorLink, type VisitorLink
 import type { BuyerContext } from './buyer-context.ts';
 import type { ExposureRecord, SegmentRecord } from './buyer-record.ts';
 import type { Effect } from './effect.ts';
-import type { LinkRecord, RevokeRecord } from './identity-record.ts';
+import type { LinkKeptRecord, LinkRecord, RevokeRecord } from './identity-record.ts';
 import { sayOfAll } from './opportunity-progress.ts';
 import { sayStage } from './stage-progress.ts';
 import { mergeRecords } from './visitor-history.ts';
@@ -88,7 +88,9 @@ export function linkVisitor(
   // A partition whose first record this is has no watermark yet.
   const sinceMs = Math.max(context.nowMs, record.timestamp);
   const said = { saidFromMs: record.timestamp, saidToMs: record.timestamp };
-  const link: VisitorLink = { id, user: record.user, sinceMs, stage: state.stage, ...said };
+  // What came about in silence was never said: a further link goes on from what was.
+  const stage = current == null ? state.stage : current.stage;
+  const link: VisitorLink = { id, user: record.user, sinceMs, stage, ...said };
   state.links = { ...links, current: link, history: ownsHistory ? id : links.history };
   const from_offset = ownsHistory ? links.bornOffset : context.offset;
   const named = { time: sinceMs, from_offset, message_id: record.messageId };
@@ -149,6 +151,12 @@ function wasHeard({ past }: VisitorLinks, { user, timestamp }: LinkRecord): bool
 /** A link's id has the offset of its record. */
 function isOfThisLife({ bornOffset }: VisitorLinks, link: string): boolean {
   return Number(link.split('-')[1]) >= bornOffset;
+}
+
+/** What came by a link that was taken back stays with its user: no later link owns it. */
+export function keepLink(before: Buyer | undefined, { link }: LinkKeptRecord): Buyer | undefined {
+  if (before?.links != null && isOfThisLife(before.links, link)) before.links.standing += 1;
+  return before;
 }
 
 /** The visitor is itself again: what came about in silence is said now, and nobody is told. */

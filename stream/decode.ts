@@ -148,6 +148,7 @@ function fromEvents(record: EventsTopicRecord, raw: Uint8Array, message: Message
     case 'merge':
     case 'forward':
     case 'linkEnded':
+    case 'linkKept':
     case 'member':
     case 'past':
       return keyed('derived', record, partition);

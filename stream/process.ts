@@ -13,7 +13,7 @@ import type { RejectedRecord } from '../domain/record.ts';
 import { floorsAt } from '../domain/time-floors.ts';
 import { transitionAccount } from '../domain/transition-account.ts';
 import { exposeBuyer, forwardToBuyer, transitionBuyer } from '../domain/transition-buyer.ts';
-import { linkVisitor, revokeLink } from '../domain/visitor-link.ts';
+import { keepLink, linkVisitor, revokeLink } from '../domain/visitor-link.ts';
 import { addRow, addVerdict } from './batch.ts';
 import type { Decoded, Message } from './decode.ts';
 import { carryOut } from './effects.ts';
@@ -202,6 +202,8 @@ function derivedTransition(record: DerivedRecord): BuyerTransition {
       return (before, context, effects) => forwardToBuyer(before, record, context, effects);
     case 'linkEnded':
       return (before, context, effects) => endPart(before, record, context, effects);
+    case 'linkKept':
+      return (before) => keepLink(before, record);
     case 'past':
       return (before, context, effects) => takePast(before, record, context, effects);
     case 'member':

@@ -105,6 +105,7 @@ export function decodeEvent(logRecord: LogRecord, partition: number): Decoded<Ev
     case 'merge':
     case 'forward':
     case 'linkEnded':
+    case 'linkKept':
     case 'member':
     case 'backfill':
     case 'past':
@@ -156,6 +157,7 @@ export function raises(record: EventsTopicRecord | SpendTopicRecord): number {
     case 'merge':
     case 'forward':
     case 'linkEnded':
+    case 'linkKept':
     case 'member':
     case 'backfill':
     case 'past':

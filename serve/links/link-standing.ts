@@ -14,7 +14,7 @@ export interface KnownLink {
   readonly status: LinkStatus;
   /** The visitor's watermark at its record; 0 for one that has ended. */
   readonly sinceMs: number;
-  /** The visitor's stage then. */
+  /** The visitor's stage as it was said last. */
   readonly stage: LifecycleStage | null;
 }
 
@@ -47,18 +47,21 @@ export function separabilityOf(
   const part = buyer?.parts.find((each) => each.link === link.id) ?? null;
   if (link.status === 'revoked') return { separable: false, part, why: 'it was taken back before' };
   const tooOld = `it was joined more than ${Math.round(settings.linkMemoryMs / 86_400_000)} days ago`;
+  const tooMany = `at least ${settings.maxLinksPerBuyer} links of this user came after it`;
   if (part !== null) {
     const untilMs = part.mergedMs + settings.linkMemoryMs;
-    return untilMs < watermarkMs
-      ? { separable: false, part, why: tooOld }
-      : { separable: true, part, untilMs };
+    if (untilMs < watermarkMs) return { separable: false, part, why: tooOld };
+    // Parts stand in the order of their merges, behind the user's own; a lowered limit takes hold at the user's next record.
+    const younger = buyer!.parts.length - 1 - buyer!.parts.indexOf(part);
+    if (younger >= settings.maxLinksPerBuyer) return { separable: false, part, why: tooMany };
+    return { separable: true, part, untilMs };
   }
   const arrives = received < offset || buyer?.arriving.some((each) => each.link === link.id);
   if (arrives) return { separable: true, part, untilMs: 0 };
   return {
     separable: false,
     part,
-    why: `${tooOld}, or more than ${settings.maxLinksPerBuyer} links of this user came after it`,
+    why: `${tooOld}, or ${tooMany}`,
   };
 }
 

@@ -178,7 +178,7 @@ describe('GET /v1/links/{id}', () => {
     const owned = (await get(id)).json();
     expect([owned.revocable, owned.notRevocable]).toEqual([
       false,
-      expect.stringContaining('more than 7 links'),
+      expect.stringContaining('at least 7 links'),
     ]);
   });
 });

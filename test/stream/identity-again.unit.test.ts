@@ -1,8 +1,9 @@
-// A visitor that is linked again: by a repeat, after a link was taken back, while another's still stands. Nobody gets twice what a
-// link has brought.
+// A visitor that is linked again, or whose links are taken back: by a repeat, after limits were lowered, while another's link still
+// stands. Nobody gets twice what a link has brought, and what came about in silence is said.
 import { describe, expect, it } from 'vitest';
 import type { Buyer } from '../../domain/buyer.ts';
 import {
+  DAY_MS,
   does,
   identifies,
   MINUTE_MS,
@@ -11,6 +12,7 @@ import {
   type Scene,
   START_MS,
 } from './support/identity-scene.ts';
+import { definitionValue } from './support/partition.ts';
 
 const at = (minutes: number): number => START_MS + minutes * MINUTE_MS;
 const buyerOf = ({ engine }: Scene, key: string): Buyer => engine.of(key).buyer(key)!;
@@ -85,4 +87,54 @@ describe('an identify that is sent again', () => {
     scene.play(does('u:one', 'view', at(62)), identifies('u:one', 'a:v', at(0)));
     expect(inForce(scene)).toBe('u:one');
   });
+});
+
+describe('a link that is taken back', () => {
+  it('and cannot be told apart any more stays with its user, once', () => {
+    const scene = openScene({ linkMemoryMs: DAY_MS });
+    scene.play(does('a:v', 'view', at(0)), identifies('u:one', 'a:v', at(1)));
+    scene.pass(START_MS + 2 * DAY_MS);
+    scene.play(revokes('a:v', scene.linkOf('a:v'), at(5)));
+    expect(scene.rows('identities').some(({ change }) => change === 'inseparable')).toBe(true);
+    scene.play(identifies('u:one', 'a:v', START_MS + 2 * DAY_MS));
+    expect(totals(scene, 'u:one')).toEqual({ view: 1 });
+    scene.play(identifies('u:two', 'a:v', START_MS + 2 * DAY_MS + 1));
+    expect(totals(scene, 'u:two')).toEqual({});
+  });
+
+  it('says the stage of a visitor that was another user’s before it, and never told of it', () => {
+    const scene = openScene();
+    scene.play(does('a:v', 'view', at(0)), identifies('u:one', 'a:v', at(1)), does('a:v', 'contact', at(2)));
+    scene.play(identifies('u:two', 'a:v', at(3)));
+    scene.play(revokes('a:v', scene.linkOf('a:v'), at(4)));
+    const said = scene.rows('transitions').filter(({ key }) => key === 'a:v');
+    expect(said.map(({ reason, from_stage: from, to_stage: to }) => [reason, from, to]).at(-1)).toEqual([
+      ...['unlinked', 'new', 'mature'],
+    ]);
+  });
+
+  it('leaves in the funnels what a cap had settled early, with all of its instant', () => {
+    const scene = openScene({ maxBehavioursPerBuyer: 10, mergeChunkBehaviours: 10 });
+    const several = (key: string, count: number): void =>
+      scene.play(...Array.from({ length: count }, (_, number) => does(key, 'fulfil', at(1) + number)));
+    several('a:v', 5);
+    scene.play(identifies('u:one', 'a:v', at(2)), identifies('u:one', 'a:w', at(2)));
+    scene.play(does('u:one', 'view', at(0)));
+    several('u:one', 4);
+    expect(buyerOf(scene, 'u:one').settledCount).toBe(1);
+    scene.play(revokes('a:v', scene.linkOf('a:v'), at(3)), does('u:one', 'contact', at(0)));
+    scene.play(revokes('a:w', scene.linkOf('a:w'), at(3)), does('u:one', 'order', at(4)));
+    expect(scene.counted('purchase')).toEqual([1, 1, 1]);
+  });
+});
+
+it('a lowered limit of opportunities is met with the next that opens', () => {
+  const scene = openScene({ maxOpportunitiesPerBuyer: 5 });
+  const opens = (number: number) => does('u:one', 'contact', at(number), { category: `c${number}` });
+  scene.play(...[1, 2, 3, 4, 5].map(opens));
+  const lowered = definitionValue('settings', 'default', 2, { maxOpportunitiesPerBuyer: 2 });
+  const { partition } = opens(6);
+  scene.play({ partition, value: lowered }, opens(6));
+  expect(buyerOf(scene, 'u:one').opportunities.map(({ subject }) => subject)).toEqual(['c5', 'c6']);
+  expect(scene.rows('opportunities').filter(({ change }) => change === 'evicted')).toHaveLength(4);
 });

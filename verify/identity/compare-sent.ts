@@ -12,6 +12,7 @@ const kinds: Record<DerivedRecord['kind'], string> = {
   merge: 'merge records',
   forward: 'forward records',
   linkEnded: 'linkEnded records',
+  linkKept: 'linkKept records',
   member: 'member records',
   past: 'past records',
 };

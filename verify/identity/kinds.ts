@@ -4,7 +4,7 @@ import type { SegmentRecord } from '../../domain/buyer-record.ts';
 import type { DerivedRecord } from '../../domain/identity-record.ts';
 import type { EventsTopicRecord } from '../../domain/record.ts';
 
-const derivedKinds = new Set(['link', 'merge', 'forward', 'linkEnded', 'member', 'past']);
+const derivedKinds = new Set(['link', 'merge', 'forward', 'linkEnded', 'linkKept', 'member', 'past']);
 const otherKinds = new Set(['exposure', 'receipt', 'clock', 'definition', 'revoke', 'backfill']);
 
 export function isDerived(record: EventsTopicRecord): record is DerivedRecord {

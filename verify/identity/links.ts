@@ -1,6 +1,6 @@
 // A visitor's links, record by record: which one is in force, which one owns the history, and what became of the others.
 import type { LifecycleStage } from '../../domain/buyer.ts';
-import type { LinkRecord, RevokeRecord } from '../../domain/identity-record.ts';
+import type { LinkKeptRecord, LinkRecord, RevokeRecord } from '../../domain/identity-record.ts';
 import type { When } from '../facts.ts';
 
 /** Links that ended and can still be named. */
@@ -156,6 +156,12 @@ export function takeBack(
   note(book, past, 'revoked', at, said);
   if (book.history === link) book.history = '';
   return { ...past, wasInForce: false };
+}
+
+/** The user has what came by the link for good: of this life, no other may own it. */
+export function keep(book: LinkBook, { link }: LinkKeptRecord): void {
+  const [, offset] = link.split('-', 2);
+  if (Number(offset) >= book.bornOffset) book.standing.add(link);
 }
 
 function end(book: LinkBook, how: LinkEnd, at: AtRecord, said: Partial<LinkChange> = {}): Link {

@@ -292,6 +292,7 @@ function linkEnded(user: User, { link, visitor, how }: LinkEndedRecord, at: AtSt
   }
   if (part === undefined) {
     say('inseparable');
+    user.sent.push({ offset, record: { kind: 'linkKept', key: visitor, link, user: user.key } });
     return;
   }
   const when = { offset, dueMs: undefined };

@@ -18,6 +18,7 @@ import {
   expire,
   isExpired,
   isSilent,
+  keep,
   type Link,
   type LinkBook,
   type LinkChange,
@@ -56,7 +57,7 @@ interface Story {
   readonly book: LinkBook;
   readonly facts: Facts;
   readonly sent: Sent[];
-  /** By link, the visitor's stage when it began. */
+  /** By link, the stage that the visitor had said last when it began. */
   readonly stages: Map<string, LifecycleStage | null>;
   life: Lifetime;
 }
@@ -79,7 +80,7 @@ export function visitorOf(
   const judged: Judged[] = [];
   happenings.forEach((happening, index) => {
     const { settings } = walk.history.at(happening.offset);
-    const looksAtAge = happening.kind !== 'revoke' && happening.kind !== 'backfill';
+    const looksAtAge = !['revoke', 'backfill', 'linkKept'].includes(happening.kind);
     const { lastMs } = story.life;
     if (looksAtAge && isExpired(story.book, lastMs, happening.watermarkMs, settings.linkExpiryMs)) {
       judged.push(...endLifetime(story, happening));
@@ -167,6 +168,9 @@ function happen(story: Story, happening: Happening): void {
     case 'revoke':
       revoke(story, happening.record, happening);
       break;
+    case 'linkKept':
+      keep(book, happening.record);
+      break;
     case 'backfill':
       takePast(story, happening);
       break;
@@ -203,7 +207,9 @@ function link(story: Story, record: LinkRecord, at: At): void {
   if (ended !== undefined) tellEnd(story, ended, 'superseded', at);
   if (begun === undefined) return;
   const visitor = asOf(story, at);
-  story.stages.set(begun.id, visitor.life.stage);
+  // A visitor that was silent before has said nothing since the link before.
+  const said = ended === undefined ? visitor.life.stage : (story.stages.get(ended.id) ?? null);
+  story.stages.set(begun.id, said);
   if (wasAloud) sayOfAll(story, visitor.life, 'moved', at);
   handOver(story, begun, visitor, at);
 }

@@ -26,7 +26,8 @@ export async function feed(
 }
 
 /** What definitions, the API and outboxes write. */
-const notCollected = /"kind":"(?:definition|clock|revoke|link|merge|forward|linkEnded|member|backfill)"/;
+const notCollected =
+  /"kind":"(?:definition|clock|revoke|link|merge|forward|linkEnded|linkKept|member|backfill)"/;
 
 /** What stands in the log that was collected: what a feeder must have been acknowledged. */
 export async function collectedInLog(stage: Stage): Promise<Set<string>> {
