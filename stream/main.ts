@@ -235,6 +235,7 @@ function openSink(parts: StreamParts, metrics: StreamMetrics): Sink {
     setBytes: parts.setBytes,
     limits: () => readMessageLimits(parts.admin, parts.namespace),
     now: parts.now,
+    steadyMs: () => performance.now(),
   });
   return createSink(rowStore, outbox, {
     inserted: metrics.inserted,

@@ -18,7 +18,7 @@ const FRAME_BYTES = 256;
 /** Of so many that were put aside it is known that they were told of: an older one is at worst told of again. */
 const TOLD_MAX = 10_000;
 
-/** So long after a topic was found to take too little, what it takes is told by whichever broker is asked. */
+/** So long all topics are told to take what waits, after one was found to take too little: whichever broker is asked tells it. */
 const SETTLE_MS = 5_000;
 const topics = ['events', 'spend', 'triggers', 'rejected'] as const;
 
@@ -30,6 +30,8 @@ export interface OutboxPorts {
   /** What the topics take now. */
   limits(): Promise<MessageLimits>;
   now(): number;
+  /** Milliseconds of a clock that nobody sets. */
+  steadyMs(): number;
 }
 
 /** A record, and what stands for it among the rejects. */
@@ -119,8 +121,15 @@ export function createOutbox(
 
   /** What the topics take; undefined where it is to be asked. */
   let limits: MessageLimits | undefined;
-  /** When one was last found, or seen by a refusal, to take too little. */
-  let lessAtMs = Number.NEGATIVE_INFINITY;
+  /** Whether one was last found, or seen by a refusal, to take too little; and since when all are told to take what waits. */
+  let wasLess = false;
+  let enoughSinceMs: number | undefined;
+
+  function noteLess(): void {
+    limits = undefined;
+    wasLess = true;
+    enoughSinceMs = undefined;
+  }
 
   /** Why a record may not be handed over to a topic that takes less than ours. */
   function tooMuchFor(record: OutboxRecord, limit: number): string | undefined {
@@ -141,16 +150,19 @@ export function createOutbox(
     for (const record of less.size > 0 ? records : []) {
       const fault = less.has(record.to) ? tooMuchFor(record, known[record.to]) : undefined;
       if (fault === undefined) continue;
-      lessAtMs = ports.now();
+      noteLess();
       throw new PlatformError('KAFKA_TOO_LARGE', fault);
     }
     // Who told it may have heard sooner than who leads the partition.
-    if (ports.now() - lessAtMs < SETTLE_MS)
+    if (wasLess) enoughSinceMs ??= ports.steadyMs();
+    if (enoughSinceMs !== undefined && ports.steadyMs() - enoughSinceMs < SETTLE_MS)
       throw new PlatformError(
         'KAFKA_TOO_LARGE',
         `the topics take what waits since less than ${SETTLE_MS / 1_000} s ago, and not all brokers may have heard: it is sent then`,
       );
     limits = known;
+    wasLess = false;
+    enoughSinceMs = undefined;
   }
 
   function putAside(record: OutboxRecord, aside: Aside[]): OutboxRecord {
@@ -170,10 +182,7 @@ export function createOutbox(
         await producer.sendBatch(taken.map(outgoing));
       } catch (error) {
         // They were set to take less meanwhile.
-        if (isPlatformError(error, 'KAFKA_TOO_LARGE')) {
-          limits = undefined;
-          lessAtMs = ports.now();
-        }
+        if (isPlatformError(error, 'KAFKA_TOO_LARGE')) noteLess();
         throw error;
       }
       tell(aside);

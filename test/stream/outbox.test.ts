@@ -50,6 +50,7 @@ it.each(['events', 'triggers'] as const)(
     const outbox = createOutbox(producer, namespace, {
       tooLarge: (record, rejected) => told.push(`${record.to} ${rejected.sourceId}`),
       setBytes: 1_000_000,
+      steadyMs: () => 0,
       limits: () => readMessageLimits(admin, namespace),
       now: () => NOW_MS,
     });
@@ -85,6 +86,7 @@ it('cuts a reject that an older version kept whole', async () => {
   const outbox = createOutbox(producer, namespace, {
     tooLarge: () => expect.unreachable(),
     setBytes: 1_000_000,
+    steadyMs: () => 0,
     limits: () => readMessageLimits(admin, namespace),
     now: () => NOW_MS,
   });
@@ -131,7 +133,13 @@ describe('topics that somebody made to take 100,000 bytes', () => {
     });
     return {
       outbox: createOutbox(small, space, {
-        ...{ tooLarge: () => expect.unreachable(), setBytes, limits, now: Date.now },
+        ...{
+          tooLarge: () => expect.unreachable(),
+          setBytes,
+          limits,
+          now: Date.now,
+          steadyMs: () => performance.now(),
+        },
       }),
       sources: async () => (await recordsOf(space.topics.events)).map(({ headers }) => headers.source),
       takeMore: () =>

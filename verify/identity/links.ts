@@ -110,7 +110,9 @@ export function takeLink(
   at: AtRecord,
 ): { readonly ended?: Link; readonly begun?: Link } {
   if (book.current?.user === record.user) {
-    book.current.saidMs.push(record.timestamp);
+    // The first and the last are all that is asked for, and a page says it each time.
+    const times = [...book.current.saidMs, record.timestamp];
+    book.current.saidMs.splice(0, times.length, Math.min(...times), Math.max(...times));
     return {};
   }
   if (book.past.some((link) => link.user === record.user && isBetween(record.timestamp, link.saidMs)))
