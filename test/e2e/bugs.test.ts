@@ -36,7 +36,8 @@ describe('flywheel verify', () => {
     const verdict = await verifyStage(stage);
     expect(verdict.differences).toEqual([]);
     // No receiver is defined here and `jobs` does not run: nothing is pushed, and no funnel's past is computed.
-    const empty = verdict.kinds.filter(({ compared }) => compared === 0);
+    // Whether a link is taken back too late is decided between its records and the feed's.
+    const empty = verdict.kinds.filter(({ kind, compared }) => compared === 0 && kind !== 'linkKept records');
     expect(empty.map(({ kind }) => kind)).toEqual([
       'past records',
       'backfill records',
