@@ -24,7 +24,7 @@ export interface BudgetParts {
 
 /** Prometheus waits for 5 s, and takes a process that does not answer for dead. */
 const READ_MS_MAX = 2_000;
-/** More are not shown. */
+/** More are not shown; how many those are, is. */
 const ACCOUNTS_MAX = 200;
 
 interface Shown {
@@ -121,6 +121,15 @@ export function createBudgetMetrics(registry: Registry, parts: BudgetParts): Bud
       },
     });
   }
+  new Gauge({
+    name: 'flywheel_accounts_unshown',
+    help: 'Accounts beyond the first 200, withdrawn ones too: no budget of theirs is told, and no alert on it.',
+    registers: [registry],
+    collect() {
+      if (isLeading) this.set(Math.max(0, parts.accounts().length - ACCOUNTS_MAX));
+      else this.remove();
+    },
+  });
   return {
     leads(leading) {
       isLeading = leading;

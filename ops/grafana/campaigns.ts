@@ -46,6 +46,13 @@ const budgets: PanelSpec[] = [
     unit: 'short',
     queries: [{ expr: 'max by (account) (flywheel_account_overshoot_today_micros)', legend: '{{account}}' }],
   },
+  {
+    title: 'Accounts that are not shown',
+    description:
+      'Beyond the first 200: neither these panels nor an alert tells of their budgets; `flywheel status` does.',
+    unit: 'short',
+    queries: [{ expr: 'max(flywheel_accounts_unshown)', legend: 'not shown' }],
+  },
 ];
 
 const leases: PanelSpec[] = [

@@ -1,6 +1,7 @@
 // The dashboard of who runs it: is everything fresh, how far behind, what is slow, what fails.
 import type { BoardSpec, PanelSpec } from './board.ts';
 import { quantile, rate, share } from './queries.ts';
+import { serve } from './serve.ts';
 
 const glance: PanelSpec[] = [
   {
@@ -233,28 +234,6 @@ const stream: PanelSpec[] = [
         legend: '{{topic}} behind the wall clock',
       },
     ],
-  },
-];
-
-const serve: PanelSpec[] = [
-  {
-    title: 'Requests by route',
-    description: 'Answers a second, by route; what is no route of ours is `none`.',
-    unit: 'reqps',
-    queries: [{ expr: rate('flywheel_serve_route_seconds_count', 'route'), legend: '{{route}}' }],
-  },
-  {
-    title: 'Seconds by route',
-    description: 'From a request to the end of its answer (p99).',
-    unit: 's',
-    queries: [{ expr: quantile(0.99, 'flywheel_serve_route_seconds', '', 'route'), legend: '{{route}}' }],
-  },
-  {
-    title: 'Answers by status',
-    description:
-      '5xx are ours; 429 say that somebody is over a limit; 499 are clients that have gone without an answer.',
-    unit: 'reqps',
-    queries: [{ expr: rate('flywheel_serve_route_seconds_count', 'status'), legend: '{{status}}' }],
   },
 ];
 

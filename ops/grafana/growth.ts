@@ -62,6 +62,12 @@ const intake: PanelSpec[] = [
       { expr: 'sum by (change) (flywheel_source_shape_changes)', legend: '{{change}}' },
     ],
   },
+  {
+    title: 'Sources looked after',
+    description: 'Since they were evaluated last; over 15 minutes: FlywheelSourcesUnwatched.',
+    unit: 's',
+    queries: [{ expr: 'time() - max(flywheel_sources_evaluated_timestamp_seconds)', legend: 'ago' }],
+  },
 ];
 
 const buyers: PanelSpec[] = [
@@ -99,6 +105,12 @@ const buyers: PanelSpec[] = [
       { expr: 'sum(flywheel_backfill_keys{state="remaining"}) or vector(0)', legend: 'buyers left' },
       { expr: 'sum by (status) (flywheel_backfills_open)', legend: '{{status}}' },
     ],
+  },
+  {
+    title: 'Records of pasts',
+    description: 'Records that bring a funnel’s past to its buyers, as they are written.',
+    unit: 'cps',
+    queries: [{ expr: rate('flywheel_backfill_records_total'), legend: 'written' }],
   },
 ];
 
@@ -176,6 +188,40 @@ const triggers: PanelSpec[] = [
     description: 'Age of the oldest delivery still to be made; over 15 minutes: FlywheelDeliveriesOld.',
     unit: 's',
     queries: [{ expr: 'max(flywheel_deliveries_oldest_open_seconds) or vector(0)', legend: 'oldest' }],
+  },
+  {
+    title: 'Open deliveries',
+    description: 'Deliveries that are still to be made, by receiver.',
+    unit: 'short',
+    queries: [{ expr: 'sum by (receiver) (flywheel_deliveries_open) or vector(0)', legend: '{{receiver}}' }],
+  },
+  {
+    title: 'What deliveries and triggers came to',
+    description:
+      'Attempts that are to be repeated, deliveries that nobody needs any more, acknowledgements by what they came to, triggers that all receivers have, and what was forgotten a week later.',
+    unit: 'cps',
+    queries: [
+      {
+        expr: `${rate('flywheel_delivery_retries_total', 'receiver')} or vector(0)`,
+        legend: 'again {{receiver}}',
+      },
+      {
+        expr: `${rate('flywheel_deliveries_settled_total', 'receiver')} or vector(0)`,
+        legend: 'settled {{receiver}}',
+      },
+      {
+        expr: `${rate('flywheel_trigger_acknowledgements_total', 'status')} or vector(0)`,
+        legend: '{{status}}',
+      },
+      { expr: rate('flywheel_delivery_receipts_total'), legend: 'receipts' },
+      { expr: rate('flywheel_deliveries_forgotten_total'), legend: 'forgotten' },
+    ],
+  },
+  {
+    title: 'Leaders of the jobs',
+    description: 'Processes that lead the jobs. One; none or two: FlywheelJobsLeaderless.',
+    unit: 'short',
+    queries: [{ expr: 'sum(flywheel_jobs_leads)', legend: 'leaders' }],
   },
   {
     title: 'Triggers that were lost',

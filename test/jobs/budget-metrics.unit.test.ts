@@ -17,6 +17,7 @@ let reads: number;
 let isAway: boolean;
 let hangs: boolean;
 let isWithdrawn: boolean;
+let others: number;
 let spentMicros: number;
 let registry: Registry;
 let metrics: ReturnType<typeof createBudgetMetrics>;
@@ -26,6 +27,7 @@ beforeEach(() => {
   isAway = false;
   hangs = false;
   isWithdrawn = false;
+  others = 0;
   spentMicros = 0;
   registry = new Registry();
   metrics = createBudgetMetrics(registry, {
@@ -44,7 +46,15 @@ beforeEach(() => {
     namespace: namespaceOf('default'),
     generation: 1,
     accounts: () =>
-      [{ id: 'display', revision: 1, hash: '', document, ...(isWithdrawn ? { isWithdrawn } : {}) }] as never,
+      [
+        { id: 'display', revision: 1, hash: '', document, ...(isWithdrawn ? { isWithdrawn } : {}) },
+        ...Array.from({ length: others }, (_, index) => ({
+          id: `a${index}`,
+          revision: 1,
+          hash: '',
+          document,
+        })),
+      ] as never,
   });
 });
 
@@ -99,4 +109,15 @@ it('shows everything else while Redis takes questions and answers none', async (
   } finally {
     vi.useRealTimers();
   }
+});
+
+it('says how many accounts it does not show', async () => {
+  expect(await registry.metrics()).not.toMatch(/^flywheel_accounts_unshown /m);
+  metrics.leads(true);
+  others = 199;
+  expect(await registry.metrics()).toMatch(/^flywheel_accounts_unshown 0$/m);
+  others = 203;
+  const text = await registry.metrics();
+  expect(text).toMatch(/^flywheel_accounts_unshown 4$/m);
+  expect(text.match(/^flywheel_account_free_micros\{/gm)).toHaveLength(200);
 });
