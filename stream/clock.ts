@@ -14,7 +14,7 @@ const SKEW_MAX_MS = 60_000;
 /**
  * What a clock says. Where nothing else comes it goes on from the record that it is anchored on, also from one that was ahead of time.
  * Beside records (`isBusy`) it is never ahead of its host: a busy partition that one record has put ahead waits until the time has come
- * up to it, or no record would ever raise the watermark again, and nothing end that. Undefined where it would move nothing.
+ * up to it, or no record would ever raise the watermark again, and nothing end that: undefined, where it would move nothing.
  */
 export function clockTimeMs(
   { watermarkMs }: Head,
@@ -23,8 +23,9 @@ export function clockTimeMs(
   isBusy: boolean,
 ): number | undefined {
   const anchored = anchor.watermarkMs + Math.max(0, nowMs - anchor.appendMs);
-  if (isBusy) return Math.min(anchored, nowMs) > watermarkMs ? Math.min(anchored, nowMs) : undefined;
-  return Math.max(watermarkMs, Math.min(anchored, nowMs + futureMaxMs - SKEW_MAX_MS));
+  const timeMs = Math.min(anchored, isBusy ? nowMs : nowMs + futureMaxMs - SKEW_MAX_MS);
+  if (isBusy && timeMs <= watermarkMs) return undefined;
+  return Math.max(watermarkMs, timeMs);
 }
 
 export function clockRecord(work: Work, timeMs: number): OutboxRecord {

@@ -18,6 +18,7 @@ export interface CommittedBatch {
 
 /** A batch in the sink. */
 interface OnItsWay {
+  readonly batch: Batch;
   readonly sinceMs: number;
 }
 
@@ -32,7 +33,6 @@ export class Delivery {
   #takenOverMs: number;
   /** In the order in which they were handed to the sink. */
   #inSink = new Set<OnItsWay>();
-  #batchesInSink = new Set<Batch>();
   #recordsInSink = 0;
   #bytesInSink = 0;
   #delivered: CommittedBatch[] = [];
@@ -100,14 +100,12 @@ export class Delivery {
     const others = rowCountOf(batch) - batch.eventRows.length - batch.linkRows.length;
     const records = Math.max(batch.to - batch.from + 1, others + batch.records.length);
     const { bytes } = batch;
-    const onItsWay = { sinceMs };
+    const onItsWay = { batch, sinceMs };
     this.#inSink.add(onItsWay);
-    this.#batchesInSink.add(batch);
     this.#recordsInSink += records;
     this.#bytesInSink += bytes;
     void this.#sink.deliver(batch).then(() => {
       this.#inSink.delete(onItsWay);
-      this.#batchesInSink.delete(batch);
       this.#recordsInSink -= records;
       this.#bytesInSink -= bytes;
       this.#delivered.push({ seq, batch });
@@ -117,8 +115,8 @@ export class Delivery {
 
   /** What is not in is its successor's, which finds it in the outbox: here it would only be kept once more. */
   end(): void {
-    this.#sink.forget(this.#batchesInSink);
-    this.#batchesInSink.clear();
+    this.#sink.forget(new Set([...this.#inSink].map(({ batch }) => batch)));
+    this.#inSink.clear();
   }
 
   /** A message below the stored offset only rebuilds its row: its verdict is in the outbox. */
@@ -172,11 +170,9 @@ export class Delivery {
     }
     this.#flushInFlight = true;
     // It stands in no outbox, but that it is not in is to be seen as well.
-    const onItsWay = { sinceMs: nowMs };
+    const onItsWay = { batch, sinceMs: nowMs };
     this.#inSink.add(onItsWay);
-    this.#batchesInSink.add(batch);
     void this.#sink.deliverLatest(batch).then((refused) => {
-      this.#batchesInSink.delete(batch);
       this.#flushInFlight = false;
       this.#work.windows.flushed(refused.map((row) => aggregates.get(row)!));
       // They are owed since the first of them was, until a flush that left out none comes back with none.

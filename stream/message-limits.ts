@@ -9,6 +9,9 @@ import type { OutboxRecord } from './batch.ts';
 /** Bytes that each topic takes in one set of records. */
 export type MessageLimits = Readonly<Record<OutboxRecord['to'], number>>;
 
+/** Topics that an outbox writes to. */
+export const outboxTopics = ['events', 'spend', 'triggers', 'rejected'] as const;
+
 /** librdkafka's own bound of a set. */
 const SET_BYTES_MAX = 1_000_000;
 
@@ -17,8 +20,7 @@ export async function readMessageLimits(
   admin: Pick<TopicAdmin, 'settings'>,
   { topics }: Namespace,
 ): Promise<MessageLimits> {
-  const names = ['events', 'spend', 'triggers', 'rejected'] as const;
-  const settings = await admin.settings(names.map((name) => topics[name]));
+  const settings = await admin.settings(outboxTopics.map((name) => topics[name]));
   const limitOf = (name: OutboxRecord['to']): number =>
     Number(settings?.get(topics[name])?.['max.message.bytes']) || messageBytesMax[name];
   return {

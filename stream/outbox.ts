@@ -8,7 +8,7 @@ import type { Namespace } from '../platform/namespace.ts';
 import { isPlatformError, PlatformError } from '../platform/platform-error.ts';
 import { messageBytesMax } from '../platform/topic-settings.ts';
 import type { OutboxRecord } from './batch.ts';
-import type { MessageLimits } from './message-limits.ts';
+import { type MessageLimits, outboxTopics } from './message-limits.ts';
 import { rawOf } from './reject.ts';
 import type { RecordStore } from './sink.ts';
 
@@ -20,7 +20,6 @@ const TOLD_MAX = 10_000;
 
 /** So long all topics are told to take what waits, after one was found to take too little: whichever broker is asked tells it. */
 const SETTLE_MS = 5_000;
-const topics = ['events', 'spend', 'triggers', 'rejected'] as const;
 
 export interface OutboxPorts {
   /** Told of each record that is put aside, once it is, and once however often it is sent. */
@@ -146,7 +145,9 @@ export function createOutbox(
   async function checkLimits(records: readonly OutboxRecord[]): Promise<void> {
     const known = limits ?? (await ports.limits());
     limits = undefined;
-    const less = new Set(topics.filter((to) => known[to] < Math.max(messageBytesMax[to], ports.setBytes)));
+    const less = new Set(
+      outboxTopics.filter((to) => known[to] < Math.max(messageBytesMax[to], ports.setBytes)),
+    );
     for (const record of less.size > 0 ? records : []) {
       const fault = less.has(record.to) ? tooMuchFor(record, known[record.to]) : undefined;
       if (fault === undefined) continue;

@@ -1,9 +1,9 @@
 // Of a user with very many links, real ClickHouse is asked for the visitors of the latest: anybody with a page's key can link more.
-import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openPastReader } from '../../jobs/past-reader.ts';
-import { type ClickHouse, insertCompact, openClickHouse } from '../../platform/clickhouse.ts';
-import { migrateSql } from '../../platform/migrate-sql.ts';
+import { type ClickHouse, insertCompact } from '../../platform/clickhouse.ts';
 import { columns } from '../../stream/rows.ts';
+import { openTables, placeOf, rowOf } from '../stream/support/tables.ts';
 
 const LINKS = 1_100;
 const LATEST = 1_000;
@@ -12,18 +12,9 @@ const DATABASE = 'past_reader';
 let client: ClickHouse;
 
 beforeAll(async () => {
-  const url = inject('clickhouseUrl');
-  const first = openClickHouse({ url, database: 'default' });
-  await first.command({ query: `CREATE DATABASE IF NOT EXISTS ${DATABASE}` });
-  await first.close();
-  client = openClickHouse({ url, database: DATABASE });
-  await migrateSql(client, 'sql');
+  client = await openTables(DATABASE);
 });
 afterAll(() => client.close());
-
-const rowOf = (table: 'events' | 'identities', values: Record<string, unknown>): unknown[] =>
-  columns[table].map((column) => values[column] ?? (column === 'appended_at' ? 0 : ''));
-const place = (offset: number) => ({ time: offset, generation: 1, partition: 0, offset, ordinal: 0 });
 
 it('reads the latest links before the record, with what their visitors did', async () => {
   const numbers = Array.from({ length: LINKS + 1 }, (_, number) => number);
@@ -37,8 +28,13 @@ it('reads the latest links before the record, with what their visitors did', asy
     from_offset: 0,
   });
   const identities = numbers.flatMap((number) => [
-    rowOf('identities', { key: visitorOf(number), ...place(number + 1), ...link(number), change: 'linked' }),
-    rowOf('identities', { key: 'u:one', ...place(offsetOf(number)), ...link(number), change: 'merged' }),
+    rowOf('identities', {
+      key: visitorOf(number),
+      ...placeOf(number + 1),
+      ...link(number),
+      change: 'linked',
+    }),
+    rowOf('identities', { key: 'u:one', ...placeOf(offsetOf(number)), ...link(number), change: 'merged' }),
   ]);
   await insertCompact(client, 'identities', [...columns.identities], identities);
   const { keys, visitors, merged } = await openPastReader(client, 1).pasts(

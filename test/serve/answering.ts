@@ -1,7 +1,6 @@
 // The real app over the run's real parts, with definitions given by the test and state written by it in the layout
 // that the stream writes: what the answering routes are tested with.
 import { randomBytes } from 'node:crypto';
-import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
 import { expect, inject } from 'vitest';
 import { type Buyer, newBuyer } from '../../domain/buyer.ts';
@@ -16,13 +15,13 @@ import { createProducer, type Producer } from '../../platform/kafka.ts';
 import { readPartition } from '../../platform/kafka-read.ts';
 import { openTopicAdmin, type TopicAdmin } from '../../platform/kafka-topics.ts';
 import { buyerPartition, type PartitionKeys, partitionKeys } from '../../platform/keys.ts';
-import { migrateSql } from '../../platform/migrate-sql.ts';
 import { type Namespace, namespaceOf } from '../../platform/namespace.ts';
 import { openRedis, type RedisClient } from '../../platform/redis.ts';
 import { buildApp } from '../../serve/app.ts';
 import { apiKeys } from '../../serve/authentication.ts';
 import type { Dependencies } from '../../serve/dependencies.ts';
 import { serveMetrics } from '../../serve/metrics.ts';
+import { openTables } from '../stream/support/tables.ts';
 
 export const GENERATION = 1;
 export const secret = { authorization: 'Bearer secret-key' };
@@ -106,17 +105,6 @@ async function readOnly(): Promise<never> {
   throw new Error('these definitions are given by the test');
 }
 
-/** Applies sql/ to the namespace's database. */
-async function createTables(namespace: Namespace): Promise<void> {
-  const url = inject('clickhouseUrl');
-  const bare = openClickHouse({ url, database: 'default' });
-  await bare.command({ query: `CREATE DATABASE IF NOT EXISTS ${namespace.database}` });
-  await bare.close();
-  const client = openClickHouse({ url, database: namespace.database });
-  await migrateSql(client, fileURLToPath(new URL('../../sql/', import.meta.url)));
-  await client.close();
-}
-
 const noDeliveries: Dependencies['deliveries'] = {
   isCaughtUp: () => true,
   find: () => undefined,
@@ -135,7 +123,7 @@ export async function answering(
     openRedis({ url: inject('redisUrl'), autoPipelining: true }),
     createProducer({ brokers, clientId: name, deliveryTimeoutMs: 10_000 }),
     openTopicAdmin(brokers),
-    options.tables === true ? createTables(namespace) : undefined,
+    options.tables === true ? openTables(namespace.database).then((client) => client.close()) : undefined,
   ]);
   await admin.createMissing(namespace);
   const clickhouse = openClickHouse({ url: inject('clickhouseUrl'), database: namespace.database });

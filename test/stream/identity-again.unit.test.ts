@@ -1,23 +1,20 @@
 // A visitor that is linked again, or whose links are taken back: by a repeat, after limits were lowered, while another's link still
 // stands. Nobody gets twice what a link has brought, and what came about in silence is said.
 import { describe, expect, it } from 'vitest';
-import type { Buyer } from '../../domain/buyer.ts';
 import {
+  at,
+  buyerOf,
   DAY_MS,
   does,
   identifies,
-  MINUTE_MS,
   openScene,
   revokes,
   type Scene,
   START_MS,
+  totals,
 } from './support/identity-scene.ts';
 import { definitionValue } from './support/partition.ts';
 
-const at = (minutes: number): number => START_MS + minutes * MINUTE_MS;
-const buyerOf = ({ engine }: Scene, key: string): Buyer => engine.of(key).buyer(key)!;
-const totals = (scene: Scene, key: string): Record<string, number> =>
-  Object.fromEntries(buyerOf(scene, key).totals.map(({ behaviour, count }) => [behaviour, count]));
 const inForce = (scene: Scene): string | undefined => buyerOf(scene, 'a:v').links!.current?.user;
 
 describe('the history of a visitor', () => {

@@ -1,11 +1,12 @@
 // The rules of docs/decisions/identity.md, one by one: every record that a partition sends arrives again and again, and every
 // owner dies after every record.
 import { describe, expect, it } from 'vitest';
-import type { Buyer } from '../../domain/buyer.ts';
 import { levelOf } from '../../domain/funnel-levels.ts';
 import { encodeBuyer } from '../../platform/buyer-codec.ts';
 import {
   aliases,
+  at,
+  buyerOf,
   DAY_MS,
   does,
   exposes,
@@ -16,17 +17,14 @@ import {
   revokes,
   type Scene,
   START_MS,
+  totals,
 } from './support/identity-scene.ts';
 
-const at = (minutes: number): number => START_MS + minutes * MINUTE_MS;
-const buyerOf = ({ engine }: Scene, key: string): Buyer => engine.of(key).buyer(key)!;
 function level(scene: Scene, key: string, funnel = 'purchase'): number {
   const buyer = buyerOf(scene, key);
   const own = buyer.funnels.find(({ id }) => id === funnel);
   return own === undefined ? 0 : levelOf(buyer, own);
 }
-const totals = (scene: Scene, key: string): Record<string, number> =>
-  Object.fromEntries(buyerOf(scene, key).totals.map(({ behaviour, count }) => [behaviour, count]));
 const changes = (scene: Scene, table: 'identities' | 'opportunities' | 'transitions'): string[] =>
   scene
     .rows(table)

@@ -25,6 +25,14 @@ import { noCounters } from './support/no-counters.ts';
 const id = { topic: 'events', generation: 1, partition: 3 } as const;
 const keys = partitionKeys(namespaceOf('owner'), id);
 
+/** A sink that batches are given to, and nothing else. */
+const sinkOf = (deliver: Sink['deliver']): Sink => ({
+  deliver,
+  deliverLatest: async () => [],
+  forget: () => {},
+  close: () => {},
+});
+
 function takenAt(offset: number, counters = noCounters, of: PartitionId = id): TakenOver {
   const head = {
     nonce: 'n',
@@ -63,7 +71,7 @@ function partsOf(): OwnerParts {
   return {
     redis: {} as RedisClient,
     keys,
-    sink: { deliver: async () => {}, deliverLatest: async () => [], forget: () => {}, close: () => {} },
+    sink: sinkOf(async () => {}),
     limits: {
       batchMax: 10,
       batchBytesMax: 1_000,
@@ -308,12 +316,7 @@ describe('what is committed and not delivered is bounded', () => {
       hgetall: heeded,
     } as unknown as RedisClient;
     const arrivals: (() => void)[] = [];
-    const sink: Sink = {
-      deliver: () => new Promise((resolve) => arrivals.push(resolve)),
-      deliverLatest: async () => [],
-      forget: () => {},
-      close: () => {},
-    };
+    const sink = sinkOf(() => new Promise((resolve) => arrivals.push(resolve)));
     const parts = partsOf();
     const boundless = { undeliveredMax: 1_000, undeliveredRecordsMax: 1_000, undeliveredBytesMax: 1_000_000 };
     const taken = takenAt(100);
@@ -561,12 +564,7 @@ describe('what is not delivered', () => {
   it('waits since the oldest of it was committed, whichever comes in first', async () => {
     let nowMs = 1_000;
     const arrivals: (() => void)[] = [];
-    const sink: Sink = {
-      deliver: () => new Promise((resolve) => arrivals.push(resolve)),
-      deliverLatest: async () => [],
-      forget: () => {},
-      close: () => {},
-    };
+    const sink = sinkOf(() => new Promise((resolve) => arrivals.push(resolve)));
     const delivery = new Delivery(
       taken.work,
       sink,
@@ -590,12 +588,7 @@ describe('what is not delivered', () => {
   });
 
   it('is as many bytes as its records have in the log, also of a batch that is built again', async () => {
-    const sink: Sink = {
-      deliver: () => new Promise(() => {}),
-      deliverLatest: async () => [],
-      forget: () => {},
-      close: () => {},
-    };
+    const sink = sinkOf(() => new Promise(() => {}));
     const left = [{ seq: 3, batch: batchOf(98) }];
     const delivery = new Delivery(
       taken.work,
@@ -611,12 +604,7 @@ describe('what is not delivered', () => {
   });
 
   it('is as many records as its timers came to, where it has fewer, and goes on from what an outbox has in bytes', async () => {
-    const sink: Sink = {
-      deliver: () => new Promise(() => {}),
-      deliverLatest: async () => [],
-      forget: () => {},
-      close: () => {},
-    };
+    const sink = sinkOf(() => new Promise(() => {}));
     const ofTimers = newBatch(100);
     for (let fired = 0; fired < 3; fired += 1) {
       addRow(ofTimers, 'transitions', [fired]);
@@ -647,10 +635,8 @@ describe('what is not delivered', () => {
   it('is let go by the sink when its owner ends: its successor has it', async () => {
     const forgotten: Batch[] = [];
     const sink: Sink = {
-      deliver: () => new Promise(() => {}),
-      deliverLatest: async () => [],
+      ...sinkOf(() => new Promise(() => {})),
       forget: (batches) => void forgotten.push(...batches),
-      close: () => {},
     };
     const redis = { zrange: async () => [], eval: async () => 'OK' } as unknown as RedisClient;
     const owner = new Owner(takenAt(100), { ...partsOf(), redis, sink });
@@ -661,12 +647,7 @@ describe('what is not delivered', () => {
   });
 
   it('waits since the take-over where the owner before left it, also while its rows are built again', () => {
-    const sink: Sink = {
-      deliver: () => new Promise(() => {}),
-      deliverLatest: async () => [],
-      forget: () => {},
-      close: () => {},
-    };
+    const sink = sinkOf(() => new Promise(() => {}));
     let nowMs = 1_000;
     const left = [{ seq: 3, batch: batchOf(98) }];
     const delivery = new Delivery(

@@ -1,29 +1,20 @@
 // Whose a row of `events` is, by the view `event_people` of a real ClickHouse: of links that were superseded, taken back and made again.
-import { afterAll, beforeAll, expect, inject, it } from 'vitest';
-import { type ClickHouse, insertCompact, openClickHouse } from '../../platform/clickhouse.ts';
-import { migrateSql } from '../../platform/migrate-sql.ts';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type ClickHouse, insertCompact } from '../../platform/clickhouse.ts';
 import { columns } from '../../stream/rows.ts';
 import type { IdentityChange } from '../../verify/identity/changes.ts';
 import { personsOf } from '../../verify/identity/persons.ts';
 import type { EventsScope } from '../../verify/scope.ts';
+import { openTables, placeOf, rowOf } from './support/tables.ts';
 
 const DATABASE = 'people_view';
 const KEY = 'a:v';
 let client: ClickHouse;
 
 beforeAll(async () => {
-  const url = inject('clickhouseUrl');
-  const first = openClickHouse({ url, database: 'default' });
-  await first.command({ query: `CREATE DATABASE IF NOT EXISTS ${DATABASE}` });
-  await first.close();
-  client = openClickHouse({ url, database: DATABASE });
-  await migrateSql(client, 'sql');
+  client = await openTables(DATABASE);
 });
 afterAll(() => client.close());
-
-const rowOf = (table: 'events' | 'identities', values: Record<string, unknown>): unknown[] =>
-  columns[table].map((column) => values[column] ?? (column.endsWith('_at') ? 0 : ''));
-const place = (offset: number) => ({ time: offset, generation: 1, partition: 0, offset, ordinal: 0 });
 
 /** Offset, link, user, what became of it, and from where it owns what came before. */
 const changes: [number, string, string, IdentityChange['change'], number?][] = [
@@ -46,7 +37,7 @@ it('is whose link was in force, and before the first one its owner’s, also whe
     client,
     'events',
     [...columns.events],
-    offsets.map((offset) => rowOf('events', { key: KEY, ...place(offset) })),
+    offsets.map((offset) => rowOf('events', { key: KEY, ...placeOf(offset) })),
   );
   await insertCompact(
     client,
@@ -54,7 +45,7 @@ it('is whose link was in force, and before the first one its owner’s, also whe
     [...columns.identities],
     changes.map(([offset, link, user, change, from = 0], ordinal) =>
       rowOf('identities', {
-        ...{ key: KEY, ...place(offset), ordinal, link, visitor: KEY, user, change, from_offset: from },
+        ...{ key: KEY, ...placeOf(offset), ordinal, link, visitor: KEY, user, change, from_offset: from },
       }),
     ),
   );

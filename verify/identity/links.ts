@@ -15,8 +15,9 @@ export interface Link {
   readonly sinceOffset: number;
   readonly sinceMs: number;
   readonly ownsHistory: boolean;
-  /** Event times at which it was said. */
-  readonly saidMs: number[];
+  /** The first and the last event time at which it was said. */
+  saidFromMs: number;
+  saidToMs: number;
 }
 
 /** What became of a link, at the visitor's owner: a row of `identities`. */
@@ -41,8 +42,8 @@ interface PastLink {
   readonly id: string;
   readonly user: string;
   how: LinkEnd;
-  /** Event times at which the link was said. */
-  readonly saidMs: readonly number[];
+  readonly saidFromMs: number;
+  readonly saidToMs: number;
 }
 
 export interface LinkBook {
@@ -67,13 +68,7 @@ export interface LinksState {
     readonly saidToMs: number;
   } | null;
   readonly history: string;
-  readonly past: readonly {
-    readonly id: string;
-    readonly user: string;
-    readonly how: LinkEnd;
-    readonly saidFromMs: number;
-    readonly saidToMs: number;
-  }[];
+  readonly past: readonly Readonly<PastLink>[];
   readonly bornOffset: number;
   readonly standing: number;
 }
@@ -109,25 +104,27 @@ export function takeLink(
   record: LinkRecord,
   at: AtRecord,
 ): { readonly ended?: Link; readonly begun?: Link } {
-  if (book.current?.user === record.user) {
-    // The first and the last are all that is asked for, and a page says it each time.
-    const times = [...book.current.saidMs, record.timestamp];
-    book.current.saidMs.splice(0, times.length, Math.min(...times), Math.max(...times));
+  const { user, timestamp } = record;
+  if (book.current?.user === user) {
+    book.current.saidFromMs = Math.min(book.current.saidFromMs, timestamp);
+    book.current.saidToMs = Math.max(book.current.saidToMs, timestamp);
     return {};
   }
-  if (book.past.some((link) => link.user === record.user && isBetween(record.timestamp, link.saidMs)))
-    return {};
+  // Nothing new is said between the first and the last time that a link was said.
+  const isOld = (link: PastLink): boolean => link.saidFromMs <= timestamp && timestamp <= link.saidToMs;
+  if (book.past.some((link) => link.user === user && isOld(link))) return {};
   const ownsHistory = book.current === null && book.history === '' && book.standing.size === 0;
   const ended = book.current === null ? {} : { ended: end(book, 'superseded', at) };
   if (ended.ended !== undefined) book.standing.add(ended.ended.id);
   const begun: Link = {
     id: `${partition}-${at.offset}-${record.key.slice(2)}`,
-    user: record.user,
+    user,
     sinceOffset: at.offset,
     // A partition whose first record this is has no watermark yet.
-    sinceMs: Math.max(at.watermarkMs, record.timestamp),
+    sinceMs: Math.max(at.watermarkMs, timestamp),
     ownsHistory,
-    saidMs: [record.timestamp],
+    saidFromMs: timestamp,
+    saidToMs: timestamp,
   };
   book.current = begun;
   if (ownsHistory) book.history = begun.id;
@@ -169,8 +166,8 @@ export function keep(book: LinkBook, { link }: LinkKeptRecord): void {
 function end(book: LinkBook, how: LinkEnd, at: AtRecord, said: Partial<LinkChange> = {}): Link {
   const ended = book.current!;
   book.current = null;
-  const { id, user, saidMs } = ended;
-  book.past = [...book.past, { id, user, how, saidMs }].slice(-PAST_LINKS_MAX);
+  const { id, user, saidFromMs, saidToMs } = ended;
+  book.past = [...book.past, { id, user, how, saidFromMs, saidToMs }].slice(-PAST_LINKS_MAX);
   book.silences.at(-1)!.to = at.offset;
   note(book, ended, how, at, said);
   return ended;
@@ -185,16 +182,6 @@ function note(
 ): void {
   const silent = { fromOffset: 0, messageId: '', by: '', why: '' };
   book.changes.push({ ...silent, offset, dueMs: undefined, timeMs, link, user, change, ...said });
-}
-
-/** Nothing new is said between the first and the last time that a link was said. */
-function isBetween(timeMs: number, saidMs: readonly number[]): boolean {
-  return saidMs.some((each) => each <= timeMs) && saidMs.some((each) => each >= timeMs);
-}
-
-/** From when to when a link was said. */
-export function saidTimes({ saidMs }: { readonly saidMs: readonly number[] }) {
-  return { saidFromMs: Math.min(...saidMs), saidToMs: Math.max(...saidMs) };
 }
 
 /** Whether the visitor says nothing of what happens to it then. */

@@ -24,7 +24,6 @@ import {
   type LinkChange,
   type LinksState,
   openLinkBook,
-  saidTimes,
   takeBack,
   takeLink,
 } from './links.ts';
@@ -93,14 +92,10 @@ export function visitorOf(
   const own = livedBy(story);
   const person = speaking(story, (heard) => personOf(key, own, walk, heard));
   const { current, history, past, bornOffset, standing } = story.book;
-  const inForce = current && {
-    ...{ id: current.id, user: current.user, sinceMs: current.sinceMs },
-    ...saidTimes(current),
-  };
   const links: LinksState = {
-    current: inForce && { ...inForce, stage: story.stages.get(inForce.id) ?? null },
+    current: current && inForceOf(current, story),
     history,
-    past: past.map(({ id, user, how, saidMs }) => ({ id, user, how, ...saidTimes({ saidMs }) })),
+    past,
     bornOffset,
     standing: standing.size,
   };
@@ -110,6 +105,10 @@ export function visitorOf(
     sent: story.sent,
     changes: story.book.changes,
   };
+}
+
+function inForceOf({ id, user, sinceMs, saidFromMs, saidToMs }: Link, { stages }: Story) {
+  return { id, user, sinceMs, saidFromMs, saidToMs, stage: stages.get(id) ?? null };
 }
 
 function lifetimeOf(happenings: readonly Happening[], walk: Walk<EventsTopicRecord>): Lifetime {

@@ -1,4 +1,5 @@
 // A small world for the rules of identity: an engine with few definitions, records by hand, and what came of them.
+import type { Buyer } from '../../../domain/buyer.ts';
 import { columns, type Table } from '../../../stream/rows.ts';
 import { createEngine, type Engine, type Produced, toPartition } from './engine.ts';
 import { definitionValue } from './partition.ts';
@@ -112,6 +113,15 @@ export function openScene(settings: object = {}, restarts = true, batch = 1): Sc
     linkOf: (visitor) => engine.of(visitor).buyer(visitor)!.links!.current!.id,
   };
 }
+
+/** So many minutes after the scene begins. */
+export const at = (minutes: number): number => START_MS + minutes * MINUTE_MS;
+
+export const buyerOf = ({ engine }: Scene, key: string): Buyer => engine.of(key).buyer(key)!;
+
+/** What a buyer did, by behaviour. */
+export const totals = (scene: Scene, key: string): Record<string, number> =>
+  Object.fromEntries(buyerOf(scene, key).totals.map(({ behaviour, count }) => [behaviour, count]));
 
 let messages = 0;
 function common(timeMs: number): object {
